@@ -1,0 +1,78 @@
+"""Print the causal effects of a run on the test loci beside the true ones.
+
+    python example_models/tf_cooperativity/compare.py OUT
+
+OUT is the output folder of ``kipoi postproc deepmr run``; ``global.tsv`` and ``local.tsv`` are read from it.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+PAIR = ["exposure", "outcome"]
+TRUTH = Path(__file__).with_name("truth.tsv")
+
+NOTE = """\
+truth     mean true effect over the loci that have an estimate
+covered   share of local 95 % intervals that hold the local truth
+r         correlation of local estimates with local truths, which differ little between loci
+TAL1 -> GATA is truly 0. An estimate away from 0 there is reverse causation: mutants in the GATA motif change TAL1
+through GATA, so that they look like instruments for TAL1 and are not."""
+
+
+def with_truth(local, truth):
+    """The local estimates whose true effect is known, with the column ``true_effect``; rows without an estimate go."""
+    estimated = local.dropna(subset=["estimate"])
+    return estimated.merge(truth[["locus", *PAIR, "true_effect"]], on=["locus", *PAIR], validate="many_to_one")
+
+
+def correlation(x, y):
+    """Pearson's correlation; NaN where either side does not vary."""
+    return np.corrcoef(x, y)[0, 1] if len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0 else np.nan
+
+
+def compare(global_effects, local, truth):
+    """One row per pair and method: the global estimate beside the truth, and how the local ones fare."""
+    known = with_truth(local, truth)
+    rows = []
+    for (exposure, outcome, method), loci in known.groupby([*PAIR, "method"], sort=False):
+        of_pair = (global_effects[[*PAIR, "method"]] == [exposure, outcome, method]).all(axis=1)
+        covered = loci["true_effect"].between(loci["ci_low"], loci["ci_high"])
+        row = {"pair": f"{exposure} -> {outcome}", "method": method, "loci": len(loci)}
+        row |= global_effects.loc[of_pair, ["estimate", "ci_low", "ci_high"]].squeeze().to_dict()
+        row["truth"] = loci["true_effect"].mean()
+        row["covered"] = covered[loci["ci_low"].notna()].mean()
+        row["r"] = correlation(loci["estimate"], loci["true_effect"])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def formatted(table):
+    """The table as aligned text, the interval in one column."""
+    text = table.map(lambda value: f"{value:.3f}" if isinstance(value, float) else value)
+    interval = "[" + text.pop("ci_low") + ", " + text.pop("ci_high") + "]"
+    text.insert(text.columns.get_loc("estimate") + 1, "95 % interval", interval)
+    return text.replace("nan", "NA").to_string(index=False)
+
+
+def main(argv=None):
+    """Read, compare, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, help="output folder of a run on the test loci")
+    out = parser.parse_args(argv).out
+    for name in ("global.tsv", "local.tsv"):
+        if not (out / name).is_file():
+            parser.error(f"{out / name} does not exist: is {out} the output folder of a finished run?")
+    tables = [pd.read_csv(path, sep="\t") for path in (out / "global.tsv", out / "local.tsv", TRUTH)]
+    table = compare(*tables)
+    if table.empty:
+        parser.error(f"no locus of {out / 'local.tsv'} with an estimate is named in {TRUTH}")
+    print(formatted(table))
+    print(NOTE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

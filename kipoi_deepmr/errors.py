@@ -1,0 +1,21 @@
+"""The one exception that a user meets, and the exit code that goes with it."""
+
+import difflib
+
+
+class InputError(ValueError):
+    """Something given to us is wrong; the message says what, where and what to do.
+
+    The command line prints the message alone and exits with code 2.
+    """
+
+    exit_code = 2
+
+
+def nearest(name, known):
+    """A hint `; did you mean "x"?` for a misspelt name, or the known names when none is near."""
+    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.4)
+    if close:
+        return f'; did you mean "{close[0]}"?'
+    listed = ", ".join(str(k) for k in list(known)[:20])
+    return f"; there are: {listed}{', ...' if len(known) > 20 else ''}"

@@ -1,0 +1,25 @@
+"""Meta-analysis over loci: random effects, leave-one-out, meta-regression, plain mean, and the global table."""
+
+from .plain import MeanResult, mean
+from .pooled import ADHOC, CI, PREDICTION, TAU2_CI, leave_one_out, random_effects
+from .regression import RegressionResult, meta_regression
+from .result import MetaResult
+from .table import GLOBAL_COLUMNS, aggregate
+from .tau2 import TAU2_METHODS
+
+__all__ = [
+    "ADHOC",
+    "CI",
+    "GLOBAL_COLUMNS",
+    "PREDICTION",
+    "TAU2_CI",
+    "TAU2_METHODS",
+    "MeanResult",
+    "MetaResult",
+    "RegressionResult",
+    "aggregate",
+    "leave_one_out",
+    "mean",
+    "meta_regression",
+    "random_effects",
+]

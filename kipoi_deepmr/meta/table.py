@@ -1,0 +1,135 @@
+"""From the local table to the global one: a random-effects meta-analysis over loci for each pair and method."""
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from .interval import check_alpha, check_choice
+from .pooled import CI, PREDICTION, random_effects
+from .tau2 import TAU2_METHODS
+
+KEYS = ["exposure", "outcome", "method"]
+GLOBAL_COLUMNS = (
+    KEYS
+    + ["n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "tau", "tau2", "i2"]
+    + ["q", "q_pvalue", "pi_low", "pi_high"]
+)
+
+# Elements of the (loci, pairs) arrays that are filled at a time: 64 MB each.
+PADDED_ELEMENTS = 8_000_000
+
+
+def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.05):
+    """Global causal effects: one random-effects meta-analysis over loci for each exposure, outcome and method.
+
+    Rows of `local` whose estimate or standard error is missing, or whose standard error is not a positive number, are
+    not used; those with a number that cannot be weighted are counted in `result.attrs["notes"]`. For the method
+    `wald_mean`, `se` is the standard deviation of the ratios, as in the paper's baseline.
+
+    Parameters
+    ----------
+    local : pandas.DataFrame
+        The local table: one row a locus, exposure, outcome and method; of its columns these are read: exposure,
+        outcome, method, estimate, se.
+    tau2_method, ci, prediction, alpha
+        As in `random_effects`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns GLOBAL_COLUMNS, one row an (exposure, outcome, method), in order of first appearance. A pair without a
+        usable locus has n_loci 0 and NaN.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or holds something that is not a number, or an option is unknown.
+
+    References
+    ----------
+    Finkelstein et al. (2022), PLoS Comput Biol; R's meta::metagen.
+    """
+    check_choice(tau2_method, TAU2_METHODS, "tau2_method")
+    check_choice(ci, CI, "ci")
+    check_choice(prediction, PREDICTION, "prediction")
+    check_alpha(alpha)
+    _check_columns(local)
+    codes, groups = _groups(local)
+    effects, ses = _numeric(local, "estimate"), _numeric(local, "se")
+    order = np.argsort(codes, kind="stable")
+    counts = np.bincount(codes, minlength=len(groups))
+    table, notes = groups.copy(), []
+    results = []
+    for first, last in _slices(counts):
+        columns = _columns(codes, order, counts, first, last, effects, ses)
+        results.append(
+            random_effects(*columns, tau2_method=tau2_method, ci=ci, prediction=prediction, tau2_ci=None, alpha=alpha)
+        )
+    for name in GLOBAL_COLUMNS[len(KEYS) :]:
+        field = "n_studies" if name == "n_loci" else name
+        parts = [getattr(result, field) for result in results]
+        table[name] = np.concatenate(parts) if parts else np.empty(0, dtype=int if name == "n_loci" else float)
+    for position, excluded in enumerate(np.concatenate([r.n_excluded for r in results]) if results else []):
+        if excluded:
+            pair = " ".join(str(table.at[position, key]) for key in KEYS)
+            notes.append(f"{pair}: {excluded} loci not used (infinite estimate, or standard error not positive)")
+    table = table[GLOBAL_COLUMNS]
+    table.attrs["notes"] = notes
+    return table
+
+
+def _check_columns(local):
+    missing = [name for name in [*KEYS, "estimate", "se"] if name not in local.columns]
+    if missing:
+        raise InputError(f"the local table has no column {', '.join(missing)}; it has: {', '.join(map(str, local))}")
+
+
+def _numeric(local, name):
+    """Column as floats; InputError names the first value that is no number, and its row."""
+    column = local[name]
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = np.flatnonzero(np.isnan(values) & column.notna().to_numpy())
+    if len(bad):
+        row = bad[0]
+        raise InputError(f'column {name} of the local table, data row {row + 1}: "{column.iloc[row]}" is not a number')
+    return values
+
+
+def _groups(local):
+    """Number of each row's group in order of first appearance, and the groups' keys."""
+    for name in KEYS:
+        empty = np.flatnonzero(local[name].isna().to_numpy())
+        if len(empty):
+            raise InputError(f"column {name} of the local table, data row {empty[0] + 1}: empty")
+    codes = local.groupby(KEYS, sort=False, observed=True).ngroup().to_numpy()
+    _, first = np.unique(codes, return_index=True)
+    groups = local.iloc[np.sort(first)][KEYS].reset_index(drop=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
+    return rank[codes], groups
+
+
+def _slices(counts):
+    """Runs of groups whose padded arrays stay within PADDED_ELEMENTS."""
+    first = 0
+    while first < len(counts):
+        last, longest = first, 0
+        while last < len(counts):
+            longest = max(longest, counts[last])
+            if last > first and longest * (last + 1 - first) > PADDED_ELEMENTS:
+                break
+            last += 1
+        yield first, last
+        first = last
+
+
+def _columns(codes, order, counts, first, last, effects, ses):
+    """Effects and standard errors of groups first to last as NaN-padded columns."""
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    rows = order[ends[first] : ends[last]]
+    column = codes[rows] - first
+    place = np.arange(len(rows)) - (ends[first:last] - ends[first])[column]
+    shape = (int(counts[first:last].max(initial=0)), last - first)
+    padded = np.full((2, *shape), np.nan)
+    padded[0, place, column], padded[1, place, column] = effects[rows], ses[rows]
+    return padded

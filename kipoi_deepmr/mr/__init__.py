@@ -1,0 +1,8 @@
+"""Mendelian randomization: instruments, one file per family of estimators, fits over all loci and pairs."""
+
+from .fit import METHODS, fit
+from .instruments import InstrumentRule, rule_for
+from .pairs import fit_pairs, iter_pairs
+from .result import MRResult
+
+__all__ = ["METHODS", "InstrumentRule", "MRResult", "fit", "fit_pairs", "iter_pairs", "rule_for"]

@@ -1,0 +1,120 @@
+"""A batch of MR problems: numbers of the instruments, and why a problem cannot be solved.
+
+All estimators start with `prepare` and end with `finish`; between them they need not care about padding or bad input.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError, nearest
+from .inference import check_alpha, chi2_pvalue, interval, two_sided_pvalue
+from .result import MRResult
+
+NOT_FINITE = "an effect is not a finite number"
+SE_ZERO = "a standard error is zero"
+SE_NEGATIVE = "a standard error is negative"
+SE_NOT_FINITE = "a standard error is not a finite number"
+OUT_OF_RANGE = "the numbers are too large or too small to compute with"
+
+
+@dataclass(frozen=True)
+class Problems:
+    """Problems of shape (...), each with up to V instruments.
+
+    Attributes
+    ----------
+    bx, by : (..., V) float64
+        Effects on exposure and outcome; 0 where `mask` is False. `bx` may keep axes of length 1.
+    mask : (..., V) bool
+        Which entries are instruments.
+    n : (...) int
+        How many instruments each problem has.
+    note : (...) object
+        Why a problem cannot be solved; empty where nothing is wrong so far.
+    """
+
+    bx: np.ndarray
+    by: np.ndarray
+    mask: np.ndarray
+    n: np.ndarray
+    note: np.ndarray
+
+    def refuse(self, where, reason):
+        """Note a reason for the problems in which `where` (...) holds, unless they have one already."""
+        self.note[where & (self.note == "")] = reason
+
+    def standard_errors(self, values):
+        """Standard errors with 1 in place of those of masked-out entries; impossible ones are noted.
+
+        Parameters
+        ----------
+        values : (..., V) array
+
+        Returns
+        -------
+        values : (..., V) float64
+        smallest : (..., 1) float64
+        """
+        values = np.where(self.mask, values, 1.0)
+        smallest, largest = values.min(-1, initial=np.inf), values.max(-1, initial=-np.inf)
+        if not ((smallest > 0) & (largest < np.inf)).all():
+            self.refuse(np.isnan(smallest) | (np.isinf(values) & self.mask).any(-1), SE_NOT_FINITE)
+            self.refuse(smallest < 0, SE_NEGATIVE)
+            self.refuse(smallest == 0, SE_ZERO)
+        return values, smallest[..., None]
+
+
+def prepare(bx, by, mask, minimum):
+    """Problems of broadcast shape (..., V), noting those with too few instruments or effects that are not numbers.
+
+    Parameters
+    ----------
+    bx, by : arrays of shape (..., V)
+        They may be broadcast against each other.
+    mask : (..., V) bool, or None for all
+    minimum : int
+        How many instruments the estimator needs.
+    """
+    bx, by = (np.asarray(b, dtype=np.float64) for b in (bx, by))
+    mask = np.asarray(True if mask is None else mask, dtype=bool)
+    shape = np.broadcast_shapes(bx.shape, by.shape, mask.shape)
+    mask = np.broadcast_to(mask, np.broadcast_shapes(mask.shape, shape[-1:]))
+    n = np.broadcast_to(mask.sum(-1), shape[:-1]).copy()
+    bx, by = np.where(mask, bx, 0.0), np.where(mask, by, 0.0)
+    problems = Problems(bx, by, mask, n, np.full(shape[:-1], "", dtype=object))
+    for few in range(minimum):
+        problems.refuse(n == few, f"{few} instrument{'s' * (few != 1)}, needs {minimum}")
+    problems.refuse(~(np.isfinite(bx).all(-1) & np.isfinite(by).all(-1)), NOT_FINITE)
+    return problems
+
+
+def finish(problems, alpha, estimate, se, df=None, intercept=np.nan, intercept_se=np.nan, q=np.nan, q_df=np.nan):
+    """The MRResult of a batch: intervals and p-values added, NaN where a problem has a note.
+
+    Parameters
+    ----------
+    problems : Problems
+    alpha : float
+    estimate, se, intercept, intercept_se, q, q_df : arrays of shape (...)
+    df : array of shape (...), optional
+        Degrees of freedom of the t distribution of estimate / se; by default it is normal.
+    """
+    check_alpha(alpha)
+    problems.refuse(~(np.isfinite(estimate) & np.isfinite(se) & (se > 0)), OUT_OF_RANGE)
+    low, high = interval(estimate, se, alpha, df)
+    numbers = {
+        "estimate": estimate, "se": se, "ci_low": low, "ci_high": high, "pvalue": two_sided_pvalue(estimate, se, df),
+        "intercept": intercept, "intercept_se": intercept_se,
+        "intercept_pvalue": two_sided_pvalue(intercept, intercept_se, df),
+        "residual_se": np.sqrt(q / q_df), "q": q, "q_df": q_df, "q_pvalue": chi2_pvalue(q, q_df),
+    }
+    solved = problems.note == ""
+    numbers = {name: np.where(solved, values, np.nan) for name, values in numbers.items()}
+    return MRResult(**numbers, n_instruments=problems.n, note=problems.note)
+
+
+def check_choice(name, value, choices):
+    """Raise InputError unless the option's value is one of its choices."""
+    if value not in choices:
+        raise InputError(f"{name}={value!r} is not known{nearest(value, choices)}")

@@ -1,0 +1,78 @@
+"""From members' predictions to effects and their standard errors, locus by locus."""
+
+import numpy as np
+
+from .. import effects_store
+from ..errors import InputError
+from .saturation import saturation_mutants
+
+
+def saturate(ensemble, loci, ddof=1):
+    """Effects of all single mutants of loci, in memory.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    loci : Loci
+    ddof : int
+        Of the standard deviation over members: 1 (sample) or 0 (as the paper's code).
+
+    Returns
+    -------
+    xarray.Dataset
+        As kipoi_deepmr.effects_store declares it.
+
+    Raises
+    ------
+    InputError
+        A prediction is not a finite number, or there are too few members for `ddof`.
+
+    References
+    ----------
+    Malina, Cizin, Knowles. PLOS Comp. Biol. 2022, "Exposure and outcome effect size & standard error estimation".
+    """
+    each = list(iter_effects(ensemble, loci, ddof))
+    data = {name: np.stack([effects[name] for effects in each]) for name in each[0]}
+    return effects_store.dataset(loci, ensemble.marks, ensemble.names, data, {"ddof": ddof})
+
+
+def iter_effects(ensemble, loci, ddof=1):
+    """Effects of one locus after the other, as `saturate` computes them.
+
+    Yields
+    ------
+    dict of str to array
+        The variables of the Dataset for one locus, without its dimension `locus`.
+    """
+    if len(ensemble.names) <= ddof:
+        raise InputError(f"ddof = {ddof} needs more than {len(ensemble.names)} members")
+    for name, sequence in zip(loci.name, loci.sequences):
+        mutants, ref_base, alt_base = saturation_mutants(sequence)
+        predicted = ensemble.predict(np.concatenate([sequence[None], mutants]))
+        _check_finite(predicted, name, ensemble)
+        yield {**_effects(predicted, ddof), "ref_base": _letters(ref_base), "alt_base": _letters(alt_base)}
+
+
+def _effects(predicted, ddof):
+    """Effects from predictions (members, 1 + variants, marks), the reference first."""
+    reference = predicted[:, 0].astype(np.float64)
+    member_effect = predicted[:, 1:] - reference[:, None]
+    return {
+        "effect": member_effect.mean(0).astype(np.float32),
+        "effect_se": member_effect.std(0, ddof=ddof).astype(np.float32),
+        "reference": reference.astype(np.float32),
+        "member_effect": member_effect.astype(np.float32),
+    }
+
+
+def _check_finite(predicted, locus, ensemble):
+    wrong = np.argwhere(~np.isfinite(predicted))
+    if len(wrong):
+        member, row, mark = wrong[0]
+        what = "the reference" if row == 0 else f"mutant {row} of {predicted.shape[1] - 1}"
+        raise InputError(f"locus {locus}: member {ensemble.names[member]} predicts {predicted[member, row, mark]} "
+                         f"for mark {ensemble.marks[mark]} of {what}; every prediction must be a finite number")
+
+
+def _letters(bases):
+    return bases.view("S1").astype("U1")

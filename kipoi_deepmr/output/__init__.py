@@ -1,0 +1,1 @@
+"""File formats for people: tables, VCF and the record of a run."""

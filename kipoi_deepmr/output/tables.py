@@ -1,0 +1,78 @@
+"""Tables as TSV: full precision, missing values `NA`; written whole or not at all."""
+
+import os
+from contextlib import contextmanager
+
+import pandas as pd
+
+from ..errors import InputError
+
+LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note")
+LOCAL_NUMBERS = ("start", "end", "n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept",
+                 "intercept_se", "intercept_pvalue", "q", "q_pvalue")
+
+
+@contextmanager
+def replacing(path):
+    """Give a temporary name beside `path` to write to; rename it to `path` at the end, remove it on failure."""
+    temporary = f"{path}.tmp"
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+
+
+def write_tsv(path, pieces):
+    """Write tables, one after the other, as one TSV with one header line.
+
+    Parameters
+    ----------
+    path : str
+    pieces : iterable of pandas.DataFrame
+        With the same columns; at least one.
+    """
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
+        for number, piece in enumerate(pieces):
+            noted = piece.assign(note=piece["note"].replace("", "NA")) if "note" in piece else piece
+            noted.to_csv(out, sep="\t", index=False, header=number == 0, na_rep="NA", lineterminator="\n")
+
+
+def read_local(path):
+    """Read a table of local effects as `estimate` writes it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Missing numbers are NaN, a missing note is empty.
+
+    Raises
+    ------
+    InputError
+        The file is missing or empty, a column is missing, or a cell is not a number where one is needed; the message
+        names line, column and value.
+    """
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file")
+    numbers = dict.fromkeys(LOCAL_NUMBERS, ["NA"])
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(LOCAL_TEXT, str), na_values=numbers,
+                            keep_default_na=False, quoting=3)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a table of local effects ({' '.join(str(error).split())})") from error
+    missing = [column for column in (*LOCAL_TEXT, *LOCAL_NUMBERS) if column not in table]
+    if missing:
+        raise InputError(f"{path}: not a table of local effects: it has no column {', '.join(missing)}")
+    for column in LOCAL_NUMBERS:
+        table[column] = _numbers(path, table[column])
+    return table.assign(note=table["note"].replace("NA", ""))
+
+
+def _numbers(path, column):
+    converted = pd.to_numeric(column, errors="coerce")
+    wrong = converted.isna() & column.notna()
+    if wrong.any():
+        row = wrong.idxmax()
+        raise InputError(f'{path}, line {row + 2}: {column.name} must be a number or NA, not "{column[row]}"')
+    return converted

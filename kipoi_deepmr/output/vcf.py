@@ -1,0 +1,285 @@
+"""VCF 4.3: one record per instrument (or per mutant), on the forward strand, REF checked against the FASTA."""
+
+import contextlib
+import heapq
+import os
+import re
+from urllib.parse import quote
+
+import numpy as np
+import pysam
+
+from .. import dna
+from ..errors import InputError
+
+SUFFIX = ".vcf.gz"
+BLOCK_BYTES = 32_000_000  # of effects read at a time: many loci of a usual model, one of the largest
+TABIX_LIMIT = 2**29  # of a .tbi index, which holds no position beyond it
+VARIABLES = ("effect", "effect_se", "ref_base", "alt_base")
+
+_NOT_IN_KEY = re.compile(r"[^0-9A-Za-z_.]")
+# VCF 4.3 demands : ; = % , CR LF TAB; the blanks, for tools that split at them; > parts the names of a pair
+_NOT_IN_VALUE = re.compile(r"[\s\x00-\x1f\x7f:;=%,>]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="instruments"):
+    """Write instruments, or all mutants, as BGZF-compressed VCF with its tabix index beside it.
+
+    A variant is an instrument of the pairs exposure > outcome of each exposure whose mask `rule` sets. Its record has
+    FILTER `PASS`, since many pipelines keep nothing else (`bcftools view -f PASS`); with `which="all"` the other
+    mutants have FILTER `.`, so that the same command picks the instruments from that file.
+
+    Records are in the order of contigs in the FASTA, position, locus, ALT; overlapping loci have records of their own.
+    Names in INFO values are percent-encoded (`urllib.parse.unquote` decodes them). Numbers are written with nine
+    significant digits, which give back float32 exactly; that is what VCF's Float is and what htslib keeps, so of the
+    causal effects (float64) the TSV holds more, and files that bcftools rewrites hold six digits.
+
+    Parameters
+    ----------
+    path : str
+        Ends in .vcf.gz; both files are written under a temporary name beside it and renamed when complete.
+    effects : xarray.Dataset
+        As `effects_store` declares it; read by blocks of loci.
+    genome : kipoi_deepmr.loci.Genome
+    local : pandas.DataFrame
+        Columns start, exposure, outcome, method, estimate, se; rows in the order of the loci of `effects`, then
+        exposures, outcomes, methods.
+    rule : object
+        `rule.mask(effect, effect_se)` gives bool (variant, mark) for float arrays (variant, mark).
+    exposures, outcomes : sequences of str
+        Names of marks; every ordered pair of different marks counts.
+    which : {"instruments", "all"}
+
+    Returns
+    -------
+    int
+        Number of records.
+
+    Raises
+    ------
+    InputError
+        `path` has another ending, the FASTA is not the one that the effects were predicted from, or a locus lies too
+        far along its contig for a tabix index.
+    ValueError
+        `which` is unknown, or `local` has other rows than loci, exposures and outcomes ask for.
+    """
+    path = os.fspath(path)
+    if not path.endswith(SUFFIX):
+        raise InputError(f"{path}: the VCF is compressed with BGZF, so its name must end in {SUFFIX}")
+    if which not in ("instruments", "all"):
+        raise ValueError(f'which must be "instruments" or "all", not {which!r}')
+    records = _Records(effects, genome, local, rule, exposures, outcomes, every=which == "all")
+    partial = path[: -len(SUFFIX)] + ".partial" + SUFFIX
+    try:
+        count = _compress(partial, records)
+        pysam.tabix_index(partial, preset="vcf", force=True)
+        os.replace(partial, path)
+        os.replace(partial + ".tbi", path + ".tbi")
+    finally:
+        for left in (partial, partial + ".tbi"):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(left)
+    return count
+
+
+def _compress(path, records):
+    count = 0
+    with pysam.BGZFile(path, "wb") as file:
+        file.write(records.header().encode())
+        for line in records:
+            file.write(line.encode())
+            count += 1
+    return count
+
+
+class _Records:
+    """Header and sorted record lines of one VCF; the arguments are those of `write_vcf`."""
+
+    def __init__(self, effects, genome, local, rule, exposures, outcomes, every):
+        self._effects, self._genome, self._rule, self._every = effects, genome, rule, every
+        self._chrom, self._start, self._end, self._strand, self._name = (
+            effects[c].values for c in ("chrom", "start", "end", "strand", "name")
+        )
+        self._position = effects["position"].values
+        self._marks = [str(m) for m in effects["mark"].values]
+        self._mark_keys = _keys(self._marks)
+        pairs = [(x, y) for x in exposures for y in outcomes if x != y]
+        self._pairs = [f"{_encoded(x)}>{_encoded(y)}" for x, y in pairs]
+        used = list(dict.fromkeys(x for x, _ in pairs))
+        self._exposure_columns = [self._marks.index(x) for x in used]
+        self._pairs_of = [[i for i, (x, _) in enumerate(pairs) if x == exposure] for exposure in used]
+        self._methods, self._causal = _causal_effects(local, self._start, pairs)
+        self._method_keys = _keys(self._methods)
+        self._pair_keys = ["PAIRS"] + [f"{start}{key}" for key in self._method_keys for start in ("CE_", "CE_SE_")]
+        self._numbers = "".join(f";EFFECT_{key}=%.9g;SE_{key}=%.9g" for key in self._mark_keys)
+
+    def header(self):
+        """Text up to and including the line of column names."""
+        from .. import __version__
+
+        lines = ["##fileformat=VCFv4.3", f"##source=kipoi_deepmr {__version__}"]
+        lines.append('##FILTER=<ID=PASS,Description="All filters passed">')
+        lines += [f"##contig=<ID={name},length={length}>" for name, length in self._genome.contigs.items()]
+        lines += [_info(*field) for field in self._fields()]
+        lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
+        return "\n".join(lines) + "\n"
+
+    def _fields(self):
+        """Key, Number, Type and Description of each INFO field, in the order of the records."""
+        yield "LOCUS", "1", "String", "Name of the locus (percent-encoded)"
+        yield "LOCUS_STRAND", "1", "String", "Strand of the locus that the model sees; REF and ALT are on the + strand"
+        for key, mark in zip(self._mark_keys, self._marks):
+            effect = "Mutant minus reference, mean over ensemble members"
+            yield f"EFFECT_{key}", "1", "Float", f"{effect}; mark: {mark}"
+            yield f"SE_{key}", "1", "Float", f"Standard error of EFFECT_{key}; mark: {mark}"
+        pairs = "Pairs exposure>outcome that the variant is an instrument of (names percent-encoded); absent if none"
+        yield "PAIRS", ".", "String", pairs
+        for key, method in zip(self._method_keys, self._methods):
+            effect = "Causal effects at this locus, one for each of PAIRS, . where not estimated"
+            yield f"CE_{key}", ".", "Float", f"{effect}; method: {method}"
+            yield f"CE_SE_{key}", ".", "Float", f"Standard errors of CE_{key}; method: {method}"
+
+    def __iter__(self):
+        """Lines in order; only loci that overlap the current position, and the block being read, are held."""
+        begun = []  # a heap of (key of the next record, its line, records after it), one for each locus begun
+        for key, locus in self._loci():
+            yield from _before(key, begun)
+            first = next(locus, None)
+            if first:
+                heapq.heappush(begun, (*first, locus))
+        yield from _before((len(self._genome.contigs),), begun)
+
+    def _loci(self):
+        """(contig, start) and the iterator of records of each locus, in order of contig and start."""
+        contigs = self._contigs()
+        order = np.lexsort((self._start, contigs))
+        size = max(1, BLOCK_BYTES // (8 * len(self._position) * len(self._marks)))
+        for i in range(0, len(order), size):
+            # in the order of the store, which is how its chunks are read fastest
+            indices = np.sort(order[i : i + size])
+            block = self._effects[list(VARIABLES)].isel(locus=indices)
+            effect, effect_se, ref, alt = (block[v].values for v in VARIABLES)
+            for index in order[i : i + size]:
+                j = np.searchsorted(indices, index)
+                where = self._placed(index, _bytes(ref[j]), _bytes(alt[j]))
+                contig = int(contigs[index])
+                yield (contig, int(self._start[index])), self._records(contig, index, effect[j], effect_se[j], *where)
+
+    def _contigs(self):
+        """Rank of each locus's contig in the FASTA; raises `InputError` for loci that are not within it."""
+        lengths = self._genome.contigs
+        for chrom, end, name in zip(self._chrom, self._end, self._name):
+            if end > lengths.get(chrom, 0):
+                reason = f"ends after it, at {end}" if chrom in lengths else "lies on a contig that it lacks"
+                raise InputError(f"{self._genome.path}: locus {name} ({chrom}) {reason}; this is not the FASTA "
+                                 "that the effects were predicted from")
+            if end > TABIX_LIMIT:
+                raise InputError(f"locus {name} ({chrom}) ends at {end}, but the tabix index of a VCF holds no "
+                                 f"position beyond {TABIX_LIMIT}; leave out such loci or split the contig")
+        rank = {chrom: i for i, chrom in enumerate(lengths)}
+        return np.array([rank[chrom] for chrom in self._chrom])
+
+    def _placed(self, index, ref, alt):
+        """Forward-strand 0-based positions and letters of a locus's variants: (variant,) int64, uint8, uint8."""
+        chrom, start, end = str(self._chrom[index]), int(self._start[index]), int(self._end[index])
+        position = start + self._position
+        if self._strand[index] == "-":
+            position, ref, alt = end - 1 - self._position, dna.complement(ref), dna.complement(alt)
+        in_fasta = self._genome.fetch(chrom, start, end)[position - start]
+        wrong = np.flatnonzero(in_fasta != ref)
+        if len(wrong):
+            first = wrong[0]
+            raise InputError(
+                f"{self._genome.path}: locus {self._name[index]}: at {chrom}:{position[first] + 1} the FASTA has "
+                f"{chr(in_fasta[first])}, but the effects were predicted from {chr(ref[first])} (forward strand); "
+                "give the FASTA that they were predicted from")
+        return position, ref, alt
+
+    def _records(self, contig, index, effect, effect_se, position, ref, alt):
+        """(contig, position, locus) and line of each record of one locus, by position and ALT."""
+        served = np.asarray(self._rule.mask(effect, effect_se), dtype=bool)[:, self._exposure_columns]
+        order = np.lexsort((alt, position))
+        if not self._every:
+            order = order[served[order].any(axis=1)]
+        numbers = np.stack([effect, effect_se], axis=-1).reshape(len(effect), -1)
+        chrom, pair_values, suffixes = self._chrom[index], self._pair_values(index), {}
+        prefix = f"LOCUS={_encoded(self._name[index])};LOCUS_STRAND={self._strand[index]}"
+        for i in order:
+            pattern = served[i].tobytes()
+            if pattern not in suffixes:
+                suffixes[pattern] = self._suffix([pair_values[j] for j in np.flatnonzero(served[i])])
+            passed = "PASS" if suffixes[pattern] else "."
+            values = (self._numbers % tuple(numbers[i].tolist())).replace("=nan", "=.")
+            yield (contig, int(position[i]), int(index)), (
+                f"{chrom}\t{position[i] + 1}\t.\t{chr(ref[i])}\t{chr(alt[i])}\t.\t{passed}\t"
+                f"{prefix}{values}{suffixes[pattern]}\n")
+
+    def _pair_values(self, index):
+        """INFO values of one locus, in the order of `_pair_keys`, for the pairs of each exposure."""
+        values = []
+        for pairs in self._pairs_of:
+            effects = self._causal[index, pairs].reshape(len(pairs), -1).T.tolist()
+            numbers = [",".join("." if x != x else f"{x:.9g}" for x in row) for row in effects]
+            values.append([",".join(self._pairs[pair] for pair in pairs), *numbers])
+        return values
+
+    def _suffix(self, values):
+        """INFO of a record that is an instrument of exposures with these values; empty if there is none."""
+        return "".join(f";{key}={','.join(parts)}" for key, parts in zip(self._pair_keys, zip(*values)))
+
+
+def _before(key, begun):
+    """Take from a heap of loci begun, in order, the lines of all records before a key."""
+    while begun and begun[0][0] < key:
+        _, line, rest = begun[0]
+        yield line
+        following = next(rest, None)
+        if following:
+            heapq.heapreplace(begun, (*following, rest))
+        else:
+            heapq.heappop(begun)
+
+
+def _causal_effects(local, start, pairs):
+    """Methods of the local table, and its estimates and standard errors: (locus, pair, method, 2) float64."""
+    rows, surplus = divmod(len(local), len(start))
+    first = local.iloc[:rows]
+    methods = [str(m) for m in dict.fromkeys(first["method"])]
+    expected = [(x, y, m) for x, y in pairs for m in methods]
+    if surplus or list(zip(first["exposure"], first["outcome"], first["method"])) != expected:
+        raise ValueError("the local table must hold, for each locus, one row per exposure, outcome and method")
+    if rows and not np.array_equal(local["start"].to_numpy()[::rows], start):
+        raise ValueError("the local table does not follow the order of the loci")
+    values = local[["estimate", "se"]].to_numpy(dtype=float, na_value=np.nan)
+    return methods, values.reshape(len(start), len(pairs), len(methods), 2)
+
+
+def _bytes(letters):
+    return letters.astype("S1").view(np.uint8)
+
+
+def _keys(names):
+    """An INFO key's part for each name: invalid characters become _, and a number parts names that then agree.
+
+    Names that are valid as they stand keep their form.
+    """
+    taken, keys = {name for name in names if not _NOT_IN_KEY.search(name)}, []
+    for name in names:
+        key = stem = _NOT_IN_KEY.sub("_", name)
+        number = 1
+        while key != name and key in taken:
+            number += 1
+            key = f"{stem}_{number}"
+        taken.add(key)
+        keys.append(key)
+    return keys
+
+
+def _encoded(name):
+    return _NOT_IN_VALUE.sub(lambda match: quote(match[0], safe=""), str(name))
+
+
+def _info(key, number, kind, description):
+    text = _CONTROL.sub(lambda match: quote(match[0]), description).replace("\\", "\\\\").replace('"', '\\"')
+    return f'##INFO=<ID={key},Number={number},Type={kind},Description="{text}">'

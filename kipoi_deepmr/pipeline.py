@@ -1,0 +1,253 @@
+"""predict, estimate, aggregate, and run: the three in a row."""
+
+import hashlib
+import os
+from datetime import datetime, timezone
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from . import effects_store, meta, mr, mutagenesis
+from .errors import InputError
+from .loci import BedSource, Genome, read_bed, select
+from .output import manifest, tables
+from .output.vcf import write_vcf
+from .plots import plot_global_effects
+
+
+class RunResult(NamedTuple):
+    """Tables of a run, as written to local.tsv and global.tsv."""
+
+    local: pd.DataFrame
+    global_: pd.DataFrame
+
+
+def select_loci(ensemble, dataloader_args=None, intervals_file=None, fasta_file=None, n_loci=None, seed=42):
+    """Loci from the model's own dataloader, or from BED and FASTA.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    dataloader_args : dict, optional
+        Arguments of the model's own dataloader.
+    intervals_file, fasta_file : str, optional
+        BED and FASTA, instead of a dataloader; `fasta_file` may also go with `dataloader_args` that name none.
+    n_loci, seed
+        As for `kipoi_deepmr.loci.select`.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    InputError
+    """
+    if bool(dataloader_args) == bool(intervals_file):
+        raise InputError("loci come either from --dataloader_args or from --intervals_file and --fasta_file: give one")
+    if dataloader_args:
+        with_genome = Genome(fasta_file) if fasta_file else None
+        return select(ensemble.dataloader(dataloader_args, with_genome), n_loci, seed)
+    if not fasta_file:
+        raise InputError("--intervals_file needs --fasta_file")
+    with Genome(fasta_file) as genome:
+        return select(BedSource(read_bed(intervals_file), genome, ensemble.length, intervals_file), n_loci, seed)
+
+
+def predict_settings(ensemble, loci, ddof=1, keep="members"):
+    """What decides the contents of effects.zarr; two stores with equal settings are equal."""
+    digest = hashlib.sha256()
+    for column in (loci.chrom, loci.start, loci.end, loci.strand, loci.name):
+        digest.update("\n".join(map(str, column)).encode())
+    digest.update(np.ascontiguousarray(loci.sequences).tobytes())
+    return {"models": list(ensemble.checksums), "members": list(ensemble.names), "marks": list(ensemble.marks),
+            "loci": len(loci), "loci_sha256": digest.hexdigest(), "ddof": ddof, "keep": keep}
+
+
+def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, overwrite=False, quiet=False):
+    """Effects of all mutants of the selected loci, written to a store (steps 1 to 4).
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    selection : Selection
+    path : str
+        The store to write. If it holds the effects of the same settings, they are kept as they are.
+    ddof : int
+    keep : {"members", "summary"}
+        Whether `member_effect` is stored.
+    details : dict, optional
+        Further attributes of the store (JSON values).
+    overwrite : bool
+        Replace a store of other settings.
+    quiet : bool
+        No progress bar.
+
+    Raises
+    ------
+    InputError
+        The store holds other effects, cannot be written, or a prediction is not finite; then nothing is left behind.
+    """
+    settings = predict_settings(ensemble, selection.loci, ddof, keep)
+    if os.path.exists(path) and not overwrite and _is_same_store(path, settings):
+        return
+    attributes = {"settings": settings, "dropped": selection.dropped, "versions": manifest.versions(), **(details or {})}
+    try:
+        writer = effects_store.Writer(path, selection.loci, ensemble.marks, ensemble.names, attributes,
+                                      keep_members=keep == "members")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    effects = tqdm(mutagenesis.iter_effects(ensemble, selection.loci, ddof), total=len(selection.loci), unit="locus",
+                   desc="predict", disable=quiet)
+    try:
+        for block in writer.blocks():
+            each = list(islice(effects, block.stop - block.start))
+            names = [name for name in each[0] if keep == "members" or name not in effects_store.OPTIONAL]
+            writer.write(block, {name: np.stack([one[name] for one in each]) for name in names})
+    except InputError:
+        writer.discard()
+        raise
+    finally:
+        effects.close()
+    writer.close()
+
+
+def _is_same_store(path, settings):
+    old = effects_store.open_effects(path).attrs.get("settings", {})
+    differing = manifest.differences(old, settings)
+    if differing:
+        raise InputError(f"{path}: it holds other effects ({'; '.join(differing[:3])}); "
+                         "choose another name, or --overwrite")
+    return True
+
+
+def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=("egger",), instruments="pooled",
+             instrument_z=3.0, vcf="instruments", fasta_file=None):
+    """Local causal effects from a store of effects (steps 5 and 6).
+
+    Writes the table, and beside it `instruments.vcf.gz` with its index.
+
+    Parameters
+    ----------
+    effects_path, local_path : str
+    exposures, outcomes : sequence of str, optional
+        Marks; all by default.
+    method : sequence of str
+        Names in `kipoi_deepmr.mr.METHODS`.
+    instruments : {"pooled", "own"}
+        Rule by which a mutant is an instrument; see `kipoi_deepmr.mr.rule_for`.
+    instrument_z : float
+    vcf : {"instruments", "all", "none"}
+    fasta_file : str, optional
+        By default the one that the store names.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table written.
+    """
+    effects = effects_store.open_effects(effects_path)
+    genome = _genome(effects, fasta_file, vcf)
+    rule = mr.rule_for(effects, instruments, instrument_z)
+    pieces = []
+    tables.write_tsv(local_path, _collected(mr.iter_pairs(effects, exposures, outcomes, tuple(method), rule), pieces))
+    local = pd.concat(pieces, ignore_index=True)
+    if genome:
+        with genome:
+            write_vcf(os.path.join(os.path.dirname(local_path), "instruments.vcf.gz"), effects, genome, local, rule,
+                      list(exposures or effects["mark"].values), list(outcomes or effects["mark"].values), which=vcf)
+    return local
+
+
+def _collected(pieces, kept):
+    for piece in pieces:
+        kept.append(piece)
+        yield piece
+
+
+def _genome(effects, fasta_file, vcf):
+    if vcf == "none":
+        return None
+    path = fasta_file or effects.attrs.get("fasta_file")
+    if not path:
+        raise InputError("the VCF needs a FASTA, and the effects name none: give --fasta_file, or --vcf none")
+    return Genome(path)
+
+
+def aggregate(local_path, global_path, *, tau2_method="REML"):
+    """Global causal effects from a table of local ones (step 7).
+
+    Writes the table, and beside it the figure, under the same name ending in .png.
+
+    Parameters
+    ----------
+    local_path, global_path : str
+    tau2_method : str
+        Estimator of the variance between loci; see `kipoi_deepmr.meta.random_effects`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table written.
+    """
+    table = meta.aggregate(tables.read_local(local_path), tau2_method=tau2_method)
+    tables.write_tsv(global_path, [table])
+    with tables.replacing(os.path.splitext(global_path)[0] + ".png") as temporary:
+        _figure(table).savefig(temporary, format="png", dpi=150)
+    return table
+
+
+def _figure(table):
+    """One panel a method, side by side."""
+    methods = list(dict.fromkeys(table["method"]))
+    n_pairs = min(len(table) // len(methods), 60)
+    figure = Figure(figsize=(5 * len(methods) + 1, 1.5 + 0.3 * n_pairs), layout="constrained")
+    for ax, method in zip(np.atleast_1d(figure.subplots(1, len(methods))), methods):
+        plot_global_effects(table[table["method"] == method], ax)
+    return figure
+
+
+def run(ensemble, selection, out, *, predict_options=None, estimate_options=None, aggregate_options=None, details=None,
+        overwrite=False, quiet=False):
+    """predict, estimate and aggregate in a row, into one folder, with run.json.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    selection : Selection
+    out : str
+        Folder; made if need be. One that holds a run of the same settings keeps its predictions.
+    predict_options, estimate_options, aggregate_options : dict, optional
+        Keyword arguments of the three functions.
+    details : dict, optional
+        Further contents of run.json and attributes of the store.
+    overwrite, quiet : bool
+
+    Returns
+    -------
+    RunResult
+    """
+    predict_options, estimate_options = predict_options or {}, estimate_options or {}
+    aggregate_options = aggregate_options or {}
+    settings = {**predict_settings(ensemble, selection.loci, **predict_options), **estimate_options, **aggregate_options}
+    folder = manifest.OutputFolder(out, settings, overwrite)
+    told = {**(details or {}), "dropped": selection.dropped, "versions": manifest.versions(), "started": _now()}
+    folder.write_manifest({**told, "finished": None})
+    try:
+        predict(ensemble, selection, folder.file("effects.zarr"), **predict_options, details=details,
+                overwrite=overwrite, quiet=quiet)
+    except InputError:
+        folder.discard()
+        raise
+    local = estimate(folder.file("effects.zarr"), folder.file("local.tsv"), **estimate_options)
+    global_ = aggregate(folder.file("local.tsv"), folder.file("global.tsv"), **aggregate_options)
+    folder.write_manifest({**told, "finished": _now()})
+    return RunResult(local, global_)
+
+
+def _now():
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
