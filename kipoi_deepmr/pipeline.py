@@ -101,19 +101,25 @@ def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, 
                                       keep_members=keep == "members")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    effects = tqdm(mutagenesis.iter_effects(ensemble, selection.loci, ddof), total=len(selection.loci), unit="locus",
-                   desc="predict", disable=quiet)
-    try:
-        for block in writer.blocks():
-            each = list(islice(effects, block.stop - block.start))
-            names = [name for name in each[0] if keep == "members" or name not in effects_store.OPTIONAL]
-            writer.write(block, {name: np.stack([one[name] for one in each]) for name in names})
-    except InputError:
-        writer.discard()
-        raise
-    finally:
-        effects.close()
+    effects = mutagenesis.iter_effects(ensemble, selection.loci, ddof)
+    with tqdm(total=len(selection.loci), unit="locus", desc="predict", disable=quiet) as progress:
+        try:
+            for block in writer.blocks():
+                writer.write(block, _stacked(effects, block.stop - block.start, keep, progress))
+        except InputError:
+            writer.discard()
+            raise
     writer.close()
+
+
+def _stacked(effects, n_loci, keep, progress):
+    """The variables of the next `n_loci` loci."""
+    each = []
+    for one in islice(effects, n_loci):
+        each.append(one)
+        progress.update()
+    names = [name for name in each[0] if keep == "members" or name not in effects_store.OPTIONAL]
+    return {name: np.stack([one[name] for one in each]) for name in names}
 
 
 def _is_same_store(path, settings):
