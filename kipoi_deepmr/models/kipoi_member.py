@@ -4,7 +4,6 @@ import hashlib
 import logging
 import os
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -163,19 +162,16 @@ def _one_line(error):
 
 @contextmanager
 def _quiet():
-    """Keep back what deep-learning frameworks print to stderr while they load; show it if loading fails."""
+    """Keep deep-learning frameworks from writing to stderr while they load, at the level below Python too."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     own = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            kept.seek(0)
-            os.write(own, kept.read()[-4000:])
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(own, 2)
-            os.close(own)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(own, 2)
+        os.close(own)
+        os.close(nowhere)

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from ..errors import InputError
 from .tables import replacing
@@ -30,9 +31,7 @@ def versions():
 
 def file_checksum(path):
     """SHA-256 of a file."""
-    with open(path, "rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest() if hasattr(hashlib, "file_digest") \
-            else hashlib.sha256(content.read()).hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def differences(old, new):

@@ -1,0 +1,104 @@
+"""Small real things that tests share: a genome, BED files, and Kipoi models whose effects are known in closed form."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+LENGTH = 12
+MARKS = ("A", "B", "C")
+EXAMPLES = Path(__file__).resolve().parent.parent / "example_models"
+
+MODEL_CODE = '''
+import numpy as np
+from kipoi.model import BaseModel
+
+
+class PositionWeights(BaseModel):
+    """Sum over positions of the weight of the base there; NaN for sequences that start with `nan_start`."""
+
+    def __init__(self, weights, nan_start=""):
+        self.weights = np.load(weights)
+        self.nan_start = ["ACGT".index(base) for base in nan_start]
+
+    def predict_on_batch(self, x):
+        predicted = np.einsum("nla,lam->nm", x, self.weights)
+        if self.nan_start:
+            starts = (x[:, :len(self.nan_start)].argmax(-1) == self.nan_start).all(1)
+            predicted[starts] = np.nan
+        return predicted
+'''
+
+MODEL_YAML = '''
+defined_as: model.PositionWeights
+args:
+  weights: weights.npy
+  nan_start: "{nan_start}"
+default_dataloader:
+  defined_as: kipoiseq.dataloaders.SeqIntervalDl
+  default_args: {{ {dataloader} }}
+info:
+  authors: [{{name: test}}]
+  doc: test
+schema:
+  inputs: {{shape: "({length}, 4)", doc: dna}}
+  targets: {{shape: "({n_marks},)", doc: marks, column_labels: [{marks}]}}
+'''
+
+
+def write_model(folder, weights, marks=MARKS, nan_start="", dataloader="ignore_targets: True"):
+    """A Kipoi model directory; weights is (length, 4, marks)."""
+    folder.mkdir(parents=True)
+    (folder / "model.py").write_text(MODEL_CODE)
+    np.save(folder / "weights.npy", weights)
+    (folder / "model.yaml").write_text(MODEL_YAML.format(
+        nan_start=nan_start, length=len(weights), n_marks=weights.shape[2], marks=", ".join(marks),
+        dataloader=dataloader))
+    return str(folder)
+
+
+def member_weights(n_members=3, n_marks=len(MARKS), length=LENGTH, seed=0):
+    """Weights (member, length, 4, mark): mark 1 follows mark 0 with slope 2, the members differ by noise."""
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(size=(length, 4, n_marks))
+    weights[..., 1] = 2 * weights[..., 0]
+    return weights + 0.1 * rng.normal(size=(n_members, *weights.shape))
+
+
+@pytest.fixture
+def models(tmp_path):
+    """Three members, as directories."""
+    return [write_model(tmp_path / "models" / str(k), w) for k, w in enumerate(member_weights())]
+
+
+@pytest.fixture
+def genome_file(tmp_path):
+    """A FASTA of two contigs, chr1 (400 bases, lower case in part, N at 200-210) and chr2 (100 bases)."""
+    rng = np.random.default_rng(1)
+    chr1 = "".join(rng.choice(list("ACGT"), 400))
+    chr1 = chr1[:40].lower() + chr1[40:200] + "N" * 9 + "R" + chr1[210:]
+    chr2 = "".join(rng.choice(list("ACGT"), 100))
+    path = tmp_path / "genome.fa"
+    wrapped = ["\n".join(seq[i:i + 50] for i in range(0, len(seq), 50)) for seq in (chr1, chr2)]
+    path.write_text(f">chr1 test\n{wrapped[0]}\n>chr2\n{wrapped[1]}\n")
+    return str(path)
+
+
+@pytest.fixture
+def bed_file(tmp_path):
+    """Nine loci of the genome, of both strands, with names."""
+    lines = [f"chr1\t{s}\t{s + LENGTH}\tlocus{i}\t0\t{'+-'[i % 2]}" for i, s in enumerate(range(10, 180, 20))]
+    path = tmp_path / "loci.bed"
+    path.write_text("track name=test\n# comment\n" + "\n".join(lines) + "\n")
+    return str(path)
+
+
+@pytest.fixture
+def cooperativity():
+    """The five members of the example, and the arguments of its dataloader."""
+    folder = EXAMPLES / "tf_cooperativity"
+    arguments = {"intervals_file": str(folder / "test_loci.bed"), "fasta_file": str(folder / "test_loci.fa")}
+    return [str(folder / str(k)) for k in range(1, 6)], arguments
