@@ -1,4 +1,4 @@
-"""An unmodified Kipoi lists and runs the plugin, and is otherwise as it was: real commands in processes of their own."""
+"""An unmodified Kipoi lists and runs the plugin and is otherwise as it was: real commands, real processes."""
 
 import importlib
 import os
@@ -18,6 +18,7 @@ SUBCOMMANDS = ("run", "predict", "estimate", "aggregate")
 
 MODEL_YAML = """\
 defined_as: kipoi.model.BaseModel
+args: {}
 info:
   authors: [{name: Nobody}]
   doc: A model that only `kipoi ls` looks at.
@@ -223,14 +224,17 @@ IMPORT_AND_SHOW = "import kipoi.plugin; print(*(entry['plugin'] for entry in kip
     [
         "import _kipoi_deepmr_hook\n" + IMPORT_AND_SHOW,
         "import kipoi.plugin, _kipoi_deepmr_hook\n" + IMPORT_AND_SHOW,
-        "import _kipoi_deepmr_hook; del sys.modules['_kipoi_deepmr_hook']; import _kipoi_deepmr_hook\n" + IMPORT_AND_SHOW,
+        "import _kipoi_deepmr_hook\n" * 2 + IMPORT_AND_SHOW,
+        "import _kipoi_deepmr_hook; del sys.modules['_kipoi_deepmr_hook']\n"
+        + "import _kipoi_deepmr_hook\n"
+        + IMPORT_AND_SHOW,
         "import _kipoi_deepmr_hook, importlib, kipoi.plugin; importlib.reload(kipoi.plugin)\n" + IMPORT_AND_SHOW,
         "import _kipoi_deepmr_hook; sys.meta_path.insert(0, type('Old', (), {}))\n" + IMPORT_AND_SHOW,
         "import _kipoi_deepmr_hook; sys.meta_path.append(sys.meta_path.pop(0))\n"
         + "import kipoi\nsys.meta_path.insert(0, sys.meta_path.pop())\n"
         + IMPORT_AND_SHOW,
     ],
-    ids=["before kipoi", "after kipoi", "twice", "kipoi reloaded", "a finder without find_spec", "moved"],
+    ids=["before kipoi", "after kipoi", "twice", "two copies", "kipoi reloaded", "a finder without find_spec", "moved"],
 )
 def test_order_of_imports(bare_python, toy_kipoi, code):
     assert bare_python(code) == "kipoi_other kipoi_deepmr\n"

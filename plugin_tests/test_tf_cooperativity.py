@@ -152,13 +152,13 @@ def test_a_second_strong_site_saturates_the_exposure(pwms):
         train.true_local_effects(encode([SEQUENCES[name]]), np.array([start]), pwms, train.Parameters(100, 10))[1]
         for name, start in [("both", 20), ("two GATA sites", 0)]
     ]
-    assert change[0] > 10 * train.MIN_EXPOSURE_CHANGE
-    assert change[1] < train.MIN_EXPOSURE_CHANGE
+    assert change[0] > train.MIN_EXPOSURE_CHANGE
+    assert change[1] < 1e-3 * train.MIN_EXPOSURE_CHANGE
 
 
 def test_pwms_are_probabilities_and_have_the_known_consensus(pwms):
     for mark, core in [("GATA", "AGATAAG"), ("TAL1", "CAGATG")]:
-        np.testing.assert_allclose(pwms[mark].sum(axis=1), 1)
+        np.testing.assert_allclose(pwms[mark].sum(axis=1), 1, atol=2e-6)  # the collection has six digits
         assert core in "".join("ACGT"[i] for i in pwms[mark].argmax(axis=1))
 
 
@@ -323,7 +323,7 @@ def test_recorded_r2_is_that_of_the_shipped_weights(models, pwms, parameters, re
 
 
 def test_predictions_follow_the_true_affinities(models, pwms, parameters, truth, loci):
-    """Over the test loci and the mutants within their GATA motif: correlations measured 0.87 to 0.95 per member and mark.
+    """Over the test loci and the mutants within their GATA motif; the correlations measured are 0.87 to 0.95.
 
     The loci alone would say little: each holds both motifs, so their true affinities differ by 2 % (sd / mean) only.
     """

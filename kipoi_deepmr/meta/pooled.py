@@ -7,7 +7,7 @@ from .interval import check_alpha, check_choice, chi2_p, quantile, two_sided_p
 from .jackson import jackson
 from .model import mean_model
 from .result import MetaResult
-from .studies import blocks, read_studies
+from .studies import TOO_FAR, UNWEIGHTABLE, blocks, read_studies
 from .tau2 import TAU2_METHODS, estimate_tau2, q_profile
 
 CI = ("wald", "t", "hartung-knapp")
@@ -84,7 +84,7 @@ def random_effects(
             for name, values in found.items():
                 out[name][block] = values
     out.update(n_studies=n_studies, n_excluded=studies.n_excluded, q_df=np.maximum(n_studies - 1, 0))
-    out["note"] = _notes(out, n_studies, studies.n_excluded)
+    out["note"] = _notes(out["se"], n_studies, studies.n_excluded)
     if studies.one_column:
         return MetaResult(**{name: values[0] if name == "note" else values[0].item() for name, values in out.items()})
     return MetaResult(**out)
@@ -103,7 +103,7 @@ def _pool(studies, block, tau2_method, ci, adhoc, prediction, tau2_ci, alpha):
                 interval = q_profile if tau2_ci == "q_profile" else jackson
                 tau2_low[several], tau2_high[several] = interval(part, alpha)
         out = _common(model, alpha)
-        out.update(_mean(model, np.nan_to_num(tau2), ci, adhoc, prediction, alpha))
+        out.update(_mean(model, np.where(model.k > 1, tau2, 0.0), ci, adhoc, prediction, alpha))
         variances = {"tau2": tau2, "tau2_se": tau2_se, "tau2_ci_low": tau2_low, "tau2_ci_high": tau2_high}
         variances["typical_variance"] = out.pop("typical_variance")
         out.update({name: values * scale**2 for name, values in variances.items()})
@@ -169,19 +169,21 @@ def _mean(model, tau2, ci, adhoc, prediction, alpha):
     }
 
 
-def _notes(out, n_studies, n_excluded):
+def _notes(se, n_studies, n_excluded):
     """One note an analysis: what was excluded, and why something is NaN."""
     notes = np.full(len(n_studies), "", dtype=object)
-    for i in np.flatnonzero((n_studies < 2) | (n_excluded > 0) | ~np.isfinite(out["se"])):
+    for i in np.flatnonzero((n_studies < 2) | (n_excluded > 0) | ~(se > 0)):
         parts = []
         if n_excluded[i]:
-            parts.append(f"excluded {n_excluded[i]} with infinite effect or zero, negative or infinite standard error")
+            parts.append(f"excluded {n_excluded[i]} {UNWEIGHTABLE}")
         if n_studies[i] == 0:
             parts.append("no usable study")
         elif n_studies[i] == 1:
             parts.append("one study: no heterogeneity, normal interval")
-        elif not np.isfinite(out["se"][i]):
-            parts.append("effects and standard errors are too far apart in size for double precision")
+        elif se[i] == 0:
+            parts.append("standard error 0, since all effects are equal: use the ad hoc correction")
+        elif not np.isfinite(se[i]):
+            parts.append(TOO_FAR)
         notes[i] = "; ".join(parts)
     return notes
 

@@ -9,7 +9,7 @@ from scipy import special
 from ..errors import InputError
 from .interval import check_alpha, check_choice, chi2_p, quantile, two_sided_p
 from .model import Sums, mean_model
-from .studies import read_studies
+from .studies import TOO_FAR, UNWEIGHTABLE, read_studies
 from .tau2 import TAU2_METHODS, estimate_tau2, q_profile
 
 _CI = ("wald", "t", "hartung-knapp")
@@ -194,10 +194,10 @@ def meta_regression(
     ----------
     R's metafor::rma.uni(mods = ) 5.0-1; Knapp and Hartung (2003), Stat Med 22; Raudenbush (2009).
     """
-    for value, choices, name in (
-        (tau2_method, TAU2_METHODS, "tau2_method"), (ci, _CI, "ci"), (adhoc, _ADHOC, "adhoc"), (tau2_ci, _TAU2_CI, "tau2_ci")
-    ):
-        check_choice(value, choices, name)
+    check_choice(tau2_method, TAU2_METHODS, "tau2_method")
+    check_choice(ci, _CI, "ci")
+    check_choice(adhoc, _ADHOC, "adhoc")
+    check_choice(tau2_ci, _TAU2_CI, "tau2_ci")
     check_alpha(alpha)
     studies = read_studies(effects, ses)
     if not studies.one_column:
@@ -205,12 +205,14 @@ def meta_regression(
     names, design = _design(covariates, len(studies.effects))
     used = studies.usable[:, 0] & np.isfinite(design).all(axis=1)
     n_excluded, p = int(studies.n_excluded[0]), design.shape[1] + 1
-    note = [f"excluded {n_excluded} with infinite effect or zero, negative or infinite standard error"] * (n_excluded > 0)
+    note = [f"excluded {n_excluded} {UNWEIGHTABLE}"] if n_excluded else []
     if used.sum() <= p:
         note.append(f"{used.sum()} usable studies for {p} coefficients")
         return _nothing(names, int(used.sum()), n_excluded, "; ".join(note))
     x, back = _standardise(design[used], names)
     null, centre, scale = mean_model(studies.effects[used], studies.ses[used], studies.usable[used])
+    if np.isnan(null.v0).any():
+        return _nothing(names, int(used.sum()), n_excluded, "; ".join([*note, TOO_FAR]))
     y = (studies.effects[used, 0] - centre) / scale
     model = LinearModel(y, (studies.ses[used, 0] / scale) ** 2, x)
     with np.errstate(all="ignore"):

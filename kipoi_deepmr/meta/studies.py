@@ -1,4 +1,4 @@
-"""Studies in columns: which are used, which are missing, which are excluded; columns cut into blocks for the solvers."""
+"""Studies in columns: which are used, missing or excluded; columns cut into blocks for the solvers."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,10 @@ import numpy as np
 from ..errors import InputError
 
 # Elements of one block: a few arrays of this size stay in a core's cache.
-BLOCK_ELEMENTS = 32_768
+BLOCK_ELEMENTS = 65_536
+
+UNWEIGHTABLE = "with infinite effect or zero, negative or infinite standard error"
+TOO_FAR = "effects and standard errors are too far apart in size for double precision"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pandas as pd
 from ..errors import InputError
 from .interval import check_alpha, check_choice
 from .pooled import CI, PREDICTION, random_effects
+from .studies import UNWEIGHTABLE
 from .tau2 import TAU2_METHODS
 
 KEYS = ["exposure", "outcome", "method"]
@@ -72,7 +73,7 @@ def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.0
     for position, excluded in enumerate(np.concatenate([r.n_excluded for r in results]) if results else []):
         if excluded:
             pair = " ".join(str(table.at[position, key]) for key in KEYS)
-            notes.append(f"{pair}: {excluded} loci not used (infinite estimate, or standard error not positive)")
+            notes.append(f"{pair}: {excluded} loci {UNWEIGHTABLE} not used")
     table = table[GLOBAL_COLUMNS]
     table.attrs["notes"] = notes
     return table

@@ -120,7 +120,7 @@ def solve_q(model, target, start=None, max_iterations=1000):
         for _ in range(max_iterations):
             s = part.sums(tau2[active], ("q0", "q1"))
             step = (s.q0 / goal - 1) * s.q0 / s.q1
-            step = np.where((step > 0) & np.isfinite(step), step, 0.0)
+            step = np.where((step > 0) & np.isfinite(step), step, np.where(np.isnan(s.q0), np.nan, 0.0))
             tau2[active] += step
             going = step > 2 * EPS * tau2[active]
             if not going.any():
@@ -191,6 +191,7 @@ def _brackets(model, restricted):
         v0 = model.v0[row]
         crossing = (at_low[0] > at_low[1]) & (at_high[0] <= at_high[1])
         decided = (at_low[3] < 2 * at_high[2]) | ~(high + v0 > NARROW * (low + v0))
+        decided |= ~np.isfinite(at_low + at_high).all(axis=0)  # overflow: no likelihood to search
         peak = crossing & decided
         found.append((row[peak], low[peak], high[peak]))
         split = ~(decided | (at_high[0] > at_low[1]) | (at_low[0] < at_high[1]))

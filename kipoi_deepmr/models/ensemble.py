@@ -55,10 +55,10 @@ class Ensemble:
         else:
             self.names, shared, views = _members_of_models(described)
         chosen = _chosen(shared, marks)
-        if len(chosen) < 2:
-            raise InputError(f"{described[0].name} has one mark ({', '.join(chosen)}): "
-                             "a causal effect needs an exposure and an outcome")
         self.marks = tuple(shared[i] for i in chosen)
+        if len(chosen) < 2:
+            raise InputError(f"{described[0].name}: one mark only ({self.marks[0]}): "
+                             "a causal effect needs an exposure and an outcome")
         self._views = [(member, [columns[i] for i in chosen]) for member, columns in views]
         self.length, self.alphabet = described[0].length, described[0].alphabet
         self.checksums = tuple(d.checksum for d in described)

@@ -1,0 +1,124 @@
+"""The Dataset on disk: written by blocks, opened, checked."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from kipoi_deepmr import dna, effects_store
+from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.loci import Loci
+
+N, LENGTH, MEMBERS, MARKS = 150, 20, ("m1", "m2"), ("A", "B", "C")
+
+
+@pytest.fixture
+def loci():
+    start = np.arange(N) * 30
+    return Loci(np.array(["chr1"] * N), start, start + LENGTH, np.array(["+", "-"] * (N // 2)),
+                np.array([f"l{i}" for i in range(N)]), np.random.default_rng(0).choice(dna.BASES, (N, LENGTH)))
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(1)
+    v, t = 3 * LENGTH, len(MARKS)
+    return {"effect": rng.normal(size=(N, v, t)).astype("f4"), "effect_se": rng.random((N, v, t)).astype("f4"),
+            "reference": rng.random((N, 2, t)).astype("f4"), "member_effect": rng.random((N, 2, v, t)).astype("f4"),
+            "ref_base": rng.choice(list("ACGT"), (N, v)), "alt_base": rng.choice(list("ACGT"), (N, v))}
+
+
+def write(path, loci, data, **options):
+    writer = effects_store.Writer(str(path), loci, MARKS, MEMBERS, {"seed": 3, "nested": {"a": [1]}}, **options)
+    kept = {name: values for name, values in data.items() if options.get("keep_members", True) or
+            name != "member_effect"}
+    for block in writer.blocks():
+        writer.write(block, {name: values[block] for name, values in kept.items()})
+    return writer
+
+
+def test_round_trip(tmp_path, loci, data):
+    writer = write(tmp_path / "e.zarr", loci, data)
+    assert len(writer.blocks()) == 3 and not (tmp_path / "e.zarr").exists()
+    writer.close()
+    assert not (tmp_path / "e.zarr.partial").exists()
+    opened = effects_store.open_effects(str(tmp_path / "e.zarr"))
+    for name, values in data.items():
+        assert (opened[name].values == values).all() and opened[name].dtype == values.dtype, name
+    for name in ("chrom", "start", "end", "strand", "name"):
+        assert (opened[name].values == getattr(loci, name)).all()
+    assert opened["position"].values.tolist() == [i // 3 for i in range(3 * LENGTH)]
+    assert opened.attrs["nested"] == {"a": [1]}
+
+
+def test_every_variable_is_as_declared(tmp_path, loci, data):
+    write(tmp_path / "e.zarr", loci, data).close()
+    opened = effects_store.open_effects(str(tmp_path / "e.zarr"))
+    declared = {v.name: v for v in (*effects_store.COORDINATES, *effects_store.DATA)}
+    assert set(opened.variables) == set(declared)
+    for name, variable in declared.items():
+        assert opened[name].dims == variable.dims
+        assert opened[name].dtype.kind == "U" if variable.dtype == "U" else opened[name].dtype == variable.dtype
+        assert opened[name].attrs["description"] == variable.meaning
+
+
+def test_without_members(tmp_path, loci, data):
+    write(tmp_path / "e.zarr", loci, data, keep_members=False).close()
+    assert "member_effect" not in effects_store.open_effects(str(tmp_path / "e.zarr"))
+
+
+def test_plain_xarray_reads_it(tmp_path, loci, data):
+    write(tmp_path / "e.zarr", loci, data).close()
+    assert xr.open_zarr(tmp_path / "e.zarr")["effect"].sel(mark="B").shape == (N, 3 * LENGTH)
+
+
+def test_discard_and_replace(tmp_path, loci, data):
+    writer = write(tmp_path / "e.zarr", loci, data)
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []
+    write(tmp_path / "e.zarr", loci, data).close()
+    write(tmp_path / "e.zarr", loci, {**data, "effect": data["effect"] + 1}).close()
+    assert (effects_store.open_effects(str(tmp_path / "e.zarr"))["effect"].values == data["effect"] + 1).all()
+
+
+def test_chunks_hold_about_a_megabyte():
+    assert effects_store.loci_per_block(5, 3000, 4) == 4
+    assert effects_store.loci_per_block(5, 1800, 164) == 1
+    assert effects_store.loci_per_block(2, 30, 2) == effects_store.MAX_LOCI_PER_CHUNK
+
+
+def test_stores_that_are_refused(tmp_path, loci, data):
+    with pytest.raises(InputError, match="no such effects store"):
+        effects_store.open_effects(str(tmp_path / "none.zarr"))
+    (tmp_path / "file.zarr").write_text("x")
+    with pytest.raises(InputError, match="not a Zarr store"):
+        effects_store.open_effects(str(tmp_path / "file.zarr"))
+    xr.Dataset({"a": 1}).to_zarr(tmp_path / "other.zarr", zarr_format=2)
+    with pytest.raises(InputError, match="not one of DeepMR"):
+        effects_store.open_effects(str(tmp_path / "other.zarr"))
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_other_format_versions_are_refused(tmp_path, loci, data, version):
+    write(tmp_path / "e.zarr", loci, data).close()
+    for name in (".zattrs", ".zmetadata"):
+        path = tmp_path / "e.zarr" / name
+        content = json.loads(path.read_text())
+        (content if name == ".zattrs" else content["metadata"][".zattrs"])["format_version"] = version
+        path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"format version {version!r}; this kipoi_deepmr reads 1"):
+        effects_store.open_effects(str(tmp_path / "e.zarr"))
+
+
+def test_incomplete_store_is_refused(tmp_path, loci, data):
+    write(tmp_path / "e.zarr", loci, data).close()
+    opened = xr.open_zarr(tmp_path / "e.zarr", chunks=None).load()
+    opened.drop_vars("effect_se").to_zarr(tmp_path / "less.zarr", zarr_format=2)
+    with pytest.raises(InputError, match="without effect_se"):
+        effects_store.open_effects(str(tmp_path / "less.zarr"))
+
+
+def test_variables_that_are_not_declared(loci, data):
+    with pytest.raises(ValueError, match="declared"):
+        effects_store.dataset(loci, MARKS, MEMBERS, {**data, "more": data["effect"]})
