@@ -157,7 +157,7 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
         The table written.
     """
     effects = effects_store.open_effects(effects_path)
-    genome = _genome(effects, fasta_file, vcf)
+    genome = _genome(effects.attrs, fasta_file, vcf)
     rule = mr.rule_for(effects, instruments, instrument_z)
     pieces = []
     tables.write_tsv(local_path, _collected(mr.iter_pairs(effects, exposures, outcomes, tuple(method), rule), pieces))
@@ -175,10 +175,11 @@ def _collected(pieces, kept):
         yield piece
 
 
-def _genome(effects, fasta_file, vcf):
+def _genome(attributes, fasta_file, vcf):
+    """The genome of the VCF, or None if none is to be written."""
     if vcf == "none":
         return None
-    path = fasta_file or effects.attrs.get("fasta_file")
+    path = fasta_file or attributes.get("fasta_file")
     if not path:
         raise InputError("the VCF needs a FASTA, and the effects name none: give --fasta_file, or --vcf none")
     return Genome(path)
@@ -239,6 +240,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     """
     predict_options, estimate_options = predict_options or {}, estimate_options or {}
     aggregate_options = aggregate_options or {}
+    _check_before_predicting(ensemble, details or {}, **estimate_options)
     settings = {**predict_settings(ensemble, selection.loci, **predict_options), **estimate_options, **aggregate_options}
     folder = manifest.OutputFolder(out, settings, overwrite)
     told = {**(details or {}), "dropped": selection.dropped, "versions": manifest.versions(), "started": _now()}
@@ -253,6 +255,17 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     global_ = aggregate(folder.file("local.tsv"), folder.file("global.tsv"), **aggregate_options)
     folder.write_manifest({**told, "finished": _now()})
     return RunResult(local, global_)
+
+
+def _check_before_predicting(ensemble, details, exposures=None, outcomes=None, method=("egger",), vcf="instruments",
+                             fasta_file=None, **rule):
+    """Raise `InputError` for what `estimate` would refuse after hours of predictions."""
+    mr.check_pairs(ensemble.marks, exposures, outcomes, method)
+    if rule:
+        mr.InstrumentRule(rule.get("instruments", "pooled"), rule.get("instrument_z", 3.0))
+    genome = _genome(details, fasta_file, vcf)
+    if genome:
+        genome.close()
 
 
 def _now():

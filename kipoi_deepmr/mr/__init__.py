@@ -2,7 +2,7 @@
 
 from .fit import METHODS, fit
 from .instruments import InstrumentRule, rule_for
-from .pairs import fit_pairs, iter_pairs
+from .pairs import check_pairs, fit_pairs, iter_pairs
 from .result import MRResult
 
 __all__ = ["METHODS", "InstrumentRule", "MRResult", "fit", "fit_pairs", "iter_pairs", "rule_for"]

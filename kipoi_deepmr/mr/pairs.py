@@ -74,15 +74,39 @@ def iter_pairs(effects, exposures=None, outcomes=None, methods=("egger",), rule=
     return _tables(effects, exposures, outcomes, list(methods), lambda: rule or rule_for(effects), alpha, options)
 
 
-def _tables(effects, exposures, outcomes, methods, make_rule, alpha, options):
-    marks = [str(m) for m in effects["mark"].values]
+def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), **options):
+    """What is to be fitted, or why it cannot be.
+
+    Parameters
+    ----------
+    marks : sequence of str
+    exposures, outcomes, methods, **options
+        As for `fit_pairs`.
+
+    Returns
+    -------
+    pairs : dict of int to list of int
+        Outcomes of each exposure, as indices of `marks`.
+    estimators : list of callables
+        As `bind` gives them, one a method.
+
+    Raises
+    ------
+    InputError
+        As for `fit_pairs`.
+    """
+    marks = [str(m) for m in marks]
     exposures, outcomes = _indices("exposure", exposures, marks), _indices("outcome", outcomes, marks)
     pairs = {x: [y for y in outcomes if y != x] for x in exposures}
     if not any(pairs.values()):
         raise InputError(f"no pair of two different marks: {', '.join(marks[x] for x in exposures)}")
     if not methods or len(set(methods)) < len(methods):
-        raise InputError(f"methods must be named, each once: {methods}")
-    estimators = bind(methods, {"alpha": alpha, **options})
+        raise InputError(f"methods must be named, each once: {', '.join(methods)}")
+    return pairs, bind(methods, options)
+
+
+def _tables(effects, exposures, outcomes, methods, make_rule, alpha, options):
+    pairs, estimators = check_pairs(effects["mark"].values, exposures, outcomes, methods, alpha=alpha, **options)
     rule = make_rule()
     return (_table(effects, block, pairs, methods, _fit_block(effects, block, pairs, estimators, rule))
             for block in locus_blocks(effects))
