@@ -1,8 +1,11 @@
 """Meta-analysis: slow and obvious versions, invariances, and inputs that could break a solver."""
 
+import math
 from dataclasses import fields
+from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -252,9 +255,7 @@ def test_one_huge_standard_error_changes_nothing():
 
 
 def test_one_tiny_standard_error_keeps_digits():
-    """tr P cancels in its textbook form; 50-digit values by the same equation in rational arithmetic."""
-    from fractions import Fraction
-
+    """tr P cancels in its textbook form; the same equation in rational arithmetic does not."""
     effects, ses = [0.0, 1.0, -0.5, 2.0], [2.0**-40, 0.5, 1.0, 0.75]
     w = [1 / Fraction(se) ** 2 for se in ses]
     y = [Fraction(effect) for effect in effects]
@@ -275,11 +276,11 @@ def test_far_tail_pvalues():
 
 
 def test_jackson_distribution():
+    """Equal standard errors give a chi-square; unequal ones are compared with draws."""
     for k in (2, 3, 10, 300):
         for p in (0.001, 0.025, 0.5, 0.975, 0.999):
             q = stats.chi2.ppf(p, k - 1)
             np.testing.assert_allclose(probability_below(2.5 * q, np.ones(k), np.full(k, 2.5)), p, rtol=1e-12)
-    # with two degrees of freedom each, weights l1 and l2: a sum of two exponentials
     rng = np.random.default_rng(3)
     ses = np.exp(rng.normal(0, 1.5, 6))
     effects = rng.normal(0, 3, 6)
@@ -314,25 +315,55 @@ def test_leave_one_out():
     assert meta.leave_one_out([], []).estimate.shape == (0,)
 
 
+def exact_regression(effects, ses, tau2, x):
+    """Coefficients, their covariance, Q and log det(X'WX) in rational arithmetic: matrices of doubles lose digits."""
+    rows = [[Fraction(float(value)) for value in row] for row in x]
+    y = [Fraction(float(value)) for value in effects]
+    w = [1 / (Fraction(float(se)) ** 2 + Fraction(float(tau2))) for se in ses]
+    p, determinant = len(rows[0]), Fraction(1)
+    table = [
+        [sum(c * row[a] * row[b] for c, row in zip(w, rows)) for b in range(p)]
+        + [sum(c * row[a] * value for c, row, value in zip(w, rows, y))]
+        + [Fraction(a == b) for b in range(p)]
+        for a in range(p)
+    ]
+    for a in range(p):
+        pivot = table[a][a]
+        determinant *= pivot
+        table[a] = [value / pivot for value in table[a]]
+        for b in range(p):
+            if b != a:
+                table[b] = [value - table[b][a] * other for value, other in zip(table[b], table[a])]
+    beta = [row[p] for row in table]
+    residuals = [value - sum(c * d for c, d in zip(row, beta)) for row, value in zip(rows, y)]
+    q = sum(c * r**2 for c, r in zip(w, residuals))
+    inverse = [[float(value) for value in row[p + 1 :]] for row in table]
+    return np.array([float(b) for b in beta]), np.array(inverse), float(q), math.log(determinant)
+
+
+def exact_likelihood(effects, ses, tau2, restricted, x):
+    _, _, q, log_determinant = exact_regression(effects, ses, tau2, x)
+    return -(np.log(ses**2 + tau2).sum() + q + restricted * log_determinant) / 2
+
+
 @FEW
 @given(problems(smallest=6, largest=10), st.integers(0, 1000), st.sampled_from(["REML", "ML"]))
-def test_meta_regression_against_matrices(problem, seed, method):
+def test_meta_regression_against_exact_arithmetic(problem, seed, method):
     effects, ses = problem
-    rng = np.random.default_rng(seed)
-    covariates = rng.normal(5, 2, (len(effects), 2))
+    restricted = method == "REML"
+    covariates = np.random.default_rng(seed).normal(5, 2, (len(effects), 2))
     x = np.column_stack([np.ones(len(effects)), covariates])
     result = meta.meta_regression(effects, ses, covariates, tau2_method=method)
     rss = np.sum((effects - x @ np.linalg.lstsq(x, effects, rcond=None)[0]) ** 2)
-    _, height = slow_optimum(lambda t: slow_likelihood(effects, ses, t, method == "REML", x), rss)
-    assert slow_likelihood(effects, ses, result.tau2, method == "REML", x) >= height - 1e-7 * max(1, abs(height))
-    w = np.diag(1 / (ses**2 + result.tau2))
-    covariance = np.linalg.inv(x.T @ w @ x)
-    beta = covariance @ x.T @ w @ effects
-    np.testing.assert_allclose(result.estimate, beta, rtol=1e-5, atol=1e-6 * np.abs(beta).max())
-    np.testing.assert_allclose(result.covariance, covariance, rtol=1e-5, atol=1e-6 * np.abs(covariance).max())
-    np.testing.assert_allclose(result.q_e, effects @ projection(ses, 0, x) @ effects, rtol=1e-6)
+    rival, _ = slow_optimum(lambda t: slow_likelihood(effects, ses, t, restricted, x), rss)
+    height = exact_likelihood(effects, ses, rival, restricted, x)
+    assert exact_likelihood(effects, ses, result.tau2, restricted, x) >= height - 1e-9 * max(1, abs(height))
+    beta, covariance, _, _ = exact_regression(effects, ses, result.tau2, x)
+    np.testing.assert_allclose(result.estimate, beta, rtol=1e-8, atol=1e-9 * np.abs(beta).max())
+    np.testing.assert_allclose(result.covariance, covariance, rtol=1e-8, atol=1e-9 * np.abs(covariance).max())
+    np.testing.assert_allclose(result.q_e, exact_regression(effects, ses, 0, x)[2], rtol=1e-9)
     q_m = beta[1:] @ np.linalg.inv(covariance[1:, 1:]) @ beta[1:]
-    np.testing.assert_allclose(result.q_m, q_m, rtol=1e-4)
+    np.testing.assert_allclose(result.q_m, q_m, rtol=1e-6)
 
 
 def test_meta_regression_without_covariates_is_random_effects():
@@ -348,8 +379,6 @@ def test_meta_regression_without_covariates_is_random_effects():
 
 
 def test_meta_regression_strata_are_their_own_means():
-    import pandas as pd
-
     rng = np.random.default_rng(7)
     effects, ses = rng.normal(size=9), np.full(9, 0.5)
     strata = pd.DataFrame({"spacing": ["0-35", "36-70", "71-150"] * 3})

@@ -59,12 +59,18 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture
 def environment(tmp_path):
-    """A new environment that also sees this one's packages, but whose start-up runs none of this one's .pth files."""
+    """A new environment that sees every package of this one except ours."""
+    others = tmp_path / "others"
+    others.mkdir()
+    for folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        for path in Path(folder).iterdir():
+            if "kipoi_deepmr" not in path.name and path.name != "__pycache__":
+                (others / path.name).symlink_to(path)
+
     folder = tmp_path / "environment"
     venv.create(folder, symlinks=True, with_pip=False)
-    ours = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     site_packages = Path(sysconfig.get_path("purelib", "posix_prefix", {"base": str(folder)}))
-    (site_packages / "packages_of_the_tests.pth").write_text("\n".join(ours) + "\n")
+    (site_packages / "others.pth").write_text(f"{others}\n")
     return folder
 
 
@@ -74,7 +80,7 @@ def install_use_uninstall(environment, *what, package_is_in):
     before = files_and_folders(environment)
     assert "kipoi_deepmr" not in run_well(python, "-m", "kipoi", "list_plugins", cwd=cwd)
 
-    run_well(python, "-m", "pip", "install", "--ignore-installed", *PIP_OPTIONS, *what, cwd=cwd)
+    run_well(python, "-m", "pip", "install", *PIP_OPTIONS, *what, cwd=cwd)
     assert any(path.endswith("site-packages/kipoi_deepmr.pth") for path in files_and_folders(environment))
     where = Path(run_well(python, "-c", "import kipoi_deepmr; print(kipoi_deepmr.__file__)", cwd=cwd).strip())
     assert where.is_relative_to(package_is_in.resolve())

@@ -381,6 +381,21 @@ def test_compare_prints_estimate_beside_truth(finished_run, truth, capsys):
     assert reverse.split() == "TAL1 -> GATA ivw 20 0.100 [-0.200, 0.400] 0.000 1.000 NA".split()
 
 
+def test_compare_says_na_where_there_is_no_global_estimate(finished_run, capsys):
+    effects = pd.read_csv(finished_run / "global.tsv", sep="\t")
+    effects.iloc[:1].to_csv(finished_run / "global.tsv", sep="\t", index=False)
+    compare.main([str(finished_run)])
+    assert capsys.readouterr().out.splitlines()[2].split()[:8] == "TAL1 -> GATA ivw 20 NA [NA, NA]".split()
+
+
+def test_compare_refuses_a_run_on_other_loci(finished_run, capsys):
+    local = pd.read_csv(finished_run / "local.tsv", sep="\t")
+    local.assign(locus="elsewhere").to_csv(finished_run / "local.tsv", sep="\t", index=False)
+    with pytest.raises(SystemExit, match="2"):
+        compare.main([str(finished_run)])
+    assert "local.tsv" in capsys.readouterr().err
+
+
 def test_compare_names_the_file_it_misses(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         compare.main([str(tmp_path)])

@@ -26,7 +26,7 @@ through GATA, so that they look like instruments for TAL1 and are not."""
 def with_truth(local, truth):
     """The local estimates whose true effect is known, with the column ``true_effect``; rows without an estimate go."""
     estimated = local.dropna(subset=["estimate"])
-    return estimated.merge(truth[["locus", *PAIR, "true_effect"]], on=["locus", *PAIR], validate="many_to_one")
+    return truth[["locus", *PAIR, "true_effect"]].merge(estimated, on=["locus", *PAIR], validate="one_to_many")
 
 
 def correlation(x, y):
@@ -36,26 +36,29 @@ def correlation(x, y):
 
 def compare(global_effects, local, truth):
     """One row per pair and method: the global estimate beside the truth, and how the local ones fare."""
-    known = with_truth(local, truth)
     rows = []
-    for (exposure, outcome, method), loci in known.groupby([*PAIR, "method"], sort=False):
-        of_pair = (global_effects[[*PAIR, "method"]] == [exposure, outcome, method]).all(axis=1)
-        covered = loci["true_effect"].between(loci["ci_low"], loci["ci_high"])
-        row = {"pair": f"{exposure} -> {outcome}", "method": method, "loci": len(loci)}
-        row |= global_effects.loc[of_pair, ["estimate", "ci_low", "ci_high"]].squeeze().to_dict()
+    for (exposure, outcome, method), loci in with_truth(local, truth).groupby([*PAIR, "method"], sort=False):
+        held = loci["true_effect"].between(loci["ci_low"], loci["ci_high"])
+        row = {"exposure": exposure, "outcome": outcome, "method": method, "loci": len(loci)}
         row["truth"] = loci["true_effect"].mean()
-        row["covered"] = covered[loci["ci_low"].notna()].mean()
+        row["covered"] = held[loci["ci_low"].notna()].mean()
         row["r"] = correlation(loci["estimate"], loci["true_effect"])
         rows.append(row)
-    return pd.DataFrame(rows)
+    estimates = global_effects[[*PAIR, "method", "estimate", "ci_low", "ci_high"]]
+    return pd.DataFrame(rows, columns=[*PAIR, "method", "loci", "truth", "covered", "r"]).merge(estimates, how="left")
 
 
 def formatted(table):
-    """The table as aligned text, the interval in one column."""
-    text = table.map(lambda value: f"{value:.3f}" if isinstance(value, float) else value)
-    interval = "[" + text.pop("ci_low") + ", " + text.pop("ci_high") + "]"
-    text.insert(text.columns.get_loc("estimate") + 1, "95 % interval", interval)
-    return text.replace("nan", "NA").to_string(index=False)
+    """The table as aligned text, pair and interval in one column each."""
+    text = table.map(lambda value: value if isinstance(value, str) else "NA" if pd.isna(value) else f"{value:.3f}")
+    columns = {
+        "pair": text["exposure"] + " -> " + text["outcome"],
+        "method": text["method"],
+        "loci": table["loci"],
+        "estimate": text["estimate"],
+        "95 % interval": "[" + text["ci_low"] + ", " + text["ci_high"] + "]",
+    }
+    return pd.DataFrame(columns).join(text[["truth", "covered", "r"]]).to_string(index=False)
 
 
 def main(argv=None):

@@ -5,4 +5,4 @@ from .instruments import InstrumentRule, rule_for
 from .pairs import check_pairs, fit_pairs, iter_pairs
 from .result import MRResult
 
-__all__ = ["METHODS", "InstrumentRule", "MRResult", "fit", "fit_pairs", "iter_pairs", "rule_for"]
+__all__ = ["METHODS", "InstrumentRule", "MRResult", "check_pairs", "fit", "fit_pairs", "iter_pairs", "rule_for"]
