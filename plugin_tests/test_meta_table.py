@@ -37,9 +37,12 @@ def assert_rows_are_single_analyses(found, local, **options):
 def test_rows_are_single_analyses(options):
     local = local_table()
     found = meta.aggregate(local, **options)
-    assert list(found.columns) == (
-        "exposure outcome method n_loci estimate se ci_low ci_high pvalue tau tau2 i2 q q_pvalue pi_low pi_high"
-    ).split()
+    assert (
+        list(found.columns)
+        == (
+            "exposure outcome method n_loci estimate se ci_low ci_high pvalue tau tau2 i2 q q_pvalue pi_low pi_high"
+        ).split()
+    )
     assert [tuple(row) for row in found.to_numpy()[:, :3]] == [
         ("Sox2", "Nanog", "egger"),
         ("Sox2", "Nanog", "wald_mean"),

@@ -1,4 +1,4 @@
-"""Put the weights of MPRA-DragoNN beside its model.yaml: from the URLs in Kipoi's model zoo, or copied from a folder."""
+"""Put MPRA-DragoNN's weights beside its model.yaml: from the URLs in Kipoi's model zoo, or copied from a folder."""
 
 import argparse
 import shutil

@@ -18,7 +18,7 @@ def jackson(model, alpha):
     Returns
     -------
     low, high : numpy.ndarray, shape (m,)
-        Both 0 when Q is too small for any tau^2. One analysis at a time: about a second for 2,000 studies.
+        Both 0 when Q is too small for any tau^2. One analysis at a time: a few seconds for 2,000 studies.
 
     References
     ----------

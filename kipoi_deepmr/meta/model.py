@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 # Beyond this, a variance or squared effect in units of the smallest variance: its products would overflow.
 LARGEST = 1e150
 
@@ -145,7 +144,7 @@ def mean_model(effects, ses, usable):
     se = np.take_along_axis(se, order, axis=1)
     effect = np.take_along_axis(effects.T, order, axis=1)
     # a power of two: scaling by it is exact
-    scale = np.exp2(np.floor(np.log2(se[:, 0])))
+    scale = np.ldexp(0.5, np.frexp(se[:, 0])[1])
     centre = effect[:, 0]
     with np.errstate(over="ignore", invalid="ignore"):
         y = np.where(np.isfinite(se), (effect - centre[:, None]) / scale[:, None], 0.0)
