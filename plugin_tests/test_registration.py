@@ -229,7 +229,9 @@ IMPORT_AND_SHOW = "import kipoi.plugin; print(*(entry['plugin'] for entry in kip
         + "import _kipoi_deepmr_hook\n"
         + IMPORT_AND_SHOW,
         "import _kipoi_deepmr_hook, importlib, kipoi.plugin; importlib.reload(kipoi.plugin)\n" + IMPORT_AND_SHOW,
-        "import _kipoi_deepmr_hook; sys.meta_path.insert(0, type('Old', (), {}))\n" + IMPORT_AND_SHOW,
+        "class OldFinder:\n    find_module = lambda *arguments: None\n"
+        + "import _kipoi_deepmr_hook; sys.meta_path.insert(1, OldFinder)\n"
+        + IMPORT_AND_SHOW,
         "import _kipoi_deepmr_hook; sys.meta_path.append(sys.meta_path.pop(0))\n"
         + "import kipoi\nsys.meta_path.insert(0, sys.meta_path.pop())\n"
         + IMPORT_AND_SHOW,
