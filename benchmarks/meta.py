@@ -31,8 +31,9 @@ def main():
     report(f"REML, tau2_ci=jackson, {arguments.studies} studies", seconds, METAGEN_SECONDS)
     seconds = best(lambda: meta.leave_one_out(effects[:, 0], ses[:, 0]), repeats=1)
     report(f"leave_one_out REML, {arguments.studies} studies", seconds, METAGEN_SECONDS * arguments.studies)
-    seconds = pairs(arguments.studies, arguments.pairs)
-    report(f"REML, q_profile, {arguments.pairs} pairs x {arguments.studies}", seconds, METAGEN_SECONDS * arguments.pairs)
+    n_pairs = arguments.pairs
+    seconds = pairs(arguments.studies, n_pairs)
+    report(f"REML, q_profile, {n_pairs} pairs x {arguments.studies}", seconds, METAGEN_SECONDS * n_pairs)
 
 
 def draw(n_studies, n_columns, seed=0):

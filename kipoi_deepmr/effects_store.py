@@ -16,7 +16,7 @@ from .errors import InputError
 FORMAT = "kipoi_deepmr effects"
 FORMAT_VERSION = 1
 PARTIAL_SUFFIX = ".partial"
-CHUNK_BYTES = 1_000_000  # of member_effect: about as much as one chunk can hold without losing much when a run is killed
+CHUNK_BYTES = 1_000_000  # of member_effect: what is lost at most when a run is killed, so not much
 MAX_LOCI_PER_CHUNK = 64
 
 
@@ -37,7 +37,7 @@ COORDINATES = (
     Variable("strand", ("locus",), "U", "", "strand that the model sees: + or -"),
     Variable("name", ("locus",), "U", "", "name of the locus"),
     Variable("member", ("member",), "U", "", "name of the ensemble member"),
-    Variable("position", ("variant",), "int64", "bp", "0-based position of the variant in the locus as the model sees it"),
+    Variable("position", ("variant",), "int64", "bp", "0-based position in the locus as the model sees it"),
     Variable("mark", ("mark",), "U", "", "name of the mark"),
 )
 

@@ -95,7 +95,8 @@ def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, 
     settings = predict_settings(ensemble, selection.loci, ddof, keep)
     if os.path.exists(path) and not overwrite and _is_same_store(path, settings):
         return
-    attributes = {"settings": settings, "dropped": selection.dropped, "versions": manifest.versions(), **(details or {})}
+    attributes = {"settings": settings, "dropped": selection.dropped, "versions": manifest.versions(),
+                  **(details or {})}
     try:
         writer = effects_store.Writer(path, selection.loci, ensemble.marks, ensemble.names, attributes,
                                       keep_members=keep == "members")
@@ -241,7 +242,8 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     predict_options, estimate_options = predict_options or {}, estimate_options or {}
     aggregate_options = aggregate_options or {}
     _check_before_predicting(ensemble, details or {}, **estimate_options)
-    settings = {**predict_settings(ensemble, selection.loci, **predict_options), **estimate_options, **aggregate_options}
+    settings = {**predict_settings(ensemble, selection.loci, **predict_options), **estimate_options,
+                **aggregate_options}
     folder = manifest.OutputFolder(out, settings, overwrite)
     told = {**(details or {}), "dropped": selection.dropped, "versions": manifest.versions(), "started": _now()}
     folder.write_manifest({**told, "finished": None})

@@ -191,6 +191,18 @@ def test_no_floats_raise_or_hang(pairs, method, ci, prediction, tau2_ci):
     assert np.isnan(result.tau2) or result.tau2 >= 0
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(FLOATS, FLOATS, st.floats(-1e6, 1e6)), min_size=4, max_size=7))
+def test_meta_regression_of_any_floats(rows):
+    effects, ses, covariate = np.array(rows, dtype=float).T
+    try:
+        result = meta.meta_regression(effects, ses, covariate)
+    except InputError as error:
+        assert "the same in every usable study" in str(error)
+    else:
+        assert np.isfinite(result.estimate).all() or result.note
+
+
 def test_columns_equal_single_analyses():
     rng = np.random.default_rng(4)
     effects, ses = rng.normal(size=(30, 40)), rng.gamma(1, 0.5, (30, 40))

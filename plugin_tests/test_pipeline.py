@@ -12,8 +12,8 @@ from kipoi_deepmr import effects_store, meta, mr, mutagenesis, pipeline
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.models import Ensemble
 
-LOCAL = ("chrom start end strand locus exposure outcome method n_instruments estimate se ci_low ci_high pvalue intercept "
-         "intercept_se intercept_pvalue q q_pvalue note").split()
+LOCAL = ("chrom start end strand locus exposure outcome method n_instruments estimate se ci_low ci_high pvalue "
+         "intercept intercept_se intercept_pvalue q q_pvalue note").split()
 GLOBAL = ("exposure outcome method n_loci estimate se ci_low ci_high pvalue tau tau2 i2 q q_pvalue pi_low "
           "pi_high").split()
 METHODS = ("egger", "ivw", "wald_mean")
@@ -63,7 +63,7 @@ def test_python_does_the_same(ensemble, selection, tmp_path, options):
 
 
 def test_tables_and_known_effect(ensemble, selection, tmp_path, options):
-    """Mark B is twice mark A in every weight but for noise: the effect of A on B is 2, up to noise of a few per cent."""
+    """Mark B is twice mark A in every weight but for noise: the effect of A on B is 2, up to a few per cent."""
     run(ensemble, selection, tmp_path / "out", options)
     local = pd.read_csv(tmp_path / "out" / "local.tsv", sep="\t", keep_default_na=False, na_values=["NA"])
     assert list(local) == LOCAL and len(local) == 9 * 6 * 3

@@ -10,7 +10,8 @@ from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.output import manifest, tables
 
 COLUMNS = ["chrom", "start", "end", "strand", "locus", "exposure", "outcome", "method", "n_instruments", "estimate",
-           "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se", "intercept_pvalue", "q", "q_pvalue", "note"]
+           "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se", "intercept_pvalue", "q", "q_pvalue",
+           "note"]
 
 
 @pytest.fixture

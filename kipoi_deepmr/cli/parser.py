@@ -27,7 +27,8 @@ def make_parser(prog):
     _add_estimation(run)
     _add_fasta_of_estimate(run, with_loci=True)
     _add_aggregation(run)
-    _add_output(run, "OUT", "folder to write: effects.zarr, instruments.vcf.gz, local.tsv, global.tsv, global.png, run.json")
+    _add_output(run, "OUT", "folder to write: effects.zarr, instruments.vcf.gz, local.tsv, global.tsv, global.png, "
+                            "run.json")
     _add_overwrite(run)
 
     predict = _command(commands, "predict", "effects of all single mutants of the loci (steps 1-4)")
@@ -44,7 +45,7 @@ def make_parser(prog):
     _add_fasta_of_estimate(estimate, with_loci=False)
     _add_output(estimate, "LOCAL.tsv", "table to write; instruments.vcf.gz is written beside it")
 
-    aggregate = _command(commands, "aggregate", "global causal effects: random-effects meta-analysis over loci (step 7)")
+    aggregate = _command(commands, "aggregate", "global causal effects: meta-analysis over loci (step 7)")
     aggregate.add_argument("local", metavar="LOCAL.tsv", help="table that `estimate` wrote")
     _add_aggregation(aggregate)
     _add_output(aggregate, "GLOBAL.tsv", "table to write; the figure is written beside it, ending in .png")
@@ -86,7 +87,7 @@ def _add_prediction(command):
     group.add_argument("--ddof", type=int, choices=(0, 1), default=1,
                        help="of the standard deviation over members (default: %(default)s)")
     group.add_argument("--keep", choices=("members", "summary"), default="members",
-                       help="store every member's effects, or only their mean and standard error (default: %(default)s)")
+                       help="store every member's effects, or only mean and standard error (default: %(default)s)")
 
 
 def _add_estimation(command):

@@ -216,8 +216,11 @@ def meta_regression(
     y = (studies.effects[used, 0] - centre) / scale
     model = LinearModel(y, (studies.ses[used, 0] / scale) ** 2, x)
     with np.errstate(all="ignore"):
-        out = _heterogeneity(model, null, tau2_method, tau2_ci, scale.item(), alpha)
-        out.update(_coefficients(model, out.pop("tau2_scaled"), back, ci, adhoc, centre.item(), scale.item(), alpha))
+        try:
+            out = _heterogeneity(model, null, tau2_method, tau2_ci, scale[0], alpha)
+            out.update(_coefficients(model, out.pop("tau2_scaled"), back, ci, adhoc, centre[0], scale[0], alpha))
+        except np.linalg.LinAlgError:
+            return _nothing(names, int(used.sum()), n_excluded, "; ".join([*note, TOO_FAR]))
     return RegressionResult(names=names, **out, n_excluded=n_excluded, note="; ".join(note))
 
 

@@ -96,7 +96,7 @@ class DataloaderSource:
         self._check_lengths(path)
         stranded = self._settings.get("use_strand")
         _write_bed(copy, [(i, (i.name, "0", i.strand) if stranded else ()) for i in intervals])
-        # Kipoiseq prepends "chr" to every contig when the first lacks it, unless told otherwise: keep names as they are.
+        # Kipoiseq prepends "chr" to every contig when the first lacks it, unless told otherwise: names stay as they are
         return {"num_chr_fasta": not intervals[0].chrom.startswith("chr"), "intervals_file": copy}
 
     def _check_lengths(self, path):
@@ -165,19 +165,19 @@ class DataloaderSource:
             there = strands[strand]
             if len(there) == len(sequence) and (there[clear] == sequence[clear]).all():
                 return strand
-        raise InputError(f"{name}: the dataloader of model {self._name} gives another sequence than {self._genome.path} "
-                         f"holds at {ranges['chr']}:{ranges['start']}-{ranges['end']}")
+        raise InputError(f"{name}: the dataloader of model {self._name} gives another sequence than "
+                         f"{self._genome.path} holds at {ranges['chr']}:{ranges['start']}-{ranges['end']}")
 
 
 def _check_arguments(model, name, arguments):
     if model.default_dataloader is None:
         raise InputError(f"model {name} has no dataloader; give --intervals_file and --fasta_file instead")
-    known = list(model.default_dataloader.args)
+    described = model.default_dataloader.args
     for key in arguments:
-        if key not in known:
+        if key not in described:
             raise InputError(f'--dataloader_args: the dataloader of model {name} has no argument "{key}"'
-                             + nearest(key, known))
-    needed = [k for k, argument in model.default_dataloader.args.items() if not argument.optional and k not in arguments]
+                             + nearest(key, described))
+    needed = [key for key, argument in described.items() if not argument.optional and key not in arguments]
     if needed:
         raise InputError(f"--dataloader_args: the dataloader of model {name} needs {', '.join(needed)}")
     for key, value in arguments.items():

@@ -84,8 +84,9 @@ def _load(name, source):
     import kipoi
 
     logging.getLogger("kipoi").setLevel(logging.WARNING)
-    if source not in kipoi.config.model_sources():
-        raise InputError(f"--source {source}: unknown; Kipoi's config.yaml has {', '.join(kipoi.config.model_sources())}")
+    known = kipoi.config.model_sources()
+    if source not in known:
+        raise InputError(f"--source {source}: unknown; Kipoi's config.yaml has {', '.join(known)}")
     if source == "dir" and not any(Path(name, f"model.{suffix}").is_file() for suffix in ("yaml", "yml")):
         raise InputError(f"{name}: no model.yaml there; with --source dir a MODEL is a Kipoi model directory")
     try:
