@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import warnings
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -79,7 +80,7 @@ class Loci:
 
     @classmethod
     def from_bed(cls, intervals_file, fasta_file, length=None, n_loci=None, seed=42):
-        """Usable loci of a BED file, with their sequences from a FASTA file.
+        """Usable loci of a BED file, with their sequences from a FASTA file; a warning names those dropped.
 
         Parameters
         ----------
@@ -97,7 +98,10 @@ class Loci:
         intervals = read_bed(intervals_file)
         length = length or intervals[0].end - intervals[0].start
         with Genome(fasta_file) as genome:
-            return select(BedSource(intervals, genome, length, intervals_file), n_loci, seed).loci
+            selection = select(BedSource(intervals, genome, length, intervals_file), n_loci, seed)
+        for reason, names in selection.dropped.items():
+            warnings.warn(f"{len(names)} of {len(intervals)} loci dropped: {reason}: {', '.join(names)}", stacklevel=2)
+        return selection.loci
 
     def __len__(self):
         return len(self.chrom)

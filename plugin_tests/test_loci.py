@@ -132,3 +132,9 @@ def test_loci_from_bed(genome_file, bed_file):
     chosen = Loci.from_bed(bed_file, genome_file)
     assert len(chosen) == 9 and chosen.sequences.shape == (9, 12)
     assert chosen[2:4].name.tolist() == ["locus2", "locus3"]
+
+
+def test_loci_from_bed_warns_of_those_dropped(genome_file, tmp_path):
+    path = write(tmp_path / "x.bed", "chr1\t0\t12\nchr1\t0\t12\tagain\n")
+    with pytest.warns(UserWarning, match="1 of 2 loci dropped: duplicate of an earlier locus: again"):
+        assert len(Loci.from_bed(path, genome_file)) == 1

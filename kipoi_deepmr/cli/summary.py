@@ -40,7 +40,7 @@ def of_global(table):
         rows.append((row.exposure, row.outcome, row.method, str(row.n_loci), interval, _number(row.pvalue),
                      _number(row.tau)))
     header = ("exposure", "outcome", "method", "loci", "global effect [95 % interval]", "p", "tau")
-    return _table(header, rows, "global effects, strongest first")
+    return "\n".join([_table(header, rows, "global effects, strongest first"), *table.attrs.get("notes", [])])
 
 
 def of_files(folder):

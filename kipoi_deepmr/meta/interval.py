@@ -10,7 +10,12 @@ def quantile(alpha, df):
     """Two-sided critical value at level alpha; df (array) may be infinite (normal) and NaN gives NaN."""
     df = np.asarray(df, dtype=np.float64)
     finite = np.isfinite(df) & (df > 0)
-    t = special.stdtrit(np.where(finite, df, 1.0), 1 - alpha / 2)
+    safe = np.where(finite, df, 1.0)
+    t = -special.stdtrit(safe, alpha / 2)
+    # older SciPy inverts the t distribution to ten digits; a Newton step doubles them
+    log_density = special.gammaln((safe + 1) / 2) - special.gammaln(safe / 2) - 0.5 * np.log(safe * np.pi)
+    density = np.exp(log_density - (safe + 1) / 2 * np.log1p(t**2 / safe))
+    t = t + (special.stdtr(safe, -t) - alpha / 2) / density
     return np.where(np.isposinf(df), -special.ndtri(alpha / 2), np.where(finite, t, np.nan))
 
 

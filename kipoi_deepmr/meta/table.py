@@ -48,7 +48,8 @@ def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.0
 
     References
     ----------
-    Finkelstein et al. (2022), PLoS Comput Biol; R's meta::metagen.
+    Malina S, Cizin D, Knowles DA (2022). Deep Mendelian randomization. PLoS Comput Biol 18(10): e1009880; R's
+    meta::metagen.
     """
     check_choice(tau2_method, TAU2_METHODS, "tau2_method")
     check_choice(ci, CI, "ci")

@@ -1,6 +1,6 @@
 """Estimators of tau^2, the variance of effects between studies, and its Q-profile interval.
 
-Each takes a model (`model.MeanModel` or `regression.LinearModel`) and returns tau^2 and its standard error, one an
+Each takes a model (`model.MeanModel` or `linear.LinearModel`) and returns tau^2 and its standard error, one an
 analysis. Tolerances are relative: effects may be of any size.
 """
 

@@ -68,7 +68,7 @@ def rule_for(effects, rule="pooled", z=3.0):
     Parameters
     ----------
     effects : xarray.Dataset
-        With `effect` (locus, variant, mark). It is read block by block, once for the rule pooled and not at all for own.
+        With `effect` (locus, variant, mark): read once, block by block, for the rule pooled; not at all for own.
     rule : {"pooled", "own"}
     z : float
         3 in the paper's analysis of BPNet, 2 in its simulation.
