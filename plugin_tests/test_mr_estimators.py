@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
 from kipoi_deepmr import mr
 from kipoi_deepmr.errors import InputError
@@ -51,7 +51,7 @@ def slow(method, bx, sx, by, sy, model="default", weights="simple", psi=0.0, dis
         estimate, se = beta[0], errors[0]
         intercept, intercept_se = (beta[1], errors[1]) if method == "egger" else (np.nan, np.nan)
     law = stats.t(n - 2) if distribution == "t" else stats.norm
-    half = law.isf(alpha / 2) * se
+    half = optimize.brentq(lambda t: law.sf(t) - alpha / 2, 0, 1e3) * se  # t.isf of older SciPy has 9 digits only
     return (estimate, se, estimate - half, estimate + half, 2 * law.sf(abs(estimate / se)), intercept, intercept_se,
             sigma, q, q_p)
 

@@ -75,15 +75,17 @@ def probability_below(q, a, variance):
     -------
     float
     """
-    weight = a * variance
+    weight = a * variance / q
+    if not 1e-4 < weight.sum() < 1e100:  # beyond, the probability is 0 or 1 to the last digit
+        return float(weight.sum() <= 1e-4)
     share = a / a.sum()
-    saddle, width = _saddle(q, weight)
+    saddle, width = _saddle(weight)
 
     def integrand(theta):
         s = saddle + width * (1j * np.sinh(theta) * np.cos(LEAN) - (np.cosh(theta) - 1) * np.sin(LEAN))
         slope = width * (1j * np.cosh(theta) * np.cos(LEAN) - np.sinh(theta) * np.sin(LEAN))
         d = 1 + 2 * s[:, None] * weight
-        exponent = s * q - 0.5 * (np.log(d).sum(axis=1) + np.log((share / d).sum(axis=1))) - np.log(s)
+        exponent = s - 0.5 * (np.log(d).sum(axis=1) + np.log((share / d).sum(axis=1))) - np.log(s)
         return (np.exp(exponent) * slope).imag / np.pi
 
     step, count = 0.25, 32
@@ -96,14 +98,14 @@ def probability_below(q, a, variance):
     return float(min(max(total * step, 0.0), 1.0))
 
 
-def _saddle(q, weight):
-    """Near the saddle point of exp(s q) det^(-1/2) / s on the positive axis, and the width of the peak across it."""
+def _saddle(weight):
+    """Near the saddle point of exp(s) det^(-1/2) / s on the positive axis, and the width of the peak across it."""
 
     def slope(log_s):
         s = np.exp(log_s)
-        return q - np.sum(weight / (1 + 2 * s * weight)) - 1 / s
+        return 1 - np.sum(weight / (1 + 2 * s * weight)) - 1 / s
 
-    low, high = -np.log(q) - 1.0, -np.log(q) + 1.0
+    low, high = -1.0, 1.0
     while slope(high) < 0:
         high += 2.0
     while slope(low) > 0:

@@ -130,7 +130,9 @@ def meta_regression(
     if np.isnan(null.v0).any():
         return _nothing(names, int(used.sum()), n_excluded, "; ".join([*note, TOO_FAR]))
     y = (studies.effects[used, 0] - centre) / scale
-    model = LinearModel(y, (studies.ses[used, 0] / scale) ** 2, x)
+    v = (studies.ses[used, 0] / scale) ** 2
+    order = np.argsort(v, kind="stable")  # the QR decomposition is accurate for rows of very different weight if sorted
+    model = LinearModel(y[order], v[order], x[order])
     with np.errstate(all="ignore"):
         try:
             out = _heterogeneity(model, null, tau2_method, tau2_ci, scale[0], alpha)

@@ -31,8 +31,15 @@ def two_sided_pvalue(estimate, se, df=None):
 
 def interval(estimate, se, alpha, df=None):
     """Lower and upper end of the 1 - alpha interval, from the same distribution as `two_sided_pvalue`."""
-    half_width = -(special.ndtri(alpha / 2) if df is None else special.stdtrit(df, alpha / 2)) * se
+    half_width = -(special.ndtri(alpha / 2) if df is None else _t_quantile(df, alpha / 2)) * se
     return estimate - half_width, estimate + half_width
+
+
+def _t_quantile(df, p):
+    """Quantile of t, improved by a Newton step: the stdtrit of older SciPy is right to 9 digits only."""
+    t = special.stdtrit(df, p)
+    density = (1 + t ** 2 / df) ** (-(df + 1) / 2) / (np.sqrt(df) * special.beta(df / 2, 0.5))
+    return t - (special.stdtr(df, t) - p) / density
 
 
 def chi2_pvalue(q, df):
