@@ -133,7 +133,7 @@ def read_bed(path):
     opener = gzip.open if str(path).endswith(".gz") else open
     intervals = []
     try:
-        with opener(path, "rt", encoding="utf-8") as lines:
+        with opener(path, "rt", encoding="utf-8-sig") as lines:  # spreadsheets begin UTF-8 with a mark
             for number, line in enumerate(lines, 1):
                 line = line.rstrip("\r\n")
                 if line.strip() and not line.startswith(("#", "track", "browser")):

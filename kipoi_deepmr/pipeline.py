@@ -161,12 +161,13 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     genome = _genome(effects.attrs, fasta_file, vcf)
     rule = mr.rule_for(effects, instruments, instrument_z)
     pieces = []
-    tables.write_tsv(local_path, _collected(mr.iter_pairs(effects, exposures, outcomes, tuple(method), rule), pieces))
-    local = pd.concat(pieces, ignore_index=True)
-    if genome:
-        with genome:
-            write_vcf(os.path.join(os.path.dirname(local_path), "instruments.vcf.gz"), effects, genome, local, rule,
-                      list(exposures or effects["mark"].values), list(outcomes or effects["mark"].values), which=vcf)
+    with tables.replacing(local_path) as temporary:
+        tables.write_tsv(temporary, _collected(mr.iter_pairs(effects, exposures, outcomes, method, rule), pieces))
+        local = pd.concat(pieces, ignore_index=True)
+        if genome:
+            with genome:
+                write_vcf(os.path.join(os.path.dirname(local_path), "instruments.vcf.gz"), effects, genome, local, rule,
+                          exposures or effects["mark"].values, outcomes or effects["mark"].values, which=vcf)
     return local
 
 

@@ -24,6 +24,11 @@ def test_bed_of_three_and_six_columns_comments_and_crlf(tmp_path):
     assert third[:3] == ("chr1", 1, 3)
 
 
+def test_byte_order_mark(tmp_path):
+    (tmp_path / "a.bed").write_bytes(b"\xef\xbb\xbfchr1\t5\t9\n")
+    assert read_bed(str(tmp_path / "a.bed"))[0].chrom == "chr1"
+
+
 def test_gzipped_bed(tmp_path):
     with gzip.open(tmp_path / "a.bed.gz", "wt") as out:
         out.write("chr1\t5\t9\n")

@@ -134,6 +134,15 @@ def test_bad_options_are_told_before_anything_is_predicted(ensemble, selection, 
     assert not (tmp_path / "out").exists()
 
 
+def test_estimate_with_another_genome_leaves_nothing_behind(ensemble, selection, tmp_path, genome_file):
+    pipeline.predict(ensemble, selection, str(tmp_path / "out" / "effects.zarr"), quiet=True)
+    (tmp_path / "other.fa").write_text(f">chr1\n{'A' * 400}\n")
+    with pytest.raises(InputError, match="other.fa: locus locus0: at chr1:.* the FASTA has A"):
+        pipeline.estimate(str(tmp_path / "out" / "effects.zarr"), str(tmp_path / "out" / "local.tsv"),
+                          fasta_file=str(tmp_path / "other.fa"))
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["effects.zarr"]
+
+
 def test_nan_leaves_nothing_behind(tmp_path, bed_file, genome_file, options):
     weights = member_weights()
     models = [write_model(tmp_path / "m" / str(k), w, nan_start="AC" if k else "") for k, w in enumerate(weights)]
