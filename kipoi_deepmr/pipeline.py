@@ -245,6 +245,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     _check_before_predicting(ensemble, details or {}, **estimate_options)
     settings = {**predict_settings(ensemble, selection.loci, **predict_options), **estimate_options,
                 **aggregate_options}
+    settings.pop("fasta_file", None)  # the same loci from a copy elsewhere are the same run
     folder = manifest.OutputFolder(out, settings, overwrite)
     told = {**(details or {}), "dropped": selection.dropped, "versions": manifest.versions(), "started": _now()}
     folder.write_manifest({**told, "finished": None})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -101,6 +102,14 @@ def test_same_run_again_keeps_predictions(ensemble, selection, tmp_path, options
     before = os.stat(tmp_path / "out" / "effects.zarr").st_ino, contents(tmp_path / "out")
     run(ensemble, selection, tmp_path / "out", options)
     assert (os.stat(tmp_path / "out" / "effects.zarr").st_ino, contents(tmp_path / "out")) == before
+
+
+def test_a_copy_of_the_genome_is_the_same_run(ensemble, selection, tmp_path, options, genome_file):
+    run(ensemble, selection, tmp_path / "out", options)
+    before = contents(tmp_path / "out")
+    shutil.copy(genome_file, tmp_path / "copy.fa")
+    run(ensemble, selection, tmp_path / "out", {**options, "fasta_file": str(tmp_path / "copy.fa")})
+    assert contents(tmp_path / "out") == before
 
 
 def test_other_settings_are_refused_and_overwritten_on_demand(ensemble, selection, tmp_path, options):

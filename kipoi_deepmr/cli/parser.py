@@ -4,6 +4,10 @@ import argparse
 
 from .. import __version__
 
+# Written out, since importing them takes what `--help` need not wait for; a test compares them with the modules.
+METHODS = ("egger", "ivw", "wald_mean")
+TAU2_METHODS = ("REML", "DL", "PM", "ML", "HE", "HS", "SJ", "EB")
+
 EXAMPLE = """\
 example:
   %(prog)s run model/1 model/2 model/3 --source dir \\
@@ -95,7 +99,7 @@ def _add_estimation(command):
     group.add_argument("--exposures", type=_names, metavar="A,B", help="marks that may be causes (default: all)")
     group.add_argument("--outcomes", type=_names, metavar="A,B", help="marks that may be effects (default: all)")
     group.add_argument("--method", type=_names, default=["egger"], metavar="NAME,NAME",
-                       help="estimators: egger, ivw, wald_mean (default: egger)")
+                       help=f"estimators: {', '.join(METHODS)} (default: egger)")
     group.add_argument("--instruments", choices=("pooled", "own"), default="pooled",
                        help="a mutant is an instrument if its effect is large among all mutants of all loci (pooled), "
                             "or large against its own standard error (own) (default: %(default)s)")
@@ -112,7 +116,7 @@ def _add_fasta_of_estimate(command, with_loci):
 
 def _add_aggregation(command):
     group = command.add_argument_group("global causal effects")
-    group.add_argument("--tau2_method", choices=("REML", "DL"), default="REML",
+    group.add_argument("--tau2_method", choices=TAU2_METHODS, default="REML",
                        help="estimator of the variance between loci; the paper used DL (default: %(default)s)")
 
 
