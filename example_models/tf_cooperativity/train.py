@@ -276,18 +276,18 @@ def one_hot(bases):
     return np.eye(4, dtype=np.float32)[bases]
 
 
-def build_network():
+def build_network(initializer="glorot_uniform"):
     """The paper's CNN: three convolutions of 15 filters and width 7, two dense layers of 30, two outputs."""
     import keras
 
-    layers = keras.layers
+    layers, start = keras.layers, {"kernel_initializer": initializer}
     return keras.Sequential(
         [
             keras.Input((LENGTH, 4), name="sequence"),
-            *(layers.Conv1D(15, 7, activation="relu") for _ in range(3)),
+            *(layers.Conv1D(15, 7, activation="relu", **start) for _ in range(3)),
             layers.Flatten(),
-            *(layers.Dense(30, activation="relu") for _ in range(2)),
-            layers.Dense(2, name="marks"),
+            *(layers.Dense(30, activation="relu", **start) for _ in range(2)),
+            layers.Dense(2, name="marks", **start),
         ]
     )
 
@@ -378,8 +378,9 @@ def write_member(folder, member, network):
     """Write the Kipoi model directory ``folder/member``; returns the SHA-256 of its weights."""
     directory = Path(folder) / str(member)
     directory.mkdir(parents=True, exist_ok=True)
-    # A network that was never compiled carries no optimizer state, which would triple the file.
-    bare = build_network()
+    # A network that was never compiled carries no optimizer state, which would triple the file. The initializer is
+    # written into it too, and older Keras versions refuse what newer ones write of glorot_uniform.
+    bare = build_network("zeros")
     bare.set_weights(network.get_weights())
     bare.save(directory / "model.keras")
     deflate(directory / "model.keras")
