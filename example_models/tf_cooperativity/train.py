@@ -276,18 +276,18 @@ def one_hot(bases):
     return np.eye(4, dtype=np.float32)[bases]
 
 
-def build_network(initializer="glorot_uniform"):
+def build_network():
     """The paper's CNN: three convolutions of 15 filters and width 7, two dense layers of 30, two outputs."""
     import keras
 
-    layers, start = keras.layers, {"kernel_initializer": initializer}
+    layers = keras.layers
     return keras.Sequential(
         [
             keras.Input((LENGTH, 4), name="sequence"),
-            *(layers.Conv1D(15, 7, activation="relu", **start) for _ in range(3)),
+            *(layers.Conv1D(15, 7, activation="relu") for _ in range(3)),
             layers.Flatten(),
-            *(layers.Dense(30, activation="relu", **start) for _ in range(2)),
-            layers.Dense(2, name="marks", **start),
+            *(layers.Dense(30, activation="relu") for _ in range(2)),
+            layers.Dense(2, name="marks"),
         ]
     )
 
@@ -365,10 +365,27 @@ schema:
 """
 
 
-def deflate(path):
-    """Compress a .keras file in place: Keras leaves the members of this zip as they are, a fifth larger."""
+def without_none(config):
+    """A Keras configuration without the settings that are None.
+
+    None is their default, and older versions of Keras refuse the newest of them: Keras 3.12, the last for Python 3.10,
+    knows no `quantization_config`.
+    """
+    if isinstance(config, list):
+        return [without_none(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    kept = {key: without_none(value) for key, value in config.items()}
+    if isinstance(kept.get("config"), dict):
+        kept["config"] = {key: value for key, value in kept["config"].items() if value is not None}
+    return kept
+
+
+def repack(path):
+    """Make a .keras file, a zip, smaller by a fifth and readable for older versions of Keras."""
     with zipfile.ZipFile(path) as plain:
         contents = {name: plain.read(name) for name in plain.namelist()}
+    contents["config.json"] = json.dumps(without_none(json.loads(contents["config.json"]))).encode()
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in contents.items():
             packed.writestr(name, content)
@@ -378,12 +395,11 @@ def write_member(folder, member, network):
     """Write the Kipoi model directory ``folder/member``; returns the SHA-256 of its weights."""
     directory = Path(folder) / str(member)
     directory.mkdir(parents=True, exist_ok=True)
-    # A network that was never compiled carries no optimizer state, which would triple the file. The initializer is
-    # written into it too, and older Keras versions refuse what newer ones write of glorot_uniform.
-    bare = build_network("zeros")
+    # A network that was never compiled carries no optimizer state, which would triple the file.
+    bare = build_network()
     bare.set_weights(network.get_weights())
     bare.save(directory / "model.keras")
-    deflate(directory / "model.keras")
+    repack(directory / "model.keras")
     text = MODEL_YAML.format(member=member, length=LENGTH, exposure=EXPOSURE, outcome=OUTCOME)
     (directory / "model.yaml").write_text(text)
     return hashlib.sha256(b"".join(weights.tobytes() for weights in bare.get_weights())).hexdigest()
