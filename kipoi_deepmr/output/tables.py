@@ -58,7 +58,7 @@ def read_local(path):
     numbers = dict.fromkeys(LOCAL_NUMBERS, ["NA"])
     try:
         table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(LOCAL_TEXT, str), na_values=numbers,
-                            keep_default_na=False)
+                            keep_default_na=False, float_precision="round_trip")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a table of local effects ({' '.join(str(error).split())})") from error
     missing = [column for column in (*LOCAL_TEXT, *LOCAL_NUMBERS) if column not in table]
