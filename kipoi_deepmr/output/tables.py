@@ -11,6 +11,9 @@ LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note
 LOCAL_NUMBERS = ("start", "end", "n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept",
                  "intercept_se", "intercept_pvalue", "q", "q_pvalue")
 
+# How to read every digit: pandas 3 does so by itself and warns of the option, pandas 2 needs it.
+EXACT = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
+
 
 @contextmanager
 def replacing(path):
@@ -58,7 +61,7 @@ def read_local(path):
     numbers = dict.fromkeys(LOCAL_NUMBERS, ["NA"])
     try:
         table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(LOCAL_TEXT, str), na_values=numbers,
-                            keep_default_na=False, float_precision="round_trip")
+                            keep_default_na=False, **EXACT)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a table of local effects ({' '.join(str(error).split())})") from error
     missing = [column for column in (*LOCAL_TEXT, *LOCAL_NUMBERS) if column not in table]
