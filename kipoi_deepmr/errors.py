@@ -12,6 +12,11 @@ class InputError(ValueError):
     exit_code = 2
 
 
+def one_line(error):
+    """Kind and text of an exception from elsewhere, on one line, for the message of an `InputError`."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+
+
 def nearest(name, known):
     """A hint `; did you mean "x"?` for a misspelt name, or the known names when none is near."""
     close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.4)

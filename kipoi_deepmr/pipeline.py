@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from . import effects_store, meta, mr, mutagenesis
@@ -16,7 +15,7 @@ from .errors import InputError
 from .loci import BedSource, Genome, read_bed, select
 from .output import manifest, tables
 from .output.vcf import write_vcf
-from .plots import plot_global_effects
+from .plots import global_effects_figure
 
 
 class RunResult(NamedTuple):
@@ -206,18 +205,8 @@ def aggregate(local_path, global_path, *, tau2_method="REML"):
     table = meta.aggregate(tables.read_local(local_path), tau2_method=tau2_method)
     tables.write_tsv(global_path, [table])
     with tables.replacing(os.path.splitext(global_path)[0] + ".png") as temporary:
-        _figure(table).savefig(temporary, format="png", dpi=150)
+        global_effects_figure(table).savefig(temporary, format="png", dpi=150)
     return table
-
-
-def _figure(table):
-    """One panel a method, side by side."""
-    methods = list(dict.fromkeys(table["method"]))
-    n_pairs = min(len(table) // len(methods), 60)
-    figure = Figure(figsize=(5 * len(methods) + 1, 1.5 + 0.3 * n_pairs), layout="constrained")
-    for ax, method in zip(np.atleast_1d(figure.subplots(1, len(methods))), methods):
-        plot_global_effects(table[table["method"] == method], ax)
-    return figure
 
 
 def run(ensemble, selection, out, *, predict_options=None, estimate_options=None, aggregate_options=None, details=None,

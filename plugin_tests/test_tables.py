@@ -58,6 +58,12 @@ def test_other_files_are_refused(tmp_path, text, said):
         tables.read_local(str(tmp_path / "x.tsv"))
 
 
+def test_table_without_rows(tmp_path):
+    (tmp_path / "x.tsv").write_text("\t".join(COLUMNS) + "\n")
+    with pytest.raises(InputError, match="x.tsv: the table of local effects holds no rows"):
+        tables.read_local(str(tmp_path / "x.tsv"))
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         tables.read_local(str(tmp_path / "x.tsv"))

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from .. import dna
-from ..errors import InputError, nearest
+from ..errors import InputError, nearest, one_line
 from ..loci import OVER_THE_END, DroppedLocus, Genome, Locus, check_lengths, read_bed
 
 
@@ -119,7 +119,7 @@ class DataloaderSource:
         try:
             item = self._items[index]
         except Exception as error:
-            reason = f"the dataloader fails on it: {type(error).__name__}: {' '.join(str(error).split())}"
+            reason = f"the dataloader fails on it: {one_line(error)}"
             raise DroppedLocus(name or f"number {index + 1}", reason) from error
         return self._locus(item, name)
 
@@ -217,5 +217,4 @@ def _open(model, name, arguments):
         return [get_dataset_item(batch, i) for batch in dataset.batch_iter()
                 for i in range(get_dataset_lens(batch, require_numpy=True)[0])]
     except Exception as error:
-        raise InputError(f"the dataloader of model {name} cannot be opened: {type(error).__name__}: "
-                         f"{' '.join(str(error).split())[:500]}") from error
+        raise InputError(f"the dataloader of model {name} cannot be opened: {one_line(error)}") from error

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import dna
-from ..errors import InputError
+from ..errors import InputError, one_line
 from . import legacy_keras
 from .dataloader import DataloaderSource, dataloader_defaults
 from .member import Description
@@ -63,7 +63,7 @@ class KipoiMember:
             predicted = self._model.predict_on_batch(dna.one_hot(sequences, self._alphabet))
         except Exception as error:
             raise InputError(f"model {self._name} failed to predict {len(sequences)} sequences: "
-                             f"{_one_line(error)}") from error
+                             f"{one_line(error)}") from error
         shape = getattr(predicted, "shape", type(predicted).__name__)
         if shape != (len(sequences), len(self._marks)):
             raise InputError(f"model {self._name} returned {shape} for {len(sequences)} sequences, but its model.yaml "
@@ -94,7 +94,7 @@ def _load(name, source):
     except Exception as error:
         if _is_keras_model(name, source) and legacy_keras.is_available():
             return _load_with_legacy_keras(name, source, error)
-        raise InputError(f"model {name} cannot be loaded: {_one_line(error)}") from error
+        raise InputError(f"model {name} cannot be loaded: {one_line(error)}") from error
 
 
 def _load_with_legacy_keras(name, source, first_error):
@@ -104,8 +104,8 @@ def _load_with_legacy_keras(name, source, first_error):
         with legacy_keras.as_keras():
             return kipoi.get_model(name, source=source)
     except Exception as error:
-        raise InputError(f"model {name} cannot be loaded: with Keras 3: {_one_line(first_error)}; "
-                         f"with tf_keras: {_one_line(error)}") from error
+        raise InputError(f"model {name} cannot be loaded: with Keras 3: {one_line(first_error)}; "
+                         f"with tf_keras: {one_line(error)}") from error
 
 
 def _is_keras_model(name, source):
@@ -154,11 +154,6 @@ def _checksum(model):
         digest.update(f"{path.name}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
-
-
-def _one_line(error):
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:500]}"
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 
 LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note")
 LOCAL_NUMBERS = ("start", "end", "n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept",
@@ -63,10 +63,12 @@ def read_local(path):
         table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(LOCAL_TEXT, str), na_values=numbers,
                             keep_default_na=False, **EXACT)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a table of local effects ({' '.join(str(error).split())})") from error
+        raise InputError(f"{path}: not a table of local effects ({one_line(error)})") from error
     missing = [column for column in (*LOCAL_TEXT, *LOCAL_NUMBERS) if column not in table]
     if missing:
         raise InputError(f"{path}: not a table of local effects: it has no column {', '.join(missing)}")
+    if table.empty:
+        raise InputError(f"{path}: the table of local effects holds no rows")
     for column in LOCAL_NUMBERS:
         table[column] = _numbers(path, table[column])
     return table.assign(note=table["note"].replace("NA", ""))

@@ -1,5 +1,5 @@
-"""Figures. Every function takes Axes, or makes them, and returns them."""
+"""Figures. Every `plot_` function takes Axes, or makes them, and returns them."""
 
-from .global_effects import plot_global_effects
+from .global_effects import global_effects_figure, plot_global_effects
 
-__all__ = ["plot_global_effects"]
+__all__ = ["global_effects_figure", "plot_global_effects"]

@@ -41,6 +41,16 @@ def plot_global_effects(table, ax=None):
     return ax
 
 
+def global_effects_figure(table):
+    """A figure with one panel of `plot_global_effects` for each method of the table, side by side."""
+    methods = list(dict.fromkeys(table["method"]))
+    n_rows = min(len(table) // len(methods), MAX_PAIRS)
+    figure = Figure(figsize=(5 * len(methods) + 1, 1.5 + 0.3 * n_rows), layout="constrained")
+    for ax, method in zip(np.atleast_1d(figure.subplots(1, len(methods))), methods):
+        plot_global_effects(table[table["method"] == method], ax)
+    return figure
+
+
 def _strongest(table):
     estimated = table[np.isfinite(table["estimate"]) & np.isfinite(table["se"])]
     if len(estimated) <= MAX_PAIRS:
