@@ -1,4 +1,4 @@
-"""The one exception that a user meets, and the exit code that goes with it."""
+"""The exceptions that a user meets, and the exit codes that go with them."""
 
 import difflib
 
@@ -10,6 +10,15 @@ class InputError(ValueError):
     """
 
     exit_code = 2
+
+
+class ModelFailed(InputError):
+    """A model's process died, hung or ran out of memory again and again: the run stops, what was computed is kept.
+
+    The command line prints the message alone and exits with code 1.
+    """
+
+    exit_code = 1
 
 
 def one_line(error):

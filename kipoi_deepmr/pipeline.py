@@ -3,7 +3,6 @@
 import hashlib
 import os
 from datetime import datetime, timezone
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from . import effects_store, meta, mr, mutagenesis
-from .errors import InputError
+from .errors import InputError, ModelFailed
 from .loci import BedSource, Genome, read_bed, select
 from .output import manifest, tables
 from .output.vcf import write_vcf
@@ -70,6 +69,8 @@ def predict_settings(ensemble, loci, ddof=1, keep="members"):
 def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, overwrite=False, quiet=False):
     """Effects of all mutants of the selected loci, written to a store (steps 1 to 4).
 
+    A run of the same settings that was killed is gone on with: the blocks of loci that it finished are kept.
+
     Parameters
     ----------
     ensemble : Ensemble
@@ -90,6 +91,8 @@ def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, 
     ------
     InputError
         The store holds other effects, cannot be written, or a prediction is not finite; then nothing is left behind.
+    ModelFailed
+        A model's process failed again and again; what was finished is kept.
     """
     settings = predict_settings(ensemble, selection.loci, ddof, keep)
     if os.path.exists(path) and not overwrite and _is_same_store(path, settings):
@@ -98,24 +101,28 @@ def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, 
                   **(details or {})}
     try:
         writer = effects_store.Writer(path, selection.loci, ensemble.marks, ensemble.names, attributes,
-                                      keep_members=keep == "members")
+                                      keep_members=keep == "members", afresh=overwrite)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    effects = mutagenesis.iter_effects(ensemble, selection.loci, ddof)
-    with tqdm(total=len(selection.loci), unit="locus", desc="predict", disable=quiet) as progress:
+    total, done = len(selection.loci), writer.n_done
+    with tqdm(total=total, initial=done, unit="locus", desc="predict", disable=quiet) as progress:
         try:
             for block in writer.blocks():
-                writer.write(block, _stacked(effects, block.stop - block.start, keep, progress))
+                effects = mutagenesis.iter_effects(ensemble, selection.loci[block], ddof)
+                writer.write(block, _stacked(effects, keep, progress))
+        except ModelFailed as error:
+            raise ModelFailed(f"{error}\n{writer.n_done} of {total} loci are kept: the same command goes on from "
+                              "there") from error
         except InputError:
             writer.discard()
             raise
     writer.close()
 
 
-def _stacked(effects, n_loci, keep, progress):
-    """The variables of the next `n_loci` loci."""
+def _stacked(effects, keep, progress):
+    """The variables of a block of loci."""
     each = []
-    for one in islice(effects, n_loci):
+    for one in effects:
         each.append(one)
         progress.update()
     names = [name for name in each[0] if keep == "members" or name not in effects_store.OPTIONAL]
@@ -124,7 +131,7 @@ def _stacked(effects, n_loci, keep, progress):
 
 def _is_same_store(path, settings):
     old = effects_store.open_effects(path).attrs.get("settings", {})
-    differing = manifest.differences(old, settings)
+    differing = effects_store.differences(old, settings)
     if differing:
         raise InputError(f"{path}: it holds other effects ({'; '.join(differing[:3])}); "
                          "choose another name, or --overwrite")
@@ -241,6 +248,8 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     try:
         predict(ensemble, selection, folder.file("effects.zarr"), **predict_options, details=details,
                 overwrite=overwrite, quiet=quiet)
+    except ModelFailed:
+        raise
     except InputError:
         folder.discard()
         raise

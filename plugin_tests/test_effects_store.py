@@ -39,8 +39,9 @@ def write(path, loci, data, **options):
 
 
 def test_round_trip(tmp_path, loci, data):
+    assert len(start(tmp_path / "e.zarr", loci).blocks()) == 3
     writer = write(tmp_path / "e.zarr", loci, data)
-    assert len(writer.blocks()) == 3 and not (tmp_path / "e.zarr").exists()
+    assert writer.n_done == N and not (tmp_path / "e.zarr").exists()
     writer.close()
     assert not (tmp_path / "e.zarr.partial").exists()
     opened = effects_store.open_effects(str(tmp_path / "e.zarr"))
@@ -80,6 +81,70 @@ def test_discard_and_replace(tmp_path, loci, data):
     write(tmp_path / "e.zarr", loci, data).close()
     write(tmp_path / "e.zarr", loci, {**data, "effect": data["effect"] + 1}).close()
     assert (effects_store.open_effects(str(tmp_path / "e.zarr"))["effect"].values == data["effect"] + 1).all()
+
+
+def read_all(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def start(path, loci, settings=None, **more):
+    return effects_store.Writer(str(path), loci, MARKS, MEMBERS, {"settings": settings or {}}, **more)
+
+
+def begin(path, loci, data, n_blocks, **more):
+    """A run that is killed after `n_blocks` of its three blocks."""
+    writer = start(path, loci, **more)
+    for block in writer.blocks()[:n_blocks]:
+        writer.write(block, {name: values[block] for name, values in data.items()})
+    return writer
+
+
+def finish(writer, data):
+    for block in writer.blocks():
+        writer.write(block, {name: values[block] for name, values in data.items()})
+    writer.close()
+
+
+def test_a_killed_run_goes_on(tmp_path, loci, data):
+    finish(start(tmp_path / "undisturbed.zarr", loci), data)
+    begin(tmp_path / "e.zarr", loci, data, 1)
+    writer = start(tmp_path / "e.zarr", loci)
+    assert writer.n_done == 64 and writer.blocks()[0].start == 64
+    finish(writer, data)
+    assert read_all(tmp_path / "e.zarr") == read_all(tmp_path / "undisturbed.zarr")
+    assert not (tmp_path / "e.zarr.partial").exists()
+
+
+@pytest.mark.parametrize("damage", ["flip a bit", "cut", "remove"])
+def test_a_damaged_block_is_written_again(tmp_path, loci, data, damage):
+    begin(tmp_path / "e.zarr", loci, data, 2)
+    chunk = tmp_path / "e.zarr.partial" / "effect" / "0.0.0"
+    content = chunk.read_bytes()
+    flipped = content[:40] + bytes([content[40] ^ 4]) + content[41:]
+    chunk.write_bytes({"flip a bit": flipped, "cut": content[:-1]}.get(damage, b""))
+    if damage == "remove":
+        chunk.unlink()
+    writer = start(tmp_path / "e.zarr", loci)
+    assert 0 in [block.start for block in writer.blocks()]
+    finish(writer, data)
+    assert (effects_store.open_effects(str(tmp_path / "e.zarr"))["effect"].values == data["effect"]).all()
+
+
+@pytest.mark.parametrize("keep", range(0, 400, 50))
+def test_a_record_cut_anywhere_is_read_as_far_as_it_goes(tmp_path, loci, data, keep):
+    begin(tmp_path / "e.zarr", loci, data, 2)
+    record = tmp_path / "e.zarr.partial" / effects_store.RECORD
+    record.write_bytes(record.read_bytes()[:keep])
+    writer = start(tmp_path / "e.zarr", loci)
+    finish(writer, data)
+    assert (effects_store.open_effects(str(tmp_path / "e.zarr"))["effect"].values == data["effect"]).all()
+
+
+def test_an_unfinished_run_of_other_settings(tmp_path, loci, data):
+    begin(tmp_path / "e.zarr", loci, data, 1, settings={"ddof": 1})
+    with pytest.raises(InputError, match="unfinished run of other settings.*ddof: 1 -> 0"):
+        start(tmp_path / "e.zarr", loci, settings={"ddof": 0})
+    assert start(tmp_path / "e.zarr", loci, settings={"ddof": 0}, afresh=True).n_done == 0
 
 
 def test_chunks_hold_about_a_megabyte():

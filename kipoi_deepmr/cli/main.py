@@ -35,7 +35,7 @@ def main(argv, prog="kipoi-deepmr"):
         return 0
     except InputError as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
-        return InputError.exit_code
+        return error.exit_code
     except OSError as error:
         print(f"{prog}: error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         return InputError.exit_code

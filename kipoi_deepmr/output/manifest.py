@@ -8,6 +8,7 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ..effects_store import differences
 from ..errors import InputError
 from .tables import replacing
 
@@ -32,17 +33,6 @@ def versions():
 def file_checksum(path):
     """SHA-256 of a file."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def differences(old, new):
-    """Settings that differ, as text: `name: old -> new`."""
-    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    return [f"{key}: {_short(old.get(key))} -> {_short(new.get(key))}" for key in keys]
-
-
-def _short(value):
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 class OutputFolder:
