@@ -32,7 +32,10 @@ class Interval(NamedTuple):
 
 
 class Locus(NamedTuple):
-    """One locus; `sequence` is what the model sees: (L,) uint8, reverse-complemented where strand is -."""
+    """One locus; `sequence` is what the model sees: (L,) uint8, reverse-complemented where strand is -.
+
+    `item` is its number in the model's own dataloader, where the model needs more of it than DNA; else -1.
+    """
 
     chrom: str
     start: int
@@ -40,6 +43,7 @@ class Locus(NamedTuple):
     strand: str
     name: str
     sequence: np.ndarray
+    item: int = -1
 
 
 class DroppedLocus(Exception):
@@ -62,6 +66,8 @@ class Loci:
         0-based, half open, on the forward strand.
     sequences : (n, L) uint8
         Upper-case bases as the model sees them: reverse-complemented where strand is -.
+    item : (n,) int64
+        Number of each in the model's own dataloader, where the model needs more of it than DNA; else -1.
     """
 
     chrom: np.ndarray
@@ -70,13 +76,18 @@ class Loci:
     strand: np.ndarray
     name: np.ndarray
     sequences: np.ndarray
+    item: np.ndarray = None
+
+    def __post_init__(self):
+        if self.item is None:
+            object.__setattr__(self, "item", np.full(len(self.chrom), -1))
 
     @classmethod
     def from_list(cls, loci):
         """Loci from `Locus` tuples of equal length."""
-        columns = list(zip(*loci))
+        *columns, sequences, items = zip(*loci)
         dtypes = ("U", "int64", "int64", "U", "U")
-        return cls(*(np.array(c, dtype=d) for c, d in zip(columns, dtypes)), np.stack(columns[-1]))
+        return cls(*(np.array(c, dtype=d) for c, d in zip(columns, dtypes)), np.stack(sequences), np.array(items))
 
     @classmethod
     def from_bed(cls, intervals_file, fasta_file, length=None, n_loci=None, seed=42):

@@ -1,5 +1,6 @@
 """predict, estimate, aggregate, and run: the three in a row."""
 
+import contextlib
 import hashlib
 import os
 from datetime import datetime, timezone
@@ -11,10 +12,14 @@ from tqdm import tqdm
 
 from . import effects_store, meta, mr, mutagenesis
 from .errors import InputError, ModelFailed
+from .inference import check_choice
 from .loci import BedSource, Genome, read_bed, select
 from .output import manifest, tables
 from .output.vcf import write_vcf
 from .plots import global_effects_figure
+
+DIAGNOSTICS = ("diagnostics.tsv", "diagnostics_by_pair.tsv")
+PRESSO_DRAWS = 1000
 
 
 class RunResult(NamedTuple):
@@ -52,6 +57,8 @@ def select_loci(ensemble, dataloader_args=None, intervals_file=None, fasta_file=
         return select(ensemble.dataloader(dataloader_args, with_genome), n_loci, seed)
     if not fasta_file:
         raise InputError("--intervals_file needs --fasta_file")
+    if ensemble.needs_item:
+        return select(ensemble.bed(intervals_file, fasta_file), n_loci, seed)
     with Genome(fasta_file) as genome:
         return select(BedSource(read_bed(intervals_file), genome, ensemble.length, intervals_file), n_loci, seed)
 
@@ -62,8 +69,9 @@ def predict_settings(ensemble, loci, ddof=1, keep="members"):
     for column in (loci.chrom, loci.start, loci.end, loci.strand, loci.name):
         digest.update("\n".join(map(str, column)).encode())
     digest.update(np.ascontiguousarray(loci.sequences).tobytes())
-    return {"models": list(ensemble.checksums), "members": list(ensemble.names), "marks": list(ensemble.marks),
-            "loci": len(loci), "loci_sha256": digest.hexdigest(), "ddof": ddof, "keep": keep}
+    return {**ensemble.settings, "models": list(ensemble.checksums), "members": list(ensemble.names),
+            "marks": list(ensemble.marks), "loci": len(loci), "loci_sha256": digest.hexdigest(), "ddof": ddof,
+            "keep": keep}
 
 
 def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, overwrite=False, quiet=False):
@@ -110,9 +118,9 @@ def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, 
             for block in writer.blocks():
                 effects = mutagenesis.iter_effects(ensemble, selection.loci[block], ddof)
                 writer.write(block, _stacked(effects, keep, progress))
-        except ModelFailed as error:
-            raise ModelFailed(f"{error}\n{writer.n_done} of {total} loci are kept: the same command goes on from "
-                              "there") from error
+        except (ModelFailed, KeyboardInterrupt) as error:
+            kept = f"{writer.n_done} of {total} loci are kept: the same command goes on from there"
+            raise type(error)(f"{error}\n{kept}" if str(error) else kept) from error
         except InputError:
             writer.discard()
             raise
@@ -139,10 +147,12 @@ def _is_same_store(path, settings):
 
 
 def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=("egger",), instruments="pooled",
-             instrument_z=3.0, vcf="instruments", fasta_file=None):
+             instrument_z=3.0, se_shrinkage="none", uncertainty="instrument", diagnostics="quick", vcf="instruments",
+             fasta_file=None):
     """Local causal effects from a store of effects (steps 5 and 6).
 
-    Writes the table, and beside it `instruments.vcf.gz` with its index.
+    Writes the table, and beside it `diagnostics.tsv`, `diagnostics_by_pair.tsv`, and `instruments.vcf.gz` with its
+    index.
 
     Parameters
     ----------
@@ -154,6 +164,12 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     instruments : {"pooled", "own"}
         Rule by which a mutant is an instrument; see `kipoi_deepmr.mr.rule_for`.
     instrument_z : float
+    se_shrinkage : {"none", "moderated"}
+        Of the mutants' standard errors; see `kipoi_deepmr.mr.rule_for`.
+    uncertainty : {"instrument", "members", "combined"}
+        Where intervals come from; see `kipoi_deepmr.mr.fit_pairs`.
+    diagnostics : {"quick", "all", "none"}
+        all: with MR-PRESSO's global test, which takes 1,000 draws a locus and pair.
     vcf : {"instruments", "all", "none"}
     fasta_file : str, optional
         By default the one that the store names.
@@ -165,21 +181,30 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     """
     effects = effects_store.open_effects(effects_path)
     genome = _genome(effects.attrs, fasta_file, vcf)
-    rule = mr.rule_for(effects, instruments, instrument_z)
-    pieces = []
-    with tables.replacing(local_path) as temporary:
-        tables.write_tsv(temporary, _collected(mr.iter_pairs(effects, exposures, outcomes, method, rule), pieces))
+    rule = mr.rule_for(effects, instruments, instrument_z, se_shrinkage)
+    folder, pieces = os.path.dirname(local_path), []
+    with contextlib.ExitStack() as complete:
+        temporary = complete.enter_context(tables.replacing(local_path))
+        tables.write_tsv(temporary, _collected(mr.iter_pairs(effects, exposures, outcomes, method, rule, uncertainty),
+                                               pieces))
         local = pd.concat(pieces, ignore_index=True)
+        if diagnostics != "none":
+            each, by_pair = (complete.enter_context(tables.replacing(os.path.join(folder, name)))
+                             for name in DIAGNOSTICS)
+            counts, draws = [], PRESSO_DRAWS if diagnostics == "all" else 0
+            tables.write_tsv(each, _collected(mr.iter_diagnostics(effects, exposures, outcomes, rule, draws), counts,
+                                              mr.count_red))
+            tables.write_tsv(by_pair, [mr.share_of_red(counts)])
         if genome:
-            with genome:
-                write_vcf(os.path.join(os.path.dirname(local_path), "instruments.vcf.gz"), effects, genome, local, rule,
-                          exposures or effects["mark"].values, outcomes or effects["mark"].values, which=vcf)
+            complete.enter_context(genome)
+            write_vcf(os.path.join(folder, "instruments.vcf.gz"), effects, genome, local, rule,
+                      exposures or effects["mark"].values, outcomes or effects["mark"].values, which=vcf)
     return local
 
 
-def _collected(pieces, kept):
+def _collected(pieces, kept, of_piece=lambda piece: piece):
     for piece in pieces:
-        kept.append(piece)
+        kept.append(of_piece(piece))
         yield piece
 
 
@@ -238,7 +263,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     """
     predict_options, estimate_options = predict_options or {}, estimate_options or {}
     aggregate_options = aggregate_options or {}
-    _check_before_predicting(ensemble, details or {}, **estimate_options)
+    _check_before_predicting(ensemble, details or {}, predict_options.get("keep", "members"), **estimate_options)
     settings = {**predict_settings(ensemble, selection.loci, **predict_options), **estimate_options,
                 **aggregate_options}
     settings.pop("fasta_file", None)  # the same loci from a copy elsewhere are the same run
@@ -259,10 +284,16 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     return RunResult(local, global_)
 
 
-def _check_before_predicting(ensemble, details, exposures=None, outcomes=None, method=("egger",), vcf="instruments",
-                             fasta_file=None, **rule):
+def _check_before_predicting(ensemble, details, keep, exposures=None, outcomes=None, method=("egger",),
+                             vcf="instruments", fasta_file=None, uncertainty="instrument", se_shrinkage="none",
+                             diagnostics="quick", **rule):
     """Raise `InputError` for what `estimate` would refuse after hours of predictions."""
-    mr.check_pairs(ensemble.marks, exposures, outcomes, method)
+    _, estimators = mr.check_pairs(ensemble.marks, exposures, outcomes, method)
+    check_choice("se_shrinkage", se_shrinkage, mr.SE_SHRINKAGES)
+    check_choice("diagnostics", diagnostics, ("quick", "all", "none"))
+    wanting = mr.wants_members(dict(zip(method, estimators)), uncertainty)
+    if wanting and keep != "members":
+        raise InputError(f"{wanting} needs every member's effects: leave out --keep {keep}")
     if rule:
         mr.InstrumentRule(rule.get("instruments", "pooled"), rule.get("instrument_z", 3.0))
     genome = _genome(details, fasta_file, vcf)

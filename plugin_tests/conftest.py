@@ -72,6 +72,14 @@ def member_weights(n_members=3, n_marks=len(MARKS), length=LENGTH, seed=0):
     return weights + 0.1 * rng.normal(size=(n_members, *weights.shape))
 
 
+def environment_python(name):
+    """The interpreter of an environment in .envs/; skips the test where it was not made."""
+    environment = EXAMPLES.parent / ".envs" / name
+    if not (environment / ".created").is_file():
+        pytest.skip(f"needs .envs/{name}: make {name.split('-')[0]}-env")
+    return str(environment / "bin" / "python")
+
+
 @pytest.fixture
 def models(tmp_path):
     """Three members, as directories."""

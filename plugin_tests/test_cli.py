@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pysam
 import pytest
-from conftest import member_weights, write_model
+from conftest import LENGTH, member_weights, write_model
 
 from kipoi_deepmr.cli import main
+from kipoi_deepmr.effects_store import open_effects
 
 
 def kipoi(*arguments, cwd=None):
@@ -41,8 +43,8 @@ def test_the_main_job_on_the_real_example(cooperativity, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "loci: 15 used, 0 dropped" in done.stdout and "GATA" in done.stdout and "locus/s" in done.stderr
     out = tmp_path / "OUT"
-    names = {"effects.zarr", "instruments.vcf.gz", "instruments.vcf.gz.tbi", "local.tsv", "global.tsv", "global.png",
-             "run.json"}
+    names = {"effects.zarr", "instruments.vcf.gz", "instruments.vcf.gz.tbi", "local.tsv", "diagnostics.tsv",
+             "diagnostics_by_pair.tsv", "global.tsv", "global.png", "run.json"}
     assert {p.name for p in out.iterdir()} == names
     assert len(pd.read_csv(out / "local.tsv", sep="\t")) == 15 * 2 * 3
     assert (out / "global.png").read_bytes().startswith(b"\x89PNG")
@@ -99,11 +101,119 @@ def test_member_columns(tmp_path, loci, capsys):
     assert list(pd.read_csv(tmp_path / "out" / "global.tsv", sep="\t")["exposure"]) == ["A", "B"]
 
 
+def written(tmp_path, models, loci, *options, name="out"):
+    """Marks and members in the store that `predict` writes with these options."""
+    path = str(tmp_path / name)
+    assert main(["predict", *map(str, models), "--source", "dir", *loci, "-o", path, *options]) == 0
+    store = open_effects(path)
+    return list(store["mark"].values), list(store["member"].values), store
+
+
+def test_a_pattern_of_models(models, loci, tmp_path):
+    pattern = os.path.join(os.path.dirname(models[0]), "*")
+    assert written(tmp_path, [pattern], loci)[1] == ["0", "1", "2"]
+
+
+def test_marks_are_renamed_chosen_and_averaged(models, loci, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("one\ntwo\nthree\n\n")
+    options = ["--mark_names", str(names), "--mark_groups", "mean=one,2", "t=t*", "first=0", "--marks", "first,m*"]
+    marks, _, grouped = written(tmp_path, models, loci, *options)
+    assert marks == ["first", "mean"]
+    plain = written(tmp_path, models, loci, name="plain")[2]
+    grouped, plain = grouped["effect"].values, plain["effect"].values
+    np.testing.assert_allclose(grouped[..., 0], plain[..., 0], atol=1e-5)
+    np.testing.assert_allclose(grouped[..., 1], plain[..., [0, 2]].mean(-1), atol=1e-5)
+
+
+def test_views_as_members(models, loci, tmp_path, capsys):
+    members = written(tmp_path, models[:1], loci, "--augment", "rc,shift=-1:1")[1]
+    assert members == ["0", "0:shift-1", "0:shift+1", "0:rc", "0:rc,shift-1", "0:rc,shift+1"]
+    assert "caution: members that differ by augmented views show only a part" in capsys.readouterr().out
+    written(tmp_path, models, loci, name="deep")
+    assert "caution" not in capsys.readouterr().out
+
+
+def test_single_task_models_stacked(loci, tmp_path):
+    for k, weights in enumerate(member_weights()):
+        for number, mark in enumerate(("GATA", "TAL1")):
+            write_model(tmp_path / mark / str(k), weights[..., number:number + 1], ["score"])
+    texts = [f"{mark}={tmp_path / mark}/*" for mark in ("TAL1", "GATA")]
+    marks, members, store = written(tmp_path, texts, loci, "--stack")
+    assert (marks, members) == (["TAL1", "GATA"], ["stack1", "stack2", "stack3"])
+    both = [write_model(tmp_path / "both" / str(k), w[..., [1, 0]], ["TAL1", "GATA"])
+            for k, w in enumerate(member_weights())]
+    plain = written(tmp_path, both, loci, name="plain")[2]
+    np.testing.assert_allclose(store["member_effect"], plain["member_effect"], atol=1e-5)
+
+
+def test_other_options_are_another_run(models, loci, tmp_path, capsys):
+    command = ["predict", *models, "--source", "dir", *loci, "-q", "-o", str(tmp_path / "e.zarr")]
+    options = ["--augment", "rc", "--mark_groups", "X=A", "Y=B,C"]
+    assert main([*command, *options]) == 0 and main([*command, *options]) == 0
+    assert 'augment: ["rc"] -> null' in refused(capsys, [*command, *options[2:]])
+    assert '"Y": ["B"]' in refused(capsys, [*command, *options[:-1], "Y=B"])
+    assert main([*command, *options, "--batch_size", "7", "--jobs", "1"]) == 0
+
+
+KERAS_YAML = """
+type: keras
+args: {{weights: model.keras}}
+default_dataloader: {{defined_as: kipoiseq.dataloaders.SeqIntervalDl}}
+info: {{authors: [{{name: test}}], doc: test}}
+schema:
+  inputs: {{shape: "({length}, 4)", doc: dna}}
+  targets: {{shape: "(2,)", doc: marks, column_labels: [A, B]}}
+"""
+
+
+def test_dropout_masks_as_members(loci, tmp_path, capsys):
+    import keras
+
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+    network = keras.Sequential([layers.Input((LENGTH, 4)), layers.Conv1D(8, 3, activation="relu"), layers.Flatten(),
+                                layers.Dropout(0.3), layers.Dense(2)])
+    (tmp_path / "m").mkdir()
+    network.save(tmp_path / "m" / "model.keras")
+    (tmp_path / "m" / "model.yaml").write_text(KERAS_YAML.format(length=LENGTH))
+    options = ["--mc_dropout", "4", "--n_loci", "2", "--seed"]
+    _, members, one = written(tmp_path, [tmp_path / "m"], loci, *options, "1")
+    assert members == [f"m:dropout{k}" for k in (1, 2, 3, 4)]
+    assert "caution: members that differ by dropout masks" in capsys.readouterr().out
+    again = written(tmp_path, [tmp_path / "m"], loci, *options, "1", "--batch_size", "5", name="again")[2]
+    np.testing.assert_allclose(one["member_effect"], again["member_effect"], atol=1e-5)
+    assert (one["effect_se"].values > 1e-3).any()
+    capsys.readouterr()
+    assert "seed: 1 -> 2" in refused(capsys, ["predict", tmp_path / "m", "--source", "dir", *loci, *options, "2", "-o",
+                                              tmp_path / "out"])
+
+
+@pytest.mark.parametrize("content, said", [
+    ("", "the file is empty"), ("a\n\nb\nc\n", "line 2 is empty"), ("a\nb\n", "2 names for 3 marks"),
+    ("a\nb\na\n", "a is there twice")])
+def test_bad_names_of_marks(models, loci, tmp_path, capsys, content, said):
+    (tmp_path / "names.txt").write_text(content)
+    assert said in refused(capsys, ["predict", *models, "--source", "dir", *loci, "-o", tmp_path / "out",
+                                    "--mark_names", tmp_path / "names.txt"])
+
+
 @pytest.mark.parametrize("options, said", [
     (["--marks", "A,Bb"], 'no mark "Bb"'),
     (["--exposures", "Aa"], "unknown exposure 'Aa'"),
     (["--method", "eggar"], "did you mean \"egger\""),
-    (["--member_columns", "r1=0", "r1=1"], "two members of the same name"),
+    (["--member_columns", "r1=0", "r1=1"], "two members of the same name (r1)"),
+    (["--mark_groups", "X=0", "X=1"], "two groups of the same name (X)"),
+    (["--mark_groups", "X=0", "Y=7"], "--mark_groups Y: no column 7"),
+    (["--mark_names", "none.txt"], "none.txt: No such file"),
+    (["--mark_window", "0:4"], "has no positions"),
+    (["--scale", "log"], "--scale log: mark"),
+    (["--augment", "rc,flip"], '"flip" is not understood'),
+    (["--mc_dropout", "5"], "holds neither"),
+    (["--stack"], "one model alone"),
+    (["--stack", "--augment", "rc", "--marks", "A"], 'did you mean "2/A"?'),
+    (["--python", "nowhere"], "--python nowhere: no such program"),
+    (["--env", "nowhere"], "--env nowhere"),
     (["--member_columns", "r1=0", "r2=1"], "columns of one model"),
     (["--marks", "A"], "one mark only"),
     (["--source", "nowhere"], "--source nowhere: unknown"),
@@ -172,7 +282,9 @@ def test_tables_into_a_folder_that_is_not_there(models, loci, tmp_path, capsys):
 @pytest.mark.parametrize("argv", [
     ["run"], ["nonsense"], ["run", "m", "-o", "x", "--n_loci", "0"], ["run", "m", "-o", "x", "--seed", "-1"],
     ["run", "m", "-o", "x", "--instrument_z", "nan"], ["run", "m", "-o", "x", "--marks", "A,,B"],
-    ["run", "m", "-o", "x", "--member_columns", "0,1"], ["run", "m"],
+    ["run", "m", "-o", "x", "--member_columns", "0,1"], ["run", "m"], ["run", "m", "-o", "x", "--mark_groups", "A="],
+    ["run", "m", "-o", "x", "--mark_window", "5"], ["run", "m", "-o", "x", "--mark_window", "5:5"],
+    ["run", "m", "-o", "x", "--mark_summary", "median"], ["run", "m", "-o", "x", "--mc_dropout", "0"],
 ])
 def test_wrong_usage_exits_with_2(argv, capsys):
     with pytest.raises(SystemExit) as stopped:
@@ -184,8 +296,10 @@ def test_options_offer_what_there_is():
     from kipoi_deepmr import mr
     from kipoi_deepmr.cli import parser
     from kipoi_deepmr.meta.tau2 import TAU2_METHODS
+    from kipoi_deepmr.models.host.summaries import SCALES, SUMMARIES
 
     assert set(parser.METHODS) == set(mr.METHODS) and set(parser.TAU2_METHODS) == set(TAU2_METHODS)
+    assert set(parser.MARK_SUMMARIES) == set(SUMMARIES) and set(parser.SCALES) == set(SCALES)
 
 
 def test_an_internal_error_is_one_line(models, loci, tmp_path, capsys, monkeypatch):

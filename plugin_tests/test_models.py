@@ -23,10 +23,10 @@ def closed_form(weights, sequences):
 
 
 def test_members_describe_themselves_and_predict(models, sequences):
-    member = KipoiMember(models[0], "dir", batch_size=3)
+    member = KipoiMember(models[0], "dir", {"batch_size": 3})
     described = member.describe()
     assert (described.marks, described.length, described.alphabet) == (MARKS, LENGTH, "ACGT")
-    np.testing.assert_allclose(member.predict(sequences), closed_form(member_weights()[0], sequences), rtol=1e-6)
+    np.testing.assert_allclose(member.predict(sequences)[0], closed_form(member_weights()[0], sequences), rtol=1e-6)
 
 
 def test_ensemble_predicts_member_by_member(models, sequences):
@@ -41,7 +41,7 @@ def test_ensemble_predicts_member_by_member(models, sequences):
 def test_letter_order_of_the_model_is_respected(tmp_path, sequences):
     weights = member_weights()[0]
     reordered = write_model(tmp_path / "agct", weights[:, [0, 2, 1, 3]], dataloader='alphabet: "AGCT"')
-    np.testing.assert_allclose(KipoiMember(reordered, "dir").predict(sequences), closed_form(weights, sequences),
+    np.testing.assert_allclose(KipoiMember(reordered, "dir").predict(sequences)[0], closed_form(weights, sequences),
                                rtol=1e-6)
 
 
@@ -104,9 +104,7 @@ def test_unknown_mark_suggests_the_nearest(models):
 
 
 @pytest.mark.parametrize("change, said", [
-    (("(12, 4)", "(4, 12)"), "input of shape"), (("(12, 4)", "(None, 4)"), "input of shape"),
-    (("(3,)", "(3, 2)"), "output of shape"), (("(3,)", "(2,)"), "column_labels"),
-    (("column_labels: [A, B, C]", "column_labels: [A, B, B]"), "column_labels"),
+    (("(12, 4)", "(13, 4)"), "failed to predict 4 sequences: ValueError"),
     (("model.PositionWeights", "model.NoSuchClass"), "cannot be loaded"),
     (("weights.npy", "nothing.npy"), "cannot be loaded"), (("schema:", "scheme:"), "cannot be loaded"),
 ])
@@ -120,12 +118,33 @@ def test_models_that_cannot_be_used(tmp_path, change, said):
         KipoiMember(str(folder), "dir")
 
 
-def test_output_of_another_shape_than_declared(tmp_path, sequences):
+@pytest.mark.parametrize("labels, marks, note", [
+    ("[A, B, C, D]", ("mark_0", "mark_1", "mark_2"), "column_labels names 4 columns, but the output has 3"),
+    ("[A, B, B]", ("A", "B", "B.1"), "column_labels repeats names"),
+])
+def test_labels_that_do_not_fit_the_output_are_told(tmp_path, labels, marks, note):
     model = write_model(tmp_path / "m", member_weights()[0])
     path = tmp_path / "m" / "model.yaml"
-    path.write_text(path.read_text().replace('"(3,)"', '"(4,)"').replace("[A, B, C]", "[A, B, C, D]"))
-    with pytest.raises(InputError, match="declares 4 targets"):
-        KipoiMember(model, "dir").predict(sequences)
+    path.write_text(path.read_text().replace("[A, B, C]", labels))
+    described = KipoiMember(model, "dir").describe()
+    assert described.marks == marks and note in " ".join(described.notes)
+
+
+def test_a_model_of_any_length_takes_that_of_the_loci(tmp_path, bed_file, genome_file, sequences):
+    """The model reads 12 of however many bases; its length is that of the intervals, whichever way they come."""
+    weights = member_weights()
+    folders = [write_model(tmp_path / str(k), w) for k, w in enumerate(weights)]
+    for folder in folders:
+        path = tmp_path / folder / "model.yaml"
+        path.write_text(path.read_text().replace("(12, 4)", "(None, 4)"))
+    assert KipoiMember(folders[0], "dir").describe().length is None
+    with pytest.raises(InputError, match="must see loci"):
+        Ensemble.from_kipoi(folders, "dir")
+    loci = {"intervals_file": bed_file, "fasta_file": genome_file}
+    for where in (loci, {"dataloader_args": loci}):
+        ensemble = Ensemble.from_kipoi(folders, "dir", **where)
+        assert ensemble.length == LENGTH
+        np.testing.assert_allclose(ensemble.predict(sequences)[1], closed_form(weights[1], sequences), rtol=1e-6)
 
 
 def test_missing_model_and_unknown_source(tmp_path):
@@ -189,7 +208,7 @@ def test_models_of_keras_2_load_beside_keras_3(tmp_path, sequences):
     (folder / "model.yaml").write_text(KERAS_YAML)
     import keras
 
-    loaded = KipoiMember(str(folder), "dir").predict(sequences)
+    loaded = KipoiMember(str(folder), "dir").predict(sequences)[0]
     expected = np.asarray(model(np.eye(4, dtype="float32")[np.searchsorted(dna.BASES, sequences)]))
     np.testing.assert_allclose(loaded, expected, rtol=1e-5, atol=1e-6)
     assert sys.modules["keras"] is keras and keras.__version__.startswith("3")

@@ -75,9 +75,9 @@ def test_nan_names_locus_member_and_mark(tmp_path, loci):
 
 
 def test_any_object_with_the_interface_is_a_member(loci):
-    from kipoi_deepmr.models import Description
+    from kipoi_deepmr.models import Description, Member
 
-    class CountOf:
+    class CountOf(Member):
         """Counts letters; knows nothing of Kipoi."""
 
         def __init__(self, scale):
@@ -86,8 +86,8 @@ def test_any_object_with_the_interface_is_a_member(loci):
         def describe(self):
             return Description(f"x{self.scale}", MARKS, LENGTH, "ACGT", str(self.scale))
 
-        def predict(self, sequences):
-            return self.scale * np.stack([(sequences == ord(c)).sum(1) for c in "ACG"], axis=1)
+        def predict(self, sequences, item=None):
+            return self.scale * np.stack([(sequences == ord(c)).sum(1) for c in "ACG"], axis=1)[None]
 
     effects = mutagenesis.saturate(Ensemble([CountOf(1), CountOf(3)]), loci)
     first = effects.isel(locus=0, variant=0)

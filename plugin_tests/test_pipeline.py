@@ -14,7 +14,7 @@ from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.models import Ensemble
 
 LOCAL = ("chrom start end strand locus exposure outcome method n_instruments estimate se ci_low ci_high pvalue "
-         "intercept intercept_se intercept_pvalue q q_pvalue note").split()
+         "intercept intercept_se intercept_pvalue q q_pvalue i2 i2_gx f_statistic phi tau2 note").split()
 GLOBAL = ("exposure outcome method n_loci estimate se ci_low ci_high pvalue tau tau2 i2 q q_pvalue pi_low "
           "pi_high").split()
 METHODS = ("egger", "ivw", "wald_mean")
@@ -135,11 +135,19 @@ def test_predict_refuses_other_effects(ensemble, selection, tmp_path):
 @pytest.mark.parametrize("wrong, said", [
     ({"exposures": ["a"]}, "unknown exposure"), ({"outcomes": ["Z"]}, "unknown outcome"), ({"method": ["iwv"]}, "ivw"),
     ({"exposures": ["A"], "outcomes": ["A"]}, "no pair"), ({"fasta_file": "none.fa"}, "no such FASTA"),
-    ({"fasta_file": None}, "give --fasta_file, or --vcf none"),
+    ({"fasta_file": None}, "give --fasta_file, or --vcf none"), ({"uncertainty": "member"}, "did you mean \"members\""),
+    ({"se_shrinkage": "moderate"}, "did you mean \"moderated\""), ({"diagnostics": "quik"}, "did you mean \"quick\""),
 ])
 def test_bad_options_are_told_before_anything_is_predicted(ensemble, selection, tmp_path, options, wrong, said):
     with pytest.raises(InputError, match=said):
         run(ensemble, selection, tmp_path / "out", {**options, **wrong})
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("wanting", [{"uncertainty": "members"}, {"method": ["ivw", "ivw_correlated"]}])
+def test_what_needs_members_is_refused_where_they_are_not_kept(ensemble, selection, tmp_path, options, wanting):
+    with pytest.raises(InputError, match="needs every member's effects: leave out --keep summary"):
+        run(ensemble, selection, tmp_path / "out", {**options, **wanting}, predict_options={"keep": "summary"})
     assert not (tmp_path / "out").exists()
 
 

@@ -5,7 +5,11 @@ import argparse
 from .. import __version__
 
 # Written out, since importing them takes what `--help` need not wait for; a test compares them with the modules.
-METHODS = ("egger", "ivw", "wald_mean")
+METHODS = ("egger", "egger_robust", "ivw", "wald_mean", "median_simple", "median_weighted", "median_penalized",
+           "mode_simple", "mode_weighted", "raps", "divw", "max_likelihood", "contamination_mixture", "lasso",
+           "ivw_correlated", "egger_correlated", "two_stage_least_squares")
+MARK_SUMMARIES = ("sum", "mean", "max", "log_sum", "profile_mean")
+SCALES = ("identity", "logit", "log", "log1p", "anscombe")
 TAU2_METHODS = ("REML", "DL", "PM", "ML", "HE", "HS", "SJ", "EB")
 
 EXAMPLE = """\
@@ -22,7 +26,12 @@ def make_parser(prog):
         description="DeepMR: which marks does a trained sequence model believe cause which others?\n"
                     "Mendelian randomization on the in-silico mutants of a multi-task Kipoi model.")
     parser.add_argument("--version", action="version", version=f"kipoi_deepmr {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="{run,predict,estimate,aggregate}", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="{check,run,predict,estimate,aggregate}", required=True)
+
+    check = _command(commands, "check", "whether models are fit for DeepMR, how they are read, and what a run costs")
+    _add_models(check)
+    _add_loci(check)
+    _add_fasta_of_estimate(check, with_loci=True)
 
     run = _command(commands, "run", "predict, estimate and aggregate in a row, into one folder")
     _add_models(run)
@@ -31,8 +40,8 @@ def make_parser(prog):
     _add_estimation(run)
     _add_fasta_of_estimate(run, with_loci=True)
     _add_aggregation(run)
-    _add_output(run, "OUT", "folder to write: effects.zarr, instruments.vcf.gz, local.tsv, global.tsv, global.png, "
-                            "run.json")
+    _add_output(run, "OUT", "folder to write: effects.zarr, instruments.vcf.gz, local.tsv, diagnostics.tsv, "
+                            "diagnostics_by_pair.tsv, global.tsv, global.png, run.json")
     _add_overwrite(run)
 
     predict = _command(commands, "predict", "effects of all single mutants of the loci (steps 1-4)")
@@ -66,14 +75,59 @@ def _command(commands, name, help_text):
 def _add_models(command):
     group = command.add_argument_group("models: the members of one deep ensemble")
     group.add_argument("models", nargs="+", metavar="MODEL",
-                       help="Kipoi models trained apart on the same marks; a directory each with --source dir")
+                       help="Kipoi models trained apart on the same marks, or patterns such as 'folds/*'; a directory "
+                            "each with --source dir")
     group.add_argument("--source", default="kipoi", help="Kipoi model source: kipoi (the zoo), dir, or one of "
                                                          "~/.kipoi/config.yaml (default: %(default)s)")
-    group.add_argument("--member_columns", nargs="+", type=_member_columns, metavar="NAME=COL,COL",
-                       help="for one MODEL with replicate columns: each member's columns, by number from 0 or label")
-    group.add_argument("--marks", type=_names, metavar="A,B", help="marks to use (default: all)")
+    group.add_argument("--stack", action="store_true",
+                       help="the models are parts of one that predicts all their marks: MODEL, or MARK=MODEL to name "
+                            "the mark, or MARK=MODEL,MODEL for members")
     group.add_argument("--batch_size", type=_positive, default=512, help="sequences in one call of a model "
                                                                          "(default: %(default)s)")
+    _add_members(command)
+    _add_environments(command)
+    _add_adapters(command)
+
+
+def _add_members(command):
+    group = command.add_argument_group("members of one model, where there is no deep ensemble (docs/ensembles.md)")
+    group.add_argument("--member_columns", nargs="+", type=_named_columns, metavar="NAME=COL,COL",
+                       help="for one MODEL with replicate columns: each member's columns, by number from 0 or label")
+    group.add_argument("--mc_dropout", type=_positive, metavar="N",
+                       help="make N members of each model by dropout masks, drawn with --seed and then held fixed")
+    group.add_argument("--augment", type=_names, metavar="rc,shift=-3:3",
+                       help="make members of each model by views of the sequence: its reverse complement, shifts")
+
+
+def _add_environments(command):
+    group = command.add_argument_group("where models run (default: in this process)")
+    group.add_argument("--python", nargs="+", metavar="PATH",
+                       help="a Python that has what the models need; one for all, or one for each")
+    group.add_argument("--env", metavar="NAME", help="the same, by the name that `kipoi env create` gave it")
+    group.add_argument("--jobs", type=_positive, metavar="N",
+                       help="how many models of --python or --env compute at once (default: all)")
+    group.add_argument("--worker_timeout", type=_positive_number, metavar="SECONDS",
+                       help="how long one batch may take there before the process is started anew (default: 600)")
+
+
+def _add_adapters(command):
+    group = command.add_argument_group("input and output of a model (`check` shows what is found without them)")
+    group.add_argument("--seq_input", type=_names, metavar="NAME,NAME=rc",
+                       help="which input is DNA, and which is its reverse complement, by name or number")
+    group.add_argument("--seq_layout", metavar="AXES", help="axes of the DNA input, such as L,4 or 4,1,L or string")
+    group.add_argument("--alphabet", metavar="ACGT", help="order of the letters along their axis")
+    group.add_argument("--marks", type=_names, metavar="A,B",
+                       help="marks to use, by name, pattern or number from 0 (default: all)")
+    group.add_argument("--mark_names", metavar="FILE", help="names of the model's outputs, one a line")
+    group.add_argument("--mark_summary", choices=MARK_SUMMARIES,
+                       help="how an output of many positions becomes one number (default: log_sum for the profiles of "
+                            "named outputs, else sum)")
+    group.add_argument("--mark_window", type=_window, metavar="START:END",
+                       help="positions of the output that count, from 0, without END (default: all)")
+    group.add_argument("--scale", choices=SCALES, default="identity",
+                       help="scale on which marks are compared (default: %(default)s)")
+    group.add_argument("--mark_groups", nargs="+", type=_named_columns, metavar="NAME=COL,COL",
+                       help="use means of outputs as marks: their outputs, by name, pattern or number from 0")
 
 
 def _add_loci(command):
@@ -83,7 +137,8 @@ def _add_loci(command):
     group.add_argument("--intervals_file", metavar="BED", help="loci, each as long as the model's input; those on the "
                                                                "- strand are reverse-complemented")
     group.add_argument("--n_loci", type=_positive, help="use a random sample of so many (default: all)")
-    group.add_argument("--seed", type=_seed, default=42, help="of the random sample (default: %(default)s)")
+    group.add_argument("--seed", type=_seed, default=42,
+                       help="of the random sample, and of --mc_dropout (default: %(default)s)")
 
 
 def _add_prediction(command):
@@ -105,6 +160,15 @@ def _add_estimation(command):
                             "or large against its own standard error (own) (default: %(default)s)")
     group.add_argument("--instrument_z", type=_positive_number, default=3.0, metavar="Z",
                        help="how large, in standard deviations or standard errors (default: %(default)s)")
+    group.add_argument("--se_shrinkage", choices=("none", "moderated"), default="none",
+                       help="moderated: draw the mutants' standard errors, of few members each, towards what all "
+                            "mutants of a mark have (default: %(default)s)")
+    group.add_argument("--uncertainty", choices=("instrument", "members", "combined"), default="instrument",
+                       help="intervals from the estimator, from the spread of the estimates that each member's own "
+                            "effects give, or from both (default: %(default)s)")
+    group.add_argument("--diagnostics", choices=("quick", "all", "none"), default="quick",
+                       help="diagnostics.tsv and diagnostics_by_pair.tsv; all: with MR-PRESSO's global test, which "
+                            "takes 1,000 draws a locus and pair (default: %(default)s)")
     group.add_argument("--vcf", choices=("instruments", "all", "none"), default="instruments",
                        help="which mutants the VCF holds (default: %(default)s)")
 
@@ -135,11 +199,18 @@ def _names(text):
     return names
 
 
-def _member_columns(text):
+def _named_columns(text):
     name, equals, columns = text.partition("=")
     if not (name and equals and columns):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=COLUMN,COLUMN")
     return name, _names(columns)
+
+
+def _window(text):
+    start, colon, end = text.partition(":")
+    if not (colon and start.isdecimal() and end.isdecimal() and int(start) < int(end)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form START:END")
+    return [int(start), int(end)]
 
 
 def _positive(text):

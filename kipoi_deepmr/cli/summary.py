@@ -9,6 +9,52 @@ from ..output.manifest import OUTPUTS
 MAX_ROWS = 20
 NAMES_SHOWN = 3
 
+# What members differ by, where they are not models trained apart, by the setting that makes them
+NOT_DEEP = {"mc_dropout": "dropout masks", "augment": "augmented views", "member_columns": "replicate columns"}
+
+
+def of_models(ensemble):
+    """What the models are, how DNA goes in and marks come out, and what to know of their marks."""
+    lines = [f"models: {len(ensemble.described)}, which make {_counted(ensemble.names, 'member')}: "
+             f"{_listed(ensemble.names)}"]
+    for title, attribute in (("run by", "framework"), ("input", "layout"), ("output", "outputs")):
+        lines += _by_model(title, {d.name: getattr(d, attribute) for d in ensemble.described})
+    for d in ensemble.described:
+        lines += [f"note on {d.name}: {note}" for note in d.notes]
+    return "\n".join(lines)
+
+
+def of_reference(ensemble, measured, of_what):
+    """Predictions of one sequence: mean and spread over members."""
+    spread = measured.reference.std(0, ddof=1) if len(ensemble.names) > 1 else np.full(len(ensemble.marks), np.nan)
+    rows = [(mark, _number(mean), _number(sd))
+            for mark, mean, sd in zip(ensemble.marks, measured.reference.mean(0), spread)]
+    return _table(("mark", "mean", "sd over members"), rows, f"{_counted(rows, 'mark')}, predictions of {of_what}")
+
+
+def of_cost(ensemble, measured, n_loci):
+    """How long a run takes."""
+    hours = measured.hours(n_loci)
+    told = f"{hours:,.3f}" if hours < 10 else f"{hours:,.0f}"
+    return (f"cost: {measured.mutants_per_second:,.0f} mutants a second through {_counted(ensemble.names, 'member')}; "
+            f"{measured.mutants_per_locus:,} mutants a locus: {told} hours for {n_loci:,} loci")
+
+
+def of_fitness(measured):
+    """Whether the models can be used, and if not why."""
+    if not measured.problems:
+        return "fit for DeepMR: yes"
+    return "\n".join(["fit for DeepMR: no", *(f"  {problem}" for problem in measured.problems)])
+
+
+def of_caution(ensemble):
+    """One line if members are not models trained apart."""
+    kinds = [kind for setting, kind in NOT_DEEP.items() if ensemble.settings.get(setting)]
+    if not kinds:
+        return ""
+    return (f"caution: members that differ by {' and '.join(kinds)} show only a part of a model's uncertainty; "
+            "models trained apart, a deep ensemble, remain the recommended kind (docs/ensembles.md)")
+
 
 def of_loci(selection):
     """Loci used, and those dropped with reasons and names."""
@@ -47,6 +93,22 @@ def of_files(folder):
     """What the folder holds now."""
     names = [name for name in OUTPUTS if os.path.exists(os.path.join(folder, name))]
     return f"written to {folder}: {', '.join(names)}"
+
+
+def _counted(things, name):
+    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
+
+
+def _by_model(title, texts):
+    """Lines of what is said of each model: one if it is the same for all."""
+    if len(set(texts.values())) == 1:
+        return [f"{title}: {next(iter(texts.values()))}"]
+    return [f"{title} of {name}: {text}" for name, text in texts.items()]
+
+
+def _listed(names):
+    more = f" and {len(names) - MAX_ROWS} more" if len(names) > MAX_ROWS else ""
+    return ", ".join(names[:MAX_ROWS]) + more
 
 
 def _number(value):

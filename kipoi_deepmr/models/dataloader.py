@@ -4,16 +4,14 @@ Kipoiseq's dataloaders fail silently in several ways (short arrays at contig end
 ACGT turned into zeros), so what they are asked for is checked before, and what they give afterwards.
 """
 
-import inspect
 import os
 import tempfile
 from types import SimpleNamespace
 
-import numpy as np
-
 from .. import dna
-from ..errors import InputError, nearest, one_line
+from ..errors import InputError, nearest
 from ..loci import OVER_THE_END, DroppedLocus, Genome, Locus, check_lengths, read_bed
+from .host.errors import ItemError
 
 
 def parse_dataloader_args(texts):
@@ -45,11 +43,21 @@ def parse_dataloader_args(texts):
     return parsed
 
 
-def dataloader_defaults(model):
-    """Default arguments of a Kipoi model's dataloader, those set in its model.yaml included."""
-    from kipoi_utils.utils import default_kwargs
+def arguments_for_bed(member, intervals_file, fasta_file):
+    """Arguments that make a member's own dataloader read a BED and a FASTA file, strands included.
 
-    return default_kwargs(model.default_dataloader) if model.default_dataloader else {}
+    Raises
+    ------
+    InputError
+        Its dataloader does not take the two.
+    """
+    described = member.describe()
+    taken = described.dataloader["arguments"] if described.dataloader else {}
+    if not {"intervals_file", "fasta_file"} <= set(taken):
+        raise InputError(f"model {described.name} needs more than DNA, and its dataloader does not take intervals_file "
+                         "and fasta_file: give --dataloader_args instead of --intervals_file")
+    arguments = {"intervals_file": intervals_file, "fasta_file": fasta_file}
+    return {**arguments, "use_strand": True} if "use_strand" in taken else arguments
 
 
 class DataloaderSource:
@@ -57,15 +65,16 @@ class DataloaderSource:
 
     Parameters
     ----------
-    model : Kipoi model
-    name : str
-        Of the model, for messages.
-    length : int
-        Bases that the model takes.
+    member : KipoiMember
     arguments : dict
         For the dataloader. An `intervals_file` is checked and handed on without comments or track lines.
     genome : Genome, optional
         By default the `fasta_file` among the arguments.
+
+    Attributes
+    ----------
+    arguments : dict
+        As handed on.
 
     Raises
     ------
@@ -73,23 +82,28 @@ class DataloaderSource:
         An argument is unknown or missing, a file is missing or malformed, or the dataloader cannot be opened.
     """
 
-    def __init__(self, model, name, length, arguments, genome=None):
-        _check_arguments(model, name, arguments)
-        self._name, self._length = name, length
-        self._settings = {**dataloader_defaults(model), **arguments}
+    def __init__(self, member, arguments, genome=None):
+        described = member.describe()
+        self._member, self._name, self._length = member, described.name, described.length
+        self._needs_item = described.needs_item
+        _check_arguments(described, arguments)
+        self._settings = {**described.dataloader["defaults"], **arguments}
         fasta = arguments.get("fasta_file")
         self._genome = genome or (Genome(fasta) if fasta else None)
         self._intervals = None  # of Kipoiseq's dataloaders, which give one locus an interval
         self._folder = tempfile.TemporaryDirectory()  # for the dataloader, as long as it lives
+        self.arguments = dict(arguments)
         if "intervals_file" in arguments:
-            arguments = {**arguments, **self._intervals_arguments(model, arguments["intervals_file"])}
-        self._items = _open(model, name, arguments)
+            self.arguments.update(self._intervals_arguments(described.dataloader, arguments["intervals_file"]))
+        self._n_items = member.open_loci(self.arguments)
+        self._length = self._length or member.describe().length
+        self._needs_item = member.describe().needs_item
 
-    def _intervals_arguments(self, model, path):
+    def _intervals_arguments(self, dataloader, path):
         """Arguments that hand the intervals on as a checked copy without comments and track lines."""
         intervals = read_bed(path)
         copy = os.path.join(self._folder.name, "intervals.bed")
-        if not _is_kipoiseq(model.default_dataloader):
+        if not dataloader["is_kipoiseq"]:
             _write_bed(copy, [(i, i.rest) for i in intervals])
             return {"intervals_file": copy}
         self._intervals = intervals
@@ -102,6 +116,8 @@ class DataloaderSource:
     def _check_lengths(self, path):
         """Kipoiseq's dataloaders take intervals as they are, or resize them all: what cannot fit is an error."""
         resized = self._settings.get("auto_resize_len")
+        if self._length is None:
+            self._length = int(resized) if resized else self._intervals[0].end - self._intervals[0].start
         if resized and int(resized) != self._length:
             raise InputError(f"the dataloader resizes intervals to auto_resize_len = {resized} bases, "
                              f"but model {self._name} takes {self._length}")
@@ -109,19 +125,19 @@ class DataloaderSource:
             check_lengths(self._intervals, self._length, path)
 
     def __len__(self):
-        return len(self._items)
+        return self._n_items
 
     def __getitem__(self, index):
+        index = int(index)
         interval = self._intervals[index] if self._intervals else None
         if interval and self._genome:
             self._genome.check(self._resized(interval))
         name = interval.name if interval else None
         try:
-            item = self._items[index]
-        except Exception as error:
-            reason = f"the dataloader fails on it: {one_line(error)}"
-            raise DroppedLocus(name or f"number {index + 1}", reason) from error
-        return self._locus(item, name)
+            locus = self._member.locus(index)
+        except ItemError as error:
+            raise DroppedLocus(name or f"number {index + 1}", str(error)) from error
+        return self._locus(locus["ranges"], locus["sequence"], name, index)
 
     def _resized(self, interval):
         if not self._settings.get("auto_resize_len"):
@@ -131,34 +147,23 @@ class DataloaderSource:
         bounds = resize_interval(SimpleNamespace(start=interval.start, end=interval.end), self._length)
         return interval._replace(start=bounds.start, end=bounds.end)
 
-    def _locus(self, item, name):
-        ranges = item.get("metadata", {}).get("ranges")
-        if ranges is None:
-            raise InputError(f"the dataloader of model {self._name} gives no metadata.ranges: "
-                             "loci without a place in the genome cannot be used")
-        chrom, start, end = str(ranges["chr"]), int(ranges["start"]), int(ranges["end"])
+    def _locus(self, ranges, sequence, name, index):
+        chrom, start, end = ranges["chr"], ranges["start"], ranges["end"]
         name = name or _given_name(ranges) or f"{chrom}:{start}-{end}"
-        sequence = self._sequence(item["inputs"], name)
-        return Locus(chrom, start, end, self._strand(sequence, ranges, name), name, sequence)
-
-    def _sequence(self, array, name):
-        array = np.asarray(array)
-        if array.ndim != 2 or array.shape[1] != 4:
-            raise InputError(f"the dataloader of model {self._name} gives input of shape {array.shape}; "
-                             f"only one-hot DNA, ({self._length}, 4), can be used")
-        if len(array) < self._length:
+        if len(sequence) < self._length:
             raise DroppedLocus(name, OVER_THE_END)
-        if len(array) > self._length:
-            raise InputError(f"{name}: the dataloader gives {len(array)} bases, but model {self._name} "
+        if len(sequence) > self._length:
+            raise InputError(f"{name}: the dataloader gives {len(sequence)} bases, but model {self._name} "
                              f"takes {self._length}")
-        return dna.from_one_hot(array, "".join(self._settings.get("alphabet") or dna.ALPHABET))
+        item = index if self._needs_item else -1
+        return Locus(chrom, start, end, self._strand(sequence, ranges, name), name, sequence, item)
 
     def _strand(self, sequence, ranges, name):
         """The strand that the sequence is on: as the FASTA shows it, else as the dataloader says."""
-        said = "-" if str(ranges.get("strand")) == "-" else "+"
+        said = "-" if ranges["strand"] == "-" else "+"
         if self._genome is None:
             return said
-        forward = self._genome.fetch(str(ranges["chr"]), int(ranges["start"]), int(ranges["end"]))
+        forward = self._genome.fetch(ranges["chr"], ranges["start"], ranges["end"])
         clear = ~dna.is_ambiguous(sequence)
         strands = {"+": forward, "-": dna.reverse_complement(forward)}
         for strand in (said, "-" if said == "+" else "+"):
@@ -169,15 +174,16 @@ class DataloaderSource:
                          f"{self._genome.path} holds at {ranges['chr']}:{ranges['start']}-{ranges['end']}")
 
 
-def _check_arguments(model, name, arguments):
-    if model.default_dataloader is None:
+def _check_arguments(described, arguments):
+    name = described.name
+    if described.dataloader is None:
         raise InputError(f"model {name} has no dataloader; give --intervals_file and --fasta_file instead")
-    described = model.default_dataloader.args
+    taken = described.dataloader["arguments"]
     for key in arguments:
-        if key not in described:
+        if key not in taken:
             raise InputError(f'--dataloader_args: the dataloader of model {name} has no argument "{key}"'
-                             + nearest(key, described))
-    needed = [key for key, argument in described.items() if not argument.optional and key not in arguments]
+                             + nearest(key, taken))
+    needed = [key for key, is_optional in taken.items() if not is_optional and key not in arguments]
     if needed:
         raise InputError(f"--dataloader_args: the dataloader of model {name} needs {', '.join(needed)}")
     for key, value in arguments.items():
@@ -185,16 +191,9 @@ def _check_arguments(model, name, arguments):
             raise InputError(f"{value}: no such file ({key} in --dataloader_args)")
 
 
-def _is_kipoiseq(dataloader):
-    from kipoiseq.dataloaders import SeqIntervalDl, StringSeqIntervalDl
-
-    return inspect.isclass(dataloader) and issubclass(dataloader, (SeqIntervalDl, StringSeqIntervalDl))
-
-
 def _given_name(ranges):
     """The identifier among the ranges, unless it is a mere count."""
-    name = str(ranges.get("id", ""))
-    return None if name.isdigit() else name
+    return None if ranges["id"].isdigit() else ranges["id"]
 
 
 def _write_bed(path, rows):
@@ -202,19 +201,3 @@ def _write_bed(path, rows):
     with open(path, "w", encoding="utf-8") as bed:
         for interval, rest in rows:
             bed.write("\t".join((interval.chrom, str(interval.start), str(interval.end), *rest)) + "\n")
-
-
-def _open(model, name, arguments):
-    """The items of the dataloader: the dataset itself if it can be indexed, else a list of all that it gives."""
-    from kipoi.data import Dataset
-    from kipoi_utils.data_utils import get_dataset_item, get_dataset_lens
-
-    try:
-        dataset = model.default_dataloader(**arguments)
-        if isinstance(dataset, Dataset):
-            len(dataset)
-            return dataset
-        return [get_dataset_item(batch, i) for batch in dataset.batch_iter()
-                for i in range(get_dataset_lens(batch, require_numpy=True)[0])]
-    except Exception as error:
-        raise InputError(f"the dataloader of model {name} cannot be opened: {one_line(error)}") from error

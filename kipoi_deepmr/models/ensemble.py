@@ -1,33 +1,50 @@
 """Several members as one deep ensemble: which marks they share, and all their predictions at once."""
 
+import fnmatch
+import json
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError, nearest
+from ..loci import read_bed
+from .dataloader import arguments_for_bed
 from .kipoi_member import KipoiMember
 from .member import Member
+from .stack import stacked
 
 ONE_MODEL = (
     "one model alone gives no standard errors: DeepMR takes the spread of an effect over the members of an ensemble as "
     "its standard error. Name replicates of the model (MODEL MODEL ...), or the replicate columns of this one with "
-    "--member_columns NAME=COLUMN,COLUMN NAME=COLUMN,COLUMN"
+    "--member_columns NAME=COLUMN,COLUMN NAME=COLUMN,COLUMN; --mc_dropout and --augment make members of one model, too"
 )
+ONE_MARK = "one mark only ({}): a causal effect needs an exposure and an outcome"
+_SHARED_STATE = ("; if their framework keeps state that all models of a process share, as TensorFlow 1 does, give each "
+                 "model a process of its own with --python")
 
 
 class Ensemble:
     """Members that predict the same marks from the same input.
 
+    Where a model gives several answers to one sequence (dropout masks, augmented views), each of them is a member.
+
     Parameters
     ----------
     members : sequence of Member
-        Two or more; or one, with `member_columns`.
+        Two or more; or one, with `member_columns` or with several answers to one sequence.
     marks : sequence of str, optional
-        Those to use, in this order; by default all that the members share.
+        Those to use, in this order, by name, glob or number from 0; by default all that the members share.
     member_columns : dict of str to sequence, optional
         Makes several members of one: for each member's name, the columns (labels, or numbers from 0) of the model's
         output that are its marks, in the same order for each. Marks are named by what the labels have in common.
+    jobs : int, optional
+        How many of the members that have a process of their own compute at once; by default all.
+    strict : bool
+        Refuse one member only, and one mark only.
 
     Attributes
     ----------
@@ -40,75 +57,242 @@ class Ensemble:
         Letters that a sequence may hold.
     checksums : tuple of str
         Of the models, in order; one for each model given.
+    needs_item : bool
+        Whether loci must come from the models' own dataloader, since they take more than DNA.
+    described : tuple of Description
+        Of the models, in order.
+    settings : dict
+        JSON values: the options given by which models become members and outputs marks.
 
     Raises
     ------
     InputError
-        One member only, members that disagree, that are the same model twice, or a mark that is unknown.
+        One member only, members that disagree, that are the same model twice or that answer alike, or a mark that is
+        unknown.
     """
 
-    def __init__(self, members, marks=None, member_columns=None):
+    def __init__(self, members, marks=None, member_columns=None, jobs=None, strict=True):
         self._members: tuple[Member, ...] = tuple(members)
-        described = [member.describe() for member in self._members]
+        n_apart = sum(member.own_process for member in self._members)
+        self._pool = ThreadPoolExecutor(jobs or n_apart) if n_apart else None
+        self.settings = {}
+        self.described = described = tuple(member.describe() for member in self._members)
+        for each in described:
+            if not each.marks:
+                raise InputError(f"model {each.name} takes more than DNA of a fixed length{_in_brackets(each.layout)}: "
+                                 "it must see loci before anything else; give them by --dataloader_args")
         if member_columns:
+            self.settings["member_columns"] = {name: list(map(str, cs)) for name, cs in member_columns.items()}
             self.names, shared, views = _members_of_columns(described, member_columns)
         else:
-            self.names, shared, views = _members_of_models(described)
+            self.names, shared, views = _members_of_models(described, strict)
         chosen = _chosen(shared, marks)
         self.marks = tuple(shared[i] for i in chosen)
-        if len(chosen) < 2:
-            raise InputError(f"{described[0].name}: one mark only ({self.marks[0]}): "
-                             "a causal effect needs an exposure and an outcome")
-        self._views = [(member, [columns[i] for i in chosen]) for member, columns in views]
+        if strict and len(chosen) < 2:
+            raise InputError(f"{described[0].name}: {ONE_MARK.format(self.marks[0])}")
+        self._views = [view._replace(columns=[view.columns[i] for i in chosen]) for view in views]
         self.length, self.alphabet = described[0].length, described[0].alphabet
         self.checksums = tuple(d.checksum for d in described)
+        self.needs_item = any(d.needs_item for d in described)
+        _check_answers(self._members, described)
 
     @classmethod
-    def from_kipoi(cls, models, source="kipoi", *, marks=None, member_columns=None, batch_size=512):
-        """An ensemble of Kipoi models, all loaded into this process.
+    def from_kipoi(cls, models, source="kipoi", *, marks=None, member_columns=None, batch_size=512, pythons=None,
+                   jobs=None, settings=None, dataloader_args=None, intervals_file=None, fasta_file=None, stacks=None,
+                   strict=True):
+        """An ensemble of Kipoi models, each in this process or in its own Python.
 
         Parameters
         ----------
         models : sequence of str
             Names in `source`, or directories when the source is `dir`.
         source : str
-        marks, member_columns
+        marks, member_columns, jobs, strict
             As for `Ensemble`.
         batch_size : int
             Most sequences in one call of a model.
+        pythons : sequence of str or None, optional
+            Interpreter of each model, as `environments.interpreters` finds them; None is this process.
+        settings : dict, optional
+            As for `KipoiMember`.
+        dataloader_args, intervals_file, fasta_file
+            Where loci will come from, as for `kipoi_deepmr.pipeline.select_loci`: some models must see one before they
+            can tell their marks, others take the length of the intervals.
+        stacks : list, optional
+            As `stack.stacks_of` gives them, if several models make one member; `models` are all of theirs in a row.
         """
-        if len(models) == 1 and not member_columns:
-            raise InputError(ONE_MODEL)
-        return cls([KipoiMember(model, source, batch_size) for model in models], marks, member_columns)
+        deciding = {key: value for key, value in (settings or {}).items() if key != "worker_timeout"}
+        deciding = json.loads(json.dumps(deciding))
+        settings = {"batch_size": batch_size, **(settings or {})}
+        if intervals_file:
+            first = read_bed(intervals_file)[0]
+            settings.setdefault("length", first.end - first.start)
+        members = load_members(models, source, settings, pythons, jobs)
+        try:
+            _show_loci(members, dataloader_args, intervals_file, fasta_file)
+            ensemble = cls(stacked(stacks, members) if stacks else members, marks, member_columns, jobs, strict)
+        except BaseException:
+            close_all(members)
+            raise
+        ensemble.settings.update(deciding)
+        return ensemble
 
-    def predict(self, sequences):
+    def predict(self, sequences, item=None):
         """Predictions of every member.
 
         Parameters
         ----------
         sequences : (n, L) uint8
             One byte per base, upper case.
+        item : int, optional
+            Number of the dataloader's item that they belong to, if the members need it.
 
         Returns
         -------
         (members, n, marks) float32
+
+        Raises
+        ------
+        InputError
+            A model fails; then the processes of all are ended.
         """
-        predicted = np.empty((len(self._views), len(sequences), len(self.marks)), dtype=np.float32)
-        for index, member in enumerate(self._members):
-            outputs = member.predict(sequences)
-            for k, (owner, columns) in enumerate(self._views):
-                if owner == index:
-                    predicted[k] = outputs[:, columns]
+        return self._answers(len(sequences), lambda member: member.predict(sequences, item))
+
+    def mutants(self, sequence, item=None):
+        """Predictions of every member of a sequence and all its single mutants.
+
+        Parameters
+        ----------
+        sequence : (L,) uint8
+        item : int, optional
+            As for `predict`.
+
+        Returns
+        -------
+        (members, 1 + 3 L, marks) float32
+            The sequence itself first, then its mutants in the order of `mutagenesis.saturation_mutants`.
+        """
+        return self._answers(1 + 3 * len(sequence), lambda member: member.mutants(sequence, item))
+
+    def _answers(self, n, ask):
+        predicted = np.empty((len(self._views), n, len(self.marks)), dtype=np.float32)
+
+        def answer(index):
+            answers = ask(self._members[index])
+            for k, view in enumerate(self._views):
+                if view.member == index:
+                    predicted[k] = answers[view.replicate][:, view.columns]
+
+        apart = [index for index, member in enumerate(self._members) if member.own_process]
+        try:
+            pending = [self._pool.submit(answer, index) for index in apart]
+            for index in range(len(self._members)):
+                if index not in apart:
+                    answer(index)
+            for done in pending:
+                done.result()
+        except BaseException:
+            self.close()
+            raise
         return predicted
 
     def dataloader(self, arguments, genome=None):
-        """The loci of the first model's own dataloader; see `KipoiMember.dataloader`."""
-        return self._members[0].dataloader(arguments, genome)
+        """The loci of the first model's own dataloader; opens that of the others too if they need its items.
+
+        Returns
+        -------
+        DataloaderSource
+        """
+        return _open_dataloader(self._members, arguments, genome)
+
+    def bed(self, intervals_file, fasta_file):
+        """The loci of a BED and a FASTA file as the models' own dataloader gives them.
+
+        Returns
+        -------
+        DataloaderSource
+        """
+        return self.dataloader(arguments_for_bed(self._members[0], intervals_file, fasta_file))
+
+    def close(self):
+        """End the members' processes."""
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+        close_all(self._members)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
-def _members_of_models(described):
-    """Names, shared marks and (member, columns) where every model is one member."""
-    if len(described) < 2:
+class View(NamedTuple):
+    """A member as part of a model's answer: number of the model, of its answer to a sequence, and its columns."""
+
+    member: int
+    replicate: int
+    columns: list
+
+
+def load_members(models, source, settings, pythons=None, jobs=None):
+    """Kipoi models as members; those with a process of their own are loaded at once, sharing this machine's cores.
+
+    Returns
+    -------
+    list of KipoiMember
+    """
+    pythons = pythons or [None] * len(models)
+    n_apart = sum(python is not None for python in pythons)
+    jobs = min(jobs or n_apart, n_apart)
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs) if jobs else None
+    members = []
+    try:
+        for model, python in zip(models, pythons, strict=True):
+            members.append(KipoiMember(model, source, settings, python, threads, wait=False))
+        for member in members:
+            member.load()
+    except BaseException:
+        close_all(members)
+        raise
+    return members
+
+
+def close_all(members):
+    """End the processes of members."""
+    for member in members:
+        member.close()
+
+
+def _show_loci(members, dataloader_args, intervals_file, fasta_file):
+    """Open the dataloader of members that have no marks before they see a locus."""
+    if all(member.describe().marks for member in members):
+        return
+    if intervals_file and fasta_file:
+        dataloader_args = arguments_for_bed(members[0], intervals_file, fasta_file)
+    if dataloader_args:
+        _open_dataloader(members, dataloader_args)
+
+
+def _open_dataloader(members, arguments, genome=None):
+    first, *others = members
+    source = first.dataloader(arguments, genome)
+    for other in others:
+        described = other.describe()
+        if described.needs_item or not described.marks:
+            if other.open_loci(source.arguments) != len(source):
+                raise InputError(f"the dataloaders of {first.describe().name} and {described.name} give different "
+                                 "numbers of loci")
+    return source
+
+
+def _in_brackets(text):
+    return f" ({text})" if text else ""
+
+
+def _members_of_models(described, strict):
+    """Names, shared marks and views where every answer of every model is one member."""
+    if strict and sum(len(d.replicates) for d in described) < 2:
         raise InputError(ONE_MODEL)
     first = described[0]
     for other in described[1:]:
@@ -122,7 +306,14 @@ def _members_of_models(described):
     names = [os.path.basename(os.path.normpath(d.name)) for d in described]
     if len(set(names)) < len(names):
         names = [d.name for d in described]
-    return tuple(names), first.marks, [(i, range(len(first.marks))) for i in range(len(described))]
+    all_columns = list(range(len(first.marks)))
+    named = [(_joined(name, replicate), View(i, k, all_columns))
+             for i, (name, d) in enumerate(zip(names, described)) for k, replicate in enumerate(d.replicates)]
+    return tuple(name for name, _ in named), first.marks, [view for _, view in named]
+
+
+def _joined(name, replicate):
+    return f"{name}:{replicate}" if replicate else name
 
 
 def _check_agreement(first, other):
@@ -135,7 +326,7 @@ def _check_agreement(first, other):
 
 
 def _members_of_columns(described, member_columns):
-    """Names, shared marks and (member, columns) where each member is one model seen through its own columns."""
+    """Names, shared marks and views where each member is one model seen through its own columns."""
     if len(described) != 1:
         raise InputError(f"--member_columns makes members of the columns of one model, but {len(described)} are given")
     if len(member_columns) < 2:
@@ -151,7 +342,9 @@ def _members_of_columns(described, member_columns):
         if used.count(column) > 1:
             raise InputError(f"--member_columns: column {column} ({labels[column]}) is named twice")
     marks = _shared_names([[labels[c] for c in chosen] for chosen in zip(*columns.values())])
-    return tuple(columns), marks, [(0, chosen) for chosen in columns.values()]
+    named = [(_joined(name, replicate), View(0, k, chosen))
+             for name, chosen in columns.items() for k, replicate in enumerate(described[0].replicates)]
+    return tuple(name for name, _ in named), marks, [view for _, view in named]
 
 
 def _column(column, labels, member):
@@ -176,12 +369,49 @@ def _shared_names(labels_of_marks):
 
 
 def _chosen(shared, marks):
-    """Indices of the marks asked for."""
+    """Indices of the marks asked for by name, glob or number."""
     if marks is None:
         return list(range(len(shared)))
-    for mark in marks:
-        if mark not in shared:
+    chosen = []
+    for mark in map(str, marks):
+        if mark in shared or mark.isdecimal() and int(mark) < len(shared):
+            found = [shared.index(mark) if mark in shared else int(mark)]
+            if found[0] in chosen:
+                raise InputError(f'--marks: "{shared[found[0]]}" is named twice')
+        else:
+            found = [i for i, name in enumerate(shared) if fnmatch.fnmatchcase(name, mark)]
+        if not found:
             raise InputError(f'--marks: the model has no mark "{mark}"' + nearest(mark, shared))
-        if list(marks).count(mark) > 1:
-            raise InputError(f'--marks: "{mark}" is named twice')
-    return [shared.index(mark) for mark in marks]
+        chosen += [i for i in found if i not in chosen]
+    return chosen
+
+
+def _check_answers(members, described):
+    """Each member, asked again now that all are loaded, must answer as before, and not as another one does."""
+    answers = []
+    for member, d in zip(members, described):
+        first, again = member.probe(), member.probe(again=True)
+        answers.append(again)
+        if first is not None and not _is_close(first, again):
+            _explain_change(member, d.name, again)
+    for i, j in combinations(range(len(members)), 2):
+        if answers[i] is not None and np.array_equal(answers[i], answers[j], equal_nan=True) and _varies(answers[i]):
+            state = "" if members[i].own_process or members[j].own_process else _SHARED_STATE
+            raise InputError(f"members {described[i].name} and {described[j].name} give exactly the same answers: an "
+                             f"ensemble needs members trained apart{state}")
+
+
+def _explain_change(member, name, again):
+    if not _is_close(again, member.probe(again=True)):
+        raise InputError(f"model {name} answers the same sequence differently each time: it draws random numbers when "
+                         "it predicts, which would pass for effects of mutations")
+    raise InputError(f"loading other members changed what {name} predicts{_SHARED_STATE}")
+
+
+def _is_close(first, again):
+    """Whether two answers are the same but for the rounding of a framework that adds in no fixed order."""
+    return np.allclose(first, again, rtol=1e-3, atol=1e-3 * np.abs(np.nan_to_num(first)).max(), equal_nan=True)
+
+
+def _varies(answer):
+    return not np.array_equal(answer, np.broadcast_to(answer[:, :1], answer.shape), equal_nan=True)

@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import effects_store
 from ..errors import InputError
-from .saturation import saturation_mutants
+from ..models.host.saturation import alternative_bases
 
 
 def saturate(ensemble, loci, ddof=1):
@@ -46,11 +46,11 @@ def iter_effects(ensemble, loci, ddof=1):
     """
     if len(ensemble.names) <= ddof:
         raise InputError(f"ddof = {ddof} needs more than {len(ensemble.names)} members")
-    for name, sequence in zip(loci.name, loci.sequences):
-        mutants, ref_base, alt_base = saturation_mutants(sequence)
-        predicted = ensemble.predict(np.concatenate([sequence[None], mutants]))
+    for name, sequence, item in zip(loci.name, loci.sequences, loci.item):
+        predicted = ensemble.mutants(sequence, None if item < 0 else item)
         _check_finite(predicted, name, ensemble)
-        yield {**_effects(predicted, ddof), "ref_base": _letters(ref_base), "alt_base": _letters(alt_base)}
+        yield {**_effects(predicted, ddof), "ref_base": _letters(np.repeat(sequence, 3)),
+               "alt_base": _letters(alternative_bases(sequence))}
 
 
 def _effects(predicted, ddof):

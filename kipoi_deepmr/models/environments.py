@@ -1,0 +1,109 @@
+"""Which Python a model runs in: `--python`, `--env`, or this process."""
+
+import functools
+import os
+import shutil
+import subprocess
+
+from ..errors import InputError, nearest
+
+OLDEST = (3, 6)
+# Python 2 must understand it too, to be told that it is too old
+CHECK = """
+import sys
+missing = []
+if sys.version_info >= (3, 6):
+    from importlib.util import find_spec
+    missing = [name for name in ("numpy", "kipoi") if find_spec(name) is None]
+print("%d %d %s" % (sys.version_info[0], sys.version_info[1], ",".join(missing)))
+"""
+
+
+def interpreters(models, pythons=None, env=None):
+    """The interpreter of each model.
+
+    Parameters
+    ----------
+    models : sequence of str
+    pythons : sequence of str, optional
+        Paths of interpreters (`--python`): one for each model, or one for all.
+    env : str, optional
+        Name of an environment that `kipoi env create` made (`--env`).
+
+    Returns
+    -------
+    list of str or None
+        Absolute paths, one for each model; None for this process.
+
+    Raises
+    ------
+    InputError
+        Both are given, there are too few or too many, or an interpreter is missing or cannot run a model.
+    """
+    if pythons and env:
+        raise InputError("--python and --env both name an interpreter: give one")
+    pythons = [environment_python(env)] if env else pythons
+    if not pythons:
+        return [None] * len(models)
+    if len(pythons) not in (1, len(models)):
+        raise InputError(f"--python names {len(pythons)} interpreters for {len(models)} models: give one for all, "
+                         "or one for each")
+    found = [_path(python) for python in pythons]
+    for python in found:
+        check_interpreter(python)
+    return found * (len(models) // len(found))
+
+
+def environment_python(name):
+    """The interpreter of an environment in Kipoi's database, beside the kipoi executable recorded there.
+
+    Raises
+    ------
+    InputError
+        No such environment, or its files are gone.
+    """
+    import kipoi
+    from kipoi.env_db import EnvDb
+
+    path = kipoi.config._env_db_path
+    if not os.path.isfile(path):
+        raise InputError(f"--env {name}: Kipoi knows no environments ({path} is not there); "
+                         "`kipoi env create` makes them, or give --python")
+    try:
+        entries = EnvDb(path).get_all()
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"--env {name}: {path} is not Kipoi's database of environments ({error})") from error
+    known = {entry.create_args.env: entry for entry in sorted(entries, key=lambda entry: entry.timestamp)}
+    if name not in known:
+        raise InputError(f'--env {name}: not among the environments of {path}' + nearest(name, known))
+    executable = known[name].cli_path
+    python = os.path.join(os.path.dirname(executable or ""), "python")
+    if not executable or not os.path.isfile(python):
+        raise InputError(f"--env {name}: {path} names {executable or 'no kipoi executable'}, and there is no python "
+                         "beside it; make the environment again with `kipoi env create`")
+    return os.path.abspath(python)
+
+
+@functools.lru_cache(maxsize=None)
+def check_interpreter(python):
+    """Raise `InputError` unless a worker can run in this interpreter."""
+    try:
+        checked = subprocess.run([python, "-E", "-c", CHECK], capture_output=True, text=True, timeout=60,
+                                 stdin=subprocess.DEVNULL)
+        major, minor, *missing = checked.stdout.split()
+        version = int(major), int(minor)
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        raise InputError(f"--python {python}: not a Python interpreter that runs") from error
+    if version < OLDEST:
+        raise InputError(f"--python {python}: Python {major}.{minor}; a model's own Python must be 3.6 or newer")
+    if missing:
+        raise InputError(f"--python {python}: it has no {missing[0].replace(',', ' and no ')}; install them there "
+                         "(`pip install kipoi numpy`)")
+
+
+def _path(python):
+    """Absolute path of an interpreter given by path or name; links are kept, since they tell a venv from its origin."""
+    found = shutil.which(os.path.expanduser(python))
+    if found is None:
+        raise InputError(f"--python {python}: no such program")
+    return os.path.abspath(found)

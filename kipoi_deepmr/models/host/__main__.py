@@ -1,0 +1,111 @@
+"""A worker's request loop: frames in on standard input, frames out on standard output.
+
+Standard output is kept for frames alone: whatever else is written there, by Python or below it, goes to standard error.
+When standard input ends, the driver is gone, and so is this process, whatever it is doing.
+"""
+
+import os
+import select
+import signal
+import threading
+import traceback
+
+
+def main():
+    requests, replies = _private_pipes()
+    # after the pipes are safe, since importing numpy may print
+    from . import frames
+
+    threading.Thread(target=_end_with_driver, args=(requests,), daemon=True).start()
+    session = Session(lambda header, arrays=(): _send(frames.write, replies, header, arrays))
+    for frame in iter(lambda: frames.read(requests), None):
+        session.answer(*frame)
+    _end()
+
+
+class Session:
+    """Answers requests about one model; each reply is zero or more `part` frames and then `done` or `error`."""
+
+    def __init__(self, send):
+        self._send = send
+        self._model = None
+        self._requests = {"load": self._load, "open_loci": self._open_loci, "locus": self._locus, "probe": self._probe,
+                          "predict": self._predict, "mutants": self._mutants}
+
+    def answer(self, header, arrays):
+        """Answer one request."""
+        from .errors import ModelError, OutOfMemory, is_out_of_memory, one_line
+
+        try:
+            done, results = self._requests[header["request"]](header, arrays)
+            self._send({"reply": "done", "value": done}, results)
+        except ModelError as error:
+            self._send({"reply": "error", "kind": type(error).__name__, "message": str(error)})
+        except Exception as error:
+            kind = OutOfMemory.__name__ if is_out_of_memory(error) else "internal"
+            self._send({"reply": "error", "kind": kind, "message": one_line(error), "trace": traceback.format_exc()})
+
+    def _load(self, header, arrays):
+        from .session import HostedModel
+
+        self._model = HostedModel(header["model"], header["source"], header["settings"], in_worker=True)
+        return self._model.describe(), []
+
+    def _open_loci(self, header, arrays):
+        n_items = self._model.open_loci(header["arguments"])
+        return {"n_items": n_items, "description": self._model.describe()}, []
+
+    def _locus(self, header, arrays):
+        locus = self._model.locus(header["number"])
+        return locus["ranges"], [locus["sequence"]]
+
+    def _probe(self, header, arrays):
+        predicted = self._model.probe(header["again"])
+        return None, [] if predicted is None else [predicted]
+
+    def _predict(self, header, arrays):
+        sequences = arrays[0]
+        return self._parts(self._model.iter_predict(sequences, header["item"]), len(sequences))
+
+    def _mutants(self, header, arrays):
+        sequence = arrays[0]
+        return self._parts(self._model.iter_mutants(sequence, header["item"]), 1 + 3 * len(sequence))
+
+    def _parts(self, batches, n_sequences):
+        """Send each batch as soon as it is there, the last one with `done`."""
+        n_done = 0
+        for batch in batches:
+            n_done += batch.shape[1]
+            if n_done == n_sequences:
+                return None, [batch]
+            self._send({"reply": "part"}, [batch])
+
+
+def _private_pipes():
+    """Standard input and output for this module alone; all others read nothing and write to standard error."""
+    requests, replies = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+def _end_with_driver(requests):
+    """Wait until the other end of the pipe is closed."""
+    poll = select.poll()
+    poll.register(requests, 0)
+    poll.poll()
+    _end()
+
+
+def _end():
+    os.killpg(os.getpid(), signal.SIGKILL)  # with whatever the model or its dataloader has started
+
+
+def _send(write, stream, header, arrays):
+    write(stream, header, arrays)
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""The arrays of a model's output, each as columns of one number a sequence."""
+
+import numpy as np
+
+from . import nested
+from .errors import ModelError
+from .summaries import SUMMARIES, summarised
+
+MOST_STRANDS = 2  # a longer last axis of a named array holds marks
+
+
+class Leaf:
+    """One array of a model's output: which of its axes are positions and marks.
+
+    Parameters
+    ----------
+    path : tuple
+        Its keys in the output.
+    name : str
+        Its keys, joined; empty if they name nothing.
+    array : (n, ...) array
+        As predicted once.
+    labels : list of str
+        Its column_labels, empty if there are none.
+    n_wanted : int or None
+        Number of columns that the user names, if it is the only array.
+    is_only : bool
+        Whether it is the only array of the output.
+    """
+
+    def __init__(self, path, name, array, labels, n_wanted, is_only):
+        self.path, self.name, self.shape = path, name, array.shape[1:]
+        self._labels, self._is_only, self._is_positive = labels, is_only, bool((array >= 0).all())
+        self._counts = {len(labels), n_wanted or 0}  # that say which axis is that of the marks
+        self._kept = self.shape if len(self.shape) < 3 else tuple(size for size in self.shape if size != 1)
+        self.summary, self._window, self._has_marks_first, self._is_averaged = None, None, False, False
+        if len(self._kept) > 2:
+            raise ModelError("the model's output{} has shape {} for each sequence; at most positions and marks can be "
+                             "read".format(' "{}"'.format(name) if name else "", self.shape))
+
+    def choose_axes(self, summary, window):
+        """Decide what the axes are; see docs/adapters.md for the rules."""
+        kept = self._kept
+        if len(kept) == 2 and kept[0] == 1:
+            kept = self._kept = kept[1:]
+        if len(kept) == 2 and kept[1] == 1 and kept[0] in self._counts:
+            kept = self._kept = kept[:1]
+        if len(kept) == 2:
+            self._has_marks_first = kept[0] in self._counts and kept[1] not in self._counts
+            self._is_averaged = bool(self.name) and kept[1] <= MOST_STRANDS and not self._counts & set(kept)
+            is_profile = self._is_averaged and self._is_positive
+            self.summary = summary or ("log_sum" if is_profile else "sum")
+        elif len(kept) == 1 and kept[0] > 1 and (summary or window) and kept[0] not in self._counts:
+            self.summary = summary or "sum"
+        if self.summary and window:
+            self._window = self._checked(window)
+
+    def _checked(self, window):
+        start, end = window
+        n_positions = self._kept[1 if self._has_marks_first else 0]
+        if not 0 <= start < end <= n_positions:
+            raise ModelError("--mark_window {}:{}: the output has positions 0 to {} (the end is not included)".format(
+                start, end, n_positions))
+        return slice(start, end)
+
+    @property
+    def n_columns(self):
+        """How many numbers a sequence it gives."""
+        if not self.summary:
+            return self._kept[0] if self._kept else 1
+        if self._is_averaged or len(self._kept) == 1:
+            return 1
+        return self._kept[0 if self._has_marks_first else 1]
+
+    def column_names(self, first):
+        """Names of its columns, `first` being the number of the first one among all arrays' columns."""
+        if self.n_columns == 1 and self.name:
+            return [self.name]
+        names = self._labels if len(self._labels) == self.n_columns else None
+        if self._is_only or not self.name:
+            return names or ["mark_{}".format(first + i) for i in range(self.n_columns)]
+        return ["{}/{}".format(self.name, label)
+                for label in names or ["mark_{}".format(i) for i in range(self.n_columns)]]
+
+    def unused_labels(self):
+        """A note on column_labels that do not fit, or None."""
+        if len(self._labels) in (0, self.n_columns):
+            return None
+        return "column_labels names {} columns, but the output{} has {}: they are not used".format(
+            len(self._labels), ' "{}"'.format(self.name) if self.name else "", self.n_columns)
+
+    def read(self, array, names):
+        """Its columns: (n, columns) float64; `names` are theirs, for messages."""
+        n = len(array)
+        if not self.summary:
+            return array.reshape(n, -1).astype(np.float64)
+        values = array.reshape((n,) + self._kept)
+        if self._has_marks_first:
+            values = values.swapaxes(1, 2)
+        values = values[:, self._window] if self._window else values
+        read = summarised(values, self.summary, names).reshape(n, -1)
+        return read.mean(1, keepdims=True) if self._is_averaged else read
+
+    def how(self):
+        """How positions become one number, for people; empty if there are none."""
+        if not self.summary:
+            return ""
+        text = SUMMARIES[self.summary][0]
+        if self._window:
+            text += " {} to {}".format(self._window.start, self._window.stop)
+        return text + (", averaged over strands" if self._is_averaged and self._kept[1] > 1 else "")
+
+
+def leaves_of_output(schema, predicted, n, names, summary, window):
+    """The arrays of what a model predicted for n sequences, with their axes decided.
+
+    Returns
+    -------
+    list of Leaf
+    """
+    found = []
+    outputs = arrays_of(predicted, n, schema)
+    for path, array, name, described in outputs:
+        n_wanted = len(names) if names and len(outputs) == 1 else None
+        leaf = Leaf(path, "" if name.isdigit() else name, array, labels_of(described), n_wanted, len(outputs) == 1)
+        leaf.choose_axes(summary, window)
+        found.append(leaf)
+    if (summary or window) and not any(leaf.summary for leaf in found):
+        raise ModelError("{}: the model's output {} has no positions".format(
+            "--mark_summary " + summary if summary else "--mark_window", form(found)))
+    return found
+
+
+def arrays_of(predicted, n, schema=None):
+    """The arrays of an output, as `nested.matched` gives them, each checked to hold n sequences on its first axis."""
+    if isinstance(predicted, (list, tuple)) and predicted and all(np.ndim(value) == 0 for value in predicted):
+        predicted = np.asarray(predicted)
+    found = [(path, np.asarray(value), name, described)
+             for path, value, name, described in nested.matched(predicted, schema)]
+    for _, array, name, _ in found:
+        called = ' "{}"'.format(name) if name else ""
+        if array.dtype.kind not in "biuf":
+            raise ModelError("the model's output{} holds {}, not numbers".format(called, array.dtype))
+        if array.ndim == 0 or len(array) != n:
+            raise ModelError("the model's output{} has shape {} for {} sequences".format(called, array.shape, n))
+    if not found:
+        raise ModelError("the model returned nothing for {} sequences".format(n))
+    return found
+
+
+def labels_of(schema):
+    """column_labels of a schema, if it has any."""
+    labels = getattr(schema, "column_labels", None)
+    return [str(label) for label in (labels if labels is not None else [])]
+
+
+def form(leaves):
+    """Shapes of an output's arrays for one sequence, for people."""
+    shapes = [str(tuple(leaf.shape)) for leaf in leaves]
+    if len(set(shapes)) == 1:
+        return shapes[0] if len(shapes) == 1 else "of {} arrays {}".format(len(shapes), shapes[0])
+    return "of arrays {}".format(", ".join(shapes))

@@ -1,0 +1,26 @@
+"""What a hosted model says when something is wrong; the driver turns it into an InputError."""
+
+
+class ModelError(ValueError):
+    """The model, or what is asked of it, cannot be used; the message is for the user."""
+
+
+class ItemError(ModelError):
+    """The dataloader fails on one of its items."""
+
+
+class OutOfMemory(ModelError):
+    """There is not enough memory for a batch of this size."""
+
+
+def one_line(error):
+    """Kind and text of an exception from elsewhere, on one line."""
+    return "{}: {}".format(type(error).__name__, " ".join(str(error).split())[:500])
+
+
+def is_out_of_memory(error):
+    """Whether an exception of Python, numpy, TensorFlow or PyTorch means that memory ran out."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    text = str(error).lower()
+    return bool(kinds & {"MemoryError", "ResourceExhaustedError", "OutOfMemoryError"}
+                or "RuntimeError" in kinds and ("out of memory" in text or "can't allocate memory" in text))

@@ -1,0 +1,148 @@
+"""A Kipoi model from its name: any source, Keras 1 and 2 beside Keras 3, bpnet's own directories; its checksum."""
+
+import hashlib
+import json
+import logging
+import os
+import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from . import bpnet
+from .errors import ModelError, one_line
+
+FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "torch", "sklearn", "bpnet")
+
+
+def load(name, source, in_worker):
+    """A loaded Kipoi model.
+
+    Parameters
+    ----------
+    name : str
+        Of a model in its source; a directory when the source is `dir`.
+    source : str
+    in_worker : bool
+        Whether this process is the model's own.
+
+    Raises
+    ------
+    ModelError
+        The source or the model is not there, or the model cannot be loaded.
+    """
+    import kipoi
+
+    logging.getLogger("kipoi").setLevel(logging.WARNING)
+    known = kipoi.config.model_sources()
+    if source not in known:
+        raise ModelError("--source {}: unknown; Kipoi's config.yaml has {}".format(source, ", ".join(known)))
+    if source == "dir" and bpnet.is_seq_model(name):
+        return bpnet.load(name, in_worker)
+    if source == "dir" and not any(Path(name, "model." + suffix).is_file() for suffix in ("yaml", "yml")):
+        raise ModelError("{}: no model.yaml there; with --source dir a MODEL is a Kipoi model directory".format(name))
+    try:
+        return kipoi.get_model(name, source=source)
+    except Exception as error:
+        if _is_keras_model(name, source) and find_spec("tf_keras"):
+            return _load_with_legacy_keras(name, source, error)
+        raise ModelError("model {} cannot be loaded: {}".format(name, one_line(error))) from error
+
+
+def _load_with_legacy_keras(name, source, first_error):
+    import kipoi
+
+    try:
+        with legacy_keras():
+            return kipoi.get_model(name, source=source)
+    except Exception as error:
+        raise ModelError("model {} cannot be loaded: with Keras 3: {}; with tf_keras: {}".format(
+            name, one_line(first_error), one_line(error))) from error
+
+
+def _is_keras_model(name, source):
+    import kipoi
+
+    try:
+        described = kipoi.get_source(source).get_model_descr(name)
+    except Exception:  # the model.yaml itself is unreadable: the first error tells more
+        return False
+    return described.type == "keras" or described.defined_as == "kipoi.model.KerasModel"
+
+
+@contextmanager
+def legacy_keras():
+    """Within this context `import keras` gives tf_keras (Keras 2); afterwards all is as before.
+
+    Kipoi's KerasModel imports the package `keras`; Keras 3 refuses what older versions wrote, tf_keras reads it.
+    """
+    import tf_keras  # noqa: F401  here, since it takes seconds and few need it
+
+    ours = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_keras(name)}
+    legacy = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "tf_keras"}
+    sys.modules.update({name[len("tf_"):]: module for name, module in legacy.items()})
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if _is_keras(name)]:
+            del sys.modules[name]
+        sys.modules.update(ours)
+
+
+def _is_keras(name):
+    return name.split(".")[0] == "keras"
+
+
+def checksum(model, settings):
+    """SHA-256 over the model's description, code, the files among its arguments, and what its answers depend on else.
+
+    Parameters
+    ----------
+    model : Kipoi model
+    settings : dict
+        JSON values; none are left out, so equal models with equal settings have equal checksums.
+    """
+    folder = Path(model.source_dir)
+    files = list(folder.glob("model.y*ml")) + list(folder.glob("*.py"))
+    for value in (model.args or {}).values():
+        if isinstance(value, str) and (folder / value).exists():
+            path = folder / value
+            files += [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for path in sorted(set(files)):
+        content = path.read_bytes()
+        digest.update("{}\0{}\0".format(path.name, len(content)).encode())
+        digest.update(content)
+    if settings:
+        digest.update(json.dumps(settings, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def versions():
+    """Versions of Python, numpy, Kipoi and the frameworks that this process has imported."""
+    loaded = [name for name in ("numpy", "kipoi") + FRAMEWORKS if name in sys.modules]
+    told = {name: str(getattr(sys.modules[name], "__version__", "?")) for name in loaded}
+    return dict(told, python=".".join(map(str, sys.version_info[:3])))
+
+
+def frameworks():
+    """The deep-learning frameworks in use here, such as "keras 2.2.4, tensorflow 1.14.0"."""
+    told = versions()
+    return ", ".join("{} {}".format(name, told[name]) for name in FRAMEWORKS if name in told)
+
+
+@contextmanager
+def quiet():
+    """Keep deep-learning frameworks from writing to stderr while they load, at the level below Python too."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    own = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(own, 2)
+        os.close(own)
+        os.close(nowhere)

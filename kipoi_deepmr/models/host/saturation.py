@@ -1,0 +1,43 @@
+"""Which mutants: all single-nucleotide ones of a sequence."""
+
+import numpy as np
+
+BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
+
+
+def saturation_mutants(sequence):
+    """All 3 L single-nucleotide mutants of a sequence.
+
+    Variants run over positions, and at each over the three other letters in the order ACGT.
+
+    Parameters
+    ----------
+    sequence : (L,) uint8
+        Upper-case A, C, G, T.
+
+    Returns
+    -------
+    mutants : (3 L, L) uint8
+    ref_base, alt_base : (3 L,) uint8
+        The base before and after each mutation.
+    """
+    n_variants = 3 * len(sequence)
+    return rows(sequence, 1, 1 + n_variants), np.repeat(sequence, 3), alternative_bases(sequence)
+
+
+def alternative_bases(sequence):
+    """The base that each mutant holds at its mutation: (3 L,) uint8."""
+    return np.broadcast_to(BASES, (len(sequence), 4))[BASES != sequence[:, None]]
+
+
+def rows(sequence, start, stop):
+    """Rows [start, stop) of the 1 + 3 L sequences that are the reference and then its mutants.
+
+    Returns
+    -------
+    (stop - start, L) uint8
+    """
+    made = np.tile(sequence, (stop - start, 1))
+    variants = np.arange(max(start, 1), stop) - 1
+    made[variants + 1 - start, variants // 3] = alternative_bases(sequence)[variants]
+    return made

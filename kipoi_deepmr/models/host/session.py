@@ -1,0 +1,269 @@
+"""The requests that a model answers: what it is, its dataloader's loci, predictions of sequences and of mutants."""
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from . import layout, loader, loading, marks, masks, saturation, views
+from .errors import ItemError, ModelError, OutOfMemory, is_out_of_memory, one_line
+
+DEFAULT_BATCH_SIZE = 512
+N_PROBES = 4
+N_TRIED_ITEMS = 20  # until one shows how the dataloader lays DNA out: the first may lie over a contig's end
+NOT_IN_CHECKSUM = ("batch_size", "length")
+
+
+class HostedModel:
+    """A loaded Kipoi model.
+
+    A model whose input is not DNA alone, or of any length, is ready to predict only when `open_loci` has shown it a
+    locus (or, for the length, when the settings hold one); until then it has no marks.
+
+    Parameters
+    ----------
+    model : str
+        Name of a model in its source, or a directory when the source is `dir`.
+    source : str
+        A Kipoi model source: `kipoi` (the model zoo), `dir`, or one of ~/.kipoi/config.yaml.
+    settings : dict of JSON values
+        All optional: batch_size, length, seq_input, seq_layout, alphabet (see `layout.find_layout`); mark_names,
+        mark_summary, mark_window, scale, mark_groups (see `marks.find_marks`); mc_dropout (number of masks), seed,
+        augment (see `views.parse_views`).
+    in_worker : bool
+        Whether this process is the model's own; see `bpnet.load`.
+
+    Raises
+    ------
+    ModelError
+        The model cannot be loaded, or is of a form that we cannot use; the message says which.
+    """
+
+    def __init__(self, model, source="kipoi", settings=None, in_worker=False):
+        self._name = str(model)
+        self._settings = {key: value for key, value in (settings or {}).items() if value is not None}
+        self._batch_size = self._settings.get("batch_size", DEFAULT_BATCH_SIZE)
+        self._views = views.parse_views(self._settings.get("augment", []))
+        self._model = loading.load(self._name, source, in_worker)
+        self._dataloader = loader.describe(self._model)
+        self._items = self._layout = self._length = self._marks = self._masks = self._first_probe = None
+        try:
+            self._set_layout(None)
+        except layout.ItemNeeded:
+            pass
+        else:
+            self._get_ready()
+
+    def describe(self):
+        """What the driver and `check` tell of the model.
+
+        Returns
+        -------
+        dict of JSON values
+            name, marks (empty until the model is ready), length, alphabet, checksum, replicates (names of the
+            combinations of mask and view, [""] if there is one only), needs_item, layout and outputs (sentences),
+            notes, framework, dataloader (see `loader.describe`), versions.
+        """
+        return {
+            "name": self._name,
+            "marks": list(self._marks.names) if self._marks else [],
+            "length": self._length,
+            "alphabet": "ACGT",
+            "checksum": loading.checksum(self._model, {key: value for key, value in self._settings.items()
+                                                       if key not in NOT_IN_CHECKSUM}),
+            "replicates": self._replicate_names(),
+            "needs_item": self._layout is None or self._layout.needs_item,
+            "layout": self._layout.description if self._layout else "",
+            "outputs": self._marks.description if self._marks else "",
+            "notes": list(self._marks.notes) if self._marks else [],
+            "framework": loading.frameworks(),
+            "dataloader": self._dataloader,
+            "versions": loading.versions(),
+        }
+
+    def open_loci(self, arguments):
+        """Open the model's dataloader.
+
+        Parameters
+        ----------
+        arguments : dict
+
+        Returns
+        -------
+        int
+            Number of items.
+        """
+        self._items = loader.Items(self._model, self._name, arguments)
+        first = self._first_item()
+        if first is not None:
+            self._set_layout(self._items.inputs(first))
+            self._length = self._length or len(self._layout.decode(self._items.inputs(first)))
+            self._get_ready(first)
+        return len(self._items)
+
+    def locus(self, number):
+        """One item of the dataloader.
+
+        Returns
+        -------
+        dict
+            ranges (dict of chr, start, end, strand, id), sequence ((L,) uint8, N where the input is not one-hot).
+
+        Raises
+        ------
+        ItemError
+            The dataloader fails on it.
+        ModelError
+            It does not say where the locus lies.
+        """
+        return {"ranges": self._items.ranges(number), "sequence": self._layout.decode(self._items.inputs(number))}
+
+    def probe(self, again=False):
+        """Marks of a few random sequences, the same in every member: as first predicted, or predicted again.
+
+        Returns
+        -------
+        (replicates, n, marks) float32, or None while the model is not ready.
+        """
+        if self._first_probe is None or not again:
+            return self._first_probe
+        return self.predict(self._probe_sequences(), self._probe_item)
+
+    def predict(self, sequences, item=None):
+        """Marks of sequences.
+
+        Parameters
+        ----------
+        sequences : (n, L) uint8
+            One byte per base, upper case.
+        item : int, optional
+            Number of the dataloader's item whose other inputs go with the sequences.
+
+        Returns
+        -------
+        (replicates, n, marks) float32
+
+        Raises
+        ------
+        OutOfMemory
+        ModelError
+            The model fails, or its output is not of the form that it had at first.
+        """
+        return np.concatenate(list(self.iter_predict(sequences, item)), axis=1)
+
+    def mutants(self, sequence, item=None):
+        """Marks of a sequence and of all its single mutants, in the order of `saturation.saturation_mutants`.
+
+        Returns
+        -------
+        (replicates, 1 + 3 L, marks) float32
+            The sequence itself first.
+        """
+        return np.concatenate(list(self.iter_mutants(sequence, item)), axis=1)
+
+    def iter_predict(self, sequences, item=None):
+        """`predict`, one batch after the other."""
+        inputs = self._inputs(item)
+        for start in range(0, len(sequences), self._batch_size):
+            yield self._predict_batch(sequences[start:start + self._batch_size], inputs)
+
+    def iter_mutants(self, sequence, item=None):
+        """`mutants`, one batch after the other."""
+        inputs = self._inputs(item)
+        n_rows = 1 + 3 * len(sequence)
+        for start in range(0, n_rows, self._batch_size):
+            stop = min(start + self._batch_size, n_rows)
+            yield self._predict_batch(saturation.rows(sequence, start, stop), inputs)
+
+    def _set_layout(self, inputs):
+        chosen = {key: self._settings.get(key) for key in ("seq_input", "seq_layout", "alphabet")}
+        found = self._named(layout.find_layout, self._model.schema.inputs, loader.defaults(self._model), inputs,
+                            **chosen)
+        if self._layout is None or found.description != self._layout.description:
+            self._layout, self._marks = found, None
+        if found.needs_item and len(self._views) > 1:
+            raise ModelError("model {}: --augment is for models that take DNA alone; this one takes {}".format(
+                self._name, found.description))
+        self._length = self._layout.length or self._length or self._settings.get("length")
+
+    def _get_ready(self, item=None):
+        """Find the marks by a first prediction, unless they are known or cannot be yet."""
+        if self._marks or not self._length or (self._layout.needs_item and item is None):
+            return
+        self._probe_item = item if self._layout.needs_item else None
+        sequences = self._probe_sequences()
+        predicted = self._answer(sequences, self._inputs(self._probe_item))
+        wanted = {"names": "mark_names", "summary": "mark_summary", "window": "mark_window", "groups": "mark_groups"}
+        chosen = {key: self._settings.get(name) for key, name in wanted.items()}
+        self._marks = self._named(marks.find_marks, self._model.schema.targets, predicted, len(sequences),
+                                  scale=self._settings.get("scale", "identity"), **chosen)
+        n_masks = self._settings.get("mc_dropout", 0)
+        if n_masks and self._masks is None:
+            self._masks = self._named(masks.dropout_masks, self._model, n_masks, self._settings.get("seed", 42))
+        self._first_probe = self.predict(sequences, self._probe_item)
+
+    def _first_item(self):
+        """Number of the first item that shows the layout, or None if the dataloader fails on all that were tried."""
+        refused = None
+        for number in range(min(len(self._items), N_TRIED_ITEMS)):
+            try:
+                self._set_layout(self._items.inputs(number))
+                return number
+            except ItemError:
+                continue
+            except ModelError as error:
+                refused = refused or error
+        if refused:
+            raise refused
+        return None
+
+    def _probe_sequences(self):
+        drawn = np.random.RandomState(1).randint(0, 4, (min(N_PROBES, self._batch_size), self._length))
+        return saturation.BASES[drawn]
+
+    def _inputs(self, item):
+        """What the dataloader gives beside DNA, for a layout that needs it."""
+        if self._layout is None or not self._length:
+            raise ModelError("model {} must see a locus of its dataloader first".format(self._name))
+        return self._items.inputs(item) if self._layout.needs_item and self._items and item is not None else None
+
+    def _replicate_names(self):
+        masked = self._masks.names if self._masks else [""]
+        return [",".join(filter(None, (mask, view.name))) for mask in masked for view in self._views]
+
+    @contextmanager
+    def _mask(self, number):
+        if self._masks is None:
+            yield
+        else:
+            with self._masks.use(number):
+                yield
+
+    def _predict_batch(self, sequences, inputs):
+        n_masks = len(self._masks.names) if self._masks else 1
+        predicted = np.empty((n_masks * len(self._views), len(sequences), len(self._marks.names)), dtype=np.float32)
+        for k in range(n_masks):
+            with self._mask(k):
+                for v, view in enumerate(self._views):
+                    answer = self._answer(view.apply(sequences), inputs)
+                    predicted[k * len(self._views) + v] = self._named(self._marks.read, answer, len(sequences))
+        return predicted
+
+    def _answer(self, sequences, inputs):
+        """What the model returns for sequences."""
+        try:
+            return self._model.predict_on_batch(self._layout.encode(sequences, inputs))
+        except ModelError as error:
+            raise ModelError("model {}: {}".format(self._name, error)) from error
+        except (Exception, SystemExit) as error:
+            if is_out_of_memory(error):
+                raise OutOfMemory("model {} ran out of memory on {} sequences: {}".format(
+                    self._name, len(sequences), one_line(error))) from error
+            raise ModelError("model {} failed to predict {} sequences: {}".format(
+                self._name, len(sequences), one_line(error))) from error
+
+    def _named(self, function, *arguments, **more):
+        """Call a function, putting the model's name before what it finds wrong."""
+        try:
+            return function(*arguments, **more)
+        except ModelError as error:
+            raise type(error)("model {}: {}".format(self._name, error)) from error

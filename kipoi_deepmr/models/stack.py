@@ -1,0 +1,169 @@
+"""Several models of few marks as one member of many: `--stack`."""
+
+import hashlib
+import os
+from collections import Counter
+
+import numpy as np
+
+from ..errors import InputError
+from .member import Description, Member
+from .patterns import matching_models
+
+
+def stacks_of(texts, source="kipoi"):
+    """Which models make up each stack.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        `MODEL`, whose marks keep their own names (a single one takes the model's); or `MARK=MODEL`, which names it.
+        `MARK=MODEL,MODEL,...`, or a pattern in its place, gives as many stacks: the k-th models of all marks make the
+        k-th, and each is a member of an ensemble.
+    source : str
+
+    Returns
+    -------
+    list of list of (str or None, str)
+        For each stack the names of marks, None where not given, and the models.
+
+    Raises
+    ------
+    InputError
+        A pattern matches nothing, a mark is named twice, or marks have different numbers of models.
+    """
+    parts = [part for text in texts for part in _parts(text, source)]
+    marks = [mark for mark, _ in parts if mark is not None]
+    for mark in marks:
+        if marks.count(mark) > 1:
+            raise InputError(f"--stack: mark {mark} is named twice")
+    if len({len(models) for _, models in parts}) > 1:
+        counts = ", ".join(f"{mark or models[0]} has {len(models)}" for mark, models in parts)
+        raise InputError(f"--stack: every mark needs as many models, one for each member: {counts}")
+    return [[(mark, models[k]) for mark, models in parts] for k in range(len(parts[0][1]))]
+
+
+def _parts(text, source):
+    """(mark, its models) of one text; every model without a mark is a part of its own."""
+    mark, equals, models = text.partition("=")
+    if not equals:
+        return [(None, [model]) for model in matching_models([text], source)]
+    if not mark or not all(models.split(",")):
+        raise InputError(f"--stack: {text!r} is not of the form MARK=MODEL,MODEL")
+    return [(mark, matching_models(models.split(","), source))]
+
+
+def stacked(stacks, members):
+    """Members as the stacks of `stacks_of`, which hold them in this order.
+
+    Returns
+    -------
+    list of StackedMember
+    """
+    rest = iter(members)
+    return [StackedMember(f"stack{k}", [(mark, next(rest)) for mark, _ in stack]) for k, stack in enumerate(stacks, 1)]
+
+
+class StackedMember(Member):
+    """Members with the same input as one with the marks of all.
+
+    Parameters
+    ----------
+    name : str
+        Of the stack.
+    parts : sequence of (str or None, Member)
+        With the name of its mark, or of what comes before its marks' names if it has several.
+
+    Raises
+    ------
+    InputError
+        The parts take different input, give marks of the same name or different replicates, or need more than DNA.
+    """
+
+    def __init__(self, name, parts):
+        self._name = name
+        self._members = [member for _, member in parts]
+        self.own_process = any(member.own_process for member in self._members)
+        described = [member.describe() for member in self._members]
+        for other in described:
+            _check_usable(other)
+            _check_agreement(described[0], other)
+        _check_different(described)
+        self._marks = _marks([mark for mark, _ in parts], described)
+
+    def describe(self):
+        """See `Member.describe`."""
+        described = [member.describe() for member in self._members]
+        digest = hashlib.sha256("\n".join([*self._marks, *(d.checksum for d in described)]).encode())
+        notes = tuple(f"{d.name}: {note}" for d in described for note in d.notes)
+        frameworks = "; ".join(dict.fromkeys(d.framework for d in described))
+        outputs = f"{len(described)} models stacked: {len(self._marks)} marks"
+        return described[0]._replace(name=self._name, marks=self._marks, checksum=digest.hexdigest(), notes=notes,
+                                     framework=frameworks, outputs=outputs)
+
+    def predict(self, sequences, item=None):
+        """See `Member.predict`."""
+        return np.concatenate([member.predict(sequences) for member in self._members], axis=-1)
+
+    def mutants(self, sequence, item=None):
+        """See `Member.mutants`."""
+        return np.concatenate([member.mutants(sequence) for member in self._members], axis=-1)
+
+    def probe(self, again=False):
+        """See `Member.probe`."""
+        probes = [member.probe(again) for member in self._members]
+        return None if any(probe is None for probe in probes) else np.concatenate(probes, axis=-1)
+
+    def dataloader(self, arguments, genome=None):
+        """The loci of the first model's own dataloader; see `KipoiMember.dataloader`."""
+        return self._members[0].dataloader(arguments, genome)
+
+    def close(self):
+        """See `Member.close`."""
+        for member in self._members:
+            member.close()
+
+
+def _check_usable(described: Description):
+    if described.needs_item or not described.marks:
+        raise InputError(f"--stack: model {described.name} must see its dataloader's loci to predict; "
+                         "models that take DNA of a fixed length alone can be stacked")
+
+
+def _check_agreement(first, other):
+    for what, mine, theirs in (("sequence length", first.length, other.length),
+                               ("alphabet", first.alphabet, other.alphabet),
+                               ("dropout masks or views", ", ".join(first.replicates), ", ".join(other.replicates))):
+        if mine != theirs:
+            raise InputError(f"--stack: models must take the same input, but the {what} of {first.name} is {mine} "
+                             f"and that of {other.name} is {theirs}")
+
+
+def _check_different(described):
+    seen = {}
+    for d in described:
+        if d.checksum in seen:
+            raise InputError(f"--stack: models {seen[d.checksum]} and {d.name} are the same model (same files)")
+        seen[d.checksum] = d.name
+
+
+def _marks(given, described):
+    """Names of all marks."""
+    names = [name for mark, d in zip(given, described) for name in _names(mark, d)]
+    if len(set(names)) < len(names):
+        # models of the same marks: their own names tell them apart
+        names = [name for mark, d in zip(given, described) for name in _names(mark or _base_name(d), d)]
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise InputError(f"--stack: two marks are called {twice[0]}; name them, as in A=MODEL B=MODEL")
+    return tuple(names)
+
+
+def _names(mark, described):
+    if len(described.marks) == 1:
+        return [mark or _base_name(described)]
+    return [f"{mark}/{label}" if mark else label for label in described.marks]
+
+
+def _base_name(described):
+    return os.path.basename(os.path.normpath(described.name))

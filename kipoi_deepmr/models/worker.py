@@ -1,0 +1,378 @@
+"""A Kipoi model in its own Python: one worker process, its requests, time limits and restarts."""
+
+import functools
+import logging
+import os
+import select
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import weakref
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, ModelFailed
+from .environments import check_interpreter
+from .host import errors, frames
+from .host.session import DEFAULT_BATCH_SIZE
+
+DEFAULT_TIMEOUT = 600.0
+LOAD_SECONDS = 3600.0  # a zoo model's weights may have to be downloaded first
+MOST_FAILURES = 4
+TAIL_LINES, TAIL_BYTES = 12, 8192
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+                    "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+PACKAGE = "kipoi_deepmr_host"
+ERRORS = {kind.__name__: kind for kind in (errors.ModelError, errors.ItemError)}
+
+log = logging.getLogger(__name__)
+
+
+class WorkerFailed(Exception):
+    """The process died, hung, ran out of memory or sent what is no frame; the message says which."""
+
+
+class Worker:
+    """A `host.session.HostedModel` in another Python, with the same methods.
+
+    The model is loaded after a call of `load`; several workers may load theirs at the same time. A process that fails
+    while it predicts is started again, and the request repeated with half the batch.
+
+    Parameters
+    ----------
+    model, source, settings
+        As for `HostedModel`.
+    python : str
+        The interpreter; it needs numpy and kipoi, and nothing of ours.
+    threads : int, optional
+        That the model may use.
+    timeout : float
+        Seconds that one batch, or one item of the dataloader, may take.
+
+    Raises
+    ------
+    InputError
+        The interpreter cannot be used.
+    """
+
+    def __init__(self, model, source, settings, python, threads=None, timeout=DEFAULT_TIMEOUT):
+        check_interpreter(python)
+        self._name, self._python, self._threads, self._timeout = str(model), python, threads, timeout
+        self._model = {"model": str(model), "source": source, "settings": dict(settings)}
+        self._loci = None  # arguments of the opened dataloader
+        self._lock = threading.Lock()
+        self._closed = False
+        self._process = self._description = None
+        with self._loading():
+            self._begin()
+
+    def load(self):
+        """Wait until the model is loaded.
+
+        Raises
+        ------
+        InputError
+            The process fails before.
+        ModelError
+            As `HostedModel`.
+        """
+        with self._lock, self._loading():
+            self._finish()
+
+    @contextmanager
+    def _loading(self):
+        try:
+            yield
+        except BaseException as error:
+            self._stop()
+            if isinstance(error, WorkerFailed):
+                raise InputError(f"model {self._name} cannot be loaded by {self._python}: {error}") from error
+            raise
+
+    def describe(self):
+        """See `HostedModel.describe`."""
+        return self._description
+
+    def open_loci(self, arguments):
+        """See `HostedModel.open_loci`."""
+        self._loci = None
+        value, _ = self._ask({"request": "open_loci", "arguments": arguments}, limit=LOAD_SECONDS)
+        self._loci, self._description = arguments, value["description"]
+        return value["n_items"]
+
+    def locus(self, number):
+        """See `HostedModel.locus`."""
+        ranges, arrays = self._ask({"request": "locus", "number": int(number)})
+        return {"ranges": ranges, "sequence": arrays[0]}
+
+    def probe(self, again=False):
+        """See `HostedModel.probe`."""
+        _, arrays = self._ask({"request": "probe", "again": again})
+        return arrays[0] if arrays else None
+
+    def predict(self, sequences, item=None):
+        """See `HostedModel.predict`."""
+        return self._predicted({"request": "predict", "item": _number(item)}, sequences, len(sequences))
+
+    def mutants(self, sequence, item=None):
+        """See `HostedModel.mutants`."""
+        return self._predicted({"request": "mutants", "item": _number(item)}, sequence, 1 + 3 * len(sequence))
+
+    def close(self):
+        """End the process, whatever it is doing."""
+        self._closed = True
+        process = self._process
+        if process is not None:
+            process.end()
+        with self._lock:
+            self._stop()
+
+    def _predicted(self, request, array, n):
+        _, parts = self._ask(request, [np.ascontiguousarray(array, dtype=np.uint8)])
+        expected = (len(self._description["replicates"]), n, len(self._description["marks"]))
+        joined = np.concatenate(parts, axis=1)
+        if joined.shape != expected:
+            raise ModelFailed(f"model {self._name}: its process answered {joined.shape} numbers, not {expected}")
+        return joined
+
+    def _ask(self, header, arrays=(), limit=None):
+        """The value and arrays of the reply to one request, which is repeated after a failure."""
+        with self._lock:
+            for n_failures in range(1, MOST_FAILURES + 1):
+                try:
+                    return self._ask_once(header, arrays, limit or self._timeout)
+                except WorkerFailed as failure:
+                    told = f"model {self._name}: {failure}"
+                    self._halve_batch()
+                    if self._closed:
+                        break
+                    log.warning("%s\n(failure %d of at most %d)", told, n_failures, MOST_FAILURES)
+            raise ModelFailed(f"{told}\nIt failed {n_failures} times, with ever smaller batches")
+
+    def _ask_once(self, header, arrays, limit):
+        if self._closed:
+            raise WorkerFailed("its process was ended before")
+        try:
+            if self._process is None:
+                self._begin()
+                self._finish()
+            return self._process.ask(header, arrays, limit)
+        finally:
+            if self._process is not None and not self._process.idle:
+                self._stop()
+
+    def _halve_batch(self):
+        settings = self._model["settings"]
+        settings["batch_size"] = max(1, settings.get("batch_size", DEFAULT_BATCH_SIZE) // 2)
+
+    def _begin(self):
+        self._process = Process(self._python, self._threads)
+        self._process.send({"request": "load", **self._model}, limit=LOAD_SECONDS)
+
+    def _finish(self):
+        self._description, _ = self._process.receive(limit=LOAD_SECONDS)
+        if self._loci is not None:
+            value, _ = self._process.ask({"request": "open_loci", "arguments": self._loci}, limit=LOAD_SECONDS)
+            self._description = value["description"]
+
+    def _stop(self):
+        if self._process is not None:
+            self._process.kill()
+        self._process = None
+
+
+class Process:
+    """One worker process; its methods raise `WorkerFailed` when it is of no more use.
+
+    Attributes
+    ----------
+    idle : bool
+        Whether it has answered all that it was asked.
+    """
+
+    def __init__(self, python, threads):
+        self.idle = True
+        self._process = subprocess.Popen(
+            [python, "-E", "-u", host_archive()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            bufsize=0, env=_environment(python, threads), start_new_session=True)
+        self._tail = _Tail(self._process.stderr)
+        self._end = weakref.finalize(self, _kill_group, self._process)
+        self._pipes = _Pipes(self._process)
+
+    def ask(self, header, arrays=(), limit=None):
+        """Send a request and receive its reply."""
+        self.send(header, arrays, limit)
+        return self.receive(limit)
+
+    def send(self, header, arrays=(), limit=None):
+        """Send a request within `limit` seconds."""
+        self.idle = False
+        with self._failures(limit):
+            self._pipes.deadline = time.monotonic() + limit
+            frames.write(self._pipes, header, arrays)
+
+    def receive(self, limit):
+        """The value and the arrays of a reply, all parts in one list; `limit` seconds may pass before each part."""
+        results = []
+        with self._failures(limit):
+            reply = {"reply": "part"}
+            while reply["reply"] == "part":
+                self._pipes.deadline = time.monotonic() + limit
+                frame = frames.read(self._pipes)
+                if frame is None:
+                    raise EOFError
+                reply, received = frame
+                results += received
+        if reply["reply"] == "error":
+            self._raise(reply)
+        self.idle = True
+        return reply["value"], results
+
+    @contextmanager
+    def _failures(self, limit):
+        try:
+            yield
+        except TimeoutError as error:
+            raise WorkerFailed(f"no answer within {limit:g} s (--worker_timeout); {self._last_words()}") from error
+        except (EOFError, OSError, frames.FrameError, KeyError) as error:
+            raise WorkerFailed(f"{self._how_it_ended(error)}; {self._last_words()}") from error
+
+    def _raise(self, reply):
+        if reply["kind"] == errors.OutOfMemory.__name__:
+            raise WorkerFailed(f"its process ran out of memory: {reply['message']}; {self._last_words()}")
+        self.idle = True
+        if reply["kind"] in ERRORS:
+            raise ERRORS[reply["kind"]](reply["message"])
+        raise RuntimeError(f"in the model's process: {reply['message']}") from RuntimeError(reply.get("trace"))
+
+    def kill(self):
+        """End the process and all that it has started."""
+        self.end()
+        self._pipes.close()
+        self._tail.close()
+
+    def end(self):
+        """End it, for its asker in another thread to notice."""
+        self.idle = False
+        self._end()
+
+    def _how_it_ended(self, error):
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return f"its process sent what is no answer ({errors.one_line(error)})"
+        if code < 0:
+            return f"its process was killed by {signal.Signals(-code).name}"
+        return f"its process ended with exit code {code}"
+
+    def _last_words(self):
+        self._end()
+        text = self._tail.text()
+        return f"its last words:\n{text}" if text else "it said nothing"
+
+
+class _Pipes:
+    """Both pipes of a process; reading and writing raise TimeoutError after the deadline, EOFError once it is dead."""
+
+    def __init__(self, process):
+        self._process = process
+        self._requests, self._replies = process.stdin.fileno(), process.stdout.fileno()
+        self.deadline = 0.0
+        for pipe in (self._requests, self._replies):
+            os.set_blocking(pipe, False)
+
+    def write(self, data):
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[os.write(self._requests, left[:1 << 20]):]
+            except BlockingIOError:
+                self._wait(self._requests, select.POLLOUT)
+
+    def readinto(self, buffer):
+        while True:
+            try:
+                return os.readv(self._replies, [buffer])
+            except BlockingIOError:
+                self._wait(self._replies, select.POLLIN)
+
+    def _wait(self, pipe, event):
+        poll = select.poll()
+        poll.register(pipe, event)
+        while not poll.poll(500):
+            # a process that the model has started may hold the pipe open after the worker's death
+            if self._process.poll() is not None:
+                raise EOFError
+            if time.monotonic() > self.deadline:
+                raise TimeoutError
+
+    def close(self):
+        for pipe in (self._process.stdin, self._process.stdout):
+            pipe.close()
+
+
+class _Tail:
+    """Reads a process's standard error, so that it never blocks, and keeps the end of it."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._kept = b""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self):
+        for piece in iter(lambda: self._stream.read(1 << 16), b""):
+            self._kept = (self._kept + piece)[-TAIL_BYTES:]
+
+    def text(self):
+        """The last lines, of a process that has ended."""
+        self._thread.join(2)
+        lines = self._kept.decode("utf-8", "replace").splitlines()
+        return "\n".join("  " + line[:500] for line in lines[-TAIL_LINES:])
+
+    def close(self):
+        self._thread.join(2)
+        self._stream.close()
+
+
+@functools.lru_cache(maxsize=None)
+def host_archive():
+    """Path of one file that any Python runs as a worker; it is made once and removed when this process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="kipoi_deepmr_")
+    path = os.path.join(folder.name, "host.pyz")
+    with zipfile.ZipFile(path, "w") as archive:
+        for module in sorted((Path(__file__).parent / "host").glob("*.py")):
+            archive.writestr(zipfile.ZipInfo(f"{PACKAGE}/{module.name}"), module.read_bytes())
+        archive.writestr(zipfile.ZipInfo("__main__.py"), f"from {PACKAGE}.__main__ import main\n\nmain()\n")
+    _kept_folders.append(folder)
+    return path
+
+
+_kept_folders = []
+
+
+def _environment(python, threads):
+    """Environment variables of a worker: its share of threads, and its environment's programs first."""
+    variables = {**os.environ, "PATH": os.pathsep.join([os.path.dirname(python), os.environ.get("PATH", os.defpath)])}
+    variables.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    variables.pop("TF2_BEHAVIOR", None)  # set by a TensorFlow 2 that this process has imported; it breaks TensorFlow 1
+    if threads:
+        variables.update({name: str(threads) for name in THREAD_VARIABLES})
+    return variables
+
+
+def _kill_group(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:  # it has ended, and so has all that it started
+        pass
+    process.wait()
+
+
+def _number(item):
+    return None if item is None else int(item)

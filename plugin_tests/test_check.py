@@ -1,0 +1,127 @@
+"""`check`: are models fit for DeepMR, how are they read, what does a run cost."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+from conftest import LENGTH, member_weights, write_model
+
+from kipoi_deepmr import dna
+from kipoi_deepmr.cli import main
+from kipoi_deepmr.models import Description, Ensemble, Member
+from kipoi_deepmr.models.check import Measured, measure, random_sequences
+
+
+@pytest.fixture
+def check(capsys):
+    """Run `check`; its exit code and what it says."""
+    def run(models, *options):
+        code = main(["check", *map(str, models), "--source", "dir", *map(str, options)])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr("kipoi_deepmr.models.check.SECONDS", 0.02)
+
+
+def test_an_ensemble_that_is_fit(models, check):
+    code, said = check(models)
+    assert code == 0 and said.endswith("fit for DeepMR: yes\n")
+    assert "models: 3, which make 3 members: 0, 1, 2" in said
+    assert re.search(r"input: .*\(12, 4\).*ACGT", said) and "hours for 1,000 loci" in said
+    each = np.einsum("nla,klam->km", dna.one_hot(random_sequences(1, LENGTH)), member_weights())
+    for mark, mean, sd in zip("ABC", each.mean(0), each.std(0, ddof=1)):
+        assert re.search(rf"^  {mark}\s+{re.escape(f'{mean:.3g}')}\s+{re.escape(f'{sd:.3g}')}$", said, re.M)
+
+
+def test_one_model_is_told_how_to_get_more(models, check):
+    code, said = check(models[:1])
+    assert code == 1 and "fit for DeepMR: no\n  one model alone gives no standard errors" in said
+    for way in ("MODEL MODEL", "--member_columns", "--mc_dropout", "--augment"):
+        assert way in said
+    assert check(models[:1], "--augment", "rc")[0] == 0
+
+
+def test_one_mark(models, check):
+    code, said = check(models, "--marks", "B")
+    assert code == 1 and "1 mark, predictions" in said and "  one mark only (B): a causal effect needs" in said
+
+
+def constant_models(folder, constant_marks):
+    """Two members of marks A, B, C, of which some are the same for every sequence."""
+    for k, weights in enumerate(member_weights(n_members=2)):
+        weights[..., constant_marks] = weights[:, :1, constant_marks]
+        write_model(folder / f"m{k}", weights)
+    return [folder / "m0", folder / "m1"]
+
+
+def test_outputs_that_do_not_depend_on_the_input(tmp_path, check):
+    code, said = check(constant_models(tmp_path, [0, 1, 2]))
+    assert code == 1 and "its outputs do not depend on the sequence: they are the same for 9 different ones" in said
+    assert "note on" in said and "the same for all" in said
+
+
+def test_one_mark_that_depends_on_the_input(tmp_path, check):
+    code, said = check(constant_models(tmp_path, [0, 2]))
+    assert code == 1 and "only B depends on the sequence: all other marks are the same" in said
+
+
+def test_a_constant_mark_among_others_is_a_note(tmp_path, check):
+    code, said = check(constant_models(tmp_path, [2]))
+    assert code == 0 and re.search("note on .*: the same for all .*C", said)
+
+
+def test_predictions_that_are_no_numbers(tmp_path, check):
+    folders = [write_model(tmp_path / str(k), w, nan_start="A") for k, w in enumerate(member_weights(n_members=2))]
+    code, said = check(folders)
+    assert code == 1 and "member 0 predicts nan for mark A: every prediction must be a finite number" in said
+
+
+def test_loci(models, check, bed_file, genome_file):
+    code, said = check(models, "--intervals_file", bed_file, "--fasta_file", genome_file)
+    assert code == 0 and "loci: 9 used" in said and "predictions of locus locus0:" in said and "for 9 loci" in said
+    assert "hours for 2,000 loci" in check(models, "--n_loci", "2000")[1]
+
+
+def test_many_marks(tmp_path, check):
+    names = [f"mark{i}" for i in range(25)]
+    folders = [write_model(tmp_path / str(k), weights, names)
+               for k, weights in enumerate(member_weights(n_members=2, n_marks=25))]
+    said = check(folders)[1]
+    assert "25 marks, predictions of" in said and "  mark19 " in said and "  mark20 " not in said
+    assert "and 5 more" in said
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--marks", "Z"], 'no mark "Z"'), (["--alphabet", "ACGX"], "alphabet"), (["--mark_window", "0:1"], "no positions"),
+    (["--intervals_file", "none.bed"], "none.bed"), (["--augment", "flip"], '"flip" is not understood'),
+    (["--mc_dropout", "3"], "holds neither"),
+])
+def test_bad_input(models, check, options, message):
+    code, said = check(models, *options)
+    assert code == 2 and message in said and said.count("\n") == 1
+
+
+class Slow(Member):
+    """Two marks, one thousandth of a second a sequence."""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def describe(self):
+        return Description(f"slow{self.weight}", ("A", "B"), 30, "ACGT", str(self.weight))
+
+    def predict(self, sequences, item=None):
+        time.sleep(0.001 * len(sequences))
+        return self.weight * np.stack([sequences.sum(1), sequences[:, 0]], axis=-1)[None].astype(np.float32)
+
+
+def test_cost_is_what_the_members_take():
+    measured = measure(Ensemble([Slow(1), Slow(2)]), random_sequences(1, 30)[0], batch_size=64)
+    assert 250 < measured.mutants_per_second <= 500 and measured.mutants_per_locus == 90
+    assert Measured(None, 500, 90, []).hours(4000) == pytest.approx(0.2)
