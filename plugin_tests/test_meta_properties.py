@@ -429,11 +429,11 @@ def test_plain_mean():
     ("options", "message"),
     [
         ({"tau2_method": "REM"}, 'did you mean "REML"'),
-        ({"ci": "normal"}, "unknown ci"),
-        ({"adhoc": "iqwig"}, "unknown adhoc"),
-        ({"prediction": "t"}, "unknown prediction"),
-        ({"tau2_ci": "profile"}, "unknown tau2_ci"),
-        ({"alpha": 5}, "alpha must lie between"),
+        ({"ci": "normal"}, "ci=.* is not known"),
+        ({"adhoc": "iqwig"}, "adhoc=.* is not known"),
+        ({"prediction": "t"}, "prediction=.* is not known"),
+        ({"tau2_ci": "profile"}, "tau2_ci=.* is not known"),
+        ({"alpha": 5}, "alpha must be between"),
     ],
 )
 def test_options_are_checked(options, message):

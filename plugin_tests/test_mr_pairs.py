@@ -3,16 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kipoi_deepmr import effects_store, mr
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.loci import Loci
-from kipoi_deepmr.mr import instruments
+from kipoi_deepmr.mr import all_pairs, instruments, pairs
+from kipoi_deepmr.mr.fit import bind
 
 MARKS = ["Oct4", "Sox2", "Nanog"]
 COLUMNS = ["chrom", "start", "end", "strand", "locus", "exposure", "outcome", "method", "n_instruments", "estimate",
            "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se", "intercept_pvalue", "q", "q_pvalue",
-           "note"]
+           "i2", "i2_gx", "f_statistic", "phi", "tau2", "note"]
 
 
 def made_loci(n_loci, length):
@@ -148,7 +151,7 @@ def test_a_store_on_disk_gives_the_same_table(effects, small_blocks, tmp_path):
         writer.write(block, {name: values[block] for name, values in data.items()})
     writer.close()
     opened = effects_store.open_effects(str(tmp_path / "effects.zarr"))
-    methods = list(mr.METHODS)
+    methods = ["ivw", "egger", "wald_mean", "divw"]
     pd.testing.assert_frame_equal(mr.fit_pairs(opened, method=methods, instrument_z=2.0),
                                   mr.fit_pairs(effects, method=methods, instrument_z=2.0))
 
@@ -203,3 +206,74 @@ def test_bad_arguments_are_refused_before_the_effects_are_read(effects, argument
 def test_iter_pairs_refuses_in_the_call_itself(effects):
     with pytest.raises(InputError, match="unknown exposure"):
         mr.iter_pairs(effects, exposures=["x"])
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Compiled loops even for few fits, and nothing else: the estimators themselves must not be asked."""
+    monkeypatch.setattr(pairs, "COMPILED_FROM", 1)
+    monkeypatch.setattr(pairs, "instruments_first", None)
+
+
+SPECIAL = [0.0, -0.0, 1e-300, 1e300, np.nan, np.inf, -np.inf, -1.0]
+
+
+@pytest.mark.parametrize("options", [
+    {"ivw": {}, "egger": {}, "wald_mean": {}},
+    {"ivw": {"model": "fixed", "alpha": 0.2}, "egger": {"distribution": "t", "alpha": 0.2},
+     "wald_mean": {"alpha": 0.2}},
+    {"ivw": {"model": "random"}},
+])
+@pytest.mark.parametrize("share", [0.0, 0.002, 0.02])
+def test_compiled_fits_of_all_pairs_against_loops(share, options, compiled):
+    """Numbers that no weight may be made of, among the others: same estimates, and the same reasons for none."""
+    data, rng = made_data(7, 20, 3, seed=4), np.random.default_rng(5)
+    for name in ("effect", "effect_se"):
+        data[name] = data[name].astype(float)
+        spoilt = rng.random(data[name].shape) < share
+        data[name][spoilt] = rng.choice(SPECIAL, spoilt.sum())
+    effects = effects_store.dataset(made_loci(7, 20), MARKS, ["m1", "m2"], data)
+    methods, given = list(options), {k: v for each in options.values() for k, v in each.items()}
+    ours = mr.fit_pairs(effects, method=methods, instruments="own", instrument_z=4.0, **given)
+    with np.errstate(all="ignore"):
+        expected = looped(effects, MARKS, MARKS, methods, mr.rule_for(effects, "own", 4.0), options)
+    pd.testing.assert_frame_equal(ours, expected, rtol=1e-9, check_dtype=False)
+    assert ours["note"].nunique() > (3 if share else 1) and (ours["note"] == "").sum() >= 5
+
+
+def test_options_beyond_the_closed_form_are_fitted_one_by_one():
+    assert [bool(all_pairs.closed_form(e)) for e in (
+        *bind(["ivw"], {"weights": "delta"}), *bind(["ivw"], {"weights": "simple"}), *bind(["egger_robust"], {}))
+            ] == [False, True, False]
+
+
+def test_pairs_do_not_depend_on_what_else_is_fitted(effects, compiled):
+    """One pair alone, some, and all give the same bits."""
+    whole = mr.fit_pairs(effects, method="egger", instrument_z=2.0)
+    for exposures, outcomes in ((["Sox2"], ["Nanog"]), (["Nanog", "Sox2"], ["Oct4", "Sox2"])):
+        part = mr.fit_pairs(effects, exposures, outcomes, "egger", instrument_z=2.0)
+        key = ["locus", "exposure", "outcome"]
+        pd.testing.assert_frame_equal(part, part[key].merge(whole, on=key)[part.columns], check_exact=True)
+
+
+@pytest.fixture(scope="module")
+def compiled_for_all():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pairs, "COMPILED_FROM", 1)
+        yield
+
+
+@given(seed=st.integers(0, 10**6), factor=st.sampled_from([1e-3, 0.5, -1.0, 1e5]))
+@settings(max_examples=15)
+def test_scaling_an_outcome_scales_its_estimates(compiled_for_all, seed, factor):
+    data = made_data(3, 20, 3, seed)
+    plain = effects_store.dataset(made_loci(3, 20), MARKS, ["m1", "m2"], data)
+    other = plain.copy(deep=True)
+    for name in ("effect", "effect_se"):
+        other[name] = other[name].astype(float)
+    other["effect"][..., 1] *= factor
+    other["effect_se"][..., 1] *= abs(factor)
+    before, after = (mr.fit_pairs(e, "Oct4", "Sox2", ["ivw", "egger", "wald_mean"], "own", 3.0) for e in (plain, other))
+    for name, scale in (("estimate", factor), ("se", abs(factor)), ("intercept", factor), ("pvalue", 1), ("q", 1),
+                        ("i2_gx", 1), ("f_statistic", 1)):
+        np.testing.assert_allclose(after[name], before[name] * scale, rtol=1e-6, atol=1e-9 * abs(scale))

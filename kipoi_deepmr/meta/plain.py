@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from .interval import check_alpha, quantile, two_sided_p
+from ..inference import check_alpha, interval, two_sided_pvalue
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ def mean(effects, alpha=0.05):
         sd = np.sqrt(np.where(used, (columns - estimate) ** 2, 0.0).sum(axis=0) / (k - 1))
         sd = np.where(k > 1, sd, np.nan)
         se = sd / np.sqrt(k)
-        half = quantile(alpha, k - 1) * se
-        pvalue = two_sided_p(estimate / se, k - 1)
+        low, high = interval(estimate, se, alpha, k - 1)
+        pvalue = two_sided_pvalue(estimate, se, k - 1)
     note = np.array([_note(*pair) for pair in zip(k, excluded)], dtype=object)
-    values = (estimate, sd, se, estimate - half, estimate + half, pvalue, k, excluded, note)
+    values = (estimate, sd, se, low, high, pvalue, k, excluded, note)
     if effects.ndim == 1:
         values = [value[0].item() if value.dtype != object else value[0] for value in values]
     return MeanResult(*values)

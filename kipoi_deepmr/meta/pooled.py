@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import InputError
-from .interval import check_alpha, check_choice, chi2_p, quantile, two_sided_p
+from ..inference import check_alpha, check_choice, chi2_pvalue, quantile, two_sided_pvalue
 from .jackson import jackson
 from .model import mean_model
 from .result import MetaResult
@@ -67,11 +67,11 @@ def random_effects(
     R's meta::metagen 8.3-0 and metafor::rma.uni 5.0-1; Hartung and Knapp (2001), Stat Med 20; Jackson et al. (2017),
     Stat Med 36; Higgins, Thompson and Spiegelhalter (2009), J R Stat Soc A 172.
     """
-    check_choice(tau2_method, TAU2_METHODS, "tau2_method")
-    check_choice(ci, CI, "ci")
-    check_choice(adhoc, ADHOC, "adhoc")
-    check_choice(prediction, PREDICTION, "prediction")
-    check_choice(tau2_ci, TAU2_CI, "tau2_ci")
+    check_choice("tau2_method", tau2_method, TAU2_METHODS)
+    check_choice("ci", ci, CI)
+    check_choice("adhoc", adhoc, ADHOC)
+    check_choice("prediction", prediction, PREDICTION)
+    check_choice("tau2_ci", tau2_ci, TAU2_CI)
     check_alpha(alpha)
     studies = read_studies(effects, ses)
     n = studies.effects.shape[1]
@@ -110,9 +110,9 @@ def _pool(studies, block, tau2_method, ci, adhoc, prediction, tau2_ci, alpha):
         for name in ("", "common_"):
             for end in ("estimate", "ci_low", "ci_high"):
                 out[name + end] = centre + scale * out[name + end]
-            statistic = out[name + "estimate"] / (scale * out[name + "se"])
-            out[name + "pvalue"] = two_sided_p(statistic, out.pop(name + "df"))
             out[name + "se"] = scale * out[name + "se"]
+            df = out.pop(name + "df")
+            out[name + "pvalue"] = two_sided_pvalue(out[name + "estimate"], out[name + "se"], df)
         out["pi_low"], out["pi_high"] = centre + scale * out["pi_low"], centre + scale * out["pi_high"]
     return out
 
@@ -130,7 +130,7 @@ def _common(model, alpha):
         "common_ci_high": s.mean - half,
         "common_df": np.full(len(df), np.inf),
         "q": s.q0,
-        "q_pvalue": chi2_p(s.q0, df),
+        "q_pvalue": chi2_pvalue(s.q0, df),
         "i2": np.where(several, np.maximum(0.0, (s.q0 - df) / s.q0), np.nan),
         "h2": np.where(several, np.maximum(1.0, s.q0 / df), np.nan),
         "typical_variance": np.where(several, df / s.tr1, np.nan),

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import special
 
 from ..errors import InputError
-from .interval import check_alpha, check_choice, chi2_p, quantile, two_sided_p
+from ..inference import check_alpha, check_choice, chi2_pvalue, interval, two_sided_pvalue
 from .linear import LinearModel
 from .model import mean_model
 from .studies import TOO_FAR, UNWEIGHTABLE, read_studies
@@ -110,10 +110,10 @@ def meta_regression(
     ----------
     R's metafor::rma.uni(mods = ) 5.0-1; Knapp and Hartung (2003), Stat Med 22; Raudenbush (2009).
     """
-    check_choice(tau2_method, TAU2_METHODS, "tau2_method")
-    check_choice(ci, _CI, "ci")
-    check_choice(adhoc, _ADHOC, "adhoc")
-    check_choice(tau2_ci, _TAU2_CI, "tau2_ci")
+    check_choice("tau2_method", tau2_method, TAU2_METHODS)
+    check_choice("ci", ci, _CI)
+    check_choice("adhoc", adhoc, _ADHOC)
+    check_choice("tau2_ci", tau2_ci, _TAU2_CI)
     check_alpha(alpha)
     studies = read_studies(effects, ses)
     if not studies.one_column:
@@ -203,7 +203,7 @@ def _heterogeneity(model, null, tau2_method, tau2_ci, scale, alpha):
         "r2": max(0.0, 1 - tau2.item() / without.item()) if without.item() > 0 else np.nan,
         "q_e": s.q0.item(),
         "q_e_df": int(df.item()),
-        "q_e_pvalue": chi2_p(s.q0, df).item(),
+        "q_e_pvalue": chi2_pvalue(s.q0, df).item(),
         "i2": (tau2 / (tau2 + typical)).item(),
         "h2": (1 + tau2 / typical).item(),
         "n_studies": len(model.y),
@@ -225,18 +225,18 @@ def _coefficients(model, tau2, back, ci, adhoc, centre, scale, alpha):
     if p > 1:
         q_m = beta[1:] @ np.linalg.solve(covariance[1:, 1:], beta[1:]) if factor > 0 else np.nan
         q_m = q_m if ci == "wald" else q_m / (p - 1)
-        q_m_pvalue = chi2_p(q_m, p - 1).item() if ci == "wald" else float(special.fdtrc(p - 1, df, q_m))
+        q_m_pvalue = chi2_pvalue(q_m, p - 1).item() if ci == "wald" else float(special.fdtrc(p - 1, df, q_m))
     estimate = scale * (back @ beta)
     estimate[0] += centre
     covariance = scale**2 * back @ covariance @ back.T
     se = np.sqrt(np.diag(covariance))
-    half = quantile(alpha, test_df) * se
+    low, high = interval(estimate, se, alpha, test_df)
     return {
         "estimate": estimate,
         "se": se,
-        "ci_low": estimate - half,
-        "ci_high": estimate + half,
-        "pvalue": two_sided_p(estimate / se, np.full(p, test_df)),
+        "ci_low": low,
+        "ci_high": high,
+        "pvalue": two_sided_pvalue(estimate, se, test_df),
         "covariance": covariance,
         "q_m": float(q_m),
         "q_m_df": p - 1,

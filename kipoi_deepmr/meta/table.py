@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from .interval import check_alpha, check_choice
+from ..inference import check_alpha, check_choice
 from .pooled import CI, PREDICTION, random_effects
 from .studies import UNWEIGHTABLE
 from .tau2 import TAU2_METHODS
@@ -51,9 +51,9 @@ def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.0
     Malina S, Cizin D, Knowles DA (2022). Deep Mendelian randomization. PLoS Comput Biol 18(10): e1009880; R's
     meta::metagen.
     """
-    check_choice(tau2_method, TAU2_METHODS, "tau2_method")
-    check_choice(ci, CI, "ci")
-    check_choice(prediction, PREDICTION, "prediction")
+    check_choice("tau2_method", tau2_method, TAU2_METHODS)
+    check_choice("ci", ci, CI)
+    check_choice("prediction", prediction, PREDICTION)
     check_alpha(alpha)
     _check_columns(local)
     codes, groups = _groups(local)

@@ -6,11 +6,29 @@ from functools import partial
 import numpy as np
 
 from ..errors import InputError, nearest
+from .contamination import contamination_mixture
+from .correlated import egger_correlated, ivw_correlated
+from .divw import divw
+from .lasso import lasso
+from .likelihood import max_likelihood
+from .median import median_penalized, median_simple, median_weighted
+from .mode import mode_simple, mode_weighted
+from .raps import raps
 from .ratio import wald_mean
-from .regression import egger, ivw
+from .regression import egger, egger_robust, ivw
+from .strength import with_strength
+from .two_stage import two_stage_least_squares
 
-METHODS = {"wald_mean": wald_mean, "ivw": ivw, "egger": egger}
+METHODS = {name: with_strength(estimator) for name, estimator in {
+    "wald_mean": wald_mean, "ivw": ivw, "egger": egger, "egger_robust": egger_robust,
+    "median_simple": median_simple, "median_weighted": median_weighted, "median_penalized": median_penalized,
+    "mode_simple": mode_simple, "mode_weighted": mode_weighted, "raps": raps, "divw": divw,
+    "max_likelihood": max_likelihood, "contamination_mixture": contamination_mixture, "lasso": lasso,
+    "ivw_correlated": ivw_correlated, "egger_correlated": egger_correlated,
+    "two_stage_least_squares": two_stage_least_squares,
+}.items()}
 DATA = ("bx", "sx", "by", "sy", "mask")
+MORE_DATA = ("covariance", "bx_members", "by_members")  # of methods that know how errors are correlated
 
 
 def fit(bx, sx, by, sy, method="egger", **options):
@@ -25,7 +43,8 @@ def fit(bx, sx, by, sy, method="egger", **options):
     method : str
         A name in `METHODS`.
     **options
-        Those of the method, such as `alpha`, `model` or `distribution`.
+        Those of the method, such as `alpha`, `model` or `distribution`; for methods that know how errors are
+        correlated also `covariance` (n, n) or `bx_members` and `by_members` (members, n).
 
     Returns
     -------
@@ -37,19 +56,32 @@ def fit(bx, sx, by, sy, method="egger", **options):
     InputError
         An unknown method or option, or arrays that are not numbers, not one-dimensional or not of one length.
     """
-    estimator, = bind([method], options)
-    arrays = {}
-    for name, values in zip(DATA, (bx, sx, by, sy)):
-        try:
-            arrays[name] = np.asarray(values, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{name} must hold numbers: {error}") from error
-        if arrays[name].ndim != 1:
-            raise InputError(f"{name} must have one dimension, not {arrays[name].ndim}")
-    lengths = {name: len(values) for name, values in arrays.items()}
+    estimator, = bind([method], {name: value for name, value in options.items() if name not in MORE_DATA})
+    more = {name: value for name, value in options.items() if name in MORE_DATA}
+    unused = [name for name in more if not takes(estimator, name)]
+    if unused:
+        raise InputError(f"method {method!r} does not take {', '.join(unused)}")
+    arrays = {name: _numbers(name, values, 1) for name, values in zip(DATA, (bx, sx, by, sy))}
+    more = {name: _numbers(name, values, 2) for name, values in more.items()}
+    lengths = {name: values.shape[-1] for name, values in {**arrays, **more}.items()}
     if len(set(lengths.values())) > 1:
         raise InputError("unequal lengths: " + ", ".join(f"{name} {length}" for name, length in lengths.items()))
-    return estimator(**arrays).as_scalars()
+    return estimator(**arrays, **more).as_scalars()
+
+
+def takes(estimator, name):
+    """Whether an estimator, as `bind` gives it, has a parameter of that name."""
+    return name in inspect.signature(estimator.func).parameters
+
+
+def _numbers(name, values, ndim):
+    try:
+        values = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must hold numbers: {error}") from error
+    if values.ndim != ndim:
+        raise InputError(f"{name} must have {('one dimension', 'two dimensions')[ndim - 1]}, not {values.ndim}")
+    return values
 
 
 def bind(methods, options):
@@ -72,7 +104,7 @@ def bind(methods, options):
     for method in methods:
         if method not in METHODS:
             raise InputError(f"unknown method {method!r}{nearest(method, METHODS)}")
-    accepted = [[p for p in inspect.signature(METHODS[m]).parameters if p not in DATA] for m in methods]
+    accepted = [[p for p in inspect.signature(METHODS[m]).parameters if p not in DATA + MORE_DATA] for m in methods]
     known = sorted(set().union(*accepted))
     for option in options:
         if option not in known:

@@ -6,6 +6,8 @@ from typing import Optional
 import numpy as np
 
 from ..errors import InputError, nearest
+from ..inference import check_choice
+from .moderation import SE_SHRINKAGES, Moderation, moderation_for
 
 RULES = ("pooled", "own")
 BLOCK_BYTES = 16_000_000  # of effects in float64 held at a time
@@ -23,12 +25,15 @@ class InstrumentRule:
     z : float
     mean, sd : (mark,) float64, or None for the rule own
         Of the effects over all mutants of all loci. A mark whose sd is 0 has no instruments.
+    moderation : Moderation, optional
+        Of the standard errors, for whatever is done with them.
     """
 
     rule: str
     z: float
     mean: Optional[np.ndarray] = None
     sd: Optional[np.ndarray] = None
+    moderation: Optional[Moderation] = None
 
     def __post_init__(self):
         if self.rule not in RULES:
@@ -54,6 +59,8 @@ class InstrumentRule:
         """
         effect, effect_se = np.asarray(effect, np.float64), np.asarray(effect_se, np.float64)
         if self.rule == "own":
+            if self.moderation:
+                effect_se = self.moderation.moderated(effect_se)
             usable = (effect_se > 0) & np.isfinite(effect_se)
             return usable & (np.abs(effect) >= self.z * np.where(usable, effect_se, 1.0))
         if np.shape(self.mean) != effect.shape[-1:]:
@@ -62,7 +69,7 @@ class InstrumentRule:
         return (np.abs(effect - self.mean) >= self.z * self.sd) & (self.sd > 0)
 
 
-def rule_for(effects, rule="pooled", z=3.0):
+def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none"):
     """The instrument rule for a Dataset of effects.
 
     Parameters
@@ -72,6 +79,8 @@ def rule_for(effects, rule="pooled", z=3.0):
     rule : {"pooled", "own"}
     z : float
         3 in the paper's analysis of BPNet, 2 in its simulation.
+    se_shrinkage : {"none", "moderated"}
+        moderated: the rule holds the moderation of the standard errors, as `moderation_for` finds it.
 
     Returns
     -------
@@ -82,20 +91,22 @@ def rule_for(effects, rule="pooled", z=3.0):
     Raises
     ------
     InputError
-        An unknown rule, a z that is not a number of at least 0, or effects that are not finite.
+        An unknown rule or se_shrinkage, a z that is not a number of at least 0, or effects that are not finite.
 
     References
     ----------
     Malina S, Cizin D, Knowles DA (2022). Deep Mendelian randomization. PLoS Comput Biol 18(10): e1009880.
     """
+    check_choice("se_shrinkage", se_shrinkage, SE_SHRINKAGES)
+    InstrumentRule(rule, z)  # refuses bad ones before the effects are read
+    moderation = moderation_for(effects) if se_shrinkage == "moderated" else None
     if rule != "pooled":
-        return InstrumentRule(rule, z)
-    InstrumentRule(rule, z)  # refuses a bad z before the effects are read
+        return InstrumentRule(rule, z, moderation=moderation)
     mean, sd = _moments(effects)
     bad = effects["mark"].values[~np.isfinite(sd)]
     if len(bad):
         raise InputError(f"effects on {', '.join(map(str, bad[:5]))} are not finite numbers: predict them again")
-    return InstrumentRule(rule, z, mean, sd)
+    return InstrumentRule(rule, z, mean, sd, moderation)
 
 
 def locus_blocks(effects):

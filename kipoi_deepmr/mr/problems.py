@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InputError, nearest
-from .inference import check_alpha, chi2_pvalue, interval, two_sided_pvalue
+from ..inference import check_alpha, chi2_pvalue, interval, two_sided_pvalue
 from .result import MRResult
 
 NOT_FINITE = "an effect is not a finite number"
@@ -25,7 +24,8 @@ class Problems:
     Attributes
     ----------
     bx, by : (..., V) float64
-        Effects on exposure and outcome; 0 where `mask` is False. `bx` may keep axes of length 1.
+        Effects on exposure and outcome; 0 where `mask` is False. `bx` may keep axes of length 1. None, with the mask,
+        where a result is made from sums.
     mask : (..., V) bool
         Which entries are instruments.
     n : (...) int
@@ -42,7 +42,13 @@ class Problems:
 
     def refuse(self, where, reason):
         """Note a reason for the problems in which `where` (...) holds, unless they have one already."""
-        self.note[where & (self.note == "")] = reason
+        if where.any():
+            self.note[where & (self.note == "")] = reason
+
+    def need(self, minimum):
+        """Note the problems with fewer instruments than the estimator needs."""
+        for few in range(minimum):
+            self.refuse(self.n == few, f"{few} instrument{'s' * (few != 1)}, needs {minimum}")
 
     def standard_errors(self, values):
         """Standard errors with 1 in place of those of masked-out entries; impossible ones are noted.
@@ -83,22 +89,24 @@ def prepare(bx, by, mask, minimum):
     n = np.broadcast_to(mask.sum(-1), shape[:-1]).copy()
     bx, by = np.where(mask, bx, 0.0), np.where(mask, by, 0.0)
     problems = Problems(bx, by, mask, n, np.full(shape[:-1], "", dtype=object))
-    for few in range(minimum):
-        problems.refuse(n == few, f"{few} instrument{'s' * (few != 1)}, needs {minimum}")
+    problems.need(minimum)
     problems.refuse(~(np.isfinite(bx).all(-1) & np.isfinite(by).all(-1)), NOT_FINITE)
     return problems
 
 
-def finish(problems, alpha, estimate, se, df=None, intercept=np.nan, intercept_se=np.nan, q=np.nan, q_df=np.nan):
+def finish(problems, alpha, estimate, se, df=None, intercept=np.nan, intercept_se=np.nan, q=np.nan, q_df=np.nan,
+           phi=np.nan, tau2=np.nan, residual_se=None):
     """The MRResult of a batch: intervals and p-values added, NaN where a problem has a note.
 
     Parameters
     ----------
     problems : Problems
     alpha : float
-    estimate, se, intercept, intercept_se, q, q_df : arrays of shape (...)
+    estimate, se, intercept, intercept_se, q, q_df, phi, tau2 : arrays of shape (...)
     df : array of shape (...), optional
         Degrees of freedom of the t distribution of estimate / se; by default it is normal.
+    residual_se : array of shape (...), optional
+        sqrt(q / q_df) by default.
     """
     check_alpha(alpha)
     problems.refuse(~(np.isfinite(estimate) & np.isfinite(se) & (se > 0)), OUT_OF_RANGE)
@@ -107,14 +115,18 @@ def finish(problems, alpha, estimate, se, df=None, intercept=np.nan, intercept_s
         "estimate": estimate, "se": se, "ci_low": low, "ci_high": high, "pvalue": two_sided_pvalue(estimate, se, df),
         "intercept": intercept, "intercept_se": intercept_se,
         "intercept_pvalue": two_sided_pvalue(intercept, intercept_se, df),
-        "residual_se": np.sqrt(q / q_df), "q": q, "q_df": q_df, "q_pvalue": chi2_pvalue(q, q_df),
+        "residual_se": np.sqrt(q / q_df) if residual_se is None else residual_se,
+        "q": q, "q_df": q_df, "q_pvalue": chi2_pvalue(q, q_df),
+        "df": np.inf if df is None else df, "i2": i_squared(q, q_df), "phi": phi, "tau2": tau2,
+        "i2_gx": np.nan, "f_statistic": np.nan,  # `with_strength` knows sx and sy
     }
     solved = problems.note == ""
     numbers = {name: np.where(solved, values, np.nan) for name, values in numbers.items()}
     return MRResult(**numbers, n_instruments=problems.n, note=problems.note)
 
 
-def check_choice(name, value, choices):
-    """Raise InputError unless the option's value is one of its choices."""
-    if value not in choices:
-        raise InputError(f"{name}={value!r} is not known{nearest(value, choices)}")
+def i_squared(q, q_df):
+    """Share of Q beyond its degrees of freedom; NaN where there are none."""
+    q, q_df = np.broadcast_arrays(np.asarray(q, dtype=np.float64), q_df)
+    share = np.divide(q - q_df, q, out=np.zeros(q.shape), where=q > 0)
+    return np.where(q_df > 0, np.where(np.isnan(q), np.nan, np.maximum(share, 0.0)), np.nan)

@@ -45,7 +45,12 @@ def wald_mean(bx, sx, by, sy, mask=None, *, alpha=0.05):
         ratios = problems.by / np.where(problems.mask, problems.bx, 1.0)
         mean = ratios.sum(-1) / problems.n
         deviations = np.where(problems.mask, ratios - mean[..., None], 0.0)
-        sd = np.sqrt((deviations ** 2).sum(-1) / (problems.n - 1))
-        rounding = 4 * np.finfo(np.float64).eps * np.abs(mean)
-        problems.refuse(sd <= rounding, EQUAL_RATIOS)
-        return finish(problems, alpha, mean, sd)
+        return ratio_result(problems, mean, (deviations ** 2).sum(-1), alpha)
+
+
+def ratio_result(problems, mean, squares, alpha=0.05):
+    """The mean ratio from sums of shape (...): the mean, and the sum of squared deviations from it."""
+    sd = np.sqrt(squares / (problems.n - 1))
+    rounding = 4 * np.finfo(np.float64).eps * np.abs(mean)
+    problems.refuse(sd <= rounding, EQUAL_RATIOS)
+    return finish(problems, alpha, mean, sd)

@@ -13,8 +13,8 @@ from ..errors import InputError
 from .tables import replacing
 
 NAME = "run.json"
-OUTPUTS = ("effects.zarr", "effects.zarr.partial", "local.tsv", "instruments.vcf.gz", "instruments.vcf.gz.tbi",
-           "global.tsv", "global.png", NAME)
+OUTPUTS = ("effects.zarr", "effects.zarr.partial", "local.tsv", "diagnostics.tsv", "diagnostics_by_pair.tsv",
+           "instruments.vcf.gz", "instruments.vcf.gz.tbi", "global.tsv", "global.png", NAME)
 PACKAGES = ("kipoi_deepmr", "kipoi", "kipoiseq", "numpy", "scipy", "pandas", "xarray", "zarr", "pysam", "pyfaidx",
             "tensorflow", "keras", "tf_keras")
 

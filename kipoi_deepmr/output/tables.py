@@ -10,6 +10,7 @@ from ..errors import InputError, one_line
 LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note")
 LOCAL_NUMBERS = ("start", "end", "n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept",
                  "intercept_se", "intercept_pvalue", "q", "q_pvalue")
+LOCAL_MORE = ("i2", "i2_gx", "f_statistic", "phi", "tau2")  # numbers that older tables lack
 
 # How to read every digit: pandas 3 does so by itself and warns of the option, pandas 2 needs it.
 EXACT = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
@@ -58,7 +59,7 @@ def read_local(path):
     """
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")
-    numbers = dict.fromkeys(LOCAL_NUMBERS, ["NA"])
+    numbers = dict.fromkeys((*LOCAL_NUMBERS, *LOCAL_MORE), ["NA"])
     try:
         table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(LOCAL_TEXT, str), na_values=numbers,
                             keep_default_na=False, **EXACT)
@@ -69,7 +70,7 @@ def read_local(path):
         raise InputError(f"{path}: not a table of local effects: it has no column {', '.join(missing)}")
     if table.empty:
         raise InputError(f"{path}: the table of local effects holds no rows")
-    for column in LOCAL_NUMBERS:
+    for column in (*LOCAL_NUMBERS, *(name for name in LOCAL_MORE if name in table)):
         table[column] = _numbers(path, table[column])
     return table.assign(note=table["note"].replace("NA", ""))
 

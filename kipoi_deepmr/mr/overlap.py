@@ -1,0 +1,43 @@
+"""Sample overlap, measured: how an instrument's exposure and outcome errors go together over the members."""
+
+import numpy as np
+
+from .instruments import locus_blocks
+
+LARGEST = 0.9999  # in size, of a correlation that estimators can use
+
+
+def psi_of_members(effects, rule):
+    """Correlation of the errors of each exposure's instruments on that mark and on every other.
+
+    An error is a member's effect minus the ensemble's, in units of the mutant's standard error, so that every
+    instrument of every locus counts alike.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+        With `member_effect`; read block by block.
+    rule : InstrumentRule
+
+    Returns
+    -------
+    (mark, mark) float64
+        Rows are exposures; NaN where there are no instruments, and at most `LARGEST` in size.
+    """
+    n = effects.sizes["mark"]
+    xy, xx, yy = np.zeros((3, n, n))
+    for block in locus_blocks(effects):
+        effect, effect_se, members = (effects[name][block].values.astype(np.float64)
+                                      for name in ("effect", "effect_se", "member_effect"))
+        mask = rule.mask(effect, effect_se)
+        if rule.moderation:
+            effect_se = rule.moderation.moderated(effect_se)
+        usable = (effect_se > 0) & np.isfinite(effect_se)
+        scale = np.where(usable, 1 / np.where(usable, effect_se, 1.0), 0.0)
+        error = ((members - members.mean(1, keepdims=True)) * scale[:, None]).reshape(-1, n)
+        chosen = np.broadcast_to(mask[:, None], members.shape).reshape(-1, n).astype(np.float64)
+        xy += (chosen * error).T @ error
+        xx += (chosen * error ** 2).T @ np.broadcast_to(usable[:, None], members.shape).reshape(-1, n)
+        yy += chosen.T @ error ** 2
+    with np.errstate(all="ignore"):
+        return np.clip(xy / np.sqrt(xx * yy), -LARGEST, LARGEST)

@@ -1,0 +1,120 @@
+"""Intervals from the ensemble's members: the spread of the causal effects that each member's own effects give."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import InputError
+from ..inference import check_choice, interval, two_sided_pvalue
+from .fit import takes
+
+UNCERTAINTIES = ("instrument", "members", "combined")
+EQUAL = "the members' estimates do not vary"
+
+
+def wants_members(estimators, uncertainty, psi=0.0):
+    """What needs every member's effects, in words; None if nothing does.
+
+    Parameters
+    ----------
+    estimators : dict of str to callable
+        Methods by name, as `bind` gives them.
+    uncertainty : {"instrument", "members", "combined"}
+    psi : float or "members"
+
+    Raises
+    ------
+    InputError
+        An unknown uncertainty.
+    """
+    check_choice("uncertainty", uncertainty, UNCERTAINTIES)
+    methods = [f"method {name}" for name, estimator in estimators.items() if takes(estimator, "by_members")]
+    if uncertainty != "instrument":
+        return f"uncertainty={uncertainty!r}"
+    return "psi='members'" if psi == "members" else next(iter(methods), None)
+
+
+def need_members(effects, what):
+    """Raise InputError unless a Dataset holds the effects of two members or more, if there is something to need them.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+    what : str or None
+        As `wants_members` gives it.
+    """
+    if what and "member_effect" not in effects:
+        raise InputError(f"{what} needs every member's effects, which this store was told to leave out: predict again "
+                         "with --keep members")
+    if what and effects.sizes["member"] < 2:
+        raise InputError(f"{what} needs two members or more")
+
+
+def from_members(result, members, uncertainty, alpha=0.05):
+    """A result whose standard errors, intervals and p-values come from the members' own fits.
+
+    The estimate stays that of the ensemble's effects. `members` has as standard error the standard deviation
+    (ddof = 1) of the K members' estimates, and t quantiles at K - 1 degrees of freedom. `combined` adds its square to
+    that of the regression's standard error; the degrees of freedom are Welch and Satterthwaite's.
+
+    The standard deviation is not divided by sqrt(K). Like `effect_se`, it is the spread of what one training could
+    have given; the mean of K is nearer to what infinitely many would give, but no nearer to the truth by what they have
+    in common. In the paper's simulation (five members, 52 to 69 loci) 95 % intervals of sd held the truth at 0.89 to
+    1.00 of the loci, those of sd / sqrt(K) at 0.67 to 0.87.
+
+    Parameters
+    ----------
+    result : MRResult
+        Of the ensemble's effects; arrays of any shape.
+    members : sequence of MRResult
+        Of K members' effects, with the same instruments and standard errors; arrays of the same shape.
+    uncertainty : {"members", "combined"}
+    alpha : float
+
+    Returns
+    -------
+    MRResult
+        Also where a member's fit has no answer: NaN, and a note that says so.
+
+    References
+    ----------
+    Satterthwaite FE (1946). Biometrics Bulletin 2: 110-114.
+    """
+    note, solved = _notes(result, members)
+    with np.errstate(all="ignore"):
+        sd = np.std([m.estimate for m in members], axis=0, ddof=1)
+        intercept_sd = np.std([m.intercept for m in members], axis=0, ddof=1)
+        if uncertainty == "members":
+            note[solved & (sd == 0)] = EQUAL
+            solved = solved & (sd > 0)
+            df = np.float64(len(members) - 1)
+            intercept_df = df
+            se, intercept_se = sd, intercept_sd
+        else:
+            se, df = _added(result.se, result.df, sd, len(members) - 1.0)
+            intercept_se, intercept_df = _added(result.intercept_se, result.df, intercept_sd, len(members) - 1.0)
+        low, high = interval(result.estimate, se, alpha, df)
+        changed = {
+            "se": se, "ci_low": low, "ci_high": high, "df": df, "intercept_se": intercept_se,
+            "pvalue": two_sided_pvalue(result.estimate, se, df),
+            "intercept_pvalue": two_sided_pvalue(result.intercept, intercept_se, intercept_df),
+        }
+    numbers = {name: values for name, values in vars(result).items() if name not in ("note", "n_instruments")}
+    return replace(result, note=note, **{name: np.where(solved, values, np.nan)
+                                         for name, values in {**numbers, **changed}.items()})
+
+
+def _notes(result, members):
+    """Notes, and where the ensemble's fit and all of the members' have an estimate."""
+    note, solved = result.note.copy(), np.isfinite(result.estimate)
+    for number, member in enumerate(members, 1):
+        failed = solved & ~np.isfinite(member.estimate)
+        note[failed] = [f"member {number}: {reason}" for reason in member.note[failed]]
+        solved = solved & ~failed
+    return note, solved
+
+
+def _added(se, df, sd, sd_df):
+    """Standard error of a sum of two independent errors, and its degrees of freedom."""
+    variance, spread = se ** 2, sd ** 2
+    return np.sqrt(variance + spread), (variance + spread) ** 2 / (variance ** 2 / df + spread ** 2 / sd_df)
