@@ -7,22 +7,40 @@ PROGRAMS = bedtools bcftools tabix
 
 EXAMPLE = example_models/tf_cooperativity
 EXAMPLE_OUTPUT = example_output
-EXAMPLE_LOCI = {"intervals_file": "$(EXAMPLE)/test_loci.bed", "fasta_file": "$(EXAMPLE)/test_loci.fa"}
+loci_of = {"intervals_file": "$(1)/test_loci.bed", "fasta_file": "$(1)/test_loci.fa"}
 
-.PHONY: help example test programs clean
+BPNET = example_models/BPNet-OSKN
+BPNET_OUTPUT = bpnet_output
+BPNET_ENV = .envs/bpnet-py37
+KERAS2_ENV = .envs/keras2-py38
+
+# Each candidate is run: the shims that pyenv puts on PATH stand there for Pythons that are not switched on, too.
+find_python = $(firstword $(shell for python in python$(1) $$HOME/.pyenv/versions/$(1).*/bin/python; do \
+    "$$python" -m venv --help > /dev/null 2>&1 && command -v "$$python"; done))
+PYTHON37 ?= $(call find_python,3.7)
+PYTHON38 ?= $(call find_python,3.8)
+
+.PHONY: help example bpnet-example test programs environments bpnet-env keras2-env clean
 
 help:
 	@echo "make example  install into $(VENV), run the main job on $(EXAMPLE), show what it found"
 	@echo "make test     install into $(VENV) with what the tests need, run ruff and pytest"
-	@echo "make clean    remove $(VENV), $(EXAMPLE_OUTPUT)/ and everything else that make and pip left here"
+	@echo "make bpnet-example  four marks of the original BPNet's class, three members: needs Python 3.7"
+	@echo "make bpnet-env keras2-env  the models' own Pythons in .envs/: 3.7 (PYTHON37=...), 3.8 (PYTHON38=...)"
+	@echo "make clean    remove $(VENV), .envs/, $(EXAMPLE_OUTPUT)/ and everything else that make and pip left here"
 	@echo "With another Python (3.10 to 3.13): make example PYTHON=python3.12"
 
 example: $(VENV)/.tensorflow
 	$(BIN)/kipoi postproc deepmr run $(foreach member,1 2 3 4 5,$(EXAMPLE)/$(member)) --source dir \
-	    --dataloader_args '$(EXAMPLE_LOCI)' --method ivw,egger,wald_mean -o $(EXAMPLE_OUTPUT) --overwrite
+	    --dataloader_args '$(call loci_of,$(EXAMPLE))' --method ivw,egger,wald_mean -o $(EXAMPLE_OUTPUT) --overwrite
 	$(BIN)/python $(EXAMPLE)/compare.py $(EXAMPLE_OUTPUT)
 
-test: $(VENV)/.test programs
+bpnet-example: $(VENV)/.tensorflow bpnet-env
+	$(BIN)/kipoi postproc deepmr run $(foreach member,1 2 3,$(BPNET)/$(member)) --source dir --python $(BPNET_ENV)/bin/python \
+	    --dataloader_args '$(call loci_of,$(BPNET))' --method ivw,egger -o $(BPNET_OUTPUT) --overwrite
+	$(BIN)/python $(BPNET)/compare.py $(BPNET_OUTPUT)
+
+test: $(VENV)/.test programs environments
 	$(BIN)/ruff check
 	$(BIN)/python -m pytest
 
@@ -34,6 +52,29 @@ programs:
 	    apt-get update -q && apt-get install -q -y --no-install-recommends $$(missing) < /dev/null || true; \
 	fi; \
 	for program in $$(missing); do echo "$$program is not installed: the tests that need it will skip"; done
+
+# The environments that models of other Pythons are tested in, as far as their Pythons are here.
+environments:
+	@$(MAKE) --no-print-directory --keep-going bpnet-env keras2-env \
+	    || echo "the tests that need an environment that could not be made will skip"
+
+bpnet-env: $(BPNET_ENV)/.created
+keras2-env: $(KERAS2_ENV)/.created
+
+$(BPNET_ENV)/.created: $(BPNET)/requirements-py37.txt
+	$(call environment,3.7,PYTHON37)
+
+$(KERAS2_ENV)/.created: .ci/requirements-keras2-py38.txt
+	$(call environment,3.8,PYTHON38)
+
+# The pins are all that is needed; why not what the packages say they need is in the files' first lines.
+define environment
+	@test -n "$($(2))" || { echo "no Python $(1) found on PATH or in ~/.pyenv/versions: make ... $(2)=/path/to/python$(1)" >&2; exit 1; }
+	$($(2)) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --no-input -q -U 'pip<24' 'setuptools<60' wheel
+	$(@D)/bin/python -m pip install --no-input -q --no-deps -r $<
+	touch $@
+endef
 
 # One stamp per set of extras. The second set holds the first, so it makes both stamps.
 $(VENV)/.tensorflow: $(METADATA) | $(VENV)/.created
@@ -50,5 +91,5 @@ $(VENV)/.created:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(EXAMPLE_OUTPUT) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .envs $(EXAMPLE_OUTPUT) $(BPNET_OUTPUT) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

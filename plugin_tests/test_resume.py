@@ -1,0 +1,61 @@
+"""A run that is killed goes on where it stopped, and gives the same bytes as an undisturbed one."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import member_weights, write_model
+
+from kipoi_deepmr import effects_store
+
+L, N_LOCI = 1000, 18
+COMMAND = [str(Path(sys.executable).parent / "kipoi-deepmr"), "predict", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """Arguments of a `predict` of three blocks, and what it writes when nobody disturbs it."""
+    folder = tmp_path_factory.mktemp("job")
+    models = [write_model(folder / str(k), w) for k, w in enumerate(member_weights(4, length=L))]
+    bases = np.random.default_rng(5).choice(list("ACGT"), N_LOCI * L)
+    (folder / "genome.fa").write_text(">chr1\n" + "".join(bases) + "\n")
+    (folder / "loci.bed").write_text("".join(f"chr1\t{i * L}\t{(i + 1) * L}\n" for i in range(N_LOCI)))
+    arguments = [*models, "--source", "dir", "--intervals_file", str(folder / "loci.bed"),
+                 "--fasta_file", str(folder / "genome.fa"), "-o", "effects.zarr"]
+    (folder / "undisturbed").mkdir()
+    subprocess.run([*COMMAND, *arguments], cwd=folder / "undisturbed", check=True)
+    return arguments, contents(folder / "undisturbed")
+
+
+def contents(folder):
+    """Every file below a folder; the folder's own name, which attributes hold, is left out."""
+    name = str(folder).encode()
+    return {str(p.relative_to(folder)): p.read_bytes().replace(name, b"") for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_killed_and_resumed(job, tmp_path, number):
+    arguments, undisturbed = job
+    pause = random.Random(int(number)).uniform(0, 0.5)
+    process = subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    record = tmp_path / f"effects.zarr{effects_store.PARTIAL_SUFFIX}" / effects_store.RECORD
+    while process.poll() is None and not (record.exists() and len(record.read_text().splitlines()) > 1):
+        time.sleep(0.01)
+    time.sleep(pause)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
+    assert not (tmp_path / "effects.zarr").exists()
+    if number != signal.SIGKILL:
+        assert "the same command goes on" in said and len(said.splitlines()) == 1
+    kept = {p.name: os.stat(p).st_mtime_ns for p in (record.parent / "effect").iterdir() if p.name[0].isdigit()}
+    assert kept
+    subprocess.run([*COMMAND, *arguments], cwd=tmp_path, check=True)
+    assert contents(tmp_path) == undisturbed
+    assert os.stat(tmp_path / "effects.zarr" / "effect" / "0.0.0").st_mtime_ns == kept["0.0.0"]
