@@ -147,8 +147,8 @@ def _is_same_store(path, settings):
 
 
 def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=("egger",), instruments="pooled",
-             instrument_z=3.0, se_shrinkage="none", uncertainty="instrument", diagnostics="quick", vcf="instruments",
-             fasta_file=None):
+             instrument_z=3.0, se_shrinkage="none", uncertainty="instrument", method_args=None, diagnostics="quick",
+             vcf="instruments", fasta_file=None):
     """Local causal effects from a store of effects (steps 5 and 6).
 
     Writes the table, and beside it `diagnostics.tsv`, `diagnostics_by_pair.tsv`, and `instruments.vcf.gz` with its
@@ -168,6 +168,8 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
         Of the mutants' standard errors; see `kipoi_deepmr.mr.rule_for`.
     uncertainty : {"instrument", "members", "combined"}
         Where intervals come from; see `kipoi_deepmr.mr.fit_pairs`.
+    method_args : dict, optional
+        Options of the methods, such as `{"model": "fixed"}`; see `kipoi_deepmr.mr.fit_pairs`.
     diagnostics : {"quick", "all", "none"}
         all: with MR-PRESSO's global test, which takes 1,000 draws a locus and pair.
     vcf : {"instruments", "all", "none"}
@@ -185,7 +187,8 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     folder, pieces = os.path.dirname(local_path), []
     with contextlib.ExitStack() as complete:
         temporary = complete.enter_context(tables.replacing(local_path))
-        tables.write_tsv(temporary, _collected(mr.iter_pairs(effects, exposures, outcomes, method, rule, uncertainty),
+        tables.write_tsv(temporary, _collected(mr.iter_pairs(effects, exposures, outcomes, method, rule, uncertainty,
+                                                             **(method_args or {})),
                                                pieces))
         local = pd.concat(pieces, ignore_index=True)
         if diagnostics != "none":
@@ -286,9 +289,9 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
 
 def _check_before_predicting(ensemble, details, keep, exposures=None, outcomes=None, method=("egger",),
                              vcf="instruments", fasta_file=None, uncertainty="instrument", se_shrinkage="none",
-                             diagnostics="quick", **rule):
+                             diagnostics="quick", method_args=None, **rule):
     """Raise `InputError` for what `estimate` would refuse after hours of predictions."""
-    _, estimators = mr.check_pairs(ensemble.marks, exposures, outcomes, method)
+    _, estimators = mr.check_pairs(ensemble.marks, exposures, outcomes, method, **(method_args or {}))
     check_choice("se_shrinkage", se_shrinkage, mr.SE_SHRINKAGES)
     check_choice("diagnostics", diagnostics, ("quick", "all", "none"))
     wanting = mr.wants_members(dict(zip(method, estimators)), uncertainty)

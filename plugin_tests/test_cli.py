@@ -318,3 +318,20 @@ def test_ctrl_c(models, loci, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("kipoi_deepmr.pipeline.run", interrupted)
     assert main(["run", *models, "--source", "dir", *loci, "-o", str(tmp_path / "out")]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_options_of_the_estimators(models, bed_file, genome_file, tmp_path, capsys):
+    arguments = ["run", *models, "--source", "dir", "--intervals_file", bed_file, "--fasta_file", genome_file,
+                 "--instrument_z", "1", "--method", "ivw,egger", "-q", "-o"]
+    one, other = str(tmp_path / "one"), str(tmp_path / "other")
+    assert main([*arguments, one]) == 0
+    assert main([*arguments, other, "--method_args", "model=fixed", "distribution=t", "alpha=0.01"]) == 0
+    first, second = (pd.read_csv(os.path.join(out, "local.tsv"), sep="\t") for out in (one, other))
+    assert (second["estimate"].dropna() == first["estimate"].dropna()).all()
+    assert (second["se"] <= first["se"])[first["method"] == "ivw"].all()
+    assert main([*arguments, one, "--method_args", "model=fixed"]) == 2
+    assert "different run (method_args" in capsys.readouterr().err
+    for wrong, said in (("model=other", "model='other' is not known"), ("penalized=1", "penalized is true or false"),
+                        ("nothing=1", "no option 'nothing'"), ("alpha=x", "alpha")):
+        assert main([*arguments, str(tmp_path / "wrong"), "--method_args", wrong]) == 2
+        assert said in capsys.readouterr().err and not (tmp_path / "wrong").exists()

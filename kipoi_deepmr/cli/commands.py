@@ -91,8 +91,8 @@ def _estimate_options(arguments):
     return {"exposures": arguments.exposures, "outcomes": arguments.outcomes, "method": arguments.method,
             "instruments": arguments.instruments, "instrument_z": arguments.instrument_z,
             "se_shrinkage": arguments.se_shrinkage, "uncertainty": arguments.uncertainty,
-            "diagnostics": arguments.diagnostics, "vcf": arguments.vcf,
-            "fasta_file": arguments.fasta_file}
+            "method_args": dict(arguments.method_args or ()), "diagnostics": arguments.diagnostics,
+            "vcf": arguments.vcf, "fasta_file": arguments.fasta_file}
 
 
 def _say(arguments, *parts):

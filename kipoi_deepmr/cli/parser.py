@@ -1,6 +1,7 @@
 """What the subcommands take. Imports nothing heavy, so that `--help` answers at once."""
 
 import argparse
+import json
 
 from .. import __version__
 
@@ -155,6 +156,9 @@ def _add_estimation(command):
     group.add_argument("--outcomes", type=_names, metavar="A,B", help="marks that may be effects (default: all)")
     group.add_argument("--method", type=_names, default=["egger"], metavar="NAME,NAME",
                        help=f"estimators: {', '.join(METHODS)} (default: egger)")
+    group.add_argument("--method_args", nargs="+", type=_setting, metavar="NAME=VALUE",
+                       help="options of the estimators, such as model=fixed penalized=true alpha=0.01; each goes to the "
+                            "estimators that have it (see docs/method.md)")
     group.add_argument("--instruments", choices=("pooled", "own"), default="pooled",
                        help="a mutant is an instrument if its effect is large among all mutants of all loci (pooled), "
                             "or large against its own standard error (own) (default: %(default)s)")
@@ -211,6 +215,17 @@ def _window(text):
     if not (colon and start.isdecimal() and end.isdecimal() and int(start) < int(end)):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form START:END")
     return [int(start), int(end)]
+
+
+def _setting(text):
+    """NAME=VALUE, the value as JSON if it is that (a number, true), else as text."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _positive(text):

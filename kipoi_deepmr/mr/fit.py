@@ -109,7 +109,16 @@ def bind(methods, options):
     for option in options:
         if option not in known:
             raise InputError(f"no option {option!r} for {', '.join(methods)}{nearest(option, known)}")
+    for method, names in zip(methods, accepted):
+        for option in set(options) & set(names):
+            default = inspect.signature(METHODS[method]).parameters[option].default
+            if isinstance(default, bool) and not isinstance(options[option], bool):
+                raise InputError(f"{option} is true or false, not {options[option]!r}")
     bound = [partial(METHODS[m], **{o: v for o, v in options.items() if o in a}) for m, a in zip(methods, accepted)]
     for estimator in bound:
-        estimator(*np.empty((4, 0, 0)))  # refuses bad values of options before any work is done
+        try:
+            estimator(*np.empty((4, 0, 0)))  # refuses bad values of options before any work is done
+        except (TypeError, ValueError) as error:
+            raise error if isinstance(error, InputError) else InputError(
+                f"an option of {', '.join(methods)} has a value that it cannot have: {options} ({error})") from error
     return bound

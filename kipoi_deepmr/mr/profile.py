@@ -67,7 +67,9 @@ def overdispersed_solutions(data, places, n, out_beta, out_tau2, loss, delta):
 @kernel
 def _alternate(beta, data, places, loss, delta):
     """Solve the equations of tau2 and beta in turn until neither moves; NaN where they keep moving."""
-    tau2 = 0.0
+    tau2, se = 0.0, 0.0
+    for j in range(data.shape[1]):
+        se = max(se, data[3, j])
     for i in range(ALTERNATIONS):
         old_beta, old_tau2 = beta, tau2
         tau2 = _overdispersion(beta, data, loss, delta)
@@ -75,7 +77,7 @@ def _alternate(beta, data, places, loss, delta):
             beta = _lowest(data, places, 0.0, tau2, loss)
         else:
             beta = _downhill(beta, data, tau2, loss)
-        if abs(beta - old_beta) <= PRECISION * abs(beta) and abs(tau2 - old_tau2) <= PRECISION * tau2:
+        if abs(beta - old_beta) <= PRECISION * (abs(beta) + se) and abs(tau2 - old_tau2) <= PRECISION * (tau2 + se * se):
             return beta, tau2
         if np.isnan(beta + tau2):
             break
