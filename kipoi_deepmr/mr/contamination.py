@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
+from ..compiled import compiled
 from ..errors import InputError
 from ..inference import quantile
 from .problems import finish, prepare
 from .ratio import ZERO_EXPOSURE
-from .rows import in_threads, kernel, rows_of
+from .rows import in_threads, rows_of
 
 FLAT = "no causal effect is likelier than none"
 FOUND = ("estimate", "low", "high", "count", "statistic")
@@ -100,7 +101,7 @@ def _cuts(ratio, se_ratio, spread, lowest, highest, rows):
     return reach, np.sort(np.where((cuts >= lowest) & (cuts <= highest), cuts, np.nan), -1)
 
 
-@kernel
+@compiled
 def _mixtures(ratio, weight, reach, cuts, n, out, critical):
     """Write estimate, interval, how many intervals it spans and the test statistic of P problems to out (P, FOUND)."""
     for i in range(n.size):
@@ -120,7 +121,7 @@ def _mixtures(ratio, weight, reach, cuts, n, out, critical):
         out[i, 1], out[i, 2], out[i, 3] = _intervals(r, w, d, cuts[i], highest - critical * phi2 / 2)
 
 
-@kernel
+@compiled
 def _parabola(r, w, reach, left, right):
     """Where the parabola between two cuts is highest, its height there, and minus its curvature."""
     middle = left + (right - left) / 2
@@ -136,7 +137,7 @@ def _parabola(r, w, reach, left, right):
     return center, height, weight
 
 
-@kernel
+@compiled
 def _overdispersion(r, w, reach, theta):
     """Squared residual standard error of the ratios valid at theta around their weighted mean, at least 1."""
     count, weight, total, squares = 0, 0.0, 0.0, 0.0
@@ -151,7 +152,7 @@ def _overdispersion(r, w, reach, theta):
     return max(squares / (count - 1), 1.0) if count > 1 else 1.0
 
 
-@kernel
+@compiled
 def _intervals(r, w, reach, cuts, threshold):
     """The outermost ends of the intervals where the log-likelihood is above a threshold, and their number."""
     low, high, count = np.nan, np.nan, 0.0

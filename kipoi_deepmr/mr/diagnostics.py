@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from .influence import leave_one_out
-from .instruments import locus_blocks, rule_for
+from .instruments import NOT_PREDICTED, locus_blocks, not_predicted, rule_for
 from .linearity import linearity
 from .pairs import check_pairs, instruments_first, place_columns
 from .presso import presso
@@ -175,6 +175,7 @@ def _block(effects, block, pairs, rule, n_draws, seed):
     columns = {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
     columns.update(_from_all_mutants(effect, mask, pairs))
     columns["red"] = _flags(columns)
+    columns["note"] = np.where(not_predicted(effect)[:, None], NOT_PREDICTED, columns["note"])
     return columns
 
 

@@ -10,6 +10,7 @@ from ..inference import check_choice
 from .moderation import SE_SHRINKAGES, Moderation, moderation_for
 
 RULES = ("pooled", "own")
+NOT_PREDICTED = "the model's predictions are not finite"
 BLOCK_BYTES = 16_000_000  # of effects in float64 held at a time
 
 
@@ -85,8 +86,9 @@ def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none"):
     Returns
     -------
     InstrumentRule
-        For the rule pooled, mean and standard deviation are those of all mutants of all loci. These are the whole
-        population that the rule speaks about, so the divisor is their number (ddof = 0).
+        For the rule pooled, mean and standard deviation are those of all mutants of all loci, without the loci whose
+        effects are all NaN, since the model's predictions were not finite. These are the whole population that the rule
+        speaks about, so the divisor is their number (ddof = 0).
 
     Raises
     ------
@@ -116,16 +118,26 @@ def locus_blocks(effects):
     return [slice(i, min(i + block, sizes["locus"])) for i in range(0, sizes["locus"], block)]
 
 
+def not_predicted(effect):
+    """Which loci have no effects, since a model's predictions were not finite: (locus, variant, mark) to (locus,)."""
+    return np.isnan(effect).all((1, 2))
+
+
 def _moments(effects):
     """Mean and sd over all loci and variants; blocks are merged by Chan's formula, which does not cancel."""
     count, mean, squares = 0, 0.0, 0.0
     with np.errstate(all="ignore"):
         for block in locus_blocks(effects):
-            values = effects["effect"][block].values.astype(np.float64)
+            values = effects["effect"][block].values
+            values = values[~not_predicted(values)].astype(np.float64)
             n = values.shape[0] * values.shape[1]
+            if not n:
+                continue
             block_mean = values.mean((0, 1))
             shift = block_mean - mean
             squares = squares + ((values - block_mean) ** 2).sum((0, 1)) + shift ** 2 * (count * n / (count + n))
             mean = mean + shift * (n / (count + n))
             count += n
-        return mean, np.sqrt(squares / count)
+    if not count:
+        return np.full((2, effects.sizes["mark"]), np.nan)
+    return mean, np.sqrt(squares / count)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ..compiled import compiled
 from .problems import finish, prepare
-from .rows import in_threads, kernel, rows_of
+from .rows import in_threads, rows_of
 
 LAMBDAS, SMALLEST = 100, 1e-4  # glmnet's path: so many penalties, down to this share of the largest
 FIRST_STOP, LEAST_GAIN, ENOUGH = 5, 1e-5, 0.999  # glmnet stops where R^2 hardly rises any more, or is so high
@@ -68,7 +69,7 @@ def _scales(x, rows):
     return np.where(variance > 0, np.sqrt(variance), np.inf)
 
 
-@kernel
+@compiled
 def _lassos(x, y, scale, n, out):
     """Write estimate, sum of squares of x, residual sum of squares and number of the instruments kept to out (P, 4)."""
     valid = np.empty((LAMBDAS, x.shape[1]), np.bool_)
@@ -81,7 +82,7 @@ def _lassos(x, y, scale, n, out):
             out[i, 0], out[i, 1], out[i, 2], out[i, 3] = _line(x[i, :k], y[i, :k], valid[m])
 
 
-@kernel
+@compiled
 def _path(x, y, scale, valid):
     """Mark the instruments without a direct effect, at each penalty of glmnet's path; return how many it has."""
     valid[:] = True
@@ -103,7 +104,7 @@ def _path(x, y, scale, valid):
     return LAMBDAS
 
 
-@kernel
+@compiled
 def _huber(x, y, scale, penalty, theta):
     """The slope at which the sum of x times the residuals, cut at penalty * scale, is 0: Newton in a bracket."""
     low, high = np.inf, -np.inf
@@ -132,7 +133,7 @@ def _huber(x, y, scale, penalty, theta):
     return theta
 
 
-@kernel
+@compiled
 def _choice(x, y, valid, n_lambdas):
     """The penalty that mr_lasso chooses, as its place in the path from the largest on."""
     chosen, enough = 0, 0
@@ -149,7 +150,7 @@ def _choice(x, y, valid, n_lambdas):
     return min(chosen, enough)
 
 
-@kernel
+@compiled
 def _line(x, y, valid):
     """Slope through the origin of some instruments, their sums of squares of x and of residuals, and their number."""
     sxx = sxy = squares = kept = 0.0

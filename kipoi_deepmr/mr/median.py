@@ -3,11 +3,12 @@
 import numpy as np
 from scipy import special
 
+from ..compiled import compiled
 from ..inference import check_choice
 from .bootstrap import by_ratio, check_bootstrap, normal_draws, ratio_weights
 from .problems import finish, prepare
 from .regression import WEIGHTS
-from .rows import in_threads, kernel, rows_of
+from .rows import in_threads, rows_of
 
 PENALTY = 20.0
 SORTED = 24  # instruments that are sorted; of more, those around the median are found first
@@ -104,7 +105,7 @@ def _weighted_median(ratio, w, n):
     return ratio_low + np.where(share > 0, share * (ratio_high - ratio_low), 0.0)
 
 
-@kernel
+@compiled
 def _bootstrap(data, n, out, draws):
     """Write the standard deviations of the bootstrapped medians of P problems to out (P,)."""
     ratio, w, medians = np.empty(data.shape[2]), np.empty(data.shape[2]), np.empty(len(draws))
@@ -121,7 +122,7 @@ def _bootstrap(data, n, out, draws):
         out[i] = medians.std() * np.sqrt(len(draws) / (len(draws) - 1)) if k else np.nan
 
 
-@kernel
+@compiled
 def _one_median(ratio, w, half):
     """The weighted median of ratios in any order, which is changed; half is that of the sum of the weights."""
     first, last, below = _around(ratio, w, half)
@@ -146,7 +147,7 @@ def _one_median(ratio, w, half):
     return ratio[c] + (ratio[d] - ratio[c]) * (half - middle) / (other - middle)
 
 
-@kernel
+@compiled
 def _around(ratio, w, half):
     """Move ratios until few are left around the median, [first, last), with the weight below them: quickselect."""
     first, last, below = 0, w.size, 0.0
@@ -172,7 +173,7 @@ def _around(ratio, w, half):
     return first, last, below
 
 
-@kernel
+@compiled
 def _sort(ratio, w):
     for i in range(1, w.size):
         r, v, j = ratio[i], w[i], i

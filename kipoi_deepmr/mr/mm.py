@@ -10,9 +10,9 @@ References: Yohai VJ (1987), Ann Stat 15: 642-656. Salibian-Barrera M, Yohai VJ 
 robustbase::.vcov.avar1.
 """
 
-import numba
 import numpy as np
 
+from ..compiled import compiled_fast
 from .rows import in_threads
 
 C_CHI, C_PSI, HALF = 1.54764, 4.685061, 0.5  # lmrob's tuning constants, and the value of the mean of chi
@@ -26,8 +26,6 @@ ZERO = 1e-10  # as lmrob's zero.tol: residuals below this share of the mean |y| 
 
 SOLVED, EXACT, NOT_CONVERGED, SINGULAR = range(4)
 FIELDS = ("slope", "slope_se", "intercept", "intercept_se", "scale", "rss", "status")
-
-kernel = numba.njit(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 
 
 def fit(x, x_unit, y, root, intercept):
@@ -55,7 +53,7 @@ def fit(x, x_unit, y, root, intercept):
     return dict(zip(FIELDS, out.T))
 
 
-@kernel
+@compiled_fast
 def _fit_all(x, x_unit, y, root, out, intercept):
     size = x.shape[1]
     xs, ys, roots, e, scratch = np.empty(size), np.empty(size), np.empty(size), np.empty(size), np.empty(size)
@@ -66,7 +64,7 @@ def _fit_all(x, x_unit, y, root, out, intercept):
         _fit_one(xs[:n], ys[:n], roots[:n], u[:n], v[:n], z[:n], e[:n], scratch[:n], x_unit[k], intercept, best, out[k])
 
 
-@kernel
+@compiled_fast
 def _load(x, y, root, xs, ys, roots):
     """Copy the points of positive weight, in the order of x, y and weight; return how many there are."""
     n = 0
@@ -85,7 +83,7 @@ def _load(x, y, root, xs, ys, roots):
     return n
 
 
-@kernel
+@compiled_fast
 def _fit_one(x, y, root, u, v, z, e, e_s, x_unit, intercept, best, out):
     """One problem; u, v and z become the columns of the weighted regression, e and e_s residuals."""
     n = len(x)
@@ -118,7 +116,7 @@ def _fit_one(x, y, root, u, v, z, e, e_s, x_unit, intercept, best, out):
     out[6] = status
 
 
-@kernel
+@compiled_fast
 def _s_estimate(x, y, u, v, z, p, centre, x_unit, best, e, scratch):
     """Coefficients of the S-estimate, (C_CHI scale)^2, and SOLVED, EXACT, SINGULAR or NOT_CONVERGED."""
     n = len(x)
@@ -152,7 +150,7 @@ def _s_estimate(x, y, u, v, z, p, centre, x_unit, best, e, scratch):
     return _best(u, v, z, p, centre, x_unit, best, kept, e)
 
 
-@kernel
+@compiled_fast
 def _points(k, i, j, n, p, lines):
     """The two points of the k-th line, in the order of x, where (i, j) are those of the line before."""
     if p == 1:
@@ -166,7 +164,7 @@ def _points(k, i, j, n, p, lines):
     return min(i, j), max(i, j)
 
 
-@kernel
+@compiled_fast
 def _best(u, v, z, p, centre, x_unit, starts, kept, e):
     """Iterate each start to its S-estimate; the one with the smallest scale."""
     n = len(e)
@@ -191,13 +189,13 @@ def _best(u, v, z, p, centre, x_unit, starts, kept, e):
     return a, b, smallest, status
 
 
-@kernel
+@compiled_fast
 def _norm(a, b, centre, x_unit):
     """Length of (intercept, slope) in units of x as they came, which is what lmrob's tolerance speaks of."""
     return np.hypot(a - b * centre, b / x_unit)
 
 
-@kernel
+@compiled_fast
 def _m_estimate(u, v, z, a, b, scale, p, e):
     """Iterate the coefficients at the S-estimate's scale; SOLVED or NOT_CONVERGED. Leaves the residuals in `e`."""
     size = (C_PSI * scale) ** 2
@@ -211,13 +209,13 @@ def _m_estimate(u, v, z, a, b, scale, p, e):
     return a, b, NOT_CONVERGED
 
 
-@kernel
+@compiled_fast
 def _residuals(u, v, z, a, b, e):
     for i in range(len(e)):
         e[i] = z[i] - a * u[i] - b * v[i]
 
 
-@kernel
+@compiled_fast
 def _sum_chi(e, size):
     """Sum of chi(e / scale), for size = (C_CHI scale)^2."""
     total = 0.0
@@ -227,7 +225,7 @@ def _sum_chi(e, size):
     return total
 
 
-@kernel
+@compiled_fast
 def _step(u, v, e, size, p):
     """Both coefficients' changes in a least-squares step with bisquare weights; sum of squares of the fit's change."""
     uu, uv, vv, ue, ve = 0.0, 0.0, 0.0, 0.0, 0.0
@@ -246,7 +244,7 @@ def _step(u, v, e, size, p):
     return da, db, da * ue + db * ve
 
 
-@kernel
+@compiled_fast
 def _m_scale(e, target, size):
     """Solve sum chi(e / scale) = target for size = (C_CHI scale)^2, by Newton's steps in its logarithm."""
     for _ in range(STEPS):
@@ -263,7 +261,7 @@ def _m_scale(e, target, size):
     return size
 
 
-@kernel
+@compiled_fast
 def _count_small(e, limit):
     count = 0
     for i in range(len(e)):
@@ -271,7 +269,7 @@ def _count_small(e, limit):
     return count
 
 
-@kernel
+@compiled_fast
 def _median_size(e, sizes):
     """Median of |e| by Hoare's selection; `sizes` is overwritten."""
     n = len(e)
@@ -301,7 +299,7 @@ def _median_size(e, sizes):
     return (below + sizes[middle]) / 2
 
 
-@kernel
+@compiled_fast
 def _variance(u, v, e, e_s, scale, p, l0, l1):
     """Variance of l0 a + l1 b by .vcov.avar1, from the residuals of the MM-estimate and of the S-estimate."""
     n = len(e)

@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from ..compiled import compiled
 from ..errors import InputError
 from ..inference import check_choice
 from .bootstrap import by_ratio, check_bootstrap, normal_draws, ratio_weights
 from .problems import finish, prepare
 from .ratio import ZERO_EXPOSURE
 from .regression import WEIGHTS
-from .rows import in_threads, kernel, rows_of
+from .rows import in_threads, rows_of
 
 GRID = 512  # points of R's density()
 CUT, MARGIN = 3, 4  # bandwidths that its grid reaches beyond the ratios, and its convolution beyond the grid
@@ -88,7 +89,7 @@ def _mode(bx, sx, by, sy, mask, weights, weighted, phi, n_bootstrap, seed, alpha
         return finish(problems, alpha, rows.to_effect(estimate), rows.to_effect(se), phi=phi)
 
 
-@kernel
+@compiled
 def _modes(ratio, se_ratio, w, n, estimate, se, phi, draws):
     """Write the modes of P problems and their bootstrap standard errors to estimate and se (P,)."""
     work, sample, modes = np.empty((3, 2 * GRID)), np.empty(ratio.shape[1]), np.empty(len(draws))
@@ -104,12 +105,12 @@ def _modes(ratio, se_ratio, w, n, estimate, se, phi, draws):
             se[i] = _mad(modes)
 
 
-@kernel
+@compiled
 def _mad(x):
     return MAD * np.median(np.abs(x - np.median(x)))
 
 
-@kernel
+@compiled
 def _highest(ratio, w, phi, work):
     """Where the kernel density of the ratios is highest, on R's grid."""
     n = ratio.size
@@ -136,7 +137,7 @@ def _highest(ratio, w, phi, work):
     return start + where * (end - start) / (GRID - 1)
 
 
-@kernel
+@compiled
 def _density(ratio, w, low, step, width, work):
     """Density at the places low + step m of R's convolution, up to a factor.
 
@@ -164,7 +165,7 @@ def _density(ratio, w, low, step, width, work):
     return density
 
 
-@kernel
+@compiled
 def _most_frequent(ratio, w):
     """The ratio that holds most weight, ratios that differ by rounding being one."""
     best, where = -1.0, 0

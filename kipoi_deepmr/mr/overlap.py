@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .instruments import locus_blocks
+from .instruments import locus_blocks, not_predicted
 
 LARGEST = 0.9999  # in size, of a correlation that estimators can use
 
@@ -29,6 +29,8 @@ def psi_of_members(effects, rule):
     for block in locus_blocks(effects):
         effect, effect_se, members = (effects[name][block].values.astype(np.float64)
                                       for name in ("effect", "effect_se", "member_effect"))
+        known = ~not_predicted(effect)
+        effect, effect_se, members = effect[known], effect_se[known], members[known]
         mask = rule.mask(effect, effect_se)
         if rule.moderation:
             effect_se = rule.moderation.moderated(effect_se)

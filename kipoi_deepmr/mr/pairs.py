@@ -1,7 +1,7 @@
 """Fits over all loci and ordered pairs of marks, batched over loci and outcomes."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Optional
 
@@ -12,7 +12,7 @@ import pandas as pd
 from ..errors import InputError, nearest
 from .all_pairs import closed_form
 from .fit import bind, takes
-from .instruments import InstrumentRule, locus_blocks, rule_for
+from .instruments import NOT_PREDICTED, InstrumentRule, locus_blocks, not_predicted, rule_for
 from .overlap import psi_of_members
 from .result import MRResult
 from .uncertainty import from_members, need_members, wants_members
@@ -172,7 +172,7 @@ def _indices(role, names, marks):
 def _fit_block(effects, block, plan):
     """MRResults of arrays (locus, pair), one an estimator."""
     effect, effect_se = (effects[name][block].values.astype(np.float64) for name in ("effect", "effect_se"))
-    mask = plan.rule.mask(effect, effect_se)
+    lost, mask = not_predicted(effect), plan.rule.mask(effect, effect_se)
     if plan.rule.moderation:
         effect_se = plan.rule.moderation.moderated(effect_se)
     members = effects["member_effect"][block].values if plan.wants_members else None
@@ -183,7 +183,7 @@ def _fit_block(effects, block, plan):
             own = [_fit_all(members[:, k].astype(np.float64), effect_se, mask, members, plan, estimator)
                    for k in range(members.shape[1])]
             result = from_members(result, own, plan.uncertainty, plan.alpha)
-        results.append(result)
+        results.append(replace(result, note=np.where(lost[:, None], NOT_PREDICTED, result.note)))
     return results
 
 

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from ..compiled import compiled
 from .influence import leave_one_out
 from .problems import prepare
-from .rows import in_threads, kernel
+from .rows import in_threads
 
 FEWEST = 4
 
@@ -84,7 +85,7 @@ def _global(problems, sx, sy, without, rss, n_draws, seed):
     return pvalue.reshape(rss.shape)
 
 
-@kernel
+@compiled
 def _share_above(x, x_error, y, n, rss, pvalue, normal):
     """Share of draws whose rss exceeds the observed; everything in units of sy."""
     n_draws = normal.shape[2]

@@ -9,7 +9,7 @@ minima, so that many places are tried first.
 
 import numpy as np
 
-from .rows import kernel
+from ..compiled import compiled
 
 L2, HUBER, TUKEY = 0, 1, 2
 HUBER_K, TUKEY_K = 1.345, 4.685
@@ -36,14 +36,14 @@ def neighbourhoods(rows):
     return np.sort(np.concatenate([ratios, unit * np.concatenate([np.tan(angles), far, -far])], -1), -1)
 
 
-@kernel
+@compiled
 def lowest_minima(data, places, n, out, psi, loss):
     """Write the beta of the lowest minimum of P problems to out (P,); NaN where there is none at a finite beta."""
     for i in range(n.size):
         out[i] = _lowest(data[i, :, :n[i]], places[i], psi, 0.0, loss) if n[i] else np.nan
 
 
-@kernel
+@compiled
 def overdispersed_solutions(data, places, n, out_beta, out_tau2, loss, delta):
     """Write beta and tau2 of P problems to out_beta and out_tau2 (P,); NaN where none is found.
 
@@ -64,7 +64,7 @@ def overdispersed_solutions(data, places, n, out_beta, out_tau2, loss, delta):
                 break
 
 
-@kernel
+@compiled
 def _alternate(beta, data, places, loss, delta):
     """Solve the equations of tau2 and beta in turn until neither moves; NaN where they keep moving."""
     tau2, se = 0.0, 0.0
@@ -77,14 +77,15 @@ def _alternate(beta, data, places, loss, delta):
             beta = _lowest(data, places, 0.0, tau2, loss)
         else:
             beta = _downhill(beta, data, tau2, loss)
-        if abs(beta - old_beta) <= PRECISION * (abs(beta) + se) and abs(tau2 - old_tau2) <= PRECISION * (tau2 + se * se):
+        steps = abs(beta - old_beta) / (abs(beta) + se), abs(tau2 - old_tau2) / (tau2 + se * se)
+        if max(steps) <= PRECISION:
             return beta, tau2
         if np.isnan(beta + tau2):
             break
     return np.nan, np.nan
 
 
-@kernel
+@compiled
 def _lowest(data, places, psi, tau2, loss):
     """The beta of the lowest of the minima around some places."""
     best, lowest, first = np.nan, np.inf, np.nan
@@ -104,7 +105,7 @@ def _lowest(data, places, psi, tau2, loss):
     return best if lowest < min(first, f_b) else np.nan
 
 
-@kernel
+@compiled
 def _minimum_between(low, middle, high, data, psi, tau2, loss):
     """A minimum between low and high, given a lower point than both: golden sections until the slope brackets it."""
     f_middle = _loss(middle, data, psi, tau2, loss)
@@ -128,7 +129,7 @@ def _minimum_between(low, middle, high, data, psi, tau2, loss):
     return middle
 
 
-@kernel
+@compiled
 def _downhill(beta, data, tau2, loss):
     """The minimum that lies downhill of beta; NaN where there is none, or every instrument is an outlier."""
     g = _equation(BETA, beta, tau2, data, 0.0, loss, 0.0)
@@ -149,7 +150,7 @@ def _downhill(beta, data, tau2, loss):
     return np.nan
 
 
-@kernel
+@compiled
 def _overdispersion(beta, data, loss, delta):
     """The smallest tau2 at which its equation falls through 0; 0 where the equation is not above 0 there."""
     low, f_low = 0.0, _equation(TAU2, 0.0, beta, data, 0.0, loss, delta)
@@ -167,7 +168,7 @@ def _overdispersion(beta, data, loss, delta):
     return np.nan
 
 
-@kernel
+@compiled
 def _root(which, low, f_low, high, f_high, other, data, psi, loss, delta):
     """Where an equation changes its sign between low and high: Ridders' method, to the last digits."""
     for _ in range(200):
@@ -193,7 +194,7 @@ def _root(which, low, f_low, high, f_high, other, data, psi, loss, delta):
     return low
 
 
-@kernel
+@compiled
 def _equation(which, value, other, data, psi, loss, delta):
     """The equation of beta (given tau2 as other) or that of tau2 (given beta); 0 at the solution."""
     beta, tau2 = (value, other) if which == BETA else (other, value)
@@ -210,7 +211,7 @@ def _equation(which, value, other, data, psi, loss, delta):
     return total
 
 
-@kernel
+@compiled
 def _loss(beta, data, psi, tau2, loss):
     total = 0.0
     for j in range(data.shape[1]):
@@ -225,7 +226,7 @@ def _loss(beta, data, psi, tau2, loss):
     return total
 
 
-@kernel
+@compiled
 def _weight(t2, loss):
     """rho'(t) / t, given t^2; Tukey's rho is scaled so that this is 1 at 0."""
     if loss == L2:

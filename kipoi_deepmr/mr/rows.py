@@ -4,15 +4,12 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from .problems import Problems
 
 NO_EXPOSURE = "all exposure effects are zero"
 FEWEST = 16  # problems a thread is started for
-
-kernel = numba.njit(nogil=True, error_model="numpy")
 
 
 @dataclass(frozen=True)
