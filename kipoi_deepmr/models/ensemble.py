@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from joblib import cpu_count
 
 from ..errors import InputError, nearest
 from ..loci import read_bed
@@ -63,6 +64,8 @@ class Ensemble:
         Of the models, in order.
     settings : dict
         JSON values: the options given by which models become members and outputs marks.
+    recipe : dict or None
+        Arguments of `from_kipoi` (JSON values) that make the same ensemble in another process.
 
     Raises
     ------
@@ -75,7 +78,7 @@ class Ensemble:
         self._members: tuple[Member, ...] = tuple(members)
         n_apart = sum(member.own_process for member in self._members)
         self._pool = ThreadPoolExecutor(jobs or n_apart) if n_apart else None
-        self.settings = {}
+        self.settings, self.recipe = {}, None
         self.described = described = tuple(member.describe() for member in self._members)
         for each in described:
             if not each.marks:
@@ -121,6 +124,7 @@ class Ensemble:
         stacks : list, optional
             As `stack.stacks_of` gives them, if several models make one member; `models` are all of theirs in a row.
         """
+        recipe = {key: value for key, value in locals().items() if key != "cls"}
         deciding = {key: value for key, value in (settings or {}).items() if key != "worker_timeout"}
         deciding = json.loads(json.dumps(deciding))
         settings = {"batch_size": batch_size, **(settings or {})}
@@ -135,6 +139,7 @@ class Ensemble:
             close_all(members)
             raise
         ensemble.settings.update(deciding)
+        ensemble.recipe = recipe
         return ensemble
 
     def predict(self, sequences, item=None):
@@ -245,7 +250,7 @@ def load_members(models, source, settings, pythons=None, jobs=None):
     pythons = pythons or [None] * len(models)
     n_apart = sum(python is not None for python in pythons)
     jobs = min(jobs or n_apart, n_apart)
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs) if jobs else None
+    threads = max(1, cpu_count() // jobs) if jobs else None
     members = []
     try:
         for model, python in zip(models, pythons, strict=True):

@@ -1,10 +1,10 @@
 """Problems as compiled loops take them: in units of their own size, instruments first, shared out to threads."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from joblib import cpu_count
 
 from .problems import Problems
 
@@ -77,7 +77,7 @@ def in_threads(loop, arrays, constants=()):
         What every problem uses.
     """
     size = len(arrays[0])
-    workers = min(len(os.sched_getaffinity(0)), -(-size // FEWEST))
+    workers = min(cpu_count(), -(-size // FEWEST))
     if workers < 2:
         if size:
             loop(*arrays, *constants)

@@ -100,7 +100,7 @@ def checksum(model, settings):
     ----------
     model : Kipoi model
     settings : dict
-        JSON values; none are left out, so equal models with equal settings have equal checksums.
+        JSON values that decide how the model is asked and read.
     """
     folder = Path(model.source_dir)
     files = list(folder.glob("model.y*ml")) + list(folder.glob("*.py"))
