@@ -151,7 +151,8 @@ def report(title, cpu, wall, first, errors):
     best = min((engine for engine in cpu if engine.startswith("tf")), key=lambda engine: np.median(cpu[engine]))
     print(f"\n{title}: first call {first:.1f} s; effects differ from float64 by {errors[0]:.1e} of the largest "
           f"(TensorFlow {errors[1]:.1e})")
-    print(f"{'engine':32}{'CPU s':>10}{'wall s':>10}{'tf CPU / its':>14}{'predict CPU / its':>20}{'exact wall / its':>18}")
+    print(f"{'engine':32}{'CPU s':>10}{'wall s':>10}{'tf CPU / its':>14}{'predict CPU / its':>20}"
+          f"{'exact wall / its':>18}")
     for engine in cpu:
         ratios = [np.median(np.divide(times[other], times[engine])) for times, other in
                   ((cpu, best), (cpu, "model.predict"), (wall, "exact"))]

@@ -1,0 +1,10 @@
+"""Exact mutagenesis: a point mutation changes a window of each layer, and only the difference is carried on."""
+
+from .engine import Engine, Output
+from .errors import UnknownLayer
+from .graph import Graph
+from .keras_file import read_keras_file
+from .keras_live import read_keras
+from .torch_module import read_torch
+
+__all__ = ["Engine", "Graph", "Output", "UnknownLayer", "read_keras", "read_keras_file", "read_torch"]

@@ -1,0 +1,279 @@
+"""How readers put a graph together: tensors of any axes as rows of positions and channels, or as vectors.
+
+Frameworks lay out one sequence as (L, 4), (4, L), (4, 1, L), (L, 4, 1) and so on. Here one axis is that of positions
+and all others together are the channels, in their order; two-dimensional convolutions whose kernel does not run along
+two real axes thus become one-dimensional ones.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import graph as g
+from .errors import UnknownLayer
+
+
+class Tensor(NamedTuple):
+    """A node's value as the framework sees it, without the batch axis.
+
+    Attributes
+    ----------
+    node : str
+    rest : tuple of int
+        Sizes of all axes but that of positions.
+    at : int or None
+        Which axis is that of positions; None: a vector.
+    """
+
+    node: str
+    rest: tuple
+    at: int | None
+
+    @property
+    def ndim(self):
+        return len(self.rest) + (self.at is not None)
+
+    def axis_in_rest(self, axis):
+        """Index in `rest` of one of the framework's axes."""
+        axis %= self.ndim
+        return axis if self.at is None or axis < self.at else axis - 1
+
+
+class Builder:
+    """Collects nodes; every method adds one layer and returns its tensor."""
+
+    def __init__(self, alphabet="ACGT"):
+        self.nodes, self.alphabet, self.length, self._names = [], alphabet, None, set()
+
+    def graph(self, outputs):
+        """The graph, whose outputs bear the names given: dict of name to Tensor."""
+        for name, tensor in outputs.items():
+            if name != tensor.node:
+                if name in self._names:
+                    raise UnknownLayer(f"output {name} bears the name of another layer")
+                self.add(name, g.Dropout(), [tensor])
+        return g.Graph(tuple(self.nodes), tuple(outputs), self.length, self.alphabet)
+
+    def add(self, name, layer, inputs):
+        """A node, whose name gets a number if it is taken; its name."""
+        unique, n = name, 1
+        while unique in self._names:
+            unique, n = f"{name}:{n}", n + 1
+        self._names.add(unique)
+        self.nodes.append(g.Node(unique, layer, tuple(tensor.node for tensor in inputs)))
+        return unique
+
+    def sequence(self, name, shape):
+        """The one-hot sequence in an input of this shape: the letters' axis has 4 entries, the longest is positions."""
+        letters = [axis for axis, n in enumerate(shape) if n == 4]
+        long = [axis for axis, n in enumerate(shape) if n is None or n > 4]
+        if len(letters) + len(long) != 2 or len(letters) != 1 or any(n != 1 for axis, n in enumerate(shape)
+                                                                   if axis not in letters + long):
+            raise UnknownLayer(f"input {name} of shape {shape} is not one one-hot sequence")
+        self.length = shape[long[0]]
+        rest = tuple(n for axis, n in enumerate(shape) if axis != long[0])
+        return Tensor(self.add(name, g.Sequence(), []), rest, long[0])
+
+    def constant(self, name, shape, value):
+        """An input held fixed; of shape (n,) or (positions, channels)."""
+        if len(shape) > 2:
+            raise UnknownLayer(f"input {name} of shape {shape} cannot be held fixed")
+        node = self.add(name, g.Constant(np.asarray(value, np.float32), tuple(shape)), [])
+        return Tensor(node, shape[-1:], 0 if len(shape) == 2 else None)
+
+    def same(self, name, layer, x):
+        """A layer that keeps every axis."""
+        return x._replace(node=self.add(name, layer, [x]))
+
+    def join(self, name, layer, inputs):
+        """Sum or product."""
+        ranks = {x.ndim for x in inputs}
+        first = max(inputs, key=lambda x: np.prod([n or 0 for n in x.rest]))
+        if len(ranks) > 1 or len({x.at for x in inputs}) > 1:
+            raise UnknownLayer(f"layer {name} joins tensors whose axes differ")
+        return first._replace(node=self.add(name, layer, inputs))
+
+    def concatenate(self, name, inputs, axis):
+        """Along channels, where no other axis but positions is longer than 1."""
+        first = inputs[0]
+        if first.at is not None and axis % first.ndim == first.at:
+            raise UnknownLayer(f"layer {name} concatenates along positions")
+        index = first.axis_in_rest(axis)
+        if len({x.at for x in inputs}) > 1 or any(
+                n > 1 for x in inputs for i, n in enumerate(x.rest) if i != index):
+            raise UnknownLayer(f"layer {name} concatenates tensors of several channel axes")
+        rest = (None,)
+        if not any(x.rest == rest for x in inputs):
+            rest = tuple(sum(x.rest[i] for x in inputs) if i == index else n for i, n in enumerate(first.rest))
+        return Tensor(self.add(name, g.Concatenate(), inputs), rest, first.at)
+
+    def scale(self, name, x, scale, shift, axis):
+        """scale * x + shift along one axis of channels."""
+        if x.at is not None and axis % x.ndim == x.at:
+            raise UnknownLayer(f"layer {name} scales positions")
+        if x.rest == (None,):
+            spread = (np.asarray(v, np.float32) for v in (scale, shift))
+            return self.same(name, g.Scale(*spread), x)
+        shape = [1] * len(x.rest)
+        shape[x.axis_in_rest(axis)] = -1
+        spread = [np.broadcast_to(np.reshape(v, shape), x.rest).reshape(-1).astype(np.float32) for v in (scale, shift)]
+        return self.same(name, g.Scale(*spread), x)
+
+    def batch_norm(self, name, x, axis, gamma, beta, mean, variance, epsilon):
+        scale = np.asarray(gamma, np.float64) / np.sqrt(np.asarray(variance, np.float64) + epsilon)
+        return self.scale(name, x, scale, beta - mean * scale, axis)
+
+    def dense(self, name, x, weight, bias):
+        """x @ weight + bias along the last axis."""
+        n_in, n_out = weight.shape
+        if (x.at is not None and x.at == x.ndim - 1) or x.rest != (None,) and (
+                x.rest[-1] != n_in or np.prod(x.rest) != n_in):
+            raise UnknownLayer(f"layer {name} is dense along an axis other than the channels")
+        weight, bias = np.asarray(weight, np.float32), _bias(bias, n_out)
+        layer = g.Dense(weight, bias) if x.at is None else g.Conv(weight[None], bias)
+        return x._replace(node=self.add(name, layer, [x]), rest=(*x.rest[:-1], n_out))
+
+    def conv(self, name, x, kernel, bias, channel_axis, strides, dilations, padding, groups=1):
+        """Convolution; kernel (spatial axes ..., in / groups, out), the others one entry a spatial axis.
+
+        padding is a name, as in graph.Conv, or one (before, after) a spatial axis.
+        """
+        along, across, first = self._spatial(name, x, channel_axis)
+        kernel = _ungrouped(np.asarray(kernel, np.float32), groups)
+        bias = _bias(bias, kernel.shape[-1])
+        pads = [padding] * len(strides) if isinstance(padding, str) else padding
+        if across is None:
+            weight, rest = kernel, (kernel.shape[-1],)
+            if kernel.shape[-2] != x.rest[0]:
+                raise UnknownLayer(f"layer {name} has a kernel for {kernel.shape[-2]} channels, its input {x.rest[0]}")
+        else:
+            size = x.rest[0 if first else 1]
+            kernel = np.moveaxis(kernel, across, 1)
+            weight, n_out = _across(name, kernel, size, strides[across], dilations[across], pads[across], first)
+            rest = (n_out, kernel.shape[-1]) if first else (kernel.shape[-1], n_out)
+            bias = np.repeat(bias[None], n_out, 0).reshape(-1) if first else np.repeat(bias, n_out)
+        layer = g.Conv(weight, bias, strides[along], dilations[along], pads[along])
+        return Tensor(self.add(name, layer, [x]), rest, x.at)
+
+    def conv_transpose(self, name, x, kernel, bias, channel_axis, strides, crop):
+        """Transposed convolution; kernel (spatial axes ..., in, out); crop as in graph.ConvTranspose."""
+        along, across, first = self._spatial(name, x, channel_axis)
+        kernel, bias = np.asarray(kernel, np.float32), _bias(bias, kernel.shape[-1])
+        if across is not None:
+            if x.rest[0 if first else 1] != 1 or kernel.shape[across] != 1:
+                raise UnknownLayer(f"layer {name} is a transposed convolution along two axes")
+            kernel = np.take(kernel, 0, across)
+        rest = tuple(kernel.shape[-1] if i == x.axis_in_rest(channel_axis) else n for i, n in enumerate(x.rest))
+        layer = g.ConvTranspose(kernel, bias, strides[along], crop if isinstance(crop, str) else crop[along])
+        return Tensor(self.add(name, layer, [x]), rest, x.at)
+
+    def pool(self, name, x, kind, channel_axis, sizes, strides, padding, count_padding=False):
+        along, across, first = self._spatial(name, x, channel_axis)
+        pads = [padding] * len(sizes) if isinstance(padding, str) else padding
+        if across is not None and (sizes[across] != 1 or strides[across] != 1):
+            raise UnknownLayer(f"layer {name} pools along an axis other than positions")
+        layer = g.Pool(kind, sizes[along], strides[along], pads[along], count_padding)
+        return self.same(name, layer, x)
+
+    def summary(self, name, x, kind, keep_axes=False):
+        """All positions to one."""
+        if x.at is None:
+            raise UnknownLayer(f"layer {name} pools over positions that its input does not have")
+        node = self.add(name, g.Summary(kind), [x])
+        if keep_axes:
+            return Tensor(node, (*x.rest[:x.at], 1, *x.rest[x.at:]), None)
+        return Tensor(node, x.rest, None)
+
+    def flatten(self, name, x):
+        """All axes to one, in their order."""
+        if x.at is None:
+            return x if x.ndim == 1 else x._replace(rest=(int(np.prod(x.rest)),))
+        before, after = np.prod(x.rest[:x.at]), np.prod(x.rest[x.at:])
+        if before > 1 and after > 1:
+            raise UnknownLayer(f"layer {name} flattens positions between two axes of channels")
+        return Tensor(self.add(name, g.Flatten(channels_first=bool(before > 1)), [x]), (None,), None)
+
+    def reshape(self, name, x, shape):
+        """Axes of size 1 added or removed, or all axes to one; None or -1 in `shape` is as long as it must be."""
+        shape = tuple(None if n == -1 else n for n in shape)
+        if len(shape) == 1:
+            return self.flatten(name, x)
+        real = [n for n in x.rest if n != 1]
+        if x.at is None:
+            if [n for n in shape if n not in (1, None)] in (real, []) and (None not in shape or len(real) < 2):
+                return x._replace(rest=tuple(real[0] if n is None and real else n or 1 for n in shape))
+            raise UnknownLayer(f"layer {name} reshapes a vector to {shape}")
+        if len(real) > 1:
+            raise UnknownLayer(f"layer {name} reshapes a tensor of several channel axes")
+        is_before = any(n != 1 for n in x.rest[:x.at])
+        at = _position_axis(shape, real, is_before)
+        if at is None:
+            raise UnknownLayer(f"layer {name} reshapes positions and channels to {shape}")
+        return Tensor(x.node, tuple(real[0] if n is None else n for i, n in enumerate(shape) if i != at), at)
+
+    def permute(self, name, x, order):
+        """Axes in another order: order[i] is the old axis that becomes axis i."""
+        if x.at is None or [n for n in x.rest if n != 1] != [n for n in (
+                x.rest[x.axis_in_rest(axis)] for axis in order if axis != x.at) if n != 1] or sum(
+                    n != 1 for n in x.rest) > 1:
+            raise UnknownLayer(f"layer {name} changes the order of channels")
+        rest = tuple(x.rest[x.axis_in_rest(axis)] for axis in order if axis != x.at)
+        return Tensor(x.node, rest, list(order).index(x.at))
+
+    def _spatial(self, name, x, channel_axis):
+        """Which spatial axis is that of positions, which the other one, and whether that comes before the channels."""
+        if x.at is None or x.ndim not in (2, 3) or channel_axis % x.ndim == x.at:
+            raise UnknownLayer(f"layer {name} does not run along the sequence")
+        axes = [axis for axis in range(x.ndim) if axis != channel_axis % x.ndim]
+        other = [i for i, axis in enumerate(axes) if axis != x.at]
+        return axes.index(x.at), other[0] if other else None, x.axis_in_rest(channel_axis) != 0
+
+
+def _position_axis(shape, real, channels_first):
+    """Which axis of a new shape is that of positions, if the others hold the channels in the old order."""
+    for at in range(len(shape)):
+        rest = [n for i, n in enumerate(shape) if i != at]
+        fits = [n for n in rest if n != 1] == real or [n for n in rest if n != 1] == [None] and len(real) == 1
+        before = any(n != 1 for n in shape[:at])
+        if fits and shape[at] != 1 and (not real or before == channels_first):
+            return at
+    return None
+
+
+def _bias(bias, n):
+    return np.zeros(n, np.float32) if bias is None else np.asarray(bias, np.float32)
+
+
+def _ungrouped(kernel, groups):
+    """Kernel (..., in, out) of a convolution in groups, with zeros between the groups."""
+    if groups == 1:
+        return kernel
+    *spatial, n_in, n_out = kernel.shape
+    full = np.zeros((*spatial, groups, n_in, groups, n_out // groups), np.float32)
+    for group in range(groups):
+        full[..., group, :, group, :] = kernel.reshape(*spatial, n_in, groups, -1)[..., group, :]
+    return full.reshape(*spatial, groups * n_in, n_out)
+
+
+def _across(name, kernel, size, stride, dilation, padding, first):
+    """Kernel (width, height, in, out) on an axis of `size` entries across the sequence as one on channels.
+
+    Returns its weight and how many entries the axis has after it.
+    """
+    width, height, n_in, n_out = kernel.shape
+    span = (height - 1) * dilation + 1
+    if isinstance(padding, str):
+        total = max((-(-size // stride) - 1) * stride + span - size, 0) if padding == "same" else 0
+        padding = total // 2, total - total // 2
+    after = (size + sum(padding) - span) // stride + 1
+    if after < 1:
+        raise UnknownLayer(f"layer {name} is wider than its input")
+    weight = np.zeros((width, size, n_in, after, n_out), np.float32)
+    for out in range(after):
+        for k in range(height):
+            row = out * stride + k * dilation - padding[0]
+            if 0 <= row < size:
+                weight[:, row, :, out] = kernel[:, k]
+    if not first:
+        weight = weight.transpose(0, 2, 1, 4, 3)
+    return np.ascontiguousarray(weight.reshape(width, size * n_in, after * n_out)), after

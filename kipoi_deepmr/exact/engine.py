@@ -1,0 +1,210 @@
+"""Predictions of all single mutants of a sequence, from the differences that they make."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from .. import dna
+from ..compiled import is_cached
+from ..errors import InputError
+from . import graph as g
+from .heads import Heads, saved_values
+from .normal import normalise
+from .program import build
+from .propagate import (
+    BEFORE,
+    CHANNELS,
+    COLUMN,
+    FIRST_SINK,
+    MARGIN,
+    OP,
+    REAL,
+    ROWS_OUT,
+    STEP,
+    hulls,
+    propagate,
+)
+from .reference import evaluate
+
+BLOCK = 50  # positions whose mutants go through the heads together
+GROUP_BYTES = 1 << 19  # of buffers of mutants that share a pass over the weights: what a core's cache holds
+
+logger = logging.getLogger("kipoi_deepmr")
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is wanted of one output of a graph.
+
+    Attributes
+    ----------
+    name : str
+        Of the node.
+    summary : str or None
+        Of an output with positions: one of graph.SUMMARIES, over the positions of each channel; None: all its values,
+        position by position.
+    window : (int, int) or None
+        Positions [start, end) of the output that count; None: all.
+    """
+
+    name: str
+    summary: str | None = None
+    window: tuple | None = None
+
+
+class Engine:
+    """Predicts all mutants of a sequence.
+
+    Parameters
+    ----------
+    graph : Graph
+    outputs : list of Output or str, optional
+        In the order of the columns; all outputs of the graph by default. Nothing else is computed.
+    threads : int
+        Over mutated positions.
+
+    Raises
+    ------
+    UnknownLayer
+        The graph holds something that the engine cannot follow. Where it has no length, `mutants` raises it.
+    """
+
+    def __init__(self, graph, outputs=None, threads=1):
+        wanted = [Output(o) if isinstance(o, str) else o for o in (outputs or graph.outputs)]
+        self._graph, self._wanted, self._threads = graph, wanted, threads
+        self._plans = {}
+        self._blas = ThreadpoolController()
+        if graph.length is not None:
+            self._plan(graph.length)
+
+    def mutants(self, sequence):
+        """Outputs of a sequence and of all its single mutants.
+
+        Parameters
+        ----------
+        sequence : (L,) uint8
+            Upper-case A, C, G, T.
+
+        Returns
+        -------
+        (1 + 3 L, output) float32
+            The reference first, then the mutants in the order of mutagenesis.saturation_mutants.
+
+        Raises
+        ------
+        InputError
+            A letter is none of the four.
+        """
+        sequence = np.asarray(sequence, np.uint8)
+        if dna.is_ambiguous(sequence).any():
+            at = int(dna.is_ambiguous(sequence).argmax())
+            raise InputError(f"base {at + 1} of the sequence is {dna.decode(sequence[at:at + 1])}, not A, C, G or T")
+        plan = self._plan(len(sequence))
+        if not (propagate.signatures or is_cached(propagate)):
+            logger.warning("compiling the mutagenesis engine for this machine (once, about half a minute)")
+        with self._blas.limit(limits=1, user_api="blas"):
+            return plan.mutants(sequence, self._threads)
+
+    def _plan(self, length):
+        if length not in self._plans:
+            graph, names = _with_summaries(self._graph, self._wanted, length)
+            self._plans[length] = _Plan(graph, names, length)
+        return self._plans[length]
+
+
+def _with_summaries(graph, wanted, length):
+    """The graph with what is wanted as vectors, and their names."""
+    nodes, names = list(graph.nodes), []
+    shapes = g.shapes(graph.ancestors([output.name for output in wanted]), length)
+    for i, output in enumerate(wanted):
+        name, shape = output.name, shapes[output.name]
+        if len(shape) == 2:
+            if output.window is not None:
+                start, end = output.window
+                nodes.append(g.Node(f"{name}/window{i}", g.Crop(start, shape[0] - end), (name,)))
+                name = nodes[-1].name
+            layer = g.Summary(output.summary) if output.summary else g.Flatten()
+            nodes.append(g.Node(f"{name}/summary{i}", layer, (name,)))
+            name = nodes[-1].name
+        names.append(name)
+    return replace(graph, nodes=tuple(nodes), outputs=tuple(names)), names
+
+
+class _Plan:
+    """All that is ready before a sequence of one length comes."""
+
+    def __init__(self, graph, names, length):
+        self.normal = normalise(graph, names, length)
+        self.program = build(self.normal)
+        self.heads = Heads(self.normal, self.program)
+        self.length = length
+        letters = np.frombuffer(graph.alphabet.encode(), np.uint8)
+        self.letters = letters
+        self.base_rows = np.array([int(np.flatnonzero(letters == base)[0]) for base in dna.BASES], np.int64)
+        self.group = self.positions_at_once()
+
+    def mutants(self, sequence, threads):
+        one_hot = dna.one_hot(sequence[None], self.letters.tobytes().decode())[0]
+        values = evaluate(self.normal.nodes.values(), self.normal.shapes, one_hot)
+        z = saved_values(self.program, self.normal, values)
+        bases = np.searchsorted(dna.BASES, sequence).astype(np.uint8)
+        out = np.empty((1 + 3 * self.length, sum(self.normal.shapes[name][0] for name in self.normal.outputs)),
+                       np.float32)
+        out[0] = np.concatenate([values[name] for name in self.normal.outputs])
+
+        block = BLOCK if threads > 1 or (self.program.table[:, OP] == ROWS_OUT).any() else 2 * BLOCK
+        cuts = np.linspace(0, self.length, 1 + max(1, round(self.length / block))).astype(int).tolist()
+        unused = [self.scratch() for _ in range(threads)]
+
+        def run(start, stop):
+            scratch = unused.pop()
+            out[1 + 3 * start:1 + 3 * stop] = self.block(start, stop, bases, z, values, scratch)
+            unused.append(scratch)
+
+        if threads == 1 or len(cuts) == 2:
+            for start, stop in zip(cuts, cuts[1:]):
+                run(start, stop)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(run, cuts, cuts[1:]))
+        return out
+
+    def positions_at_once(self):
+        """How many positions' mutants pass a layer together: as many as the cache holds the changed rows of."""
+        table, ends = self.program.table, np.empty((2, len(self.program.table)), np.int64)
+        hulls(table, self.length // 2, self.length // 2 + 1, *ends)
+        size = 12 * int(((ends[1] - ends[0]) * table[:, CHANNELS])[table[:, OP] < FIRST_SINK].sum())
+        return int(np.clip(GROUP_BYTES // max(size, 1), 1, 8))
+
+    def scratch(self):
+        """Arrays that a thread works in."""
+        buffers = np.empty(self.group * 3 * max(1, self.program.buffer_size), np.float32)
+        windows_of = np.empty((2, self.group, len(self.program.table)), np.int64)
+        taps, table = np.empty(2 * self.program.n_taps, np.int64), np.zeros((STEP, 4), np.int64)
+        return buffers, *windows_of, taps, table, np.empty(self.program.n_work, np.float32)
+
+    def block(self, start, stop, bases, z, values, scratch):
+        """Outputs of all mutants of the positions from start to stop."""
+        program, n = self.program, 3 * (stop - start)
+        table, spans, width = self.spans(start, stop)
+        sums, rows = np.empty((n, program.sum_columns)), np.empty((n, width), np.float32)
+        propagate(start, stop, bases, table, program.weights, z, *scratch, self.base_rows, sums, rows)
+        return self.heads.outputs(values, sums, rows, spans)
+
+    def spans(self, start, stop):
+        """The program with room for the flattened rows that some mutant of the block changes."""
+        table, spans, width = self.program.table.copy(), {}, 0
+        ends = np.empty((2, len(table)), np.int64)
+        hulls(table, start, stop, *ends)
+        for q in np.flatnonzero(table[:, OP] == ROWS_OUT):
+            first, last = ends[:, q]
+            columns = (last - first) * table[q, REAL]
+            table[q, [COLUMN, BEFORE, MARGIN]] = width, first, columns
+            spans[q] = (width, first, last)
+            width += columns
+        return table, spans, width
+
+

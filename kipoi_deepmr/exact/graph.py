@@ -1,0 +1,325 @@
+"""A sequence model as a small graph of layers, with weights as arrays.
+
+A node's value is either rows, an array (positions, channels), or a vector (n,). All that runs a graph works without a
+batch axis: one sequence at a time.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .errors import UnknownLayer
+
+ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "exponential", "softplus",
+               "softsign", "sigmoid", "hard_sigmoid", "tanh", "swish", "mish", "clip", "abs", "square", "log", "sqrt",
+               "threshold")
+POOLINGS = ("max", "average")
+SUMMARIES = ("average", "sum", "max", "softmax_mean", "log_sum_exp")
+
+
+@dataclass(frozen=True, eq=False)
+class Sequence:
+    """The one-hot sequence itself: rows (L, 4), letters in the order of the graph's alphabet."""
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """An input that does not depend on the sequence: `value` broadcast to `shape`, (n,) or (positions, channels).
+
+    None positions are as many as the sequence has.
+    """
+
+    value: np.ndarray
+    shape: tuple
+
+
+@dataclass(frozen=True, eq=False)
+class Conv:
+    """Correlation along positions: weight (width, in, out), bias (out,).
+
+    padding is "same" or "causal", as Keras understands them, "valid", or (rows of zeros before, and after).
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    stride: int = 1
+    dilation: int = 1
+    padding: str | tuple = "valid"
+
+
+@dataclass(frozen=True, eq=False)
+class ConvTranspose:
+    """Transposed convolution: row t of the input adds x[t] @ weight[k] to row t * stride + k of the full output.
+
+    crop is "same" or "valid", as Keras understands them, or (rows cut off before, and after; negative: added).
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    stride: int = 1
+    crop: str | tuple = "valid"
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """scale * x + shift, of any shape that broadcasts to the input's: batch normalisation, a dropout mask."""
+
+    scale: np.ndarray
+    shift: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Dropout:
+    """Identity, or where a mask is given (`Graph.with_masks`) the mask times the input."""
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """One of `ACTIVATIONS`, element by element.
+
+    alpha and beta are leaky_relu's and elu's slope (alpha), hard_sigmoid's slope and offset, clip's limits,
+    threshold's limit and what replaces values up to it.
+    """
+
+    kind: str
+    alpha: float = 0.0
+    beta: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Softmax:
+    """Over the channels of each row, or over a vector."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Max or average of windows of rows. padding as in `Conv`; an average counts padded rows only if told so."""
+
+    kind: str
+    size: int
+    stride: int
+    padding: str | tuple = "valid"
+    count_padding: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """Rows to a vector, channel by channel over all positions: one of `SUMMARIES`.
+
+    softmax_mean is the sum of softmax(x) * x (BPNet's profile-weighted logit), log_sum_exp the log of the sum of
+    exp(x).
+    """
+
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class Flatten:
+    """Rows to a vector, row by row, or channel by channel (what PyTorch's flatten makes of channels-first)."""
+
+    channels_first: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """x @ weight + bias, on vectors; weight (in, out)."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Add:
+    """Sum of the inputs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Multiply:
+    """Product of the inputs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Concatenate:
+    """The inputs' channels, or the vectors, one after the other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """Rows without the first `before` and the last `after`; negative numbers add rows of zeros."""
+
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, eq=False)
+class Repeat:
+    """Every row `times` times in a row (upsampling)."""
+
+    times: int
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """`times` - 1 rows of zeros after every row but the last: what a transposed convolution's stride is."""
+
+    times: int
+
+
+ELEMENTWISE = (Scale, Dropout, Activation)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    name: str
+    layer: object
+    inputs: tuple = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes, each after its inputs, and the names of those that are outputs.
+
+    Attributes
+    ----------
+    nodes : tuple of Node
+    outputs : tuple of str
+    length : int or None
+        Of the sequences that the model takes; None if any.
+    alphabet : str
+        Order of the letters along the one-hot axis.
+    """
+
+    nodes: tuple
+    outputs: tuple
+    length: int | None = None
+    alphabet: str = "ACGT"
+
+    def __getitem__(self, name):
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
+
+    def with_masks(self, masks):
+        """The same graph with dropout masks held fixed.
+
+        Parameters
+        ----------
+        masks : dict of str to array
+            By the name of a dropout node: what its input is multiplied by, 1 / (1 - rate) where kept and 0 where not.
+
+        Raises
+        ------
+        KeyError
+            No dropout node has such a name.
+        """
+        for name in masks:
+            if not isinstance(self[name].layer, Dropout):
+                raise KeyError(name)
+        nodes = (replace(n, layer=Scale(np.asarray(masks[n.name], np.float32), np.float32(0))) if n.name in masks else n
+                 for n in self.nodes)
+        return replace(self, nodes=tuple(nodes))
+
+    def ancestors(self, names):
+        """The nodes that those of the given names need, themselves included, in order."""
+        wanted, kept = set(names), []
+        for node in reversed(self.nodes):
+            if node.name in wanted:
+                wanted.update(node.inputs)
+                kept.append(node)
+        return kept[::-1]
+
+
+def padded(layer, length):
+    """(before, after): rows of zeros that a `Conv` or `Pool` adds at either end of an input of this length."""
+    if not isinstance(layer.padding, str):
+        return layer.padding
+    span = (layer.weight.shape[0] - 1) * layer.dilation + 1 if isinstance(layer, Conv) else layer.size
+    if layer.padding == "valid":
+        return 0, 0
+    if layer.padding == "causal":
+        return span - 1, 0
+    total = max((-(-length // layer.stride) - 1) * layer.stride + span - length, 0)
+    return total // 2, total - total // 2
+
+
+def cropped(layer, length):
+    """(before, after): rows that a `ConvTranspose` cuts off either end of its full output."""
+    if not isinstance(layer.crop, str):
+        return layer.crop
+    width, stride = layer.weight.shape[0], layer.stride
+    full = (length - 1) * stride + width
+    if layer.crop == "valid":
+        return 0, full - (length * stride + max(width - stride, 0))
+    before = max(width - stride, 0) // 2
+    return before, full - length * stride - before
+
+
+def shapes(nodes, length):
+    """Shape of every node's value, by name, for a sequence of this length.
+
+    Raises
+    ------
+    UnknownLayer
+        The layers do not fit together at this length.
+    """
+    known = {}
+    for node in nodes:
+        try:
+            known[node.name] = shape_of(node.layer, [known[name] for name in node.inputs], length)
+        except (ValueError, IndexError) as error:
+            raise UnknownLayer(f"layer {node.name} does not fit its input: {error}") from error
+    return known
+
+
+def shape_of(layer, inputs, length=None):
+    """Shape of a layer's value, from those of its inputs."""
+    if isinstance(layer, Sequence):
+        return length, 4
+    if isinstance(layer, Constant):
+        return tuple(length if n is None else n for n in layer.shape)
+    if isinstance(layer, (Add, Multiply)):
+        return np.broadcast_shapes(*inputs)
+    if isinstance(layer, Concatenate):
+        if len({shape[:-1] for shape in inputs}) > 1:
+            raise ValueError(f"inputs of shapes {inputs}")
+        return *inputs[0][:-1], sum(shape[-1] for shape in inputs)
+    shape = inputs[0]
+    if isinstance(layer, (Scale, Dropout, Activation, Softmax)):
+        return shape
+    if isinstance(layer, Dense):
+        _must(len(shape) == 1 and shape[0] == layer.weight.shape[0], shape)
+        return layer.weight.shape[1],
+    _must(len(shape) == 2, shape)
+    if isinstance(layer, Flatten):
+        return shape[0] * shape[1],
+    if isinstance(layer, Summary):
+        return shape[1],
+    return _rows_shape(layer, *shape)
+
+
+def _rows_shape(layer, rows, channels):
+    if isinstance(layer, (Conv, Pool)):
+        if isinstance(layer, Conv):
+            _must(channels == layer.weight.shape[1], (rows, channels))
+            span, channels = (layer.weight.shape[0] - 1) * layer.dilation + 1, layer.weight.shape[2]
+        else:
+            span = layer.size
+        rows = (rows + sum(padded(layer, rows)) - span) // layer.stride + 1
+    elif isinstance(layer, ConvTranspose):
+        _must(channels == layer.weight.shape[1], (rows, channels))
+        full = (rows - 1) * layer.stride + layer.weight.shape[0]
+        rows, channels = full - sum(cropped(layer, rows)), layer.weight.shape[2]
+    elif isinstance(layer, Crop):
+        rows -= layer.before + layer.after
+    elif isinstance(layer, Repeat):
+        rows *= layer.times
+    elif isinstance(layer, Spread):
+        rows = (rows - 1) * layer.times + 1
+    _must(rows > 0, (rows, channels))
+    return rows, channels
+
+
+def _must(fits, shape):
+    if not fits:
+        raise ValueError(f"shape {shape}")

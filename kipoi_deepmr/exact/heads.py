@@ -1,0 +1,113 @@
+"""What follows the rows: vectors, for a batch of mutants at once, by BLAS."""
+
+import numpy as np
+
+from . import graph as g
+from . import propagate as p
+from .reference import apply
+
+
+class Heads:
+    """The vector nodes of a normal graph, for one program."""
+
+    def __init__(self, normal, program):
+        self._normal, self._program = normal, program
+        self._nodes = [node for node in normal.nodes.values() if not normal.is_rows(node.name)]
+        through = {name: [node for node in self._nodes if name in node.inputs] for name in program.sinks}
+        self._skipped = {name for name, users in through.items() if isinstance(program.sinks[name].layer, g.Flatten)
+                         and name not in normal.outputs and all(isinstance(user.layer, g.Dense) for user in users)}
+        self._weights = {node.name: self._by_rows(node) for node in self._nodes
+                         if isinstance(node.layer, g.Dense) and node.inputs[0] in self._skipped}
+
+    def _by_rows(self, node):
+        """Weights of a dense layer after Flatten as (rows, channels, out)."""
+        rows, channels = self._normal.shapes[self._normal.nodes[node.inputs[0]].inputs[0]]
+        weight, n_out = np.asarray(node.layer.weight, np.float32), node.layer.weight.shape[1]
+        if self._normal.nodes[node.inputs[0]].layer.channels_first:
+            return np.ascontiguousarray(weight.reshape(channels, rows, n_out).transpose(1, 0, 2))
+        return weight.reshape(rows, channels, n_out)
+
+    def outputs(self, reference, sums, rows, spans):
+        """Values of the outputs of a batch of mutants.
+
+        Parameters
+        ----------
+        reference : dict of str to float64 array
+            Values of all nodes for the reference sequence.
+        sums : (mutant, column) float64
+            Differences of summaries.
+        rows : (mutant, column) float32
+            Differences of flattened rows.
+        spans : dict of int to (int, int, int)
+            By a sink's row of the program: its first column in `rows`, and the rows [first, last) that it holds.
+
+        Returns
+        -------
+        (mutant, output) float64
+        """
+        values = {}
+        for node in self._nodes:
+            if isinstance(node.layer, g.Constant):
+                values[node.name] = reference[node.name]
+            elif node.name in self._program.sinks:
+                if node.name not in self._skipped:
+                    values[node.name] = reference[node.name] + self._sink(node, sums, rows, spans)
+            elif node.name in self._weights:
+                values[node.name] = reference[node.name] + self._changed(node, rows, spans)
+            else:
+                values[node.name] = apply(node.layer, [values[name] for name in node.inputs])
+        n = len(sums)
+        return np.concatenate([np.broadcast_to(values[name], (n, values[name].shape[-1]))
+                               for name in self._normal.outputs], axis=1)
+
+    def _sink(self, node, sums, rows, spans):
+        """Differences of a vector that leaves the rows."""
+        sink = self._program.sinks[node.name]
+        if isinstance(sink.layer, g.Summary):
+            change = sums[:, sink.column:sink.column + sink.width]
+            return change / self._normal.shapes[sink.source][0] if sink.layer.kind == "average" else change
+        column, first, last = spans[sink.operation]
+        shape = self._normal.shapes[sink.source]
+        change = np.zeros((len(rows), *shape))
+        change[:, first:last] = rows[:, column:column + (last - first) * shape[1]].reshape(len(rows), -1, shape[1])
+        return (change.transpose(0, 2, 1) if sink.layer.channels_first else change).reshape(len(rows), -1)
+
+    def _changed(self, node, rows, spans):
+        """Differences of a dense layer after Flatten, from the rows that changed."""
+        sink = self._program.sinks[node.inputs[0]]
+        column, first, last = spans[sink.operation]
+        weight = self._weights[node.name]
+        weight = weight[first:last].reshape(-1, weight.shape[2])
+        return rows[:, column:column + len(weight)] @ weight
+
+
+def saved_values(program, normal, values):
+    """The reference's values as the interpreter takes them: (n,) float32, see program.Program.saved."""
+    z = np.zeros(program.z_size, np.float32)
+    ends = sorted([*program.saved.values(), program.z_size])
+    for (kind, names), offset in program.saved.items():
+        value = np.concatenate([values[name] for name in names], axis=1)
+        size = ends[ends.index(offset) + 1] - offset
+        if kind in ("rows", "centred"):
+            channels = size // (len(value) + p.STEP)
+            kept = z[offset:offset + len(value) * channels].reshape(len(value), channels)[:, :value.shape[1]]
+            kept[:] = value if kind == "rows" else value - value.max(0)
+        else:
+            parts = _running_maxima(value) if kind == "max" else _running_sums(value - value.max(0))
+            z[offset:offset + size] = np.concatenate([part.reshape(-1) for part in parts])
+    return z
+
+
+def _running_maxima(value):
+    """Maxima of the rows before each row, and from each row on; before the first and after the last -inf."""
+    nothing = np.full((1, value.shape[1]), -np.inf)
+    return [np.concatenate([nothing, np.maximum.accumulate(value)]),
+            np.concatenate([np.maximum.accumulate(value[::-1])[::-1], nothing])]
+
+
+def _running_sums(value):
+    """Sums of e = exp(value), then of e * value, of the rows before each row and from each row on."""
+    kept, nothing = [], np.zeros((1, value.shape[1]))
+    for each in (np.exp(value), np.exp(value) * value):
+        kept += [np.concatenate([nothing, each.cumsum(0)]), np.concatenate([each[::-1].cumsum(0)[::-1], nothing])]
+    return kept

@@ -1,0 +1,51 @@
+"""Graphs from Keras models in memory, of Keras 3 or tf_keras."""
+
+import sys
+
+import numpy as np
+
+from .errors import UnknownLayer
+from .keras_config import MODELS, calls
+from .keras_layers import build
+
+
+def read_keras(model, sequence_input=None, constants=None, alphabet="ACGT"):
+    """Graph of a Keras 3 or tf_keras model (Sequential or functional).
+
+    Parameters
+    ----------
+    model : keras.Model or tf_keras.Model
+    sequence_input, constants, alphabet
+        As in `read_keras_file`.
+
+    Returns
+    -------
+    Graph
+
+    Raises
+    ------
+    UnknownLayer
+    """
+    name = type(model).__name__
+    if name not in MODELS:
+        raise UnknownLayer(f"the model is of class {name}, which is not among {', '.join(MODELS)}")
+    version = sys.modules[type(model).__module__.partition(".")[0]].__version__
+    found, outputs = calls({"class_name": name, "config": _config(model)})
+
+    def weights_of(path):
+        layer = model
+        for part in path:
+            layer = layer.get_layer(part)
+        return [np.asarray(weight) for weight in layer.get_weights()]
+
+    return build(found, outputs, weights_of, sequence_input, constants, alphabet, version)
+
+
+def _config(model):
+    config = model.get_config()
+    if isinstance(config, dict) and config["layers"] and config["layers"][0]["class_name"] != "InputLayer":
+        if type(model).__name__ == "Sequential" and model.inputs:
+            first = {"class_name": "InputLayer",
+                     "config": {"name": f"{model.name}_input", "batch_shape": tuple(model.inputs[0].shape)}}
+            config = {**config, "layers": [first, *config["layers"]]}
+    return config

@@ -1,0 +1,155 @@
+"""Values of nodes in float64: of all for the reference sequence, of vectors for a batch of mutants."""
+
+import numpy as np
+from scipy import special
+
+from . import graph as g
+
+LARGE = 1 << 16  # weights; a dense layer of more is multiplied in float32
+
+
+def evaluate(nodes, shapes, one_hot):
+    """Values of all nodes for one sequence.
+
+    Parameters
+    ----------
+    nodes : list of Node
+        Each after its inputs.
+    shapes : dict of str to tuple
+    one_hot : (L, 4)
+
+    Returns
+    -------
+    dict of str to float64 array
+    """
+    values = {}
+    for node in nodes:
+        if isinstance(node.layer, g.Sequence):
+            values[node.name] = np.asarray(one_hot, np.float64)
+        elif isinstance(node.layer, g.Constant):
+            values[node.name] = np.broadcast_to(np.asarray(node.layer.value, np.float64), shapes[node.name])
+        else:
+            values[node.name] = apply(node.layer, [values[name] for name in node.inputs])
+    return values
+
+
+def apply(layer, inputs):
+    """Value of a layer; of those on vectors also for a batch of inputs, (..., n)."""
+    x = inputs[0]
+    if isinstance(layer, (g.Add, g.Multiply)):
+        function = np.add if isinstance(layer, g.Add) else np.multiply
+        for other in inputs[1:]:
+            x = function(x, other)
+        return x
+    if isinstance(layer, g.Concatenate):
+        lead = np.broadcast_shapes(*(x.shape[:-1] for x in inputs))
+        return np.concatenate([np.broadcast_to(x, (*lead, x.shape[-1])) for x in inputs], axis=-1)
+    return _APPLY[type(layer)](layer, x)
+
+
+def activation(kind, x, alpha=0.0, beta=0.0):
+    """An activation of graph.ACTIVATIONS in float64."""
+    return _ACTIVATIONS[kind](x, alpha, beta)
+
+
+def _dense(layer, x):
+    if layer.weight.dtype == np.float32 and layer.weight.size > LARGE:
+        return (x.astype(np.float32) @ layer.weight).astype(np.float64) + layer.bias
+    return x @ layer.weight.astype(np.float64, copy=False) + layer.bias
+
+
+def _extended(x, before, after, fill=0.0):
+    """Rows with `before` and `after` rows of `fill` added, or cut off where negative."""
+    x = x[max(-before, 0):len(x) - max(-after, 0)]
+    if before <= 0 and after <= 0:
+        return x
+    out = np.full((len(x) + max(before, 0) + max(after, 0), x.shape[1]), fill)
+    out[max(before, 0):max(before, 0) + len(x)] = x
+    return out
+
+
+def _conv(layer, x):
+    weight = layer.weight.astype(np.float64, copy=False)
+    width, n_in, n_out = weight.shape
+    x = np.ascontiguousarray(_extended(x, *g.padded(layer, len(x))))
+    rows = (len(x) - (width - 1) * layer.dilation - 1) // layer.stride + 1
+    row = x.strides[0]
+    windows = np.ndarray((rows, width, n_in), x.dtype, x, 0, (row * layer.stride, row * layer.dilation, x.itemsize))
+    return windows.reshape(rows, -1) @ weight.reshape(-1, n_out) + layer.bias
+
+
+def _conv_transpose(layer, x):
+    width, step = len(layer.weight), layer.stride
+    full = np.zeros(((len(x) - 1) * step + width, layer.weight.shape[2]))
+    for k, weight in enumerate(layer.weight):
+        full[k:k + (len(x) - 1) * step + 1:step] += x @ weight.astype(np.float64)
+    before, after = g.cropped(layer, len(x))
+    return _extended(full, -before, -after) + layer.bias
+
+
+def _pool(layer, x):
+    before, after = g.padded(layer, len(x))
+    windows = np.lib.stride_tricks.sliding_window_view(
+        _extended(x, before, after, -np.inf if layer.kind == "max" else 0.0), layer.size, axis=0)[::layer.stride]
+    if layer.kind == "max":
+        return windows.max(-1)
+    if layer.count_padding:
+        return windows.mean(-1)
+    starts = np.arange(len(windows)) * layer.stride - before
+    return windows.sum(-1) / (np.minimum(starts + layer.size, len(x)) - np.maximum(starts, 0))[:, None]
+
+
+def _summary(layer, x):
+    if layer.kind == "softmax_mean":
+        return (special.softmax(x, axis=0) * x).sum(0)
+    if layer.kind == "log_sum_exp":
+        return special.logsumexp(x, axis=0)
+    return {"average": x.mean, "sum": x.sum, "max": x.max}[layer.kind](0)
+
+
+def _spread(layer, x):
+    out = np.zeros(((len(x) - 1) * layer.times + 1, x.shape[1]))
+    out[::layer.times] = x
+    return out
+
+
+_APPLY = {
+    g.Conv: _conv,
+    g.ConvTranspose: _conv_transpose,
+    g.Scale: lambda layer, x: x * layer.scale + layer.shift,
+    g.Dropout: lambda layer, x: x,
+    g.Activation: lambda layer, x: activation(layer.kind, x, layer.alpha, layer.beta),
+    g.Softmax: lambda layer, x: special.softmax(x, axis=-1),
+    g.Pool: _pool,
+    g.Summary: _summary,
+    g.Flatten: lambda layer, x: (x.T if layer.channels_first else x).reshape(-1),
+    g.Dense: _dense,
+    g.Crop: lambda layer, x: _extended(x, -layer.before, -layer.after),
+    g.Repeat: lambda layer, x: x.repeat(layer.times, axis=0),
+    g.Spread: _spread,
+}
+
+_ACTIVATIONS = {
+    "linear": lambda x, a, b: x,
+    "relu": lambda x, a, b: np.maximum(x, 0),
+    "leaky_relu": lambda x, a, b: np.where(x > 0, x, a * x),
+    "elu": lambda x, a, b: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0))),
+    "selu": lambda x, a, b: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
+    "gelu": lambda x, a, b: x * special.ndtr(x),
+    "gelu_tanh": lambda x, a, b: 0.5 * x * (1 + np.tanh(0.7978845608028654 * (x + 0.044715 * x**3))),
+    "exponential": lambda x, a, b: np.exp(x),
+    "softplus": lambda x, a, b: np.logaddexp(x, 0),
+    "softsign": lambda x, a, b: x / (1 + np.abs(x)),
+    "sigmoid": lambda x, a, b: special.expit(x),
+    "hard_sigmoid": lambda x, a, b: np.clip(a * x + b, 0, 1),
+    "tanh": lambda x, a, b: np.tanh(x),
+    "swish": lambda x, a, b: x * special.expit(x),
+    "mish": lambda x, a, b: x * np.tanh(np.logaddexp(x, 0)),
+    "clip": lambda x, a, b: np.clip(x, a, b),
+    "abs": lambda x, a, b: np.abs(x),
+    "square": lambda x, a, b: x * x,
+    "log": lambda x, a, b: np.log(x),
+    "sqrt": lambda x, a, b: np.sqrt(x),
+    "threshold": lambda x, a, b: np.where(x > a, x, b),
+}
+assert tuple(_ACTIVATIONS) == g.ACTIVATIONS

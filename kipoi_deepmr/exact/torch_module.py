@@ -1,0 +1,367 @@
+"""Graphs from PyTorch modules, by way of torch.export, which runs the module once and records what it does."""
+
+import numpy as np
+
+from . import graph as g
+from .building import Builder, Tensor
+from .errors import UnknownLayer
+
+BATCH = 2  # of the example that is recorded: of one, axes of size 1 would be taken for the batch
+
+# ATen's names without overload; settings that matter follow in the order of ATen's arguments
+ACTIVATIONS = {"relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh", "exp": "exponential", "silu": "swish",
+               "mish": "mish", "selu": "selu", "abs": "abs", "log": "log", "sqrt": "sqrt", "square": "square",
+               "relu6": "relu6"}
+SAME = ("dropout", "alpha_dropout", "feature_dropout", "contiguous", "clone", "alias", "detach", "to", "_to_copy",
+        "identity", "type_as", "float")
+RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "_unsafe_view")
+
+
+def read_torch(module, shape, alphabet="ACGT"):
+    """Graph of a PyTorch module, as it predicts (in `eval` mode).
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    shape : tuple of int
+        Of one sequence as the module takes it, without the batch axis: (4, L), (4, 1, L), (L, 4) ...
+    alphabet : str
+        Order of the letters along the one-hot axis.
+
+    Returns
+    -------
+    Graph
+        Its outputs bear the keys of the dict that the module returns, or `output`, or `output0`, `output1` ...
+
+    Raises
+    ------
+    UnknownLayer
+    """
+    import torch
+
+    was_training = module.training
+    module.eval()
+    try:
+        example = (torch.zeros((BATCH, *shape)),)
+        with torch.no_grad():
+            program = torch.export.export(module, example)
+    except Exception as error:  # whatever a module's own code or the recorder raises, it cannot be read
+        first = str(error).strip().partition("\n")[0]
+        raise UnknownLayer(f"torch.export cannot record the module: {type(error).__name__}: {first}") from error
+    finally:
+        module.train(was_training)
+    return _Reader(program, shape, alphabet).graph()
+
+
+class _Reader:
+    """Walks the recorded calls; every value is a Tensor of the graph, a numpy array or a plain Python value."""
+
+    def __init__(self, program, shape, alphabet):
+        self.program, self.shape, self.builder = program, shape, Builder(alphabet)
+        self.values, self.node = {}, None
+
+    def graph(self):
+        signature = self.program.graph_signature
+        stored = {**self.program.state_dict, **self.program.constants}
+        targets = {**signature.inputs_to_parameters, **signature.inputs_to_buffers,
+                   **signature.inputs_to_lifted_tensor_constants}
+        for node in self.program.graph.nodes:
+            self.node = node
+            if node.op == "placeholder":
+                self.values[node] = (stored[targets[node.name]].detach().cpu().numpy() if node.name in targets
+                                     else self.builder.sequence(node.name, tuple(self.shape)))
+            elif node.op == "call_function":
+                if node.users:
+                    self.values[node] = self.call(node)
+            elif node.op == "output":
+                return self.builder.graph(self.outputs(node.args[0]))
+            else:
+                raise UnknownLayer(f"{node.name} is a {node.op}, which the exact engine does not know")
+
+    def outputs(self, results):
+        """Outputs by the names of the module's own dict, where it returns one."""
+        from torch.utils import _pytree
+
+        tree = _pytree.tree_unflatten(list(range(len(results))), self.program.call_spec.out_spec)
+        if isinstance(tree, dict) and all(isinstance(i, int) for i in tree.values()):
+            names = list(tree)
+        else:
+            names = ["output"] if len(results) == 1 else [f"output{i}" for i in range(len(results))]
+        tensors = [self.values[result] for result in results]
+        if not all(isinstance(tensor, Tensor) for tensor in tensors):
+            raise UnknownLayer("an output of the module does not depend on the sequence")
+        return dict(zip(map(str, names), tensors))
+
+    def call(self, node):
+        name = node.target.__name__.partition(".")[0].rstrip("_") if callable(node.target) else str(node.target)
+        arguments = [self.value(argument) for argument in node.args]
+        named = {key: self.value(argument) for key, argument in node.kwargs.items()}
+        if name == "getitem":
+            if arguments[1] != 0:
+                raise self.unknown(" of a second result")
+            return arguments[0]
+        x = arguments[0] if arguments else None
+        if name in SAME:
+            return x
+        if not _has_tensor([*arguments, *named.values()]):
+            return self.constant(node, arguments, named)
+        if name in RESHAPES:
+            return self.builder.reshape(node.name, x, self.new_shape())
+        if name in ACTIVATIONS:
+            kind = ACTIVATIONS[name]
+            layer = g.Activation("clip", 0.0, 6.0) if kind == "relu6" else g.Activation(kind)
+            return self.builder.same(node.name, layer, x)
+        method = getattr(self, f"_{name}", None)
+        if method is None:
+            raise self.unknown()
+        return method(*arguments, **named)
+
+    def value(self, argument):
+        if isinstance(argument, (list, tuple)):
+            return [self.value(item) for item in argument]
+        try:
+            return self.values.get(argument, argument)
+        except TypeError:
+            return argument
+
+    def constant(self, node, arguments, named):
+        """A call that only takes weights is made at once."""
+        import torch
+
+        def tensor(value):
+            return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+        result = node.target(*map(tensor, arguments), **{key: tensor(value) for key, value in named.items()})
+        return result.numpy() if isinstance(result, torch.Tensor) else result
+
+    def unknown(self, what=""):
+        return UnknownLayer(f"operation {self.node.name} ({self.node.target}){what} is not known to the exact engine")
+
+    def new_shape(self):
+        shape = tuple(int(n) for n in self.node.meta["val"].shape)
+        if shape[0] != BATCH:
+            raise self.unknown(f" to shape {shape}")
+        return shape[1:]
+
+    def axis(self, axis, x):
+        """One of PyTorch's axes as one of a tensor without the batch axis."""
+        axis = axis - 1 if axis > 0 else axis + x.ndim
+        if axis < 0 or axis >= x.ndim:
+            raise self.unknown(" along the batch axis")
+        return axis
+
+    # operations, by ATen's names and with ATen's arguments
+
+    def _conv1d(self, x, weight, bias=None, stride=(1,), padding=(0,), dilation=(1,), groups=1):
+        kernel = np.moveaxis(weight, (0, 1), (-1, -2))
+        n = kernel.ndim - 2
+        pads = padding if isinstance(padding, str) else [(p, p) for p in _several(padding, n)]
+        return self.builder.conv(self.node.name, x, kernel, bias, 0, _several(stride, n), _several(dilation, n),
+                                 pads, groups)
+
+    _conv2d = _conv1d
+
+    def _conv_transpose1d(self, x, weight, bias=None, stride=(1,), padding=(0,), output_padding=(0,), groups=1,
+                          dilation=(1,)):
+        if groups != 1 or set(dilation) != {1}:
+            raise self.unknown(" in groups or with dilation")
+        kernel = np.moveaxis(weight, (0, 1), (-2, -1))
+        n = kernel.ndim - 2
+        crop = [(p, p - extra) for p, extra in zip(_several(padding, n), _several(output_padding, n))]
+        return self.builder.conv_transpose(self.node.name, x, kernel, bias, 0, _several(stride, n), crop)
+
+    def _linear(self, x, weight, bias=None):
+        return self.builder.dense(self.node.name, x, weight.T, bias)
+
+    def _batch_norm(self, x, weight, bias, mean, variance, training, momentum, epsilon, *_):
+        if training:
+            raise self.unknown(" in training mode")
+        gamma, beta = 1.0 if weight is None else weight, 0.0 if bias is None else bias
+        return self.builder.batch_norm(self.node.name, x, 0, gamma, beta, mean, variance, epsilon)
+
+    def _elu(self, x, alpha=1.0, scale=1.0, input_scale=1.0):
+        if scale != 1 or input_scale != 1:
+            raise self.unknown(" with scales")
+        return self.activation(x, "elu", alpha)
+
+    def _leaky_relu(self, x, slope=0.01):
+        return self.activation(x, "leaky_relu", slope)
+
+    def _gelu(self, x, approximate="none"):
+        return self.activation(x, "gelu" if approximate == "none" else "gelu_tanh")
+
+    def _softplus(self, x, beta=1.0, threshold=20.0):
+        if beta != 1:
+            raise self.unknown(f" with beta {beta}")
+        return self.activation(x, "softplus")
+
+    def _hardtanh(self, x, low=-1.0, high=1.0):
+        return self.activation(x, "clip", low, high)
+
+    def _clamp(self, x, low=None, high=None):
+        return self.activation(x, "clip", -np.inf if low is None else low, np.inf if high is None else high)
+
+    def _threshold(self, x, threshold, value):
+        return self.activation(x, "threshold", threshold, value)
+
+    def _pow(self, x, exponent):
+        if exponent != 2:
+            raise self.unknown(f" with exponent {exponent}")
+        return self.activation(x, "square")
+
+    def activation(self, x, kind, alpha=0.0, beta=0.0):
+        return self.builder.same(self.node.name, g.Activation(kind, float(alpha), float(beta)), x)
+
+    def _softmax(self, x, axis, *_):
+        axis = self.axis(axis, x)
+        if axis == x.at or any(n not in (1, None) for i, n in enumerate(x.rest) if i != x.axis_in_rest(axis)):
+            raise self.unknown(" along another axis than the channels")
+        return self.builder.same(self.node.name, g.Softmax(), x)
+
+    def _max_pool1d(self, x, size, stride=(), padding=(0,), dilation=(1,), ceil_mode=False):
+        if set(dilation if isinstance(dilation, (list, tuple)) else [dilation]) != {1}:
+            raise self.unknown(" with dilation")
+        return self.pool(x, "max", size, stride, padding, ceil_mode)
+
+    _max_pool2d = _max_pool1d
+
+    def _avg_pool1d(self, x, size, stride=(), padding=(0,), ceil_mode=False, count_include_pad=True, divisor=None):
+        if divisor is not None:
+            raise self.unknown(" with a divisor")
+        return self.pool(x, "average", size, stride, padding, ceil_mode, count_include_pad)
+
+    _avg_pool2d = _avg_pool1d
+
+    def pool(self, x, kind, size, stride, padding, ceil_mode, count_padding=False):
+        if ceil_mode:
+            raise self.unknown(" with ceil_mode")
+        n = x.ndim - 1
+        pads = [(p, p) for p in _several(padding, n)]
+        return self.builder.pool(self.node.name, x, kind, 0, _several(size, n), _several(stride or size, n), pads,
+                                 count_padding)
+
+    def _adaptive_avg_pool1d(self, x, size):
+        return self.pool_all(x, size, "average")
+
+    def _adaptive_max_pool1d(self, x, size):
+        return self.pool_all(x, size, "max")
+
+    _adaptive_avg_pool2d, _adaptive_max_pool2d = _adaptive_avg_pool1d, _adaptive_max_pool1d
+
+    def pool_all(self, x, size, kind):
+        if set(size) != {1} or any(n != 1 for n in x.rest[1:]):
+            raise self.unknown(f" to size {size}")
+        return self.builder.summary(self.node.name, x, kind, keep_axes=True)
+
+    def _mean(self, x, axes=None, keepdim=False, **_):
+        return self.over_positions(x, axes, keepdim, "average")
+
+    def _sum(self, x, axes=None, keepdim=False, **_):
+        return self.over_positions(x, axes, keepdim, "sum")
+
+    def _amax(self, x, axes=(), keepdim=False):
+        return self.over_positions(x, axes, keepdim, "max")
+
+    def _max(self, x, axis=None, keepdim=False):
+        return self.over_positions(x, axis, keepdim, "max")
+
+    def _logsumexp(self, x, axes, keepdim=False):
+        return self.over_positions(x, axes, keepdim, "log_sum_exp")
+
+    def over_positions(self, x, axes, keepdim, kind):
+        axes = axes if isinstance(axes, (list, tuple)) else [axes]
+        if axes == [None] or [self.axis(axis, x) for axis in axes] != [x.at]:
+            raise self.unknown(" over more than positions")
+        return self.builder.summary(self.node.name, x, kind, keep_axes=keepdim)
+
+    def _permute(self, x, order):
+        if order[0] != 0:
+            raise self.unknown(" of the batch axis")
+        return self.builder.permute(self.node.name, x, [self.axis(axis, x) for axis in order[1:]])
+
+    def _transpose(self, x, first, second):
+        order = list(range(x.ndim))
+        first, second = self.axis(first, x), self.axis(second, x)
+        order[first], order[second] = order[second], order[first]
+        return self.builder.permute(self.node.name, x, order)
+
+    def _cat(self, tensors, axis=0):
+        if not all(isinstance(tensor, Tensor) for tensor in tensors):
+            raise self.unknown(" of constants")
+        return self.builder.concatenate(self.node.name, tensors, self.axis(axis, tensors[0]))
+
+    def _add(self, x, y, alpha=1):
+        if isinstance(x, Tensor) and isinstance(y, Tensor):
+            return self.builder.join(self.node.name, g.Add(), [x, self.scaled(y, alpha, "scaled")])
+        return self.shifted(x, y, alpha) if isinstance(x, Tensor) else self.shifted(y, x, 1)
+
+    def _sub(self, x, y, alpha=1):
+        if isinstance(x, Tensor) and isinstance(y, Tensor):
+            return self.builder.join(self.node.name, g.Add(), [x, self.scaled(y, -alpha, "minus")])
+        if isinstance(x, Tensor):
+            return self.shifted(x, y, -alpha)
+        return self.shifted(self.scaled(y, -alpha, "minus"), x, 1)
+
+    def _rsub(self, x, y, alpha=1):
+        return self._sub(y, x, alpha)
+
+    def _mul(self, x, y):
+        if isinstance(x, Tensor) and isinstance(y, Tensor):
+            return self.builder.join(self.node.name, g.Multiply(), [x, y])
+        x, y = (x, y) if isinstance(x, Tensor) else (y, x)
+        return self.scale_and_shift(x, y, 0.0)
+
+    def _div(self, x, y):
+        if not isinstance(x, Tensor) or isinstance(y, Tensor):
+            raise self.unknown(" by what depends on the sequence")
+        return self.scale_and_shift(x, 1 / np.asarray(y, np.float64), 0.0)
+
+    def _neg(self, x):
+        return self.scaled(x, -1, "minus")
+
+    def scaled(self, x, factor, what):
+        layer = g.Scale(np.float32(factor), np.float32(0))
+        return x if factor == 1 else self.builder.same(f"{self.node.name}/{what}", layer, x)
+
+    def shifted(self, x, y, factor):
+        return self.scale_and_shift(x, 1.0, np.asarray(y) * factor)
+
+    def scale_and_shift(self, x, scale, shift):
+        """Numbers, or arrays along the channels only."""
+        parts = []
+        for value in (scale, shift):
+            value = np.asarray(value, np.float32)
+            if value.size > 1:
+                full = value.reshape((1,) * (x.ndim - value.ndim) + value.shape) if value.ndim <= x.ndim else value[0]
+                if full.ndim != x.ndim or x.at is not None and full.shape[x.at] != 1:
+                    raise self.unknown(" with an array along positions")
+                value = np.broadcast_to(full if x.at is None else full.squeeze(x.at), x.rest).reshape(-1)
+            parts.append(value.reshape(-1) if value.size > 1 else value.reshape(()))
+        return self.builder.same(self.node.name, g.Scale(*parts), x)
+
+    def _slice(self, x, axis=0, start=0, end=None, step=1):
+        if axis == 0 and start in (0, None) and (end is None or end >= BATCH) and step == 1:
+            return x
+        length = int(self.node.args[0].meta["val"].shape[axis])
+        start, end, _ = slice(start, end).indices(length)
+        if (start, end) == (0, length) and step == 1:
+            return x
+        if step != 1 or self.axis(axis, x) != x.at:
+            raise self.unknown(" of another axis than positions, or with steps")
+        return self.builder.same(self.node.name, g.Crop(start, length - end), x)
+
+    def _pad(self, x, pads, mode="constant", value=None):
+        if mode != "constant" or value not in (None, 0) or x.at != x.ndim - 1 or any(pads[2:]):
+            raise self.unknown(" other than with zeros along the last axis")
+        return self.builder.same(self.node.name, g.Crop(-pads[0], -pads[1]), x)
+
+    _constant_pad_nd = _pad
+
+
+def _has_tensor(values):
+    return any(_has_tensor(value) if isinstance(value, list) else isinstance(value, Tensor) for value in values)
+
+
+def _several(value, n):
+    value = list(value) if isinstance(value, (list, tuple)) else [value]
+    return value * n if len(value) == 1 else value

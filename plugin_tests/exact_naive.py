@@ -1,0 +1,108 @@
+"""The slow, obvious version of exact/: every mutant as a whole, layer by layer, position by position, in float64."""
+
+import numpy as np
+from scipy import special
+
+from kipoi_deepmr import dna
+from kipoi_deepmr.exact import graph as g
+from kipoi_deepmr.mutagenesis import saturation_mutants
+
+
+def mutants(graph, sequence):
+    """Outputs of the reference and all its mutants, flattened: (1 + 3 L, n)."""
+    sequences = np.concatenate([sequence[None], saturation_mutants(sequence)[0]])
+    values = {}
+    for node in graph.nodes:
+        values[node.name] = layer_value(node.layer, [values[name] for name in node.inputs],
+                                        dna.one_hot(sequences, graph.alphabet, np.float64))
+    return np.concatenate([values[name].reshape(len(sequences), -1) for name in graph.outputs], axis=1)
+
+
+def layer_value(layer, inputs, one_hot):
+    """Values (mutant, ...) of a layer."""
+    if isinstance(layer, g.Sequence):
+        return one_hot
+    if isinstance(layer, g.Constant):
+        shape = [len(one_hot[0]) if n is None else n for n in layer.shape]
+        return np.broadcast_to(layer.value, (len(one_hot), *shape)).astype(np.float64)
+    x = inputs[0]
+    if isinstance(layer, g.Add):
+        return sum(inputs)
+    if isinstance(layer, g.Multiply):
+        return np.prod(np.broadcast_arrays(*inputs), axis=0)
+    if isinstance(layer, g.Concatenate):
+        return np.concatenate(inputs, axis=-1)
+    if isinstance(layer, g.Dropout):
+        return x
+    if isinstance(layer, g.Scale):
+        return x * layer.scale + layer.shift
+    if isinstance(layer, g.Dense):
+        return x @ layer.weight.astype(np.float64) + layer.bias
+    if isinstance(layer, g.Activation):
+        return activated(layer, x)
+    if isinstance(layer, g.Softmax):
+        return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    if isinstance(layer, g.Flatten):
+        return (x.swapaxes(1, 2) if layer.channels_first else x).reshape(len(x), -1)
+    if isinstance(layer, g.Summary):
+        return summarized(layer.kind, x)
+    return rows(layer, x)
+
+
+def rows(layer, x):
+    """Layers that change positions: each output row on its own."""
+    n = g.shape_of(layer, [x.shape[1:]])[0]
+    if isinstance(layer, g.Crop):
+        return np.stack([row(x, t + layer.before) for t in range(n)], axis=1)
+    if isinstance(layer, g.Repeat):
+        return np.stack([x[:, t // layer.times] for t in range(n)], axis=1)
+    if isinstance(layer, g.ConvTranspose):
+        before = g.cropped(layer, x.shape[1])[0]
+        out = np.zeros((len(x), n, layer.weight.shape[2])) + layer.bias
+        for u in range(x.shape[1]):
+            for k, weight in enumerate(layer.weight):
+                if 0 <= u * layer.stride + k - before < n:
+                    out[:, u * layer.stride + k - before] += x[:, u] @ weight.astype(np.float64)
+        return out
+    before = g.padded(layer, x.shape[1])[0]
+    if isinstance(layer, g.Conv):
+        return np.stack([layer.bias + sum(
+            row(x, t * layer.stride + k * layer.dilation - before) @ weight.astype(np.float64)
+            for k, weight in enumerate(layer.weight)) for t in range(n)], axis=1)
+    assert isinstance(layer, g.Pool)
+    out = []
+    for t in range(n):
+        all_rows = range(t * layer.stride - before, t * layer.stride - before + layer.size)
+        inside = [x[:, u] for u in all_rows if 0 <= u < x.shape[1]]
+        total = np.max(inside, axis=0) if layer.kind == "max" else np.sum(inside, axis=0)
+        out.append(total / (1 if layer.kind == "max" else layer.size if layer.count_padding else len(inside)))
+    return np.stack(out, axis=1)
+
+
+def row(x, t):
+    """Row t, zeros outside."""
+    return x[:, t] if 0 <= t < x.shape[1] else np.zeros_like(x[:, 0])
+
+
+def summarized(kind, x):
+    if kind == "softmax_mean":
+        return (x * np.exp(x) / np.exp(x).sum(1, keepdims=True)).sum(1)
+    return {"average": x.mean(1), "sum": x.sum(1), "max": x.max(1), "log_sum_exp": np.log(np.exp(x).sum(1))}[kind]
+
+
+def activated(layer, x):
+    a, b = layer.alpha, layer.beta
+    softplus = np.log(1 + np.exp(x))
+    sigmoid = 1 / (1 + np.exp(-x))
+    return {
+        "linear": x, "relu": x * (x > 0), "leaky_relu": np.where(x > 0, x, a * x),
+        "elu": np.where(x > 0, x, a * (np.exp(x) - 1)),
+        "selu": 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * (np.exp(x) - 1)),
+        "gelu": x * (1 + special.erf(x / np.sqrt(2))) / 2,
+        "gelu_tanh": x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+        "exponential": np.exp(x), "softplus": softplus, "softsign": x / (1 + np.abs(x)), "sigmoid": sigmoid,
+        "hard_sigmoid": np.minimum(np.maximum(a * x + b, 0), 1), "tanh": np.tanh(x), "swish": x * sigmoid,
+        "mish": x * np.tanh(softplus), "clip": np.minimum(np.maximum(x, a), b), "abs": np.abs(x), "square": x * x,
+        "log": np.log(np.where(x > 0, x, 1)), "sqrt": np.sqrt(np.where(x > 0, x, 0)),
+        "threshold": np.where(x > a, x, b),
+    }[layer.kind]

@@ -1,0 +1,273 @@
+"""The exact engine against every mutant as a whole, on graphs drawn at random."""
+
+import exact_naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kipoi_deepmr import dna, exact
+from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.exact import graph as g
+from kipoi_deepmr.exact import propagate
+
+SMOOTH = [kind for kind in g.ACTIVATIONS if kind not in ("linear", "relu", "log", "sqrt")]
+
+
+def random_sequence(length, seed=0):
+    return np.random.default_rng(seed).choice(dna.BASES, length)
+
+
+def assert_exact(graph, length, outputs=None, expected_graph=None, **options):
+    """All mutants agree with the naive pass to a few float32 roundings of the largest value."""
+    sequence = random_sequence(length)
+    found = exact.Engine(graph, outputs, **options).mutants(sequence)
+    expected = exact_naive.mutants(expected_graph or graph, sequence)
+    assert found.shape == expected.shape and found.dtype == np.float32
+    scale = np.abs(expected).max(0) + np.abs(expected - expected[0]).max(0) + 1e-3
+    assert np.abs(found - expected).max(0) == pytest.approx(0, abs=1e-5 * scale.max())
+
+
+class Drawn:
+    """A random graph, layer by layer; `last` is the node that the next layer takes."""
+
+    def __init__(self, draw, length):
+        self.draw, self.length, self.nodes = draw, length, [g.Node("seq", g.Sequence())]
+        self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        self.last = "seq"
+
+    def shape(self):
+        return g.shapes(self.nodes, self.length)[self.last]
+
+    def add(self, layer, *inputs):
+        inputs = inputs or (self.last,)
+        self.nodes.append(g.Node(f"n{len(self.nodes)}", layer, inputs))
+        try:
+            g.shapes(self.nodes, self.length)
+        except exact.UnknownLayer:  # too short by now
+            self.nodes.pop()
+            return inputs[0]
+        self.last = self.nodes[-1].name
+        return self.last
+
+    def normal(self, *shape):
+        return self.rng.normal(size=shape).astype(np.float32)
+
+    def integer(self, low, high):
+        return self.draw(st.integers(low, high))
+
+    def conv(self, n_out=None, same=False):
+        width, n_in = self.integer(1, 5), self.shape()[1]
+        n_out = n_out or self.integer(1, 3) * self.draw(st.sampled_from([1, 7, 30]))
+        padding = "same" if same else self.draw(st.sampled_from(["same", "valid", "causal", (2, 0), (1, 3)]))
+        stride = 1 if same else self.draw(st.sampled_from([1, 1, 2, 3]))
+        dilation = 1 if stride > 1 and padding == "same" else self.draw(st.sampled_from([1, 1, 2, 5]))
+        weight = self.normal(width, n_in, n_out) / np.sqrt(width * n_in)
+        return self.add(g.Conv(weight.astype(np.float32), self.normal(n_out), stride, dilation, padding))
+
+    def transpose(self):
+        width, n_in, n_out = self.integer(1, 4), self.shape()[1], self.integer(1, 4)
+        weight = (self.normal(width, n_in, n_out) / np.sqrt(width * n_in)).astype(np.float32)
+        crop = self.draw(st.sampled_from(["same", "valid", (0, 0), (1, 0)]))
+        return self.add(g.ConvTranspose(weight, self.normal(n_out), self.integer(1, 3), crop))
+
+    def scale(self):
+        rows, channels = self.shape()
+        shape = self.draw(st.sampled_from([(), (channels,), (rows, channels)]))
+        return self.add(g.Scale(self.normal(*shape), self.normal(*shape)))
+
+    def act(self):
+        kind = self.draw(st.sampled_from(["relu", "relu", "relu", *SMOOTH]))
+        alpha, beta = {"clip": (-0.5, 0.7), "threshold": (0.1, -0.3)}.get(kind, (0.3, 0.5))
+        return self.add(g.Activation(kind, alpha, beta))
+
+    def pool(self):
+        size, kind = self.integer(1, 4), self.draw(st.sampled_from(g.POOLINGS))
+        return self.add(g.Pool(kind, size, self.integer(1, size), self.draw(st.sampled_from(["valid", "same"])),
+                               self.draw(st.booleans())))
+
+    def residual(self):
+        before = self.last
+        if self.draw(st.booleans()):
+            self.conv(self.shape()[1], same=True)
+        else:
+            self.conv(same=True), self.act(), self.conv(g.shapes(self.nodes, self.length)[before][1], same=True)
+        for step in self.draw(st.lists(st.sampled_from([self.act, self.scale]), max_size=2)):
+            step()
+        self.add(self.draw(st.sampled_from([g.Add(), g.Add(), g.Multiply()])), self.last, before)
+        if self.draw(st.booleans()):
+            self.act()
+
+    def branches(self):
+        before = self.last
+        left = self.conv(same=True)
+        self.last = before
+        self.conv(same=True)
+        self.act()
+        self.add(g.Concatenate(), *self.draw(st.permutations([left, self.last, before])))
+
+    def others(self):
+        self.add(self.draw(st.sampled_from([g.Crop(1, 2), g.Crop(-2, 1), g.Repeat(2), g.Softmax(), g.Dropout()])))
+
+    def ending(self):
+        rows, channels = self.shape()
+        for kind in self.draw(st.lists(st.sampled_from([*g.SUMMARIES, "flatten", "first"]), min_size=1, max_size=2,
+                                       unique=True)):
+            source, layer = self.last, g.Flatten(kind == "first") if kind in ("flatten", "first") else g.Summary(kind)
+            vector = self.add(layer, source)
+            n = channels if isinstance(layer, g.Summary) else rows * channels
+            hidden = self.add(g.Dense(self.normal(n, 5) / np.float32(np.sqrt(n)), self.normal(5)), vector)
+            self.add(g.Activation(self.draw(st.sampled_from(["relu", "tanh"]))), hidden)
+            yield self.add(g.Dense(self.normal(5, 2), self.normal(2)))
+            self.last = source
+
+
+@st.composite
+def graphs(draw):
+    """(graph, length)."""
+    drawn = Drawn(draw, draw(st.integers(9, 40)))
+    steps = [drawn.conv, drawn.conv, drawn.act, drawn.pool, drawn.scale, drawn.residual, drawn.branches,
+             drawn.transpose, drawn.others]
+    for step in draw(st.lists(st.sampled_from(steps), max_size=6)):
+        step()
+    outputs = tuple(drawn.ending())
+    return exact.Graph(tuple(drawn.nodes), outputs, drawn.length, draw(st.sampled_from(["ACGT", "TGAC"]))), drawn.length
+
+
+@settings(max_examples=80)
+@given(graphs(), st.integers(1, 2))
+def test_random_graphs(drawn, threads):
+    assert_exact(*drawn, threads=threads)
+
+
+def residual_net(before_sum, after_sum, activation="relu", length=60):
+    """Two residual blocks with the activation before the sum (BPNet), after it (ResNet), or both."""
+    rng = np.random.default_rng(3)
+    nodes = [g.Node("seq", g.Sequence())]
+
+    def add(layer, *inputs):
+        nodes.append(g.Node(f"n{len(nodes)}", layer, inputs or (nodes[-1].name,)))
+        return nodes[-1].name
+
+    def conv(width, n_in, n_out, dilation=1):
+        weight = rng.normal(size=(width, n_in, n_out)) / np.sqrt(width * n_in)
+        return g.Conv(weight.astype(np.float32), rng.normal(size=n_out).astype(np.float32), 1, dilation, "same")
+
+    add(conv(7, 4, 80))
+    last = add(g.Activation("relu"))
+    for dilation in (2, 4):
+        add(conv(3, 80, 80, dilation), last)
+        scale = rng.normal(size=80).astype(np.float32)
+        inner = add(g.Scale(scale, scale[::-1]))
+        if before_sum:
+            inner = add(g.Activation(activation))
+        last = add(g.Add(), *([last, inner] if dilation == 2 else [inner, last]))
+        if after_sum:
+            last = add(g.Activation(activation))
+    add(conv(9, 80, 3), last)
+    add(conv(9, 80, 2), last)
+    add(g.Summary("average"), last)
+    add(g.Dense(rng.normal(size=(80, 4)).astype(np.float32), rng.normal(size=4).astype(np.float32)))
+    return exact.Graph(tuple(nodes), (nodes[-1].name, nodes[-3].name, nodes[-4].name), length), length
+
+
+@pytest.mark.parametrize("activation", ["relu", "elu"])
+@pytest.mark.parametrize("before_sum, after_sum", [(True, False), (False, True), (True, True), (False, False)])
+def test_residual_blocks(before_sum, after_sum, activation):
+    assert_exact(*residual_net(before_sum, after_sum, activation))
+
+
+def test_a_wide_layer_and_a_wide_dense_layer():
+    """More channels than a column block, and dense weights beyond what is multiplied in float64."""
+    rng = np.random.default_rng(4)
+
+    def normal(*shape):
+        return (rng.normal(size=shape) / np.sqrt(np.prod(shape[:-1]))).astype(np.float32)
+
+    nodes = [g.Node("seq", g.Sequence()), g.Node("a", g.Conv(normal(5, 4, 150), normal(150)), ("seq",)),
+             g.Node("b", g.Activation("relu"), ("a",)), g.Node("c", g.Pool("max", 3, 3), ("b",)),
+             g.Node("d", g.Conv(normal(3, 150, 110), normal(110), padding="same"), ("c",)),
+             g.Node("e", g.Activation("relu"), ("d",)), g.Node("f", g.Flatten(True), ("e",)),
+             g.Node("g", g.Dense(normal(12 * 110, 70), normal(70)), ("f",)), g.Node("h", g.Activation("relu"), ("g",)),
+             g.Node("i", g.Dense(normal(70, 3), normal(3)), ("h",))]
+    assert_exact(exact.Graph(tuple(nodes), ("i",), 40), 40)
+
+
+@pytest.mark.parametrize("summary", [None, *g.SUMMARIES])
+@pytest.mark.parametrize("window", [None, (20, 23)])
+def test_outputs_with_positions(summary, window):
+    graph, length = residual_net(True, False)
+    profile = graph.outputs[1]
+    outputs = [exact.Output(profile, summary, window), graph.outputs[0]]
+    start, end = window or (0, length)
+    more = (g.Node("window", g.Crop(start, length - end), (profile,)),
+            g.Node("end", g.Summary(summary) if summary else g.Flatten(), ("window",)))
+    expected = exact.Graph(graph.nodes + more, ("end", graph.outputs[0]), length)
+    assert_exact(graph, length, outputs, expected)
+
+
+def test_what_a_window_does_not_see_is_not_computed():
+    graph, length = residual_net(True, False)
+    engine = exact.Engine(graph, [exact.Output(graph.outputs[1], None, (30, 31))])
+    table = engine._plan(length).program.table
+    high = table[:, propagate.HIGH] - table[:, propagate.LOW]
+    assert high[table[:, propagate.OP] == propagate.LOOKUP].max() == 9 + 2 * 2 + 2 * 4
+    found = engine.mutants(random_sequence(length))
+    far = np.abs(np.arange(length) - 30) > 4 + 2 + 4 + 3
+    assert (found[1:].reshape(length, 3, -1)[far] == found[0]).all()
+    assert (found[1:].reshape(length, 3, -1)[~far] != found[0]).any(-1).any(-1).all()
+
+
+def test_only_the_outputs_asked_for():
+    graph, length = residual_net(True, False)
+    counts = exact.Engine(graph, graph.outputs[:1])._plan(length).program.table
+    both = exact.Engine(graph)._plan(length).program.table
+    assert (counts[:, propagate.OP] == propagate.CONV).sum() == 2
+    assert (both[:, propagate.OP] == propagate.CONV).sum() == 2
+    assert (both[:, propagate.OP] == propagate.NARROW).sum() == 1, "the two profile heads are one convolution"
+
+
+def test_fixed_dropout_masks():
+    graph, length = residual_net(True, True)
+    at = next(i for i, node in enumerate(graph.nodes) if isinstance(node.layer, g.Add))
+    dropout = g.Node("dropout", g.Dropout(), (graph.nodes[at].name,))
+    after = [g.Node(n.name, n.layer, tuple("dropout" if i == graph.nodes[at].name else i for i in n.inputs))
+             for n in graph.nodes[at + 1:]]
+    graph = exact.Graph((*graph.nodes[:at + 1], dropout, *after), graph.outputs, length)
+    mask = (np.random.default_rng(0).random((length, 80)) < 0.7) / np.float32(0.7)
+    masked = graph.with_masks({"dropout": mask})
+    assert_exact(graph, length)
+    assert_exact(masked, length)
+    sequence = random_sequence(length)
+    assert not np.allclose(exact.Engine(masked).mutants(sequence), exact.Engine(graph).mutants(sequence), atol=1e-2)
+    with pytest.raises(KeyError):
+        graph.with_masks({graph.nodes[1].name: mask})
+
+
+def test_a_graph_for_any_length():
+    graph, _ = residual_net(True, False)
+    graph = exact.Graph(graph.nodes, graph.outputs[:1])
+    for length in (41, 60, 41):
+        assert_exact(graph, length)
+
+
+def test_rows_joined_with_a_vector_are_refused():
+    nodes = (g.Node("seq", g.Sequence()), g.Node("mean", g.Summary("average"), ("seq",)),
+             g.Node("gate", g.Multiply(), ("seq", "mean")), g.Node("sum", g.Summary("sum"), ("gate",)))
+    with pytest.raises(exact.UnknownLayer, match="gate"):
+        exact.Engine(exact.Graph(nodes, ("sum",), 20))
+
+
+def test_a_sequence_of_another_length_than_the_layers_fit():
+    nodes = (g.Node("seq", g.Sequence()),
+             g.Node("conv", g.Conv(np.ones((9, 4, 2), np.float32), np.zeros(2, np.float32)), ("seq",)))
+    with pytest.raises(exact.UnknownLayer, match="conv"):
+        exact.Engine(exact.Graph(nodes, ("conv",))).mutants(random_sequence(8))
+
+
+def test_an_ambiguous_base_is_refused():
+    graph, length = residual_net(True, False)
+    sequence = random_sequence(length)
+    sequence[4] = ord("N")
+    with pytest.raises(InputError, match="base 5 of the sequence is N"):
+        exact.Engine(graph).mutants(sequence)

@@ -1,0 +1,352 @@
+"""Keras models, live and as files, through the exact engine: every mutant as the model itself predicts it."""
+
+import base64
+import json
+
+import h5py
+import numpy as np
+import pytest
+from conftest import EXAMPLES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kipoi_deepmr import dna, exact
+from kipoi_deepmr.mutagenesis import saturation_mutants
+
+keras = pytest.importorskip("keras")
+BPNET = EXAMPLES / "BPNet-OSKN"
+MPRA = EXAMPLES.parent.parent / "shared" / "zoo" / "mpra_dragonn_convmodel"
+LENGTH = 45
+
+
+@pytest.fixture(scope="module", params=["keras", "tf_keras"])
+def framework(request):
+    return pytest.importorskip(request.param)
+
+
+def sequence_of(length, seed=0):
+    return np.random.default_rng(seed).choice(dna.BASES, length)
+
+
+def one_hot_mutants(sequence):
+    return dna.one_hot(np.concatenate([sequence[None], saturation_mutants(sequence)[0]]))
+
+
+def predicted(model, one_hot):
+    """All outputs in the order of the model's own, flattened."""
+    found = model.predict_on_batch(one_hot)
+    found = list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else [found]
+    return np.concatenate([np.asarray(each).reshape(len(each), -1) for each in found], axis=1)
+
+
+def assert_same(graph, expected, sequence, tolerance=1e-5, must_change=True):
+    """To a few of float32's roundings of the largest value, and the reference row too."""
+    found = exact.Engine(graph).mutants(sequence)
+    assert found.shape == expected.shape
+    changes = np.abs(expected[1:] - expected[0]).max() > 1e-4 * np.abs(expected).max()
+    assert changes or not must_change, "or nothing is tested"
+    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+def assert_model(model, shape=None, length=LENGTH, must_change=True):
+    """The model's graph predicts what the model does; shape: of one input, where it is not (length, 4)."""
+    sequence = sequence_of(length)
+    one_hot = one_hot_mutants(sequence)
+    if shape is not None:
+        one_hot = (one_hot if shape.index(4) > shape.index(length) else one_hot.swapaxes(1, 2)).reshape(-1, *shape)
+    randomize(model)
+    assert_same(exact.read_keras(model), predicted(model, one_hot), sequence, must_change=must_change)
+
+
+def randomize(model):
+    """Other weights than Keras begins with, so that biases, means and variances count."""
+    rng = np.random.default_rng(1)
+    for weight in model.weights:
+        shape = tuple(weight.shape)
+        value = rng.normal(size=shape) / np.sqrt(max(1, np.prod(shape[:-1])))
+        name = getattr(weight, "path", weight.name)
+        weight.assign(np.abs(value) + 0.5 if "variance" in name else value)
+
+
+LAYERS = {
+    "conv": lambda k: k.Conv1D(6, 5, activation="relu"),
+    "same, dilated": lambda k: k.Conv1D(6, 3, padding="same", dilation_rate=3, activation="gelu"),
+    "same, strided": lambda k: k.Conv1D(6, 4, padding="same", strides=3, activation="softplus"),
+    "causal": lambda k: k.Conv1D(6, 3, padding="causal", dilation_rate=2, use_bias=False, activation="tanh"),
+    "groups": lambda k: k.Conv1D(12, 3, groups=4, activation="selu"),
+    "separable": lambda k: k.SeparableConv1D(6, 3, depth_multiplier=2, padding="same", activation="elu"),
+    "depthwise": lambda k: k.DepthwiseConv1D(3, depth_multiplier=2, activation="sigmoid"),
+    "transpose": lambda k: k.Conv1DTranspose(5, 6, strides=2, padding="same", activation="relu"),
+    "transpose, valid": lambda k: k.Conv1DTranspose(5, 2, strides=3, activation="relu"),
+    "dense at each position": lambda k: k.Dense(5, activation="swish"),
+    "batch norm": lambda k: k.BatchNormalization(),
+    "batch norm, not scaled": lambda k: k.BatchNormalization(scale=False, epsilon=0.1),
+    "exponential": lambda k: k.Activation("exponential"),
+    "hard sigmoid": lambda k: k.Activation("hard_sigmoid"),
+    "softsign": lambda k: k.Activation("softsign"),
+    "relu": lambda k: k.ReLU(),
+    "relu with a top": lambda k: k.ReLU(max_value=0.7),
+    "leaky relu": lambda k: k.LeakyReLU(),
+    "elu": lambda k: k.ELU(alpha=0.6),
+    "softmax": lambda k: k.Softmax(),
+    "max pooling": lambda k: k.MaxPooling1D(3),
+    "max pooling, same": lambda k: k.MaxPooling1D(4, strides=2, padding="same"),
+    "average pooling, same": lambda k: k.AveragePooling1D(4, strides=3, padding="same"),
+    "cropping": lambda k: k.Cropping1D((3, 5)),
+    "padding": lambda k: k.ZeroPadding1D((2, 1)),
+    "upsampling": lambda k: k.UpSampling1D(3),
+    "dropout": lambda k: k.Dropout(0.5),
+    "spatial dropout": lambda k: k.SpatialDropout1D(0.5),
+    "noise": lambda k: k.GaussianNoise(0.5),
+    "rescaling": lambda k: k.Rescaling(0.3, offset=0.2),
+    "reshape": lambda k: k.Reshape((-1, 1, 8)),
+}
+ENDINGS = {
+    "flatten": lambda k: [k.Flatten(), k.Dense(7, activation="relu"), k.BatchNormalization(), k.Dense(3)],
+    "average": lambda k: [k.GlobalAveragePooling1D(), k.Dropout(0.1), k.Dense(3, activation="softmax")],
+    "max": lambda k: [k.GlobalMaxPooling1D(), k.Dense(3, activation="sigmoid")],
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_each_layer(framework, name):
+    k = framework.layers
+    ending = list(ENDINGS.values())[list(LAYERS).index(name) % 3](k)
+    if name == "reshape":
+        ending = [k.Conv2D(4, (3, 1)), k.GlobalAveragePooling2D(), k.Dense(2)]
+    assert_model(framework.Sequential([k.Input((LENGTH, 4)), k.Conv1D(8, 6), LAYERS[name](k),
+                                       k.Conv1D(5, 3, activation="elu") if name != "reshape" else k.ReLU(), *ending]))
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_each_ending(framework, name):
+    k = framework.layers
+    assert_model(framework.Sequential([k.Input((LENGTH, 4)), k.Conv1D(8, 6, activation="relu"), k.MaxPooling1D(2),
+                                       *ENDINGS[name](k)]))
+
+
+@pytest.mark.parametrize("shape, kernel, first", [
+    ((LENGTH, 4, 1), (7, 4), "valid"), ((1, LENGTH, 4), (1, 7), "same"), ((LENGTH, 1, 4), (7, 1), "valid"),
+    ((4, LENGTH, 1), (4, 7), "valid"), ((4, LENGTH, 1), (2, 7), "same")])
+def test_two_dimensional_convolutions(framework, shape, kernel, first):
+    """The zoo's layouts, and a kernel that runs over the letters."""
+    k = framework.layers
+    pool = tuple(2 if size > 4 else 1 for size in kernel)
+    assert_model(framework.Sequential([
+        k.Input(shape), k.Conv2D(6, kernel, padding=first, activation="relu"), k.BatchNormalization(),
+        k.MaxPooling2D(pool), k.Conv2D(3, tuple(3 if p == 2 else 1 for p in pool)), k.ReLU(), k.Flatten(), k.Dense(2)
+    ]) if kernel[0] != 2 else framework.Sequential([
+        k.Input(shape), k.Conv2D(6, kernel, padding=first, activation="relu"), k.Conv2D(2, (4, 3)), k.Flatten(),
+        k.Dense(2)]), shape)
+
+
+def branching(framework, length=LENGTH):
+    """Branches, a shared layer, a nested model, gates and several outputs."""
+    k = framework.layers
+    inner_in = k.Input((None, 8))
+    inner = framework.Model(inner_in, k.Conv1D(8, 3, padding="same")(k.BatchNormalization()(inner_in)), name="inner")
+    shared = k.Conv1D(8, 3, padding="same", activation="relu", name="shared")
+    x = k.Input((length, 4), name="dna")
+    y = shared(k.Conv1D(8, 5, padding="same", activation="relu")(x))
+    z = inner(shared(y))
+    gate = k.Multiply()([k.Conv1D(8, 1, activation="tanh")(z), k.Conv1D(8, 1, activation="sigmoid")(z)])
+    mixed = k.Concatenate()([k.Add()([y, z, gate]), k.MaxPooling1D(3, strides=1, padding="same")(y),
+                             k.Average()([y, z]), k.Subtract()([z, y])])
+    pooled = k.GlobalAveragePooling1D()(mixed)
+    both = k.Concatenate()([pooled, k.GlobalMaxPooling1D()(gate)])
+    hidden = k.Dense(6, activation="relu")(both)
+    outputs = [k.Dense(2, name="first")(k.Add()([hidden, k.Dense(6)(hidden)])),
+               k.Conv1D(1, 4, padding="same", name="profile")(mixed), k.Dense(1, name="second")(both)]
+    return framework.Model(x, outputs)
+
+
+def test_branches_nested_models_shared_layers_and_outputs(framework):
+    model = branching(framework)
+    assert_model(model)
+    graph = exact.read_keras(model)
+    assert len(graph.outputs) == 3 and graph.length == LENGTH
+
+
+def test_other_inputs_are_held_fixed(framework):
+    k = framework.layers
+    x, bias, control = k.Input((LENGTH, 4), name="dna"), k.Input((3,), name="bias"), k.Input((None, 2), name="control")
+    y = k.Conv1D(3, 5, padding="same")(x)
+    y = k.Add()([y, k.Conv1D(1, 1, use_bias=False)(control)])
+    y = k.Add()([k.GlobalAveragePooling1D()(k.Activation("exponential")(y)), k.Dense(3)(bias)])
+    model = framework.Model([bias, x, control], y)
+    randomize(model)
+    sequence = sequence_of(LENGTH)
+    one_hot = one_hot_mutants(sequence)
+    fixed = {"bias": np.array([1.0, -2.0, 0.5]), "control": np.random.default_rng(0).normal(size=(LENGTH, 2))}
+    batch = [np.broadcast_to(fixed["bias"], (len(one_hot), 3)), one_hot,
+             np.broadcast_to(fixed["control"], (len(one_hot), LENGTH, 2))]
+    assert_same(exact.read_keras(model, "dna", fixed), predicted(model, batch), sequence)
+    with pytest.raises(exact.UnknownLayer, match="bias"):
+        exact.read_keras(model, "dna", {"control": 0.0})
+
+
+@st.composite
+def architectures(draw):
+    """Settings of a random Keras model, as plain values."""
+    length = draw(st.integers(30, 60))
+    step = st.one_of(
+        st.tuples(st.just("conv"), st.integers(1, 40), st.integers(1, 6), st.sampled_from(["same", "valid", "causal"]),
+                  st.sampled_from([1, 2, 3]), st.sampled_from(["relu", "relu", "elu", "linear", "sigmoid"])),
+        st.tuples(st.just("strided"), st.integers(1, 9), st.integers(1, 5), st.sampled_from(["same", "valid"])),
+        st.tuples(st.just("residual"), st.sampled_from([1, 2, 4]), st.booleans()),
+        st.tuples(st.just("norm")),
+        st.tuples(st.just("pool"), st.sampled_from(["MaxPooling1D", "AveragePooling1D"]), st.integers(1, 3),
+                  st.sampled_from(["same", "valid"])))
+    ending = st.sampled_from(list(ENDINGS))
+    return length, draw(st.lists(step, min_size=1, max_size=5)), draw(ending), draw(st.integers(0, 999))
+
+
+def built(length, steps, ending):
+    k = keras.layers
+    x = first = k.Input((length, 4))
+    for kind, *settings_of in steps:
+        if x.shape[1] < 8:
+            break
+        if kind == "conv":
+            filters, width, padding, dilation, activation = settings_of
+            x = k.Conv1D(filters, min(width, 1 + (x.shape[1] - 1) // dilation), padding=padding, activation=activation,
+                         dilation_rate=dilation)(x)
+        elif kind == "strided":
+            filters, width, padding = settings_of
+            x = k.Conv1D(filters, width, strides=2, padding=padding, activation="relu")(x)
+        elif kind == "residual":
+            y = k.Conv1D(x.shape[2], 3, padding="same", dilation_rate=settings_of[0],
+                         activation="relu" if settings_of[1] else None)(x)
+            x = k.Add()([x, y])
+            x = x if settings_of[1] else k.ReLU()(k.BatchNormalization()(x))
+        elif kind == "norm":
+            x = k.BatchNormalization()(x)
+        else:
+            x = getattr(k, settings_of[0])(settings_of[1], padding=settings_of[2])(x)
+    for layer in ENDINGS[ending](k):
+        x = layer(x)
+    return keras.Model(first, x)
+
+
+@settings(max_examples=20)
+@given(architectures())
+def test_random_architectures(drawn):
+    length, steps, ending, seed = drawn
+    keras.utils.set_random_seed(seed)
+    assert_model(built(length, steps, ending), length=length, must_change=False)  # units may all be off
+
+
+def test_files_of_keras_2_need_no_keras(tmp_path):
+    """HDF5 with the model, and JSON with weights beside; the numbers are those of the live model."""
+    tf_keras = pytest.importorskip("tf_keras")
+    model = branching(tf_keras)
+    randomize(model)
+    model.save(tmp_path / "model.h5", save_format="h5")
+    model.save_weights(tmp_path / "weights.h5", save_format="h5")
+    (tmp_path / "model.json").write_text(model.to_json())
+    sequence = sequence_of(LENGTH)
+    expected = predicted(model, one_hot_mutants(sequence))
+    assert_same(exact.read_keras_file(tmp_path / "model.h5"), expected, sequence)
+    assert_same(exact.read_keras_file(tmp_path / "model.json", tmp_path / "weights.h5"), expected, sequence)
+    with pytest.raises(exact.UnknownLayer, match="without a model"):
+        exact.read_keras_file(tmp_path / "weights.h5")
+
+
+@pytest.mark.parametrize("name, layer", [
+    ("lstm", lambda k: k.LSTM(4, return_sequences=True)), ("prelu", lambda k: k.PReLU()),
+    ("attention", lambda k: k.LayerNormalization()), ("lambda", lambda k: k.Lambda(lambda x: x * 2))])
+def test_an_unknown_layer_is_named(framework, name, layer):
+    k = framework.layers
+    unknown = layer(k)
+    model = framework.Sequential([k.Input((LENGTH, 4)), k.Conv1D(4, 3), unknown, k.GlobalAveragePooling1D()])
+    with pytest.raises(exact.UnknownLayer, match=f"{unknown.name}.*{type(unknown).__name__}"):
+        exact.read_keras(model)
+
+
+def test_squeeze_and_excitation_is_refused(framework):
+    k = framework.layers
+    x = k.Input((LENGTH, 4))
+    y = k.Conv1D(4, 3)(x)
+    gate = k.Dense(4, activation="sigmoid")(k.GlobalAveragePooling1D()(y))
+    gated = k.GlobalAveragePooling1D()(k.Multiply(name="gated")([y, k.Reshape((1, 4))(gate)]))
+    with pytest.raises(exact.UnknownLayer, match="gated"):
+        exact.Engine(exact.read_keras(framework.Model(x, gated)))
+
+
+def test_a_model_class_of_its_own_is_refused(framework):
+    class Own(framework.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(exact.UnknownLayer, match="Own"):
+        exact.read_keras(Own())
+
+
+def test_the_examples_members():
+    sequence = sequence_of(100)
+    for member in range(1, 6):
+        model = keras.saving.load_model(EXAMPLES / "tf_cooperativity" / str(member) / "model.keras", compile=False)
+        assert_same(exact.read_keras(model), predicted(model, one_hot_mutants(sequence)), sequence)
+
+
+@pytest.mark.skipif(not MPRA.is_dir(), reason="MPRA-DragoNN's weights are not at hand (they are not in the repository)")
+def test_the_zoos_mpra_dragonn():
+    """Its own JSON and weights, read without Keras, against tf_keras."""
+    tf_keras = pytest.importorskip("tf_keras")
+    model = tf_keras.models.model_from_json((MPRA / "model.json").read_text())
+    model.load_weights(MPRA / "pretrained.hdf5")
+    sequence = sequence_of(145)
+    graph = exact.read_keras_file(MPRA / "model.json", MPRA / "pretrained.hdf5")
+    assert_same(graph, predicted(model, one_hot_mutants(sequence)), sequence, 2e-6)
+
+
+def bpnet_graph(member=1):
+    """A TensorFlow 1 BPNet from its own file: eight inputs of bias, held at zero, and outputs through Lambda layers."""
+    zeros = {f"bias/{mark}/{head}": 0.0 for mark in ("Oct4", "Sox2", "Nanog", "Klf4") for head in ("profile", "counts")}
+    return exact.read_keras_file(BPNET / str(member) / "bpnet.model.h5", sequence_input="seq", constants=zeros)
+
+
+def test_bpnets_own_file():
+    """Against tf_keras, in which a Lambda of Python 3.7 can only be replaced, not read."""
+    tf_keras = pytest.importorskip("tf_keras")
+
+    class Identity(tf_keras.layers.Layer):
+        @classmethod
+        def from_config(cls, config):
+            return cls(name=config["name"])
+
+        def call(self, x):
+            return x
+
+    graph = bpnet_graph()
+    model = tf_keras.models.load_model(BPNET / "1" / "bpnet.model.h5", compile=False,
+                                       custom_objects={"Lambda": Identity})
+    assert graph.outputs == tuple(model.output_names)
+    sequence = sequence_of(graph.length)
+    one_hot = one_hot_mutants(sequence)
+    shapes = [tuple(n or graph.length for n in model_input.shape[1:]) for model_input in model.inputs[1:]]
+    expected = predicted(model, [one_hot, *(np.zeros((len(one_hot), *shape), np.float32) for shape in shapes)])
+    assert_same(graph, expected, sequence)
+    counts = [name for name in graph.outputs if name.endswith("counts")]
+    columns = np.cumsum([0] + [np.prod(shape[1:]) for shape in model.output_shape])
+    kept = np.concatenate([np.arange(columns[i], columns[i + 1]) for i, name in enumerate(graph.outputs)
+                           if name in counts]).astype(int)
+    found = exact.Engine(graph, counts, threads=2).mutants(sequence)
+    np.testing.assert_allclose(found, expected[:, kept], rtol=0, atol=1e-5 * np.abs(expected[:, kept]).max())
+
+
+def test_a_lambda_that_does_something_is_refused(tmp_path):
+    """The same file with the bytecode of another function."""
+    copy = tmp_path / "bpnet.h5"
+    copy.write_bytes((BPNET / "1" / "bpnet.model.h5").read_bytes())
+    with h5py.File(copy, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        layer = next(layer for layer in config["config"]["layers"] if layer["class_name"] == "Lambda")
+        code = base64.b64decode(layer["config"]["function"][0])
+        assert b"|\x00S\x00" in code
+        other = base64.b64encode(code.replace(b"\x04\x00\x00\x00|\x00S\x00", b"\x06\x00\x00\x00|\x00\x0b\x00S\x00"))
+        layer["config"]["function"][0] = other.decode()
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(exact.UnknownLayer, match=layer["name"]):
+        exact.read_keras_file(copy, constants=dict.fromkeys(
+            (entry["name"] for entry in config["config"]["layers"] if entry["name"].startswith("bias")), 0.0))

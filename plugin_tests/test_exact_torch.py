@@ -1,0 +1,232 @@
+"""PyTorch modules through the exact engine: every mutant as the module itself predicts it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kipoi_deepmr import dna, exact
+from kipoi_deepmr.mutagenesis import saturation_mutants
+
+torch = pytest.importorskip("torch")
+nn, functional = torch.nn, torch.nn.functional
+LENGTH = 48
+
+
+def assert_module(module, shape=(4, LENGTH), must_change=True, names=None):
+    """The module's graph predicts what the module does, to a few of float32's roundings of the largest value."""
+    torch.manual_seed(1)
+    for name, buffer in module.named_buffers():
+        if name.endswith("running_var"):
+            buffer.copy_(torch.rand(buffer.shape) + 0.3)
+        elif name.endswith("running_mean"):
+            buffer.copy_(torch.randn(buffer.shape) / 5)
+    module.eval()
+    length = max(shape)
+    sequence = np.random.default_rng(0).choice(dna.BASES, length)
+    one_hot = dna.one_hot(np.concatenate([sequence[None], saturation_mutants(sequence)[0]]))
+    one_hot = (one_hot if shape.index(4) > shape.index(length) else one_hot.swapaxes(1, 2)).reshape(-1, *shape)
+    with torch.no_grad():
+        out = module(torch.from_numpy(np.ascontiguousarray(one_hot)))
+    out = list(out.values()) if isinstance(out, dict) else out if isinstance(out, (tuple, list)) else [out]
+    by_position = [each.numpy().swapaxes(1, 2) if each.ndim == 3 else each.numpy() for each in out]
+    expected = np.concatenate([each.reshape(len(one_hot), -1) for each in by_position], axis=1)
+    graph = exact.read_torch(module, shape)
+    assert names is None or graph.outputs == names
+    found = exact.Engine(graph).mutants(sequence)
+    assert not must_change or np.abs(expected[1:] - expected[0]).max() > 1e-4 * np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+class Function(nn.Module):
+    """A module from a function, as the zoo's `Lambda` layers."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+LAYERS = {
+    "same": nn.Conv1d(8, 5, 4, padding="same", dilation=2),
+    "strided, dilated, padded": nn.Conv1d(8, 5, 3, stride=2, dilation=3, padding=4),
+    "groups": nn.Conv1d(8, 12, 3, groups=4, bias=False),
+    "depthwise": nn.Conv1d(8, 8, 3, groups=8),
+    "transposed": nn.ConvTranspose1d(8, 5, 5, stride=3, padding=2, output_padding=1),
+    "batch norm": nn.BatchNorm1d(8),
+    "batch norm, not affine": nn.BatchNorm1d(8, affine=False),
+    "max pooling": nn.MaxPool1d(4, stride=2, padding=1),
+    "average pooling": nn.AvgPool1d(4, stride=3, padding=2),
+    "average pooling without padding": nn.AvgPool1d(4, 2, padding=2, count_include_pad=False),
+    "elu": nn.ELU(0.7), "gelu": nn.GELU(), "gelu by tanh": nn.GELU("tanh"), "selu": nn.SELU(),
+    "softplus": nn.Softplus(),
+    "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(), "silu": nn.SiLU(), "mish": nn.Mish(), "relu6": nn.ReLU6(),
+    "leaky relu": nn.LeakyReLU(0.2), "hardtanh": nn.Hardtanh(-0.3, 0.4), "threshold": nn.Threshold(0, 1e-6),
+    "softmax": nn.Softmax(dim=1), "dropout": nn.Dropout(), "padding": nn.ConstantPad1d((3, 1), 0.0),
+    "exp and abs": Function(lambda x: torch.exp(-x.abs())), "square": Function(lambda x: x**2 / 3 + 1 - x),
+    "crop": Function(lambda x: x[:, :, 5:-3]), "gate": Function(lambda x: torch.sigmoid(x) * torch.tanh(x)),
+    "cat": Function(lambda x: torch.cat([x, 2 * x, -x], dim=1)), "clamp": Function(lambda x: x.clamp(min=-0.1)),
+    "reversed sum": Function(lambda x: 1.0 - x + 0.5 * x),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_each_layer(name):
+    torch.manual_seed(0)
+    channels = LAYERS[name](torch.zeros(1, 8, 40)).shape[1]
+    assert_module(nn.Sequential(nn.Conv1d(4, 8, 5), LAYERS[name], nn.Conv1d(channels, 6, 3), nn.ELU(),
+                                nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(6, 2)))
+
+
+@pytest.mark.parametrize("end", ["mean", "sum", "amax", "max", "logsumexp", "keepdim"])
+def test_each_ending(end):
+    torch.manual_seed(0)
+    functions = {
+        "mean": lambda x: x.mean(2), "sum": lambda x: x.sum(-1), "amax": lambda x: x.amax(2),
+        "max": lambda x: x.max(dim=2)[0], "logsumexp": lambda x: torch.logsumexp(x, dim=-1),
+        "keepdim": lambda x: x.mean(-1, keepdim=True).squeeze(-1)}
+    assert_module(nn.Sequential(nn.Conv1d(4, 8, 5), nn.ReLU(), nn.MaxPool1d(3), Function(functions[end]),
+                                nn.Linear(8, 3), nn.Softmax(dim=-1)), names=("output",))
+
+
+def test_bassets_layout():
+    """(4, L, 1), a kernel along one of two spatial axes, a flattening by view: Basset as the zoo has it."""
+    torch.manual_seed(0)
+    assert_module(nn.Sequential(
+        nn.Conv2d(4, 20, (9, 1)), nn.BatchNorm2d(20), nn.ReLU(), nn.MaxPool2d((3, 1), (3, 1)),
+        nn.Conv2d(20, 12, (5, 1)), nn.BatchNorm2d(12), nn.ReLU(), Function(lambda x: x.view(x.size(0), -1)),
+        nn.Linear(12 * 16, 10), nn.BatchNorm1d(10), nn.ELU(), nn.Dropout(0.3), nn.Linear(10, 4), nn.Sigmoid()),
+        (4, 70, 1))
+
+
+def test_deepseas_layout():
+    torch.manual_seed(0)
+    assert_module(nn.Sequential(
+        nn.Conv2d(4, 16, (1, 8)), nn.Threshold(0, 1e-6), nn.MaxPool2d((1, 4), (1, 4)), nn.Dropout(0.2),
+        nn.Conv2d(16, 10, (1, 4)), nn.Threshold(0, 1e-6), Function(lambda x: x.reshape(x.shape[0], 10 * 12)),
+        nn.Sequential(Function(lambda x: x.view(1, -1) if x.dim() == 1 else x), nn.Linear(120, 5)), nn.Sigmoid()),
+        (4, 1, 70))
+
+
+@pytest.mark.parametrize("shape, kernel", [((1, 60, 4), (9, 4)), ((1, 4, 60), (4, 9)), ((60, 4), None)])
+def test_other_layouts(shape, kernel):
+    torch.manual_seed(0)
+    if kernel is None:
+        first = [Function(lambda x: x.transpose(1, 2)), nn.Conv1d(4, 6, 9)]
+    else:
+        first = [nn.Conv2d(1, 6, kernel), Function(lambda x: x.squeeze(3 if kernel[1] == 4 else 2))]
+    assert_module(nn.Sequential(*first, nn.ReLU(), nn.Flatten(), nn.Linear(6 * 52, 2)), shape)
+
+
+class Residual(nn.Module):
+    """Dilated residual blocks with two heads, as BPNet in PyTorch; a dict of outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv1d(4, 24, 11, padding="same")
+        self.blocks = nn.ModuleList(nn.Conv1d(24, 24, 3, padding=2**i, dilation=2**i) for i in range(1, 4))
+        self.profile, self.counts = nn.Conv1d(24, 2, 9, padding=4), nn.Linear(24, 1)
+
+    def forward(self, x):
+        x = functional.relu(self.first(x))
+        for block in self.blocks:
+            x = x + functional.relu(block(x))
+        return {"profile": self.profile(x), "counts": self.counts(x.mean(axis=2))}
+
+
+def test_residual_blocks_and_a_dict_of_outputs():
+    torch.manual_seed(0)
+    assert_module(Residual(), names=("profile", "counts"))
+
+
+class Blocks(nn.Module):
+    """Pre-activation blocks (SpliceAI's), a skip connection, a cut, a softmax at each position."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.skip = nn.Conv1d(4, 16, 1), nn.Conv1d(16, 16, 1)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(16) for _ in range(4))
+        self.convs = nn.ModuleList(nn.Conv1d(16, 16, 5, dilation=2, padding=4) for _ in range(4))
+        self.last = nn.Conv1d(16, 3, 1)
+
+    def forward(self, x):
+        x = self.first(x)
+        skip = self.skip(x)
+        for i in (0, 2):
+            y = self.convs[i](torch.relu(self.norms[i](x)))
+            x = x + self.convs[i + 1](torch.relu(self.norms[i + 1](y)))
+        skip = (skip + self.skip(x))[:, :, 20:-20]
+        return functional.softmax(self.last(skip), dim=1)
+
+
+def test_pre_activation_blocks():
+    torch.manual_seed(0)
+    assert_module(Blocks(), (4, 90))
+
+
+@st.composite
+def architectures(draw):
+    step = st.one_of(
+        st.tuples(st.just("conv"), st.integers(1, 40), st.integers(1, 5), st.integers(1, 3), st.integers(1, 2),
+                  st.integers(0, 4)),
+        st.tuples(st.just("act"), st.sampled_from(["ReLU", "ReLU", "GELU", "ELU", "Tanh"])),
+        st.tuples(st.just("norm")), st.tuples(st.just("residual"), st.integers(1, 3)),
+        st.tuples(st.just("pool"), st.sampled_from(["MaxPool1d", "AvgPool1d"]), st.integers(1, 3)))
+    return draw(st.lists(step, min_size=1, max_size=5)), draw(st.integers(0, 999))
+
+
+class Add(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return x + self.inner(x)
+
+
+@settings(max_examples=15)
+@given(architectures())
+def test_random_architectures(drawn):
+    steps, seed = drawn
+    torch.manual_seed(seed)
+    layers, channels, length = [], 4, LENGTH
+    for kind, *settings_of in steps:
+        if kind == "conv":
+            out, width, dilation, stride, padding = settings_of
+            layers.append(nn.Conv1d(channels, out, width, stride, padding, dilation))
+            channels = out
+        elif kind == "act":
+            layers.append(getattr(nn, settings_of[0])())
+        elif kind == "norm":
+            layers.append(nn.BatchNorm1d(channels))
+        elif kind == "residual":
+            layers.append(Add(nn.Sequential(nn.Conv1d(channels, channels, 3, padding="same", dilation=settings_of[0]),
+                                            nn.ReLU())))
+        else:
+            layers.append(getattr(nn, settings_of[0])(settings_of[1]))
+        length = nn.Sequential(*layers).eval()(torch.zeros(1, 4, LENGTH)).shape[2]
+        if length < 12:
+            break
+    assert_module(nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * length, 3)), must_change=False)
+
+
+@pytest.mark.parametrize("layer", [nn.LayerNorm(44), nn.PReLU(), nn.Softmax(dim=2),
+                                   Function(lambda x: torch.flip(x, (2,)) + x)])
+def test_an_unknown_operation_is_named(layer):
+    with pytest.raises(exact.UnknownLayer, match="operation .*(layer_norm|prelu|softmax|flip)"):
+        exact.read_torch(nn.Sequential(nn.Conv1d(4, 3, 5), layer, nn.AdaptiveMaxPool1d(1)), (4, LENGTH))
+
+
+def test_a_recurrent_or_a_data_dependent_module_is_refused():
+    for module in (Function(lambda x: x if x.sum() > 0 else -x), Function(lambda x: torch.fft.fft(x).abs())):
+        with pytest.raises(exact.UnknownLayer):
+            exact.read_torch(module, (4, LENGTH))
+
+
+def test_the_module_is_left_as_it_was():
+    module = nn.Sequential(nn.Conv1d(4, 3, 5), nn.Dropout(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    module.train()
+    exact.read_torch(module, (4, LENGTH))
+    assert module.training and all(layer.training for layer in module)
