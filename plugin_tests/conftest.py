@@ -1,6 +1,7 @@
 """Small real things that tests share: a genome, BED files, and Kipoi models whose effects are known in closed form."""
 
 import os
+import subprocess
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -78,6 +79,12 @@ def environment_python(name):
     if not (environment / ".created").is_file():
         pytest.skip(f"needs .envs/{name}: make {name.split('-')[0]}-env")
     return str(environment / "bin" / "python")
+
+
+def run_python(python, *arguments, **options):
+    """Run another Python, without what a TensorFlow 2 in this process sets and a TensorFlow 1 there would heed."""
+    variables = {name: value for name, value in os.environ.items() if name != "TF2_BEHAVIOR"}
+    return subprocess.run([python, *map(str, arguments)], env=variables, capture_output=True, text=True, **options)
 
 
 @pytest.fixture

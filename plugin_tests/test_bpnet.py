@@ -4,14 +4,13 @@ import hashlib
 import importlib.util
 import json
 import shutil
-import subprocess
 import sys
 from itertools import permutations
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import EXAMPLES, environment_python
+from conftest import EXAMPLES, environment_python, run_python
 
 from kipoi_deepmr import dna
 from kipoi_deepmr.cli import main
@@ -103,7 +102,7 @@ def folder(python, tmp_path_factory):
 
 def run_there(python, code, *arguments):
     """Run code in BPNet's Python; its standard output."""
-    done = subprocess.run([python, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+    done = run_python(python, "-c", code, *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 

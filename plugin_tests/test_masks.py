@@ -1,12 +1,12 @@
 """MC-dropout: masks held fixed in real networks of Keras 3, tf_keras, older Keras and PyTorch."""
 
-import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from conftest import run_python
 from pythons import with_kipoi
 
 from kipoi_deepmr import dna
@@ -260,10 +260,8 @@ def test_older_keras_in_its_own_python(version, tmp_path, monkeypatch):
     """Keras 2.2 as a TensorFlow 1 graph, and a Keras 2 of TensorFlow 2."""
     python = with_kipoi(version, None)
     form = {"length": LENGTH, "marks": MARKS, "rate": RATE}
-    monkeypatch.delenv("TF2_BEHAVIOR", raising=False)
     np.save(tmp_path / "weights.npy", WEIGHTS)
-    made = subprocess.run([python, "-c", MAKE_OLD.format(**form), "weights.npy", "model.h5"], cwd=tmp_path,
-                          capture_output=True, text=True)
+    made = run_python(python, "-c", MAKE_OLD.format(**form), "weights.npy", "model.h5", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     monkeypatch.setenv("TF2_BEHAVIOR", "1")  # as a TensorFlow 2 in this process does
     (tmp_path / "model.yaml").write_text(YAML_OLD.format(**form))

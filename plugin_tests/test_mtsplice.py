@@ -1,10 +1,9 @@
 """MTSplice's own nets, trained weights and all, in their own Python."""
 
 import json
-import subprocess
 
 import numpy as np
-from conftest import EXAMPLES, environment_python
+from conftest import EXAMPLES, environment_python, run_python
 
 from kipoi_deepmr.loci import BedSource, Genome, read_bed, select
 from kipoi_deepmr.models import Ensemble
@@ -45,6 +44,6 @@ def test_predictions_are_those_of_the_nets_themselves(tmp_path):
     assert predicted.shape == (2, 4, 56) and "RPE/Choroid/Sclera - Eye" in ensemble.marks
     exons = [bytes(sequence).decode() for sequence in loci.sequences]
     assert all(exon[298:300] == "AG" and exon[405:407] == "GT" for exon in exons)
-    done = subprocess.run([python, "-c", DIRECT], input=json.dumps(exons), capture_output=True, text=True, check=True)
+    done = run_python(python, "-c", DIRECT, input=json.dumps(exons))
     np.testing.assert_allclose(predicted, json.loads(done.stdout.splitlines()[-1]), rtol=1e-5, atol=1e-6)
     assert np.abs(predicted[0] - predicted[1]).max() > 0.01

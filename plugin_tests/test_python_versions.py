@@ -4,12 +4,11 @@ The Keras files are written by Keras 2.2.4 on Python 3.7: Keras 2.13 on Python 3
 through tf_keras.
 """
 
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import environment_python
+from conftest import environment_python, run_python
 
 from kipoi_deepmr import dna
 from kipoi_deepmr.models.kipoi_member import KipoiMember
@@ -107,9 +106,9 @@ def write_yaml(folder, defined_as, arguments):
 def keras_model(weights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("keras")
     np.savez(folder / "weights.npz", **weights)
-    sizes = map(str, (LENGTH, FILTERS, WIDTH, len(MARKS)))
-    command = [environment_python("bpnet-py37"), "-c", KERAS, str(folder), *sizes]
-    subprocess.run(command, check=True, capture_output=True)
+    sizes = LENGTH, FILTERS, WIDTH, len(MARKS)
+    done = run_python(environment_python("bpnet-py37"), "-c", KERAS, folder, *sizes)
+    assert done.returncode == 0, done.stderr[-3000:]
     (folder / "weights.npz").unlink()
     write_yaml(folder, "kipoi.model.KerasModel", "arch: model.json, weights: weights.h5")
     return str(folder)
