@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 METADATA = setup.cfg setup.py pyproject.toml kipoi_deepmr.pth
-PROGRAMS = bedtools bcftools tabix
+PROGRAMS = bedtools bcftools tabix chromium
 
 EXAMPLE = example_models/tf_cooperativity
 EXAMPLE_OUTPUT = example_output

@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "kipoi_deepmr"
 CHAIN = re.search(r"^ {4}(cli > .*)$", (ROOT / "docs" / "architecture.md").read_text(), re.M)[1].split(" > ")
 ONLY_IN = {"kipoi": "models", "kipoiseq": "models", "kipoi_utils": "models", "pysam": "output",
-           "xarray": "effects_store", "zarr": "effects_store", "dask": "effects_store", "pyfaidx": "loci"}
+           "xarray": "effects_store", "zarr": "effects_store", "dask": "effects_store", "pyfaidx": "loci",
+           "distributed": "cluster"}
 
 
 def imports_of(path):

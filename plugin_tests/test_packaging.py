@@ -57,6 +57,11 @@ def wheel(tmp_path_factory):
     return wheel
 
 
+def test_the_wheel_holds_the_page_of_the_report(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {f"kipoi_deepmr/report/page.{kind}" for kind in ("html", "css", "js")} <= set(names)
+
+
 @pytest.fixture
 def environment(tmp_path):
     """A new environment that sees every package of this one except ours."""

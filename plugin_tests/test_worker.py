@@ -402,7 +402,7 @@ def test_workers_compute_at_the_same_time_with_their_share_of_threads(folders, m
     """)
     for folder in folders:
         (Path(folder) / "do").write_text(code)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)))
+    monkeypatch.setattr("kipoi_deepmr.models.ensemble.cpu_count", lambda: 7)
     with Ensemble.from_kipoi(folders, "dir", pythons=[sys.executable] * 2, settings={"worker_timeout": 20}) as ensemble:
         ensemble.mutants(ALL_A)
     began = sorted(Path(folders[0]).parent.glob("began*"))
@@ -412,7 +412,7 @@ def test_workers_compute_at_the_same_time_with_their_share_of_threads(folders, m
 def test_one_job_takes_all_threads(folders, monkeypatch):
     code = "open(os.path.join(self.folder, 'n'), 'w').write(os.environ['MKL_NUM_THREADS'])"
     (Path(folders[0]) / "do").write_text(code)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(7)))
+    monkeypatch.setattr("kipoi_deepmr.models.ensemble.cpu_count", lambda: 7)
     with Ensemble.from_kipoi(folders, "dir", pythons=[sys.executable] * 2, jobs=1) as ensemble:
         ensemble.mutants(ALL_A)
     assert (Path(folders[0]) / "n").read_text() == "7"

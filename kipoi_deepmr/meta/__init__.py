@@ -1,9 +1,10 @@
-"""Meta-analysis over loci: random effects, leave-one-out, meta-regression, plain mean, and the global table."""
+"""Meta-analysis over loci: random effects, leave-one-out, meta-regression, plain mean, the global table, strata."""
 
 from .plain import MeanResult, mean
 from .pooled import ADHOC, CI, PREDICTION, TAU2_CI, leave_one_out, random_effects
 from .regression import RegressionResult, meta_regression
 from .result import MetaResult
+from .strata import aggregate_strata, between_strata, compare_strata, regress
 from .table import GLOBAL_COLUMNS, aggregate
 from .tau2 import TAU2_METHODS
 
@@ -18,8 +19,12 @@ __all__ = [
     "MetaResult",
     "RegressionResult",
     "aggregate",
+    "aggregate_strata",
+    "between_strata",
+    "compare_strata",
     "leave_one_out",
     "mean",
     "meta_regression",
     "random_effects",
+    "regress",
 ]

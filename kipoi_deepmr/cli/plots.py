@@ -1,0 +1,95 @@
+"""`plot`: from tables and run folders to figures."""
+
+from ..errors import InputError, nearest
+from ..output.finished import FinishedRun, read_table
+from ..output.tables import replacing
+from ..plots import (
+    check_path,
+    global_effects_figure,
+    heights_of,
+    plot_local_scatter,
+    save,
+    simulation_figure,
+    strata_figure,
+    tracks_figure,
+)
+
+PAIR = ("exposure", "outcome")
+
+
+def figure_of(arguments):
+    """Draw the figure that parsed arguments describe, and write it."""
+    extension = check_path(arguments.output)
+    figure = FIGURES[arguments.figure](arguments)
+    with replacing(arguments.output) as temporary:
+        save(figure, temporary, extension)
+
+
+def _global(arguments):
+    table = read_table(arguments.table, (*PAIR, "method"), ("estimate", "se", "tau"))
+    return global_effects_figure(_of("method", arguments.method, table) if arguments.method else table)
+
+
+def _simulation(arguments):
+    return simulation_figure(read_table(arguments.table, ("scenario",), ("true_effect", "estimate", "se", "tau",
+                                                                         "coverage")))
+
+
+def _spacing(arguments):
+    table = read_table(arguments.table, ("covariate", "stratum", *PAIR, "method"), ("estimate", "se"))
+    covariate = arguments.covariate or table["covariate"].iloc[0]
+    table = _of("covariate", covariate, table)
+    method = arguments.method or table["method"].iloc[0]
+    return strata_figure(_of("method", method, table))
+
+
+def _local(arguments):
+    run, index, marks = _locus(arguments)
+    effect, se, mask = run.effects_at(index)
+    x, y = marks
+    chosen = mask[:, x]
+    if not chosen.any():
+        raise InputError(f"locus {arguments.locus} has no instrument for {arguments.exposure}")
+    local = run.local_of([(arguments.exposure, arguments.outcome)])
+    place = {name: run.effects[name].values[index] for name in ("chrom", "start")}
+    fits = local[(local["locus"] == arguments.locus) & (local["chrom"] == place["chrom"])
+                 & (local["start"] == place["start"])]
+    ax = plot_local_scatter(effect[chosen, x], se[chosen, x], effect[chosen, y], se[chosen, y], fits)
+    ax.set_xlabel(f"effect on {arguments.exposure}", parse_math=False)
+    ax.set_ylabel(f"effect on {arguments.outcome}", parse_math=False)
+    ax.set_title(arguments.locus, fontsize="medium", parse_math=False)
+    return ax.figure
+
+
+def _tracks(arguments):
+    run, index, marks = _locus(arguments)
+    effect, _, mask = run.effects_at(index)
+    sequence = "".join(run.effects["ref_base"].values[index, ::3].tolist())
+    start, end = arguments.window or (0, len(sequence))
+    if end > len(sequence):
+        raise InputError(f"--window {start}:{end}: the locus has {len(sequence)} bases")
+    instruments = sorted({v // 3 - start for v in mask[:, marks[0]].nonzero()[0] if start <= v // 3 < end})
+    names = run.effects["mark"].values
+    return tracks_figure(sequence[start:end], {str(names[m]): heights_of(effect[:, m])[start:end] for m in marks},
+                         instruments, start)
+
+
+FIGURES = {"global": _global, "simulation": _simulation, "spacing": _spacing, "local": _local, "tracks": _tracks}
+
+
+def _of(column, value, table):
+    found = table[table[column] == value]
+    if found.empty:
+        raise InputError(f"no {column} {value!r} in the table{nearest(value, dict.fromkeys(table[column]))}")
+    return found
+
+
+def _locus(arguments):
+    """The run, the number of the locus, and those of exposure and outcome."""
+    run = FinishedRun(arguments.folder)
+    index = run.locus_index(arguments.locus)
+    names = run.effects["mark"].values.tolist()
+    for role in PAIR:
+        if getattr(arguments, role) not in names:
+            raise InputError(f"unknown {role} {getattr(arguments, role)!r}{nearest(getattr(arguments, role), names)}")
+    return run, index, [names.index(getattr(arguments, role)) for role in PAIR]

@@ -1,0 +1,159 @@
+"""A finished run, as the report and the figures read it."""
+
+import json
+import os
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from .. import effects_store, mr
+from ..errors import InputError, nearest, one_line
+from . import manifest
+from .tables import EXACT, LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT
+
+ROWS_AT_A_TIME = 500_000
+PAIR = ["exposure", "outcome"]
+MISSING = ["NA", ""]
+
+
+class FinishedRun:
+    """The folder of a run.
+
+    Parameters
+    ----------
+    path : str
+
+    Attributes
+    ----------
+    told : dict
+        Contents of run.json.
+    settings : dict
+        Those of `told`.
+    global_ : pandas.DataFrame
+        global.tsv.
+
+    Raises
+    ------
+    InputError
+        The folder does not hold a run whose tables are complete.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        if not os.path.isfile(self._file(manifest.NAME)):
+            raise InputError(f"{path}: no run's folder: it has no {manifest.NAME}")
+        try:
+            with open(self._file(manifest.NAME), encoding="utf-8") as content:
+                self.told = json.load(content)
+            self.settings = dict(self.told["settings"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self._file(manifest.NAME)}: cannot be read ({one_line(error)})") from error
+        self.global_ = read_table(self._file("global.tsv"), (*PAIR, "method"), ("n_loci", "estimate", "se"))
+
+    def _file(self, name):
+        return os.path.join(self.path, name)
+
+    @property
+    def methods(self):
+        """Names of the methods, in the order in which they were given."""
+        return list(dict.fromkeys(self.global_["method"]))
+
+    def local_of(self, pairs):
+        """The rows of local.tsv that belong to some ordered pairs: a table of local effects.
+
+        Parameters
+        ----------
+        pairs : iterable of (exposure, outcome)
+        """
+        table = self._rows_of("local.tsv", pairs, LOCAL_TEXT, LOCAL_NUMBERS, LOCAL_MORE)
+        return table.assign(note=table["note"].fillna(""))
+
+    def diagnostics_of(self, pairs):
+        """The rows of diagnostics.tsv that belong to some ordered pairs; None if the run made none."""
+        if not os.path.isfile(self._file("diagnostics.tsv")):
+            return None
+        table = self._rows_of("diagnostics.tsv", pairs, ("chrom", "strand", "locus", *PAIR, "red", "note"),
+                              ("start", "end"))
+        return table.assign(red=table["red"].fillna(""))
+
+    def _rows_of(self, name, pairs, text, numbers, more=()):
+        wanted = pd.MultiIndex.from_tuples(list(pairs), names=PAIR)
+        try:
+            pieces = [piece[pd.MultiIndex.from_frame(piece[PAIR]).isin(wanted)]
+                      for piece in _chunks(self._file(name), text, numbers, more)]
+        except (ValueError, UnicodeDecodeError) as error:
+            raise InputError(f"{self._file(name)}: not the table that `estimate` writes ({one_line(error)})") from error
+        return pd.concat(pieces, ignore_index=True)
+
+    @cached_property
+    def shares_of_red(self):
+        """diagnostics_by_pair.tsv, or None if the run made none."""
+        path = self._file("diagnostics_by_pair.tsv")
+        return read_table(path, PAIR, ("n_loci",)) if os.path.isfile(path) else None
+
+    @cached_property
+    def effects(self):
+        """The store of effects (xarray.Dataset), or None if it is not in the folder any more."""
+        path = self._file("effects.zarr")
+        return effects_store.open_effects(path) if os.path.exists(path) else None
+
+    @cached_property
+    def rule(self):
+        """The instrument rule of the run (reads all effects once)."""
+        settings = self.settings
+        return mr.rule_for(self.effects, settings.get("instruments", "pooled"), settings.get("instrument_z", 3.0),
+                           settings.get("se_shrinkage", "none"))
+
+    def effects_at(self, index):
+        """Effects, standard errors as the run used them, and instruments of one locus: (variant, mark) arrays."""
+        effect, se = (self.effects[name][index].values.astype(np.float64) for name in ("effect", "effect_se"))
+        mask = self.rule.mask(effect, se)
+        return effect, self.rule.moderation.moderated(se) if self.rule.moderation else se, mask
+
+    def locus_index(self, name):
+        """Number of the locus of that name.
+
+        Raises
+        ------
+        InputError
+            There is no such locus, or there are no effects.
+        """
+        if self.effects is None:
+            raise InputError(f"{self.path}: effects.zarr is missing, which this needs")
+        names = self.effects["name"].values.tolist()
+        if name not in names:
+            raise InputError(f"{self.path}: no locus {name!r}{nearest(name, names)}")
+        return names.index(name)
+
+
+def read_table(path, text, numbers):
+    """A TSV of ours with at least these columns of text and of numbers; `NA` is missing.
+
+    Raises
+    ------
+    InputError
+        The file or a column is missing, or a cell is not a number where one is needed.
+    """
+    try:
+        table = pd.concat(_chunks(path, text, numbers, None), ignore_index=True)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
+    if table.empty:
+        raise InputError(f"{path}: the table holds no rows")
+    return table
+
+
+def _chunks(path, text, numbers, more):
+    """Pieces of a TSV: columns of text and numbers, and those of `more` that there are (None: all)."""
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file")
+    header = pd.read_csv(path, sep="\t", nrows=0).columns
+    missing = [name for name in (*text, *numbers) if name not in header]
+    if missing:
+        raise InputError(f"{path}: it has no column {', '.join(missing)}")
+    used = list(header) if more is None else [n for n in header if n in {*text, *numbers, *more}]
+    named = {name: (MISSING if name in ("note", "red") else []) if name in text else MISSING for name in used}
+    dtype = {**dict.fromkeys(text, str), **dict.fromkeys(numbers, float)}
+    return pd.read_csv(path, sep="\t", usecols=used, dtype=dtype, na_values=named, keep_default_na=False,
+                       chunksize=ROWS_AT_A_TIME, **EXACT)

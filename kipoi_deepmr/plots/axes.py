@@ -1,0 +1,47 @@
+"""What figures have in common: Axes of their own where none are given, and files that only depend on what they show."""
+
+import os
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from ..errors import InputError
+
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "0.7"
+SPREAD = "tab:orange"
+FORMATS = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # without the time of writing
+
+
+def axes_of(ax, width, height):
+    """`ax`, or the Axes of a new figure of so many inches."""
+    return Figure(figsize=(width, height), layout="constrained").add_subplot() if ax is None else ax
+
+
+def check_path(path):
+    """The extension of a figure's file.
+
+    Raises
+    ------
+    InputError
+        It is none of .png, .pdf and .svg.
+    """
+    extension = os.path.splitext(path)[1].lower()
+    if extension not in FORMATS:
+        raise InputError(f"-o {path}: a figure's name ends in {', '.join(FORMATS)}")
+    return extension
+
+
+def save(figure, path, extension=None):
+    """Write a figure as PNG (300 dots an inch), PDF or SVG; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : str
+    extension : str, optional
+        What the format is chosen by; that of `path` by default.
+    """
+    extension = extension or check_path(path)
+    # fonts as text that journals can edit; ids in SVG that are the same each time
+    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "kipoi_deepmr"}):
+        figure.savefig(path, format=extension[1:], dpi=300, metadata=FORMATS[extension])

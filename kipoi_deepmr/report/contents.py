@@ -1,0 +1,159 @@
+"""What the page shows of a run: every global effect, and the local ones of as many pairs as a page can hold."""
+
+import shlex
+
+import numpy as np
+import pandas as pd
+
+from .lights import bits_of, colour_of, sentences
+from .numbers import rounded
+from .significance import FALSE_DISCOVERY_RATE, adjusted_pvalues
+
+MAX_PAIRS = 60  # whose local effects the page holds
+MAX_LOCAL_ROWS = 300_000  # a row takes some 60 bytes
+GLOBAL_NUMBERS = ("n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "adjusted", "tau", "i2", "q_pvalue",
+                  "pi_low", "pi_high")
+LOCAL_NUMBERS = ("estimate", "se", "ci_low", "ci_high", "pvalue", "intercept", "q_pvalue")
+PAIR = ["exposure", "outcome"]
+
+
+def chosen_pairs(run):
+    """Ordered pairs whose local effects the page shows: all, or those with the largest |estimate / se|.
+
+    Parameters
+    ----------
+    run : FinishedRun
+
+    Returns
+    -------
+    list of (exposure, outcome)
+        The strongest first.
+    """
+    first = run.global_[run.global_["method"] == run.methods[0]]
+    n_loci = max(1, int(run.settings.get("loci", 1)))
+    n = int(np.clip(MAX_LOCAL_ROWS // (n_loci * len(run.methods)), 1, MAX_PAIRS))
+    strength = (first["estimate"] / first["se"]).abs().fillna(-1)
+    order = strength.sort_values(ascending=False, kind="stable").index[:n]
+    return list(first.loc[order, PAIR].itertuples(index=False, name=None))
+
+
+def overview(run, pairs):
+    """What the page needs from the start.
+
+    Parameters
+    ----------
+    run : FinishedRun
+    pairs : list of (exposure, outcome)
+        Those of `chosen_pairs`.
+
+    Returns
+    -------
+    dict
+        Of JSON values: marks and methods by name, everything else by their numbers, tables by columns.
+    """
+    table = run.global_
+    marks = list(dict.fromkeys([*run.settings.get("marks", []), *table["exposure"], *table["outcome"]]))
+    number = {mark: i for i, mark in enumerate(marks)}
+    adjusted = table.assign(adjusted=adjusted_pvalues(table["pvalue"], table["method"]))
+    columns = {name: rounded(adjusted[name], 6) for name in GLOBAL_NUMBERS if name in adjusted}
+    return {
+        "marks": marks, "methods": run.methods, "pairs": [[number[x], number[y]] for x, y in pairs],
+        "false_discovery_rate": FALSE_DISCOVERY_RATE, "flags": sentences(),
+        "global": {**{role: table[role].map(number).tolist() for role in PAIR},
+                   "method": table["method"].map(run.methods.index).tolist(), **columns},
+        "lights": _lights(run, number), "provenance": _provenance(run), "dropped": run.told.get("dropped") or {},
+    }
+
+
+def _lights(run, number):
+    """Shares of red loci and their colours, by pair; None if the run made no diagnostics."""
+    table = run.shares_of_red
+    if table is None:
+        return None
+    presso_tested = run.settings.get("diagnostics") == "all"
+    flags = [flag["name"] for flag in sentences()]
+    shares = {flag: table[flag].to_numpy(np.float64) if flag in table else np.full(len(table), np.nan)
+              for flag in flags}
+    return {
+        **{role: table[role].map(number).tolist() for role in PAIR}, "n_loci": rounded(table["n_loci"]),
+        "share": {flag: rounded(values, 3) for flag, values in shares.items()},
+        "colour": {flag: [colour_of(v, presso_tested or flag != "presso") for v in values]
+                   for flag, values in shares.items()},
+    }
+
+
+def _provenance(run):
+    """Rows (name, text) of what the run was made of."""
+    told, settings = run.told, dict(run.settings)
+    models = settings.pop("models", [])
+    rows = [("command", shlex.join(map(str, told.get("command") or []))), ("in folder", told.get("directory")),
+            ("started", told.get("started")), ("finished", told.get("finished")),
+            ("SHA-256 of the BED file", told.get("intervals_sha256")), ("genome", told.get("fasta_file"))]
+    rows += [(f"SHA-256 of model {i}", checksum) for i, checksum in enumerate(models, 1)]
+    rows += [(name, _told(value)) for name, value in settings.items() if name != "marks"]
+    rows += [(f"version of {name}", version) for name, version in (told.get("versions") or {}).items()]
+    return [[name, str(value)] for name, value in rows if value not in (None, "")]
+
+
+def _told(value):
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else value
+
+
+def loci_of(local):
+    """Loci of a table of local effects, in order: columns locus, chrom, start, end, strand.
+
+    Two loci may bear one name, so that all five columns tell them apart.
+    """
+    return local[["locus", "chrom", "start", "end", "strand"]].drop_duplicates(ignore_index=True)
+
+
+def numbered(table, loci):
+    """A table of local effects or diagnostics with the column `number`: which row of `loci` each row belongs to."""
+    number = pd.Series(np.arange(len(loci)), index=pd.MultiIndex.from_frame(loci))
+    return table.assign(number=number.reindex(pd.MultiIndex.from_frame(table[list(loci)])).to_numpy())
+
+
+def of_pairs(run, pairs, local, loci):
+    """Local effects of each pair.
+
+    Parameters
+    ----------
+    run : FinishedRun
+    pairs : list of (exposure, outcome)
+    local : pandas.DataFrame
+        Their rows of local.tsv, as `numbered` gives them.
+    loci : pandas.DataFrame
+        As `loci_of` gives them.
+
+    Returns
+    -------
+    list of dict
+        One a pair, of JSON values: `locus` (numbers of rows of `loci`), `n` instruments, `red` flags as bits, and the
+        numbers of each method, by columns.
+    """
+    diagnostics = run.diagnostics_of(pairs)
+    red = None if diagnostics is None else _by_pair(numbered(diagnostics, loci))
+    by_pair = _by_pair(local)
+    return [_of_pair(by_pair.get(pair, local.iloc[:0]), None if red is None else red.get(pair), run.methods)
+            for pair in pairs]
+
+
+def _by_pair(table):
+    return dict(iter(table.groupby(PAIR, sort=False)))
+
+
+def _of_pair(rows, diagnostics, methods):
+    by_method = {method: rows[rows["method"] == method].set_index("number") for method in methods}
+    order = next(iter(by_method.values())).index
+    out = {"locus": [int(i) for i in order], "methods": {}}
+    for method, table in by_method.items():
+        table = table.reindex(order)
+        out["methods"][method] = {name: rounded(table[name]) for name in LOCAL_NUMBERS}
+        out["n"] = [int(n) for n in table["n_instruments"].fillna(0)]
+        out["note"] = table["note"].fillna("").tolist() if "note" not in out else out["note"]
+    if diagnostics is not None:
+        red = diagnostics.set_index("number")["red"].reindex(order).fillna("")
+        out["red"] = [bits_of(flags) for flags in red]
+    return out

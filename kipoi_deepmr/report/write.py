@@ -1,0 +1,112 @@
+"""From a run's folder to its page: one HTML file that needs no network."""
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+from string import Template
+
+from .. import __version__
+from ..output.finished import FinishedRun
+from ..output.tables import replacing
+from . import contents, details
+from .letters import outlines
+
+NAME = "report.html"
+
+
+def write_report(folder):
+    """Write report.html into the folder of a finished run.
+
+    Parameters
+    ----------
+    folder : str
+
+    Returns
+    -------
+    str
+        Path of the page.
+
+    Raises
+    ------
+    InputError
+        The folder does not hold a complete run.
+    """
+    run = FinishedRun(folder)
+    pairs = contents.chosen_pairs(run)
+    local = run.local_of(pairs)
+    loci = contents.loci_of(local)
+    local = contents.numbered(local, loci)
+    of_loci, reason = details.of_loci(run, pairs, local, loci)
+    overview = contents.overview(run, pairs)
+    overview["loci"] = {name: loci[name].tolist() for name in loci.columns}
+    overview["left_out"] = _left_out(run, pairs, loci, of_loci, reason)
+    blocks = {"data": _json(overview)}
+    blocks.update((f"pair-{i}", _json(each)) for i, each in enumerate(contents.of_pairs(run, pairs, local, loci)))
+    blocks.update((f"locus-{number}", text) for number, text in of_loci.items())
+    path = f"{folder.rstrip('/')}/{NAME}"
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as out:
+        out.write(page(blocks))
+    return path
+
+
+def _left_out(run, pairs, loci, of_loci, reason):
+    """Sentences on what the page does not hold."""
+    told = []
+    n_pairs = len(run.global_[["exposure", "outcome"]].drop_duplicates())
+    if len(pairs) < n_pairs:
+        told.append(f"Local effects are shown for the {len(pairs)} pairs with the largest |estimate / se| of method "
+                    f"{run.methods[0]}, of {n_pairs:,}: local.tsv has all.")
+    if reason:
+        told.append(f"No instruments and no effects along the sequence are shown: {reason}.")
+    elif len(of_loci) < len(loci):
+        told.append(f"Instruments and effects along the sequence are shown for the {len(of_loci):,} loci that weigh "
+                    f"most in the meta-analyses, of {len(loci):,}: effects.zarr has all.")
+    return told
+
+
+def _json(value):
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def page(blocks):
+    """The page around its data.
+
+    Parameters
+    ----------
+    blocks : dict of str to str
+        JSON texts by the id of the element that holds each: `data`, and `pair-0`, `locus-0` and so on, which the page
+        reads when they are asked for.
+
+    Returns
+    -------
+    str
+        HTML. Its content security policy lets run only the two scripts inside it, and load nothing.
+    """
+    source = files(__package__)
+    scripts = [_charts(), source.joinpath("page.js").read_text(encoding="utf-8")]
+    letters = {"letters": _json(outlines()), **blocks}
+    held = "\n".join(f'<script type="application/json" id="{name}">{_escaped(text)}</script>'
+                     for name, text in letters.items())
+    return Template(source.joinpath("page.html").read_text(encoding="utf-8")).substitute(
+        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts), version=__version__, charts=scripts[0],
+        script=scripts[1], style=source.joinpath("page.css").read_text(encoding="utf-8"), data=held)
+
+
+@cache
+def _charts():
+    """Vega, Vega-Lite and Vega-Embed as one script that gives the page `vegaEmbed` and nothing else."""
+    # Here, since it takes longer than the rest of the command line does to start.
+    import vl_convert
+
+    return f"(() => {{{vl_convert.javascript_bundle('window.vegaEmbed = vegaEmbed;')}}})();"
+
+
+def _digest(script):
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _escaped(text):
+    """JSON in which nothing can end the element that holds it."""
+    return text.replace("<", "\\u003c")

@@ -1,0 +1,225 @@
+"""Covariates of loci: from a table, from the spacing of motifs, from annotation; and the strata that they make."""
+
+import os
+import shutil
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .errors import InputError, nearest, one_line
+from .loci import read_bed
+
+SPACING_BINS = (0, 35, 70, 150, 1000)  # bp, those of the paper's S1 Fig
+PLACE = ["chrom", "start", "end", "strand", "locus"]
+PAIR = ["exposure", "outcome"]
+INSIDE, OUTSIDE = "in", "out"
+
+
+class Covariate(NamedTuple):
+    """A covariate of the rows of a table of local effects.
+
+    Attributes
+    ----------
+    name : str
+    stratum : pandas.Categorical, or None
+        The stratum of each row, missing where there is none.
+    value : (n,) float64, or None
+        The number behind it, NaN where there is none.
+    note : str
+        What a user should know of it; empty if nothing.
+    """
+
+    name: str
+    stratum: pd.Categorical | None
+    value: np.ndarray | None
+    note: str = ""
+
+
+def check_bins(bins):
+    """The bins' edges as a tuple; `InputError` unless they are two or more growing numbers."""
+    edges = tuple(float(edge) for edge in bins)
+    if len(edges) < 2 or not all(a < b for a, b in zip(edges, edges[1:])):
+        raise InputError(f"bins are two or more growing numbers, not {', '.join(f'{edge:g}' for edge in edges)}")
+    return edges
+
+
+def binned(values, bins):
+    """Strata "(low, high]" of numbers; what lies in no bin has none.
+
+    Parameters
+    ----------
+    values : (n,) array
+    bins : sequence of float
+        Edges, growing.
+
+    Returns
+    -------
+    pandas.Categorical
+    """
+    edges = check_bins(bins)
+    labels = [f"({low:g}, {high:g}]" for low, high in zip(edges, edges[1:])]
+    return pd.cut(np.asarray(values, np.float64), edges, labels=labels)
+
+
+def from_table(path, local, bins=None):
+    """Covariates of a TSV table with a column `locus`; with columns exposure and outcome they are those of pairs.
+
+    Columns that are not numbers are strata; numbers are for meta-regression, and strata too if `bins` are given.
+
+    Parameters
+    ----------
+    path : str
+    local : pandas.DataFrame
+        Local effects.
+    bins : sequence of float, optional
+
+    Returns
+    -------
+    list of Covariate
+        One for each further column.
+
+    Raises
+    ------
+    InputError
+        No such file, a column is missing, a locus or pair is named twice, or no locus of `local` is named.
+    """
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file")
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(("locus", *PAIR), str), keep_default_na=False,
+                            na_values=["", "NA"])
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a table of covariates ({one_line(error)})") from error
+    keys = ["locus", *(role for role in PAIR if role in table)]
+    names = [name for name in table if name not in keys]
+    if "locus" not in table or not names:
+        raise InputError(f"{path}: a table of covariates has a column locus and at least one more; it has: "
+                         f"{', '.join(map(str, table))}")
+    twice = table[keys].duplicated()
+    if twice.any():
+        row = twice.idxmax()
+        raise InputError(f"{path}, line {row + 2}: {' '.join(map(str, table.loc[row, keys]))} is named twice")
+    joined = local[keys].merge(table, on=keys, how="left", indicator=True)
+    found = joined["_merge"] == "both"
+    if not found.any():
+        raise InputError(f"{path}: it names no locus of the local table, such as {local['locus'].iloc[0]}")
+    missing = local.loc[~found.to_numpy(), "locus"].nunique()
+    note = f"{missing} loci are not in {path}" if missing else ""
+    return [_of_column(name, joined[name], bins, note) for name in names]
+
+
+def _of_column(name, column, bins, note):
+    if pd.api.types.is_numeric_dtype(column):
+        values = column.to_numpy(np.float64, na_value=np.nan)
+        return Covariate(str(name), binned(values, bins) if bins else None, values, note)
+    return Covariate(str(name), pd.Categorical(column), None, note)
+
+
+def from_annotation(path, local):
+    """In or out: whether a locus shares a base with an interval of a BED file, on either strand.
+
+    Parameters
+    ----------
+    path : str
+    local : pandas.DataFrame
+        Local effects.
+
+    Returns
+    -------
+    Covariate
+        Named as the file, without its extension.
+
+    Raises
+    ------
+    InputError
+        The BED file cannot be read, or bedtools is not installed.
+    """
+    loci, number = _loci_of(local)
+    inside = np.zeros(len(loci), dtype=bool)
+    inside[[int(hit.name) for hit in _bed(loci).intersect(_bed(_table_of(path)), u=True)]] = True
+    name = os.path.basename(path).removesuffix(".gz").removesuffix(".bed")
+    strata = pd.Categorical(np.where(inside[number], INSIDE, OUTSIDE), [INSIDE, OUTSIDE])
+    return Covariate(name, strata, None, f"{inside.sum()} of {len(loci)} loci are in {name}")
+
+
+def from_motifs(path, local, bins=SPACING_BINS):
+    """Distance between the nearest motif instances of exposure and outcome, binned.
+
+    An instance counts for a locus that it lies in as a whole. The distance is that between centres, in base pairs.
+    A locus without an instance of either mark has no distance, nor has one whose instances share their centre a
+    stratum in the bins of the paper, which begin above 0.
+
+    Parameters
+    ----------
+    path : str
+        BED of motif instances, the mark's name in column 4.
+    local : pandas.DataFrame
+        Local effects.
+    bins : sequence of float
+
+    Returns
+    -------
+    Covariate
+        Named motif_distance.
+
+    Raises
+    ------
+    InputError
+        The BED file cannot be read or names no mark, bins do not grow, or bedtools is not installed.
+
+    References
+    ----------
+    Malina S, Cizin D, Knowles DA (2022). PLoS Comput Biol 18(10): e1009880, S1 Fig.
+    """
+    loci, number = _loci_of(local)
+    motifs = _table_of(path)
+    marks = set(local["exposure"]) | set(local["outcome"])
+    unknown = [name for name in motifs["name"].unique() if name not in marks]
+    motifs = motifs[motifs["name"].isin(marks)].reset_index(drop=True)
+    if motifs.empty:
+        raise InputError(f"{path}: column 4 names no mark, but {unknown[0]!r}{nearest(unknown[0], sorted(marks))}")
+    nearest_of = _nearest(loci, motifs)
+    key = pd.MultiIndex.from_arrays([number, local["exposure"], local["outcome"]])
+    distance = nearest_of.reindex(key).to_numpy(np.float64)
+    n = len(set(number[np.isfinite(distance)]))
+    ignored = f"; ignored, since they are no marks: {', '.join(map(str, unknown[:5]))}" if unknown else ""
+    return Covariate("motif_distance", binned(distance, bins), distance,
+                     f"{n} of {len(loci)} loci have motif instances of both marks of a pair{ignored}")
+
+
+def _nearest(loci, motifs):
+    """Smallest distance by locus's number, mark and other mark (pandas.Series)."""
+    hits = _bed(loci).intersect(_bed(motifs), wa=True, wb=True, F=1.0)
+    pairs = np.array([(int(hit[3]), int(hit[7])) for hit in hits], dtype=np.int64).reshape(-1, 2)
+    motif = motifs.iloc[pairs[:, 1]]
+    placed = pd.DataFrame({"locus": pairs[:, 0], "mark": motif["name"].to_numpy(),
+                           "centre": ((motif["start"] + motif["end"]) / 2).to_numpy()})
+    both = placed.merge(placed, on="locus")
+    both = both[both["mark_x"] != both["mark_y"]]
+    distance = (both["centre_x"] - both["centre_y"]).abs()
+    return distance.groupby([both["locus"], both["mark_x"], both["mark_y"]]).min()
+
+
+def _loci_of(local):
+    """Loci of a table of local effects, and which of them each row belongs to."""
+    number = local.groupby(PLACE, sort=False).ngroup().to_numpy()
+    return local[PLACE].drop_duplicates(ignore_index=True), number
+
+
+def _table_of(path):
+    """A BED file as a table with columns chrom, start, end, name."""
+    columns = ("chrom", "start", "end", "name")
+    return pd.DataFrame([[getattr(interval, name) for name in columns] for interval in read_bed(path)],
+                        columns=columns)
+
+
+def _bed(table):
+    """A table's intervals for bedtools, each named by its row number."""
+    if not shutil.which("bedtools"):
+        raise InputError("strata from BED files need the program bedtools, which is not installed")
+    # Here, since no other command need wait for it.
+    import pybedtools
+
+    numbered = table[["chrom", "start", "end"]].assign(name=range(len(table)))
+    return pybedtools.BedTool.from_dataframe(numbered)

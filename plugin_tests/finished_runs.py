@@ -1,0 +1,46 @@
+"""Folders of finished runs, made without models: effects drawn at random, everything after them by the real stages."""
+
+import json
+
+import numpy as np
+
+from kipoi_deepmr import effects_store, pipeline
+from kipoi_deepmr.loci import Loci, Locus
+
+METHODS = ("ivw", "egger")
+
+
+def effects_of(marks, n_loci=8, length=30, n_members=3, seed=0):
+    """Effects in memory: mark j is j + 1 times mark 0 but for noise; each locus has a motif of 8 bases."""
+    rng = np.random.default_rng(seed)
+    sequences = rng.choice(np.frombuffer(b"ACGT", np.uint8), (n_loci, length))
+    loci = Loci.from_list([Locus("chr1", 100 * i, 100 * i + length, "+-"[i % 2], f"locus{i}", s)
+                           for i, s in enumerate(sequences)])
+    first = 0.05 * rng.normal(size=(n_loci, 3 * length))
+    first[:, 30:54] += rng.normal(-2, 1, (n_loci, 24))
+    slopes = np.arange(1, len(marks) + 1)
+    members = first[:, None, :, None] * slopes + 0.1 * rng.normal(size=(n_loci, n_members, 3 * length, len(marks)))
+    ref = np.repeat(sequences, 3, axis=1)
+    alt = np.stack([[b for base in s for b in b"ACGT" if b != base] for s in sequences])
+    data = {"effect": members.mean(1), "effect_se": members.std(1, ddof=1), "member_effect": members,
+            "reference": np.zeros((n_loci, n_members, len(marks))),
+            **{name: letters.astype(np.uint8).view("S1").astype("U1") for name, letters in
+               (("ref_base", ref), ("alt_base", alt))}}
+    data = {name: values.astype(np.float32) if values.dtype.kind == "f" else values for name, values in data.items()}
+    return effects_store.dataset(loci, marks, [str(k) for k in range(n_members)], data)
+
+
+def write_run(folder, marks=("A", "B", "C"), diagnostics="quick", methods=METHODS, instrument_z=1.5, **more):
+    """A folder as `run` leaves it, without the VCF; returns its effects."""
+    folder.mkdir()
+    effects = effects_of(list(marks), **more)
+    effects.to_zarr(str(folder / "effects.zarr"), zarr_format=2)
+    options = {"method": list(methods), "instruments": "pooled", "instrument_z": instrument_z,
+               "diagnostics": diagnostics}
+    pipeline.estimate(str(folder / "effects.zarr"), str(folder / "local.tsv"), vcf="none", **options)
+    pipeline.aggregate(str(folder / "local.tsv"), str(folder / "global.tsv"))
+    told = {"settings": {"models": ["abc"], "marks": list(marks), "loci": len(effects["name"]), **options},
+            "command": ["kipoi deepmr", "run", "<b>model</b>"], "dropped": {"too short": ["<i>x</i>"]},
+            "versions": {"numpy": np.__version__}, "finished": "2026-01-01T00:00:00+00:00"}
+    (folder / "run.json").write_text(json.dumps(told))
+    return effects
