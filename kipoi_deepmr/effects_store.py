@@ -3,13 +3,17 @@
 On disk it is a Zarr store of format 2, the one that both zarr 2 (Python 3.10) and zarr 3 read and write.
 """
 
+import contextlib
 import json
+import math
 import os
 import shutil
 import zlib
+from pathlib import Path
 from typing import NamedTuple
 
 import dask.array
+import filelock
 import numpy as np
 import xarray as xr
 
@@ -18,10 +22,13 @@ from .errors import InputError
 FORMAT = "kipoi_deepmr effects"
 FORMAT_VERSION = 1
 PARTIAL_SUFFIX = ".partial"
+LOCK_SUFFIX = ".lock"
 RECORD = "completed.jsonl"  # of an unfinished store: its blocks that are safely on disk
 RECORD_FORMAT = 1
 CHUNK_BYTES = 1_000_000  # of member_effect: what is lost at most when a run is killed, so not much
 MAX_LOCI_PER_CHUNK = 64
+LETTER_BYTES = 0.75  # measured: zstd on random letters of four bytes each
+FILE_BYTES = 4096  # that a file takes beyond its contents, at most
 
 
 class Variable(NamedTuple):
@@ -107,6 +114,57 @@ def loci_per_block(n_members, n_variants, n_marks):
     return int(np.clip(CHUNK_BYTES // (4 * n_members * n_variants * n_marks), 1, MAX_LOCI_PER_CHUNK))
 
 
+def bytes_on_disk(n_loci, length, n_members, n_marks, keep_members=True):
+    """Most bytes that a store takes: its numbers as if they did not compress, its letters as measured.
+
+    Parameters
+    ----------
+    n_loci, length, n_members, n_marks : int
+    keep_members : bool
+        As for `Writer`.
+    """
+    sizes = {"locus": n_loci, "variant": 3 * length, "member": n_members, "mark": n_marks}
+    n_blocks = math.ceil(n_loci / loci_per_block(n_members, 3 * length, n_marks))
+    total = 0
+    for variable in DATA:
+        if keep_members or variable.name not in OPTIONAL:
+            each = LETTER_BYTES if variable.dtype == "U1" else np.dtype(variable.dtype).itemsize
+            total += each * math.prod(sizes[d] for d in variable.dims) + n_blocks * FILE_BYTES
+    return int(total)
+
+
+def bytes_left_by_an_earlier_run(path):
+    """Bytes of the unfinished store of `path`."""
+    return sum(os.path.getsize(os.path.join(folder, name))
+               for folder, _, names in os.walk(path + PARTIAL_SUFFIX) for name in names)
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Hold the right to write to `path`, which no two processes have at once; a process that died does not hold it.
+
+    Raises
+    ------
+    InputError
+        Another process holds it, or the folder cannot be written.
+    """
+    lock = filelock.FileLock(path + LOCK_SUFFIX, timeout=0)
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout:
+        raise InputError(f"{path}: another run is writing there; wait for its end, or choose another name") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        # while it is held, so that nobody's lock is removed
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(lock.lock_file)
+        lock.release()
+
+
 class Writer:
     """Writes a store block by block under a temporary name, and renames it when it is complete.
 
@@ -124,6 +182,11 @@ class Writer:
     afresh : bool
         Write every block, whatever an earlier run left.
 
+    Attributes
+    ----------
+    dropped : dict of int to str
+        Loci without finite effects, whose effects are NaN, and what is wrong with them; in the order of loci.
+
     Raises
     ------
     InputError
@@ -137,9 +200,10 @@ class Writer:
         self.block = loci_per_block(len(members), n_variants, len(marks))
         self._loci, self._marks, self._members = loci, marks, members
         self._chunked = [v for v in DATA if keep_members or v.name not in OPTIONAL]
-        self._done = set()
+        self._done = {}  # first locus of each block on disk: its entry in the record
         if not afresh and os.path.exists(os.path.join(self.partial, RECORD)):
             self._check_settings(attributes)
+            self._remove_fragments()
             self._done = self._whole_blocks()
         if not self._done:
             self._create(attributes, {"locus": len(loci), "member": len(members), "variant": n_variants,
@@ -149,8 +213,7 @@ class Writer:
         data, encoding = {}, {}
         for variable in self._chunked:
             shape = tuple(sizes[d] for d in variable.dims)
-            chunks = (self.block, *shape[1:])
-            data[variable.name] = dask.array.zeros(shape, dtype=variable.dtype, chunks=chunks)
+            data[variable.name] = dask.array.zeros(shape, dtype=variable.dtype, chunks=-1)  # a shape, never computed
             encoding[variable.name] = {"chunks": (min(self.block, sizes["locus"]), *shape[1:])}
         template = dataset(self._loci, self._marks, self._members, data, attributes)
         shutil.rmtree(self.partial, ignore_errors=True)
@@ -168,14 +231,30 @@ class Writer:
                              "choose another name, or --overwrite")
 
     def _whole_blocks(self):
-        """First loci of the recorded blocks whose files are as they were written."""
-        with open(os.path.join(self.partial, RECORD), encoding="utf-8") as record:
-            lines = record.read().split("\n")[:-1]  # what follows the last line end was cut off in writing
-        head, *entries = map(json.loads, lines) if lines else [{}]
+        """Entries of the recorded blocks whose files are as they were written, by their first loci."""
+        head, *entries = self._read_record() or [{}]
         if head.get("format") != RECORD_FORMAT:
-            return set()
-        written = {entry["first"]: entry["files"] for entry in entries}
-        return {first for first, files in written.items() if files == self._checksums(first)}
+            return {}
+        written = {entry["first"]: entry for entry in entries}
+        return {first: entry for first, entry in written.items() if entry["files"] == self._checksums(first)}
+
+    def _remove_fragments(self):
+        """Zarr writes a chunk under another name first: what a killed run left of that."""
+        for fragment in Path(self.partial).glob("*/*.partial"):
+            fragment.unlink()
+
+    def _read_record(self):
+        """Entries of the record, up to the first that was not written whole, which is cut off."""
+        entries, whole = [], 0
+        with open(os.path.join(self.partial, RECORD), "rb+") as record:
+            for line in record:
+                try:
+                    entries.append(json.loads(line if line.endswith(b"\n") else b""))
+                except ValueError:
+                    break
+                whole += len(line)
+            record.truncate(whole)
+        return entries
 
     def _checksums(self, first):
         """CRC-32 of the files of the block that begins with a locus; a chunk of zeros has no file."""
@@ -195,6 +274,11 @@ class Writer:
             os.fsync(record.fileno())
 
     @property
+    def dropped(self):
+        entries = [entry.get("dropped", {}) for _, entry in sorted(self._done.items())]
+        return {int(index): what for entry in entries for index, what in entry.items()}
+
+    @property
     def n_done(self):
         """How many loci are on disk."""
         n = len(self._loci)
@@ -205,23 +289,50 @@ class Writer:
         starts = range(0, len(self._loci), self.block)
         return [slice(i, min(i + self.block, len(self._loci))) for i in starts if i not in self._done]
 
-    def write(self, block, data):
-        """Write the variables of one block of loci (a slice from `blocks`)."""
+    def write(self, block, data, dropped=None):
+        """Write the variables of one block of loci.
+
+        Parameters
+        ----------
+        block : slice
+            One of `blocks`.
+        data : dict of str to array
+        dropped : dict of int to str, optional
+            Loci of the block without finite effects, by their number in it, and what is wrong with them.
+        """
         piece = dataset(self._loci[block], self._marks, self._members, data)
-        own = [name for name, variable in piece.variables.items() if "locus" not in variable.dims]
-        piece.drop_vars(own).to_zarr(self.partial, region={"locus": block})
+        piece.drop_vars(piece.coords).to_zarr(self.partial, region={"locus": block})
         files = self._checksums(block.start)
         for name in files:
             _sync(os.path.join(self.partial, name))
-        self._append_to_record({"first": block.start, "files": files})
-        self._done.add(block.start)
+        entry = {"first": block.start, "files": files}
+        if dropped:
+            entry["dropped"] = {str(block.start + i): what for i, what in dropped.items()}
+        self._append_to_record(entry)
+        self._done[block.start] = entry
 
-    def close(self):
-        """Give the complete store its name; a store of that name is replaced."""
+    def close(self, attributes=None):
+        """Give the complete store its name; a store of that name is replaced.
+
+        `attributes` (dict) are set before, in place of those of the same names.
+        """
+        if attributes:
+            self._set_attributes(attributes)
         shutil.rmtree(self.path, ignore_errors=True)
         os.remove(os.path.join(self.partial, RECORD))
         os.replace(self.partial, self.path)
         _sync(os.path.dirname(os.path.abspath(self.path)))
+
+    def _set_attributes(self, attributes):
+        for name in (".zattrs", ".zmetadata"):
+            path = os.path.join(self.partial, name)
+            with open(path, encoding="utf-8") as file:
+                content = json.load(file)
+            (content if name == ".zattrs" else content["metadata"][".zattrs"]).update(attributes)
+            with open(path + ".tmp", "w", encoding="utf-8") as file:
+                json.dump(content, file, indent=4)
+            _sync(path + ".tmp")
+            os.replace(path + ".tmp", path)
 
     def discard(self):
         """Remove what was written."""

@@ -12,13 +12,25 @@ class InputError(ValueError):
     exit_code = 2
 
 
-class ModelFailed(InputError):
-    """A model's process died, hung or ran out of memory again and again: the run stops, what was computed is kept.
+class Stopped(InputError):
+    """A run cannot go on; what was computed is kept.
 
     The command line prints the message alone and exits with code 1.
     """
 
     exit_code = 1
+
+
+class ModelFailed(Stopped):
+    """A model's process died, hung or ran out of memory again and again."""
+
+
+class DiskFull(Stopped):
+    """The disk filled up, or a quota was used up."""
+
+
+class ClusterFailed(Stopped):
+    """The Dask cluster was lost, or lost a worker again and again on the same loci."""
 
 
 def one_line(error):

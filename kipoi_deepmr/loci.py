@@ -3,6 +3,7 @@
 import gzip
 import os
 import warnings
+import zlib
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -149,7 +150,7 @@ def read_bed(path):
                 line = line.rstrip("\r\n")
                 if line.strip() and not line.startswith(("#", "track", "browser")):
                     intervals.append(_parse_bed_line(path, number, line))
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+    except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InputError(f"{path}: not a BED file ({error})") from error
     if not intervals:
         raise InputError(f"{path}: the BED file is empty: it holds no interval")
@@ -211,8 +212,23 @@ class Genome:
             raise InputError(f"{path}: the FASTA file holds no sequence")
 
     def fetch(self, chrom, start, end):
-        """Bases of [start, end) on the forward strand: (end - start,) uint8, upper case."""
-        return dna.encode(self._fasta[chrom][start:end])
+        """Bases of [start, end) on the forward strand: (end - start,) uint8, upper case.
+
+        Raises
+        ------
+        InputError
+            The file ends before, or holds no sequence there, so that its index is that of another file.
+        """
+        try:
+            bases = dna.encode(self._fasta[chrom][start:end])
+        except Exception as error:
+            where = f"{self.path}: cannot be read at {chrom}:{start}-{end}"
+            raise InputError(f"{where} ({error}); is it cut off?") from error
+        if len(bases) != end - start or (bases < ord("A")).any():
+            raise InputError(f"{self.path}: its index {self.path}.fai has other bases at {chrom}:{start}-{end} than it "
+                             "holds: it is cut off, or the index is that of another file; remove the index, or make "
+                             "both anew")
+        return bases
 
     def check(self, interval):
         """Raise `DroppedLocus` if the interval is not wholly within a contig of the FASTA."""

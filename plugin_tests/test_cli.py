@@ -44,7 +44,7 @@ def test_the_main_job_on_the_real_example(cooperativity, tmp_path):
     assert "loci: 15 used, 0 dropped" in done.stdout and "GATA" in done.stdout and "locus/s" in done.stderr
     out = tmp_path / "OUT"
     names = {"effects.zarr", "instruments.vcf.gz", "instruments.vcf.gz.tbi", "local.tsv", "diagnostics.tsv",
-             "diagnostics_by_pair.tsv", "global.tsv", "global.png", "run.json"}
+             "diagnostics_by_pair.tsv", "global.tsv", "global.png", "run.json", "report.html"}
     assert {p.name for p in out.iterdir()} == names
     assert len(pd.read_csv(out / "local.tsv", sep="\t")) == 15 * 2 * 3
     assert (out / "global.png").read_bytes().startswith(b"\x89PNG")

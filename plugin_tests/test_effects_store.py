@@ -140,6 +140,41 @@ def test_a_record_cut_anywhere_is_read_as_far_as_it_goes(tmp_path, loci, data, k
     assert (effects_store.open_effects(str(tmp_path / "e.zarr"))["effect"].values == data["effect"]).all()
 
 
+@pytest.mark.parametrize("damage", [lambda text: text[:-20], lambda text: text[:-20] + b"\xff" + text[-19:]])
+def test_a_damaged_record_is_gone_on_with_and_read_again(tmp_path, loci, data, damage):
+    begin(tmp_path / "e.zarr", loci, data, 2)
+    record = tmp_path / "e.zarr.partial" / effects_store.RECORD
+    record.write_bytes(damage(record.read_bytes()))
+    assert begin(tmp_path / "e.zarr", loci, data, 1).n_done == 128
+    assert [block.start for block in start(tmp_path / "e.zarr", loci).blocks()] == [128]
+
+
+def test_loci_without_effects_are_remembered(tmp_path, loci, data):
+    writer = start(tmp_path / "e.zarr", loci)
+    for block in writer.blocks()[:2]:
+        writer.write(block, {name: values[block] for name, values in data.items()}, {3: "why"})
+    writer = start(tmp_path / "e.zarr", loci)
+    assert writer.dropped == {3: "why", 67: "why"}
+    finish(writer, data)
+
+
+def test_fragments_of_a_killed_run_are_removed(tmp_path, loci, data):
+    begin(tmp_path / "e.zarr", loci, data, 1)
+    (tmp_path / "e.zarr.partial" / "effect" / "1.0.0.c0ffee.partial").write_text("x")
+    finish(start(tmp_path / "e.zarr", loci), data)
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_lock_is_held_by_one(tmp_path):
+    path = str(tmp_path / "new" / "e.zarr")
+    with effects_store.locked(path):
+        with pytest.raises(InputError, match="e.zarr: another run is writing there"), effects_store.locked(path):
+            pass
+    with effects_store.locked(path):
+        pass
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 def test_an_unfinished_run_of_other_settings(tmp_path, loci, data):
     begin(tmp_path / "e.zarr", loci, data, 1, settings={"ddof": 1})
     with pytest.raises(InputError, match="unfinished run of other settings.*ddof: 1 -> 0"):

@@ -10,7 +10,7 @@ import pytest
 from conftest import member_weights, write_model
 
 from kipoi_deepmr import effects_store, meta, mr, mutagenesis, pipeline
-from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.errors import InputError, Stopped
 from kipoi_deepmr.models import Ensemble
 
 LOCAL = ("chrom start end strand locus exposure outcome method n_instruments estimate se ci_low ci_high pvalue "
@@ -52,7 +52,13 @@ def test_run_is_the_three_stages(ensemble, selection, tmp_path, options):
     pipeline.estimate(str(alone / "effects.zarr"), str(alone / "local.tsv"), **options)
     pipeline.aggregate(str(alone / "local.tsv"), str(alone / "global.tsv"))
     assert contents(tmp_path / "out") == contents(alone)
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {p.name for p in alone.iterdir()} | {"run.json"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {*(p.name for p in alone.iterdir()), "run.json",
+                                                              "report.html"}
+
+
+def test_run_without_a_report(ensemble, selection, tmp_path, options):
+    run(ensemble, selection, tmp_path / "out", options, report=False)
+    assert not (tmp_path / "out" / "report.html").exists() and (tmp_path / "out" / "global.tsv").exists()
 
 
 def test_python_does_the_same(ensemble, selection, tmp_path, options):
@@ -160,14 +166,60 @@ def test_estimate_with_another_genome_leaves_nothing_behind(ensemble, selection,
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["effects.zarr"]
 
 
-def test_nan_leaves_nothing_behind(tmp_path, bed_file, genome_file, options):
+def test_a_locus_without_finite_predictions_is_dropped(tmp_path, bed_file, genome_file, options):
+    """`AC` at the start is what the model fails on: some loci begin so, or have mutants that do."""
     weights = member_weights()
     models = [write_model(tmp_path / "m" / str(k), w, nan_start="AC" if k else "") for k, w in enumerate(weights)]
     ensemble = Ensemble.from_kipoi(models, "dir")
     selection = pipeline.select_loci(ensemble, intervals_file=bed_file, fasta_file=genome_file)
-    with pytest.raises(InputError, match="member 1 predicts nan"):
+    begins = [bytes(sequence[:2]).decode() for sequence in selection.loci.sequences]
+    expected = [f"locus{i}" for i, two in enumerate(begins) if two[0] == "A" or two[1] == "C"]
+    assert 0 < len(expected) < 9
+    result = run(ensemble, selection, tmp_path / "out", {**options, "uncertainty": "members"})
+    assert result.dropped == {mutagenesis.NOT_FINITE: expected}
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["dropped"] == result.dropped
+    store = effects_store.open_effects(str(tmp_path / "out" / "effects.zarr"))
+    assert store.attrs["dropped"] == result.dropped
+    lost = np.isin(selection.loci.name, expected)
+    for name in ("effect", "effect_se", "reference", "member_effect"):
+        np.testing.assert_array_equal(np.isnan(store[name].values), np.broadcast_to(
+            lost.reshape(-1, *[1] * (store[name].ndim - 1)), store[name].shape))
+    noted = result.local["note"] == "the model's predictions are not finite"
+    assert set(result.local["locus"][noted]) == set(expected) and noted.sum() == len(expected) * 6 * len(METHODS)
+    assert (result.global_["n_loci"] <= 9 - len(expected)).all() and (result.global_["n_loci"] > 0).any()
+    assert run(ensemble, selection, tmp_path / "out", {**options, "uncertainty": "members"}).dropped == result.dropped
+    without = selection.loci[~lost]
+    alone = mr.fit_pairs(mutagenesis.saturate(ensemble, without), method=METHODS, instrument_z=1.0,
+                         uncertainty="members")
+    pd.testing.assert_frame_equal(result.local[~noted].reset_index(drop=True), alone)
+
+
+def test_no_finite_predictions_at_all_leave_nothing_behind(tmp_path, bed_file, genome_file, options):
+    weights = member_weights()
+    models = [write_model(tmp_path / "m" / str(k), w * (np.nan if k == 1 else 1)) for k, w in enumerate(weights)]
+    ensemble = Ensemble.from_kipoi(models, "dir")
+    selection = pipeline.select_loci(ensemble, intervals_file=bed_file, fasta_file=genome_file)
+    with pytest.raises(InputError, match="no locus has predictions .*locus locus0: member 1 predicts nan"):
         run(ensemble, selection, tmp_path / "out", options)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_error_of_a_model_does_not_take_away_what_was_finished(tmp_path, models, bed_file, genome_file, options,
+                                                                  monkeypatch):
+    """One model fails on the seventh of nine loci, in the second block of three."""
+    monkeypatch.setattr(effects_store, "MAX_LOCI_PER_CHUNK", 4)
+    selection = pipeline.select_loci(Ensemble.from_kipoi(models, "dir"), intervals_file=bed_file,
+                                     fasta_file=genome_file)
+    start = ["ACGT".index(letter) for letter in bytes(selection.loci.sequences[6]).decode()]
+    code = os.path.join(models[0], "model.py")
+    with open(code) as file:
+        text = file.read()
+    with open(code, "w") as file:
+        file.write(text.replace("        if self.nan", f"        if x[0].argmax(-1).tolist() == {start}:\n"
+                                "            raise ValueError('no such luck')\n        if self.nan"))
+    with pytest.raises(Stopped, match="ValueError: no such luck\n4 of 9 loci are kept: the same command goes on"):
+        run(Ensemble.from_kipoi(models, "dir"), selection, tmp_path / "out", options)
+    assert (tmp_path / "out" / "effects.zarr.partial").exists()
 
 
 def test_a_run_killed_on_the_way_can_be_started_again(ensemble, selection, tmp_path, options, monkeypatch):

@@ -1,13 +1,17 @@
 """One function a subcommand: from parsed arguments to pipeline calls."""
 
+import contextlib
 import os
 
 from .. import pipeline
+from ..errors import InputError
 from ..models import parse_dataloader_args
 from ..models.check import measure, random_sequences
 from ..output.manifest import file_checksum
+from ..report import write_report
 from . import summary
 from .models import load_ensemble
+from .plots import figure_of
 
 LOCI_OF_CHECK = 1000
 
@@ -34,35 +38,55 @@ def check(arguments, command):
 def run(arguments, command):
     """`run`: the three stages in a row."""
     ensemble, selection, details = _prepare(arguments, command)
-    with ensemble:
+    counts = summary.LocalCounts()
+    with ensemble, _cluster(arguments) as cluster:
         result = pipeline.run(
             ensemble, selection, arguments.output,
             predict_options={"ddof": arguments.ddof, "keep": arguments.keep},
             estimate_options=_estimate_options(arguments), aggregate_options={"tau2_method": arguments.tau2_method},
-            details=details, overwrite=arguments.overwrite, quiet=arguments.quiet)
-    _say(arguments, summary.of_loci(selection), summary.of_local(result.local), summary.of_global(result.global_),
-         summary.of_caution(ensemble), summary.of_files(arguments.output))
+            details=details, overwrite=arguments.overwrite, quiet=arguments.quiet, cluster=cluster, each=counts.add,
+            report=not arguments.no_report)
+    _say(arguments, summary.of_loci(selection, result.dropped), summary.of_local(counts),
+         summary.of_global(result.global_), summary.of_caution(ensemble), summary.of_files(arguments.output))
 
 
 def predict(arguments, command):
     """`predict`: steps 1 to 4."""
     ensemble, selection, details = _prepare(arguments, command)
-    with ensemble:
-        pipeline.predict(ensemble, selection, arguments.output, ddof=arguments.ddof, keep=arguments.keep,
-                         details=details, overwrite=arguments.overwrite, quiet=arguments.quiet)
-    _say(arguments, summary.of_loci(selection), summary.of_caution(ensemble))
+    with ensemble, _cluster(arguments) as cluster:
+        dropped = pipeline.predict(ensemble, selection, arguments.output, ddof=arguments.ddof, keep=arguments.keep,
+                                   details=details, overwrite=arguments.overwrite, quiet=arguments.quiet,
+                                   cluster=cluster)
+    _say(arguments, summary.of_loci(selection, dropped), summary.of_caution(ensemble))
 
 
 def estimate(arguments, command):
     """`estimate`: steps 5 and 6."""
-    local = pipeline.estimate(arguments.effects, arguments.output, **_estimate_options(arguments))
-    _say(arguments, summary.of_local(local))
+    counts = summary.LocalCounts()
+    pipeline.estimate(arguments.effects, arguments.output, **_estimate_options(arguments), each=counts.add)
+    _say(arguments, summary.of_local(counts))
 
 
 def aggregate(arguments, command):
     """`aggregate`: step 7."""
-    _say(arguments, summary.of_global(pipeline.aggregate(arguments.local, arguments.output,
-                                                         tau2_method=arguments.tau2_method)))
+    given = {"covariates": arguments.strata, "motifs": arguments.motifs, "annotations": arguments.annotate}
+    if arguments.bins and not (arguments.strata or arguments.motifs):
+        raise InputError("--bins goes with --strata or --motifs")
+    found = any(given.values()) and pipeline.stratify(arguments.local, arguments.output, **given, bins=arguments.bins,
+                                                      tau2_method=arguments.tau2_method)
+    table = pipeline.aggregate(arguments.local, arguments.output, tau2_method=arguments.tau2_method)
+    _say(arguments, summary.of_global(table), summary.of_strata(found) if found else "")
+
+
+def report(arguments, command):
+    """`report`: the page of a finished run."""
+    _say(arguments, f"written: {write_report(arguments.folder)}")
+
+
+def plot(arguments, command):
+    """`plot`: one figure."""
+    figure_of(arguments)
+    _say(arguments, f"written: {arguments.output}")
 
 
 def _prepare(arguments, command):
@@ -80,6 +104,17 @@ def _prepare(arguments, command):
         "fasta_file": fasta and os.path.abspath(fasta),
     }
     return ensemble, selection, details
+
+
+def _cluster(arguments):
+    """The Dask cluster that `--dask` or `--dask_scheduler_file` names, or nothing."""
+    if not (arguments.dask or arguments.dask_scheduler_file):
+        if arguments.dask_tls_config:
+            raise InputError("--dask_tls_config goes with --dask or --dask_scheduler_file")
+        return contextlib.nullcontext()
+    from ..cluster import Cluster
+
+    return Cluster(arguments.dask, arguments.dask_scheduler_file, arguments.dask_tls_config)
 
 
 def _select(arguments, ensemble, dataloader_args):

@@ -27,7 +27,8 @@ def make_parser(prog):
         description="DeepMR: which marks does a trained sequence model believe cause which others?\n"
                     "Mendelian randomization on the in-silico mutants of a multi-task Kipoi model.")
     parser.add_argument("--version", action="version", version=f"kipoi_deepmr {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="{check,run,predict,estimate,aggregate}", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="{check,run,predict,estimate,aggregate,report,plot}",
+                                     required=True)
 
     check = _command(commands, "check", "whether models are fit for DeepMR, how they are read, and what a run costs")
     _add_models(check)
@@ -38,17 +39,20 @@ def make_parser(prog):
     _add_models(run)
     _add_loci(run)
     _add_prediction(run)
+    _add_cluster(run)
     _add_estimation(run)
     _add_fasta_of_estimate(run, with_loci=True)
     _add_aggregation(run)
     _add_output(run, "OUT", "folder to write: effects.zarr, instruments.vcf.gz, local.tsv, diagnostics.tsv, "
-                            "diagnostics_by_pair.tsv, global.tsv, global.png, run.json")
+                            "diagnostics_by_pair.tsv, global.tsv, global.png, run.json, report.html")
+    run.add_argument("--no_report", action="store_true", help="do not write report.html")
     _add_overwrite(run)
 
     predict = _command(commands, "predict", "effects of all single mutants of the loci (steps 1-4)")
     _add_models(predict)
     _add_loci(predict)
     _add_prediction(predict)
+    _add_cluster(predict)
     _add_fasta_of_estimate(predict, with_loci=True)
     _add_output(predict, "EFFECTS.zarr", "store of effects to write")
     _add_overwrite(predict)
@@ -62,8 +66,39 @@ def make_parser(prog):
     aggregate = _command(commands, "aggregate", "global causal effects: meta-analysis over loci (step 7)")
     aggregate.add_argument("local", metavar="LOCAL.tsv", help="table that `estimate` wrote")
     _add_aggregation(aggregate)
+    _add_strata(aggregate)
     _add_output(aggregate, "GLOBAL.tsv", "table to write; the figure is written beside it, ending in .png")
+
+    report = _command(commands, "report", "report.html of a run: tables and charts in one file that needs no network")
+    report.add_argument("folder", metavar="OUT", help="folder that `run` wrote; report.html is written into it")
+
+    plot = commands.add_parser("plot", help="a figure for a paper: PNG, PDF or SVG",
+                               description="Draw a figure; the format goes by the end of its name.")
+    _add_figures(plot.add_subparsers(dest="figure", metavar="{global,local,tracks,spacing,simulation}", required=True))
     return parser
+
+
+def _add_figures(figures):
+    of_tables = (("global", "GLOBAL.tsv", "global effects with ±2 standard errors and ±2 tau (the paper's Fig 3)"),
+                 ("spacing", "STRATA.tsv", "heat map of global effects within strata (the paper's S1 Fig)"),
+                 ("simulation", "ROUNDS.tsv", "true against estimated effects, and coverage (the paper's Fig 2)"))
+    for name, table, help_text in of_tables:
+        figure = _command(figures, name, help_text)
+        figure.add_argument("table", metavar=table)
+        if name != "simulation":
+            figure.add_argument("--method", help="which of the table's methods")
+        if name == "spacing":
+            figure.add_argument("--covariate", help="which of the table's covariates (default: the first)")
+        _add_output(figure, "FIGURE", "file to write: .png, .pdf or .svg")
+    for name, help_text in (("local", "instruments of one locus and pair, and the fitted lines"),
+                            ("tracks", "effects on both marks along one locus, as letters")):
+        figure = _command(figures, name, help_text)
+        figure.add_argument("folder", metavar="OUT", help="folder that `run` wrote")
+        for option in ("--locus", "--exposure", "--outcome"):
+            figure.add_argument(option, required=True)
+        if name == "tracks":
+            figure.add_argument("--window", type=_window, metavar="START:END", help="positions from 0 (default: all)")
+        _add_output(figure, "FIGURE", "file to write: .png, .pdf or .svg")
 
 
 def _command(commands, name, help_text):
@@ -150,6 +185,17 @@ def _add_prediction(command):
                        help="store every member's effects, or only mean and standard error (default: %(default)s)")
 
 
+def _add_cluster(command):
+    group = command.add_argument_group("a Dask cluster that predicts (docs/cluster.md; default: this process)")
+    where = group.add_mutually_exclusive_group()
+    where.add_argument("--dask", metavar="local:N|ADDRESS",
+                       help="local:N for N processes on this machine, or a scheduler such as tcp://host:8786")
+    where.add_argument("--dask_scheduler_file", "--dask-scheduler-file", metavar="FILE",
+                       help="a scheduler by the file that `dask scheduler --scheduler-file` wrote")
+    group.add_argument("--dask_tls_config", "--dask-tls-config", metavar="FILE",
+                       help="certificates, as a Dask configuration file names them (distributed.comm.tls)")
+
+
 def _add_estimation(command):
     group = command.add_argument_group("local causal effects")
     group.add_argument("--exposures", type=_names, metavar="A,B", help="marks that may be causes (default: all)")
@@ -186,6 +232,18 @@ def _add_aggregation(command):
     group = command.add_argument_group("global causal effects")
     group.add_argument("--tau2_method", choices=TAU2_METHODS, default="REML",
                        help="estimator of the variance between loci; the paper used DL (default: %(default)s)")
+
+
+def _add_strata(command):
+    group = command.add_argument_group("strata of loci: writes strata.tsv, strata_tests.tsv and strata.png as well "
+                                       "(docs/strata.md)")
+    group.add_argument("--strata", metavar="FILE",
+                       help="table of covariates: a column locus, and columns of strata or of numbers")
+    group.add_argument("--motifs", metavar="BED",
+                       help="motif instances, named by mark: the distance of the nearest ones of exposure and outcome")
+    group.add_argument("--annotate", nargs="+", metavar="BED", default=[], help="loci in and out of its intervals")
+    group.add_argument("--bins", type=_numbers, metavar="A,B,C", help="edges of the strata of distances (default: "
+                                                                      "0,35,70,150,1000) and of numbers of --strata")
 
 
 def _add_output(command, metavar, help_text):
@@ -226,6 +284,10 @@ def _setting(text):
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _numbers(text):
+    return [float(number) for number in text.split(",")]
 
 
 def _positive(text):

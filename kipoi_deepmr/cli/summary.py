@@ -56,25 +56,46 @@ def of_caution(ensemble):
             "models trained apart, a deep ensemble, remain the recommended kind (docs/ensembles.md)")
 
 
-def of_loci(selection):
-    """Loci used, and those dropped with reasons and names."""
-    n_dropped = sum(map(len, selection.dropped.values()))
-    lines = [f"loci: {len(selection.loci)} used, {n_dropped} dropped, of {selection.n_candidates}"]
-    for reason, names in selection.dropped.items():
+def of_loci(selection, dropped=None):
+    """Loci used, and those dropped with reasons and names: those of the selection, or all of `dropped`."""
+    dropped = selection.dropped if dropped is None else dropped
+    n_dropped, before = (sum(map(len, each.values())) for each in (dropped, selection.dropped))
+    n_used = len(selection.loci) + before - n_dropped
+    lines = [f"loci: {n_used} used, {n_dropped} dropped, of {selection.n_candidates}"]
+    for reason, names in dropped.items():
         more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
         lines.append(f"  {len(names)} dropped: {reason}: {', '.join(names[:NAMES_SHOWN])}{more}")
     return "\n".join(lines)
 
 
-def of_local(local):
+class LocalCounts:
+    """Instruments and estimates of the first pairs and methods, taken from the local table as it passes by."""
+
+    def __init__(self):
+        self._keys = None
+        self._instruments, self._estimated = [], []
+
+    def add(self, table):
+        """Take the next rows of the local table, whole loci."""
+        if self._keys is None:
+            keys = table[["exposure", "outcome", "method"]]
+            self._keys = list(keys.drop_duplicates().itertuples(index=False, name=None))
+        for kept, column in ((self._instruments, table["n_instruments"].to_numpy(np.int32)),
+                             (self._estimated, table["estimate"].notna().to_numpy())):
+            kept.append(column.reshape(-1, len(self._keys))[:, :MAX_ROWS].copy())
+
+    def rows(self):
+        """Per ordered pair and method: its names, instruments at a locus, and loci with an estimate."""
+        counts, estimated = np.concatenate(self._instruments), np.concatenate(self._estimated)
+        return [(*key, f"{np.median(n):.0f} ({n.min()}-{n.max()})", f"{done.sum()} of {len(n)}")
+                for key, n, done in zip(self._keys, counts.T, estimated.T)], len(self._keys)
+
+
+def of_local(counts):
     """Per ordered pair and method: instruments at a locus and loci with an estimate."""
-    rows = []
-    for (exposure, outcome, method), group in local.groupby(["exposure", "outcome", "method"], sort=False):
-        counts = group["n_instruments"]
-        rows.append((exposure, outcome, method, f"{counts.median():.0f} ({counts.min()}-{counts.max()})",
-                     f"{group['estimate'].notna().sum()} of {len(group)}"))
+    rows, n_rows = counts.rows()
     header = ("exposure", "outcome", "method", "instruments a locus: median (range)", "loci estimated")
-    return _table(header, rows, "pairs")
+    return _table(header, rows, "pairs", n_rows)
 
 
 def of_global(table):
@@ -87,6 +108,16 @@ def of_global(table):
                      _number(row.tau)))
     header = ("exposure", "outcome", "method", "loci", "global effect [95 % interval]", "p", "tau")
     return "\n".join([_table(header, rows, "global effects, strongest first"), *table.attrs.get("notes", [])])
+
+
+def of_strata(found):
+    """Whether effects differ between strata, and trends, the clearest first."""
+    tests = found.tests
+    order = tests[["q_between_pvalue", "slope_pvalue"]].min(axis=1).sort_values(kind="stable").index
+    rows = [(row.covariate, row.exposure, row.outcome, row.method, str(row.n_loci), _number(row.q_between_pvalue),
+             _number(row.slope), _number(row.slope_pvalue)) for row in tests.loc[order].itertuples()]
+    header = ("covariate", "exposure", "outcome", "method", "loci", "p between strata", "slope", "p of slope")
+    return "\n".join([_table(header, rows, "strata"), *found.notes])
 
 
 def of_files(folder):
@@ -115,9 +146,10 @@ def _number(value):
     return "NA" if np.isnan(value) else f"{value:.3g}"
 
 
-def _table(header, rows, title):
+def _table(header, rows, title, n_rows=None):
+    n_rows = n_rows or len(rows)
     shown = [header, *rows[:MAX_ROWS]]
     widths = [max(len(row[i]) for row in shown) for i in range(len(header))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in shown]
-    more = [f"  and {len(rows) - MAX_ROWS} more"] if len(rows) > MAX_ROWS else []
+    more = [f"  and {n_rows - MAX_ROWS} more"] if n_rows > MAX_ROWS else []
     return "\n".join([f"{title}:", *("  " + line for line in lines), *more])

@@ -1,6 +1,6 @@
 """In-silico saturation mutagenesis: every mutant's effect on every mark, with its standard error."""
 
 from ..models.host.saturation import saturation_mutants
-from .effects import iter_effects, saturate
+from .effects import NOT_FINITE, effects_of_block, iter_effects, saturate
 
-__all__ = ["iter_effects", "saturate", "saturation_mutants"]
+__all__ = ["NOT_FINITE", "effects_of_block", "iter_effects", "saturate", "saturation_mutants"]

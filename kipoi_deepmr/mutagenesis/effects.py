@@ -6,6 +6,12 @@ from .. import effects_store
 from ..errors import InputError
 from ..models.host.saturation import alternative_bases
 
+NOT_FINITE = "its predictions are not finite numbers"
+
+
+class NotFinite(InputError):
+    """A model predicts NaN or infinity for a locus or one of its mutants."""
+
 
 def saturate(ensemble, loci, ddof=1):
     """Effects of all single mutants of loci, in memory.
@@ -25,7 +31,7 @@ def saturate(ensemble, loci, ddof=1):
     Raises
     ------
     InputError
-        A prediction is not a finite number, or there are too few members for `ddof`.
+        A prediction is not a finite number (`NotFinite`), or there are too few members for `ddof`.
 
     References
     ----------
@@ -36,8 +42,16 @@ def saturate(ensemble, loci, ddof=1):
     return effects_store.dataset(loci, ensemble.marks, ensemble.names, data, {"ddof": ddof})
 
 
-def iter_effects(ensemble, loci, ddof=1):
+def iter_effects(ensemble, loci, ddof=1, dropped=None):
     """Effects of one locus after the other, as `saturate` computes them.
+
+    Parameters
+    ----------
+    ensemble, loci, ddof
+        As for `saturate`.
+    dropped : dict, optional
+        Gets the number of each locus that has a prediction which is not finite, and what is wrong with it; its numbers
+        are all NaN. Without it such a locus raises `NotFinite`.
 
     Yields
     ------
@@ -46,11 +60,44 @@ def iter_effects(ensemble, loci, ddof=1):
     """
     if len(ensemble.names) <= ddof:
         raise InputError(f"ddof = {ddof} needs more than {len(ensemble.names)} members")
-    for name, sequence, item in zip(loci.name, loci.sequences, loci.item):
+    for number, (name, sequence, item) in enumerate(zip(loci.name, loci.sequences, loci.item)):
         predicted = ensemble.mutants(sequence, None if item < 0 else item)
-        _check_finite(predicted, name, ensemble)
+        try:
+            _check_finite(predicted, name, ensemble)
+        except NotFinite as error:
+            if dropped is None:
+                raise
+            dropped[number] = str(error)
+            predicted = np.full_like(predicted, np.nan)
         yield {**_effects(predicted, ddof), "ref_base": _letters(np.repeat(sequence, 3)),
                "alt_base": _letters(alternative_bases(sequence))}
+
+
+def effects_of_block(ensemble, loci, ddof=1, keep="members", each=None):
+    """Effects of a block of loci, as a store takes them.
+
+    Parameters
+    ----------
+    ensemble, loci, ddof
+        As for `saturate`.
+    keep : {"members", "summary"}
+        summary: without `member_effect`.
+    each : callable, optional
+        Called after each locus.
+
+    Returns
+    -------
+    data : dict of str to array
+    dropped : dict of int to str
+        As `iter_effects` fills it.
+    """
+    dropped, found = {}, []
+    for effects in iter_effects(ensemble, loci, ddof, dropped):
+        found.append({name: values for name, values in effects.items()
+                      if keep == "members" or name not in effects_store.OPTIONAL})
+        if each:
+            each()
+    return {name: np.stack([effects[name] for effects in found]) for name in found[0]}, dropped
 
 
 def _effects(predicted, ddof):
@@ -70,7 +117,7 @@ def _check_finite(predicted, locus, ensemble):
     if len(wrong):
         member, row, mark = wrong[0]
         what = "the reference" if row == 0 else f"mutant {row} of {predicted.shape[1] - 1}"
-        raise InputError(f"locus {locus}: member {ensemble.names[member]} predicts {predicted[member, row, mark]} "
+        raise NotFinite(f"locus {locus}: member {ensemble.names[member]} predicts {predicted[member, row, mark]} "
                          f"for mark {ensemble.marks[mark]} of {what}; every prediction must be a finite number")
 
 

@@ -5,16 +5,19 @@ import json
 import os
 import platform
 import shutil
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..effects_store import differences
+from ..effects_store import LOCK_SUFFIX, differences, locked
 from ..errors import InputError
 from .tables import replacing
 
 NAME = "run.json"
-OUTPUTS = ("effects.zarr", "effects.zarr.partial", "local.tsv", "diagnostics.tsv", "diagnostics_by_pair.tsv",
-           "instruments.vcf.gz", "instruments.vcf.gz.tbi", "global.tsv", "global.png", NAME)
+STORE = "effects.zarr"
+OUTPUTS = (STORE, "effects.zarr.partial", "local.tsv", "diagnostics.tsv", "diagnostics_by_pair.tsv",
+           "instruments.vcf.gz", "instruments.vcf.gz.tbi", "global.tsv", "global.png", "strata.tsv",
+           "strata_tests.tsv", "strata.png", "report.html", NAME)
 PACKAGES = ("kipoi_deepmr", "kipoi", "kipoiseq", "numpy", "scipy", "pandas", "xarray", "zarr", "pysam", "pyfaidx",
             "tensorflow", "keras", "tf_keras")
 
@@ -35,6 +38,23 @@ def file_checksum(path):
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
+@contextmanager
+def output_folder(path, settings, overwrite=False):
+    """An `OutputFolder` that no other run writes to meanwhile.
+
+    Raises
+    ------
+    InputError
+        Another run writes there, or as `OutputFolder`.
+    """
+    made = not os.path.exists(path)
+    if made:
+        make_folder(path)
+    _check_writable(path)
+    with locked(os.path.join(path, STORE)):
+        yield OutputFolder(path, settings, overwrite, made)
+
+
 class OutputFolder:
     """The folder of one run.
 
@@ -46,6 +66,8 @@ class OutputFolder:
         What decides the results; JSON values only. A folder that holds a run of the same settings is taken over.
     overwrite : bool
         Remove another run's files instead of refusing.
+    made : bool
+        The folder was made for this run just now.
 
     Raises
     ------
@@ -53,21 +75,18 @@ class OutputFolder:
         The folder cannot be written, or holds something else.
     """
 
-    def __init__(self, path, settings, overwrite=False):
+    def __init__(self, path, settings, overwrite=False, made=False):
         self.path = path
         self.settings = json.loads(json.dumps(settings))
-        self._made = not os.path.exists(path)
+        self._made = made or not os.path.exists(path)
         self.holds_this_run = self._check(overwrite)
 
     def _check(self, overwrite):
         if self._made:
             make_folder(self.path)
             return False
-        if not os.path.isdir(self.path):
-            raise InputError(f"-o {self.path}: there is a file of that name")
-        if not os.access(self.path, os.W_OK | os.X_OK):
-            raise InputError(f"-o {self.path}: the folder cannot be written")
-        if not os.listdir(self.path):
+        _check_writable(self.path)
+        if not set(os.listdir(self.path)) - {STORE + LOCK_SUFFIX}:
             return False
         differing = self._differences()
         if not differing:
@@ -104,6 +123,8 @@ class OutputFolder:
         """Remove what a failed run wrote, and the folder if the run made it."""
         self._remove_outputs()
         if self._made:
+            with suppress(FileNotFoundError):
+                os.remove(self.file(STORE + LOCK_SUFFIX))
             os.rmdir(self.path)
 
     def _remove_outputs(self):
@@ -113,6 +134,13 @@ class OutputFolder:
                 shutil.rmtree(path)
             elif os.path.exists(path):
                 os.remove(path)
+
+
+def _check_writable(path):
+    if not os.path.isdir(path):
+        raise InputError(f"-o {path}: there is a file of that name")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(f"-o {path}: the folder cannot be written")
 
 
 def make_folder(path):

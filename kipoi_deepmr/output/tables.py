@@ -3,6 +3,7 @@
 import os
 from contextlib import contextmanager
 
+import numpy as np
 import pandas as pd
 
 from ..errors import InputError, one_line
@@ -11,6 +12,7 @@ LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note
 LOCAL_NUMBERS = ("start", "end", "n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept",
                  "intercept_se", "intercept_pvalue", "q", "q_pvalue")
 LOCAL_MORE = ("i2", "i2_gx", "f_statistic", "phi", "tau2")  # numbers that older tables lack
+ROWS_AT_A_TIME = 100_000
 
 # How to read every digit: pandas 3 does so by itself and warns of the option, pandas 2 needs it.
 EXACT = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
@@ -57,19 +59,61 @@ def read_local(path):
         The file is missing or empty, a column is missing, or a cell is not a number where one is needed; the message
         names line, column and value.
     """
+    return pd.concat(_pieces(path), ignore_index=True)
+
+
+def read_estimates(path):
+    """What `aggregate` needs of a table of local effects; all of the file is checked, but not held.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns exposure, outcome and method (categories), estimate and se.
+
+    Raises
+    ------
+    InputError
+        As `read_local`.
+    """
+    names = {key: {} for key in ("exposure", "outcome", "method")}
+    codes, numbers = {key: [] for key in names}, {"estimate": [], "se": []}
+    for piece in _pieces(path):
+        for key, known in names.items():
+            code, unique = pd.factorize(piece[key])
+            codes[key].append(np.array([known.setdefault(name, len(known)) for name in unique], np.int32)[code])
+        for name, parts in numbers.items():
+            parts.append(piece[name].to_numpy())
+    categories = {key: pd.Categorical.from_codes(np.concatenate(codes[key]), list(known))
+                  for key, known in names.items()}
+    return pd.DataFrame({**categories, **{name: np.concatenate(parts) for name, parts in numbers.items()}})
+
+
+def _pieces(path):
+    """A table of local effects in pieces of `ROWS_AT_A_TIME`; see `read_local`."""
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")
-    numbers = dict.fromkeys((*LOCAL_NUMBERS, *LOCAL_MORE), ["NA"])
+    n_rows = 0
     try:
-        table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(LOCAL_TEXT, str), na_values=numbers,
-                            keep_default_na=False, **EXACT)
+        with _opened(path) as pieces:
+            for piece in pieces:
+                n_rows += len(piece)
+                yield _checked(path, piece)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a table of local effects ({one_line(error)})") from error
+    if not n_rows:
+        raise InputError(f"{path}: the table of local effects holds no rows")
+
+
+def _opened(path):
+    numbers = dict.fromkeys((*LOCAL_NUMBERS, *LOCAL_MORE), ["NA"])
+    return pd.read_csv(path, sep="\t", dtype=dict.fromkeys(LOCAL_TEXT, str), na_values=numbers, keep_default_na=False,
+                       chunksize=ROWS_AT_A_TIME, **EXACT)
+
+
+def _checked(path, table):
     missing = [column for column in (*LOCAL_TEXT, *LOCAL_NUMBERS) if column not in table]
     if missing:
         raise InputError(f"{path}: not a table of local effects: it has no column {', '.join(missing)}")
-    if table.empty:
-        raise InputError(f"{path}: the table of local effects holds no rows")
     for column in (*LOCAL_NUMBERS, *(name for name in LOCAL_MORE if name in table)):
         table[column] = _numbers(path, table[column])
     return table.assign(note=table["note"].replace("NA", ""))

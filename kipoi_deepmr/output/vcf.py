@@ -1,9 +1,12 @@
 """VCF 4.3: one record per instrument (or per mutant), on the forward strand, REF checked against the FASTA."""
 
 import contextlib
+import errno
 import heapq
 import os
 import re
+import shutil
+import tempfile
 from urllib.parse import quote
 
 import numpy as np
@@ -14,6 +17,7 @@ from ..errors import InputError
 
 SUFFIX = ".vcf.gz"
 BLOCK_BYTES = 32_000_000  # of effects read at a time: many loci of a usual model, one of the largest
+FULL = 1_000_000  # bytes free: less than htslib holds back
 TABIX_LIMIT = 2**29  # of a .tbi index, which holds no position beyond it
 VARIABLES = ("effect", "effect_se", "ref_base", "alt_base")
 
@@ -42,7 +46,7 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
     effects : xarray.Dataset
         As `effects_store` declares it; read by blocks of loci.
     genome : kipoi_deepmr.loci.Genome
-    local : pandas.DataFrame
+    local : pandas.DataFrame or CausalEffects
         Columns start, exposure, outcome, method, estimate, se; rows in the order of the loci of `effects`, then
         exposures, outcomes, methods.
     rule : object
@@ -58,6 +62,8 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
 
     Raises
     ------
+    OSError
+        The files cannot be written; ENOSPC where the disk is full.
     InputError
         `path` has another ending, the FASTA is not the one that the effects were predicted from, or a locus lies too
         far along its contig for a tabix index.
@@ -72,8 +78,9 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
     records = _Records(effects, genome, local, rule, exposures, outcomes, every=which == "all")
     partial = path[: -len(SUFFIX)] + ".partial" + SUFFIX
     try:
-        count = _compress(partial, records)
-        pysam.tabix_index(partial, preset="vcf", force=True)
+        with _reasons(partial):
+            count = _compress(partial, records)
+            pysam.tabix_index(partial, preset="vcf", force=True)
         os.replace(partial, path)
         os.replace(partial + ".tbi", path + ".tbi")
     finally:
@@ -81,6 +88,46 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
             with contextlib.suppress(FileNotFoundError):
                 os.remove(left)
     return count
+
+
+class CausalEffects:
+    """The estimates and standard errors of a local table, kept in a file without a name until the VCF is written.
+
+    Parameters
+    ----------
+    folder : str
+        Where the file is.
+    """
+
+    def __init__(self, folder):
+        self._folder, self._file, self._methods = folder or ".", None, []
+
+    def add(self, table):
+        """Take the next rows of the local table, whole loci."""
+        if self._file is None:
+            self._methods = [str(method) for method in dict.fromkeys(table["method"])]
+            self._file = tempfile.TemporaryFile(dir=self._folder)
+        self._file.write(table[["estimate", "se"]].to_numpy(dtype=np.float64, na_value=np.nan).tobytes())
+
+    def of(self, n_loci, n_pairs):
+        """Methods, and estimates and standard errors as (locus, pair, method, 2) float64 on disk."""
+        self._file.flush()
+        shape = n_loci, n_pairs, len(self._methods), 2
+        return self._methods, np.memmap(self._file, np.float64, "r", shape=shape)
+
+
+@contextlib.contextmanager
+def _reasons(path):
+    """Raise what htslib fails with, without a reason, as an OSError that has one; htslib prints nothing meanwhile."""
+    before = pysam.set_verbosity(0)
+    try:
+        yield
+    except OSError as error:
+        full = shutil.disk_usage(os.path.dirname(path) or ".").free < FULL
+        number = error.errno or (errno.ENOSPC if full else errno.EIO)
+        raise OSError(number, os.strerror(number), path) from error
+    finally:
+        pysam.set_verbosity(before)
 
 
 def _compress(path, records):
@@ -109,7 +156,8 @@ class _Records:
         used = list(dict.fromkeys(x for x, _ in pairs))
         self._exposure_columns = [self._marks.index(x) for x in used]
         self._pairs_of = [[i for i, (x, _) in enumerate(pairs) if x == exposure] for exposure in used]
-        self._methods, self._causal = _causal_effects(local, self._start, pairs)
+        self._methods, self._causal = (local.of(len(self._start), len(pairs)) if isinstance(local, CausalEffects)
+                                       else _causal_effects(local, self._start, pairs))
         self._method_keys = _keys(self._methods)
         self._pair_keys = ["PAIRS"] + [f"{start}{key}" for key in self._method_keys for start in ("CE_", "CE_SE_")]
         self._numbers = "".join(f";EFFECT_{key}=%.9g;SE_{key}=%.9g" for key in self._mark_keys)

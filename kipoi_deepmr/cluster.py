@@ -1,0 +1,227 @@
+"""Blocks of loci on a Dask cluster: which one, what its workers hold, and the effects as they come back."""
+
+import functools
+import json
+import os
+import threading
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from itertools import islice
+
+import yaml
+
+from .errors import ClusterFailed, InputError, Stopped, one_line
+from .loci import Genome
+from .models import Ensemble
+from .mutagenesis import effects_of_block
+
+AHEAD = 2  # blocks that wait for each thread of the cluster, so that none is idle while results travel
+CONNECT_SECONDS = 60
+TLS_KEYS = {"tls_ca_file": ("ca-file",), "tls_client_cert": ("client", "cert"), "tls_client_key": ("client", "key")}
+
+
+class Cluster:
+    """A Dask cluster, as a context: one that runs, or one of processes of this machine for as long as the context.
+
+    Parameters
+    ----------
+    address : str, optional
+        A scheduler, such as tcp://host:8786 or tls://host:8786; or local:N for N processes on this machine.
+    scheduler_file : str, optional
+        The file that `dask scheduler --scheduler-file` wrote, in place of an address.
+    tls_config : str, optional
+        A Dask configuration file (YAML) that names certificates under distributed.comm.tls.
+
+    Raises
+    ------
+    InputError
+        dask.distributed is not installed, a file cannot be read, or there is no scheduler.
+    """
+
+    def __init__(self, address=None, scheduler_file=None, tls_config=None):
+        try:
+            import distributed
+        except ImportError as error:
+            raise InputError(f"--dask needs dask.distributed ({error}): pip install 'kipoi-deepmr[dask]'") from error
+        self._processes = None
+        security = _security(tls_config) if tls_config else None
+        try:
+            if address and address.startswith("local:"):
+                self._processes = _local(address)
+                address, security = self._processes.scheduler_address, self._processes.security
+            if scheduler_file and not os.path.isfile(scheduler_file):
+                raise InputError(f"--dask_scheduler_file {scheduler_file}: no such file")
+            self._client = distributed.Client(address, scheduler_file=scheduler_file, security=security,
+                                              timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"--dask {address or scheduler_file}: no scheduler answers ({one_line(error)})") from error
+
+    def effects(self, ensemble, loci, blocks, ddof, keep, each):
+        """Effects of blocks of loci, in the order in which they are done.
+
+        Parameters
+        ----------
+        ensemble : Ensemble
+            Made by `Ensemble.from_kipoi`. Each worker makes its own of the same models, once.
+        loci : Loci
+        blocks : sequence of slice
+        ddof, keep
+            As for `mutagenesis.effects_of_block`.
+        each : callable
+            Called with the number of loci of a block that is done.
+
+        Yields
+        ------
+        block, data, dropped
+            As `mutagenesis.effects_of_block`.
+
+        Raises
+        ------
+        InputError
+            As in this process, or a worker finds other models than this process.
+        ClusterFailed
+            The scheduler is gone, or workers die again and again on the same block.
+        """
+        import distributed
+
+        recipe = _elsewhere(ensemble.recipe)
+        waiting, pending, done = iter(blocks), {}, distributed.as_completed(loop=self._client.loop)
+
+        def submit(n):
+            for block in islice(waiting, n):
+                future = self._client.submit(_effects, recipe, ensemble.checksums, loci[block], ddof, keep, pure=False)
+                pending[future] = block
+                done.add(future)
+
+        try:
+            with _failures():
+                submit(self._places())
+                for future in done:
+                    data, dropped = future.result()
+                    block = pending.pop(future)
+                    submit(self._places() - len(pending))
+                    yield block, data, dropped
+                    each(block.stop - block.start)
+        finally:
+            if self._client.status == "running":
+                with suppress(Exception):  # whatever is wrong with the cluster has been told
+                    self._client.cancel(list(pending))
+                    self._client.run(_forget, recipe)
+
+    def _places(self):
+        """How many blocks the cluster, which may grow or shrink, is given at a time."""
+        return max(AHEAD, AHEAD * sum(self._client.nthreads().values()))
+
+    def close(self):
+        """Leave the cluster; end it if it is of this machine's processes."""
+        self._client.close()
+        if self._processes:
+            self._processes.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def _local(address):
+    """Processes on this machine, which none but this one can talk to."""
+    import distributed
+    from distributed.security import Security
+
+    number = address.removeprefix("local:")
+    if not number.isdecimal() or int(number) < 1:
+        raise InputError(f"--dask {address}: local:N needs a number of processes, as in local:4")
+    return distributed.LocalCluster(n_workers=int(number), threads_per_worker=1, protocol="tls://",
+                                    dashboard_address="127.0.0.1:0", security=Security.temporary())
+
+
+def _security(path):
+    """Certificates from a Dask configuration file."""
+    from distributed.security import Security
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            tls = yaml.safe_load(file)["distributed"]["comm"]["tls"]
+        named = {argument: functools.reduce(lambda section, key: section[key], keys, tls)
+                 for argument, keys in TLS_KEYS.items()}
+    except OSError as error:
+        raise InputError(f"--dask_tls_config {path}: {error.strerror}") from error
+    except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(f"--dask_tls_config {path}: a Dask configuration with distributed.comm.tls, its ca-file, "
+                         f"client.cert and client.key is needed ({one_line(error)})") from error
+    for file in named.values():
+        if not os.path.isfile(file):
+            raise InputError(f"--dask_tls_config {path}: {file}: no such file")
+    return Security(require_encryption=True, **named)
+
+
+@contextmanager
+def _failures():
+    """Tell what goes wrong with a cluster as `ClusterFailed`."""
+    from distributed.client import FutureCancelledError
+    from distributed.comm import CommClosedError
+    from distributed.scheduler import KilledWorker
+
+    try:
+        yield
+    except KilledWorker as error:
+        raise ClusterFailed(f"workers of the cluster died again and again, the last at {error.last_worker.address}, on "
+                            "one block of loci: out of memory? (a smaller --batch_size, fewer threads a worker)"
+                            ) from error
+    except (CancelledError, FutureCancelledError, CommClosedError, TimeoutError) as error:
+        raise ClusterFailed(f"the Dask scheduler is gone ({one_line(error)})") from error
+
+
+def _elsewhere(recipe):
+    """The arguments that made an ensemble, as a process in another folder understands them."""
+    recipe = dict(recipe)
+    if recipe["source"] == "dir":
+        recipe["models"] = [os.path.abspath(model) for model in recipe["models"]]
+    for key in ("intervals_file", "fasta_file"):
+        recipe[key] = recipe[key] and os.path.abspath(recipe[key])
+    recipe["dataloader_args"] = recipe["dataloader_args"] and {
+        key: os.path.abspath(value) if isinstance(value, str) and os.path.exists(value) else value
+        for key, value in recipe["dataloader_args"].items()}
+    return json.dumps(recipe)
+
+
+# In a worker: the ensembles that it holds, one for each recipe. Models are not asked by two threads at once.
+_loaded = {}
+_lock = threading.Lock()
+
+
+def _effects(recipe, checksums, loci, ddof, keep):
+    """Effects of one block, in a worker."""
+    with _lock:
+        if recipe not in _loaded:
+            _loaded[recipe] = _made(json.loads(recipe), checksums)
+        try:
+            return effects_of_block(_loaded[recipe], loci, ddof, keep)
+        except (Stopped, OSError):  # not of use any more
+            _loaded.pop(recipe).close()
+            raise
+
+
+def _made(recipe, checksums):
+    ensemble = Ensemble.from_kipoi(**recipe)
+    if list(ensemble.checksums) != list(checksums):
+        ensemble.close()
+        raise InputError(f"a worker of the cluster ({os.uname().nodename}) finds other models than this process at "
+                         f"{', '.join(recipe['models'][:3])}: the files there differ")
+    if ensemble.needs_item:
+        arguments, bed, fasta = (recipe[key] for key in ("dataloader_args", "intervals_file", "fasta_file"))
+        if arguments:
+            ensemble.dataloader(arguments, Genome(fasta) if fasta else None)
+        else:
+            ensemble.bed(bed, fasta)
+    return ensemble
+
+
+def _forget(recipe):
+    """End what a worker holds."""
+    with _lock:
+        ensemble = _loaded.pop(recipe, None)
+    if ensemble:
+        ensemble.close()
