@@ -203,8 +203,8 @@ def _add_estimation(command):
     group.add_argument("--method", type=_names, default=["egger"], metavar="NAME,NAME",
                        help=f"estimators: {', '.join(METHODS)} (default: egger)")
     group.add_argument("--method_args", nargs="+", type=_setting, metavar="NAME=VALUE",
-                       help="options of the estimators, such as model=fixed penalized=true alpha=0.01; each goes to the "
-                            "estimators that have it (see docs/method.md)")
+                       help="options of the estimators, such as model=fixed penalized=true alpha=0.01; each goes to "
+                            "the estimators that have it (see docs/method.md)")
     group.add_argument("--instruments", choices=("pooled", "own"), default="pooled",
                        help="a mutant is an instrument if its effect is large among all mutants of all loci (pooled), "
                             "or large against its own standard error (own) (default: %(default)s)")
