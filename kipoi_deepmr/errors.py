@@ -1,6 +1,7 @@
 """The exceptions that a user meets, and the exit codes that go with them."""
 
 import difflib
+import re
 
 
 class InputError(ValueError):
@@ -35,7 +36,8 @@ class ClusterFailed(Stopped):
 
 def one_line(error):
     """Kind and text of an exception from elsewhere, on one line, for the message of an `InputError`."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # Keras prints in bold
+    return f"{type(error).__name__}: {' '.join(text.split())[:500]}"
 
 
 def nearest(name, known):

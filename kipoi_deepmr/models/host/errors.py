@@ -1,5 +1,7 @@
 """What a hosted model says when something is wrong; the driver turns it into an InputError."""
 
+import re
+
 
 class ModelError(ValueError):
     """The model, or what is asked of it, cannot be used; the message is for the user."""
@@ -15,7 +17,8 @@ class OutOfMemory(ModelError):
 
 def one_line(error):
     """Kind and text of an exception from elsewhere, on one line."""
-    return "{}: {}".format(type(error).__name__, " ".join(str(error).split())[:500])
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # Keras prints in bold
+    return "{}: {}".format(type(error).__name__, " ".join(text.split())[:500])
 
 
 def is_out_of_memory(error):
