@@ -34,6 +34,7 @@ def load(name, source, in_worker):
     import kipoi
 
     logging.getLogger("kipoi").setLevel(logging.WARNING)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of batches of several sizes, as ours are
     known = kipoi.config.model_sources()
     if source not in known:
         raise ModelError("--source {}: unknown; Kipoi's config.yaml has {}".format(source, ", ".join(known)))
