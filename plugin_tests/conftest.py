@@ -1,6 +1,7 @@
 """Small real things that tests share: a genome, BED files, and Kipoi models whose effects are known in closed form."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -79,6 +80,11 @@ def environment_python(name):
     if not (environment / ".created").is_file():
         pytest.skip(f"needs .envs/{name}: make {name.split('-')[0]}-env")
     return str(environment / "bin" / "python")
+
+
+def heed_interrupts():
+    """For a child process of a test: a shell's background jobs, and what they start, ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_python(python, *arguments, **options):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import member_weights, write_model
+from conftest import heed_interrupts, member_weights, write_model
 
 from kipoi_deepmr import effects_store
 
@@ -43,7 +43,8 @@ def contents(folder):
 def test_killed_and_resumed(job, tmp_path, number):
     arguments, undisturbed = job
     pause = random.Random(int(number)).uniform(0, 0.5)
-    process = subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=heed_interrupts)
     record = tmp_path / f"effects.zarr{effects_store.PARTIAL_SUFFIX}" / effects_store.RECORD
     while process.poll() is None and not (record.exists() and len(record.read_text().splitlines()) > 1):
         time.sleep(0.01)

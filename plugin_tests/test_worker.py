@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pythons
-from conftest import LENGTH
+from conftest import LENGTH, heed_interrupts
 
 from kipoi_deepmr import dna, mutagenesis
 from kipoi_deepmr.errors import InputError, ModelFailed
@@ -348,7 +348,8 @@ def test_a_hanging_worker_and_its_children_go_with_their_driver(folders, how):
         open(os.path.join(self.folder, "child"), "w").write(str(child.pid))
         time.sleep(1000)
     """))
-    driver = subprocess.Popen([sys.executable, "-c", DRIVER, folders[0]], stderr=subprocess.DEVNULL)
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, folders[0]], stderr=subprocess.DEVNULL,
+                              preexec_fn=heed_interrupts)
     noted = [Path(folders[0]) / name for name in ("pid", "child")]
     assert wait_until(lambda: all(path.exists() and path.read_text() for path in noted))
     pids = [int(path.read_text()) for path in noted]
