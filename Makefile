@@ -91,5 +91,5 @@ $(VENV)/.created:
 	touch $@
 
 clean:
-	rm -rf $(VENV) .envs $(EXAMPLE_OUTPUT) $(BPNET_OUTPUT) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .envs $(EXAMPLE_OUTPUT) $(BPNET_OUTPUT) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis plugin_tests/.hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
