@@ -17,6 +17,7 @@ from kipoi_deepmr.mr.influence import leave_one_out
 from kipoi_deepmr.mr.linearity import linearity
 from kipoi_deepmr.mr.presso import presso
 from kipoi_deepmr.mr.steiger import r2_of_mutants, r2_of_statistics, steiger
+from kipoi_deepmr.output.tables import EXACT
 
 
 def inputs(name):
@@ -310,10 +311,11 @@ def test_what_estimate_writes(effects, tmp_path, choice, files):
                  choice, "-q", "-o", str(out / "local.tsv")]) == 0
     assert {p.name for p in out.iterdir()} == files | {"local.tsv"}
     if files:
-        written = pd.read_csv(out / "diagnostics.tsv", sep="\t", keep_default_na=False, na_values=["NA"])
+        written = pd.read_csv(out / "diagnostics.tsv", sep="\t", keep_default_na=False, na_values=["NA"],
+                              **EXACT)
         expected = mr.diagnose_pairs(effects, instrument_z=2.0, n_draws=1000 if choice == "all" else 0)
         numbers = [c for c in expected.columns[7:] if c not in ("red", "note")]
         np.testing.assert_array_equal(written[numbers].to_numpy(float), expected[numbers].to_numpy(float))
         assert written["presso_pvalue"].notna().any() == (choice == "all")
-        shares = pd.read_csv(out / "diagnostics_by_pair.tsv", sep="\t")
+        shares = pd.read_csv(out / "diagnostics_by_pair.tsv", sep="\t", **EXACT)
         pd.testing.assert_frame_equal(shares, mr.share_of_red([mr.count_red(expected)]), check_dtype=False)
