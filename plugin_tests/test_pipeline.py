@@ -224,7 +224,7 @@ def test_an_error_of_a_model_does_not_take_away_what_was_finished(tmp_path, mode
 
 def test_a_run_killed_on_the_way_can_be_started_again(ensemble, selection, tmp_path, options, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "estimate", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr("kipoi_deepmr.pipeline.running.estimate", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(ensemble, selection, tmp_path / "out", options)
     assert json.loads((tmp_path / "out" / "run.json").read_text())["finished"] is None

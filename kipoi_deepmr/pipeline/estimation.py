@@ -1,0 +1,109 @@
+"""Local causal effects from a store of effects (steps 5 and 6)."""
+
+import contextlib
+import os
+from functools import partial
+
+import pandas as pd
+
+from .. import effects_store, mr
+from ..errors import InputError
+from ..loci import Genome
+from ..output import tables
+from ..output.vcf import CausalEffects, write_vcf
+from .disk import disk_full_told
+
+DIAGNOSTICS = ("diagnostics.tsv", "diagnostics_by_pair.tsv")
+PRESSO_DRAWS = 1000
+
+
+def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=("egger",), instruments="pooled",
+             instrument_z=3.0, se_shrinkage="none", uncertainty="instrument", method_args=None, diagnostics="quick",
+             vcf="instruments", fasta_file=None, each=None):
+    """Local causal effects from a store of effects (steps 5 and 6).
+
+    Writes the table, and beside it `diagnostics.tsv`, `diagnostics_by_pair.tsv`, and `instruments.vcf.gz` with its
+    index.
+
+    Parameters
+    ----------
+    effects_path, local_path : str
+    exposures, outcomes : sequence of str, optional
+        Marks; all by default.
+    method : sequence of str
+        Names in `kipoi_deepmr.mr.METHODS`.
+    instruments : {"pooled", "own"}
+        Rule by which a mutant is an instrument; see `kipoi_deepmr.mr.rule_for`.
+    instrument_z : float
+    se_shrinkage : {"none", "moderated"}
+        Of the mutants' standard errors; see `kipoi_deepmr.mr.rule_for`.
+    uncertainty : {"instrument", "members", "combined"}
+        Where intervals come from; see `kipoi_deepmr.mr.fit_pairs`.
+    method_args : dict, optional
+        Options of the methods, such as `{"model": "fixed"}`; see `kipoi_deepmr.mr.fit_pairs`.
+    diagnostics : {"quick", "all", "none"}
+        all: with MR-PRESSO's global test, which takes 1,000 draws a locus and pair.
+    vcf : {"instruments", "all", "none"}
+    fasta_file : str, optional
+        By default the one that the store names.
+    each : callable, optional
+        Gets the table piece by piece, whole loci each; then it is not kept as a whole, which takes memory.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table written; None with `each`.
+
+    Raises
+    ------
+    InputError
+    DiskFull
+        No table is left behind.
+    """
+    effects = effects_store.open_effects(effects_path)
+    genome = genome_of(effects.attrs, fasta_file, vcf)
+    rule = mr.rule_for(effects, instruments, instrument_z, se_shrinkage)
+    folder, pieces = os.path.dirname(local_path), []
+    with contextlib.ExitStack() as complete:
+        complete.enter_context(disk_full_told(lambda: "the effects are kept; free some space and start again"))
+        temporary = complete.enter_context(tables.replacing(local_path))
+        fitted = mr.iter_pairs(effects, exposures, outcomes, method, rule, uncertainty, **(method_args or {}))
+        causal = CausalEffects(folder) if genome else None
+        viewers = [each or pieces.append, *([causal.add] if causal else [])]
+        tables.write_tsv(temporary, _shown(fitted, *viewers))
+        if diagnostics != "none":
+            by_locus, by_pair = (complete.enter_context(tables.replacing(os.path.join(folder, name)))
+                             for name in DIAGNOSTICS)
+            counts, draws = [], PRESSO_DRAWS if diagnostics == "all" else 0
+            tables.write_tsv(by_locus, _shown(mr.iter_diagnostics(effects, exposures, outcomes, rule, draws),
+                                              partial(_count_red, counts)))
+            tables.write_tsv(by_pair, [mr.share_of_red(counts)])
+        if genome:
+            complete.enter_context(genome)
+            write_vcf(os.path.join(folder, "instruments.vcf.gz"), effects, genome, causal, rule,
+                      exposures or effects["mark"].values, outcomes or effects["mark"].values, which=vcf)
+    return None if each else pd.concat(pieces, ignore_index=True)
+
+
+def _shown(pieces, *viewers):
+    """Pieces of a table as they are, after each viewer has seen them."""
+    for piece in pieces:
+        for view in viewers:
+            view(piece)
+        yield piece
+
+
+def _count_red(counts, table):
+    """Make one of the counts so far and those of another piece of the diagnostics."""
+    both = pd.concat([*counts, mr.count_red(table)])
+    counts[:] = [both.groupby(["exposure", "outcome"], sort=False).sum().reset_index()]
+
+
+def genome_of(attributes, fasta_file, vcf):
+    """The genome of the VCF, or None if none is to be written."""
+    if vcf == "none":
+        return None
+    path = fasta_file or attributes.get("fasta_file")
+    if not path:
+        raise InputError("the VCF needs a FASTA, and the effects name none: give --fasta_file, or --vcf none")
+    return Genome(path)

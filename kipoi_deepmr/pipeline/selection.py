@@ -1,0 +1,38 @@
+"""Which loci a run is about."""
+
+from ..errors import InputError
+from ..loci import BedSource, Genome, read_bed, select
+
+
+def select_loci(ensemble, dataloader_args=None, intervals_file=None, fasta_file=None, n_loci=None, seed=42):
+    """Loci from the model's own dataloader, or from BED and FASTA.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    dataloader_args : dict, optional
+        Arguments of the model's own dataloader.
+    intervals_file, fasta_file : str, optional
+        BED and FASTA, instead of a dataloader; `fasta_file` may also go with `dataloader_args` that name none.
+    n_loci, seed
+        As for `kipoi_deepmr.loci.select`.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    InputError
+    """
+    if bool(dataloader_args) == bool(intervals_file):
+        raise InputError("loci come either from --dataloader_args or from --intervals_file and --fasta_file: give one")
+    if dataloader_args:
+        with_genome = Genome(fasta_file) if fasta_file else None
+        return select(ensemble.dataloader(dataloader_args, with_genome), n_loci, seed)
+    if not fasta_file:
+        raise InputError("--intervals_file needs --fasta_file")
+    if ensemble.needs_item:
+        return select(ensemble.bed(intervals_file, fasta_file), n_loci, seed)
+    with Genome(fasta_file) as genome:
+        return select(BedSource(read_bed(intervals_file), genome, ensemble.length, intervals_file), n_loci, seed)
