@@ -1,6 +1,6 @@
 """How long all single mutants of a sequence take: the exact engine against TensorFlow predicting each as a whole.
 
-    python benchmarks/mutagenesis.py [--models bpnet basset cnn] [--bpnet FILE] [--rounds 5] [--threads 2]
+    python benchmarks/mutagenesis.py [--models bpnet basset cnn spliceai] [--bpnet FILE] [--rounds 5] [--threads 2]
 
 Every round runs each engine once, one after the other, in CPU-seconds of the process with TensorFlow held to one
 thread; the ratios are medians over rounds of the same round's times, so that a busy machine tells in both. TensorFlow
@@ -23,8 +23,9 @@ from kipoi_deepmr import dna, exact  # noqa: E402
 from kipoi_deepmr.mutagenesis import saturation_mutants  # noqa: E402
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "example_models" / "tf_cooperativity" / "1" / "model.keras"
-BATCHES = {"bpnet": (16, 64), "basset": (64, 256), "cnn": (301,)}
-SHARE = {"bpnet": 192, "basset": 512, "cnn": 301}  # mutants that TensorFlow predicts
+BATCHES = {"bpnet": (16, 64), "basset": (64, 256), "cnn": (301,), "spliceai": (1, 4)}
+SHARE = {"bpnet": 192, "basset": 512, "cnn": 301, "spliceai": 4}  # mutants that TensorFlow predicts
+WITHIN = 200  # of SpliceAI's centre: bases whose mutants are wanted
 CHECKED = 60  # mutants that are compared with float64
 
 
@@ -46,6 +47,8 @@ def main():
             profiles = [exact.Output(output, summary) for output in network.output_names
                         for summary in (["average"] if output in counts else ["softmax_mean"])]
             run("BPNet, counts and profile-weighted logits", name, network, profiles, arguments)
+        elif name == "spliceai":
+            run(f"SpliceAI-10k, the centre, mutants within {WITHIN} bases", name, spliceai(), None, arguments)
         else:
             network = basset() if name == "basset" else keras.saving.load_model(EXAMPLE, compile=False)
             run({"basset": "Basset-like", "cnn": "the paper's CNN"}[name], name, network, None, arguments)
@@ -75,14 +78,41 @@ def basset(length=600, marks=164):
     return keras.Sequential(layers)
 
 
+def spliceai(context=10000):
+    """SpliceAI-10k's architecture, for one position: Jaganathan K et al (2019), Cell, figure 1; random weights."""
+    k = keras.layers
+    first = k.Input((context + 1, 4))
+    x = k.Conv1D(32, 1)(first)
+    skip = k.Conv1D(32, 1)(x)
+    for i, (width, dilation) in enumerate(4 * [(11, 1)] + 4 * [(11, 4)] + 4 * [(21, 10)] + 4 * [(41, 25)]):
+        y = x
+        for _ in range(2):
+            y = k.Conv1D(32, width, padding="same", dilation_rate=dilation)(k.ReLU()(k.BatchNormalization()(y)))
+        x = k.Add()([x, y])
+        if i % 4 == 3:
+            skip = k.Add()([skip, k.Conv1D(32, 1)(x)])
+    network = keras.Model(first, k.Conv1D(3, 1, activation="softmax")(k.Cropping1D(context // 2)(skip)))
+    rng = np.random.default_rng(0)
+    for layer in network.layers:
+        if isinstance(layer, k.BatchNormalization):  # as training leaves them, lest values grow from block to block
+            gamma, beta, mean, variance = layer.get_weights()
+            layer.set_weights([gamma * rng.uniform(0.3, 0.7, 32), rng.normal(0, 0.2, 32), mean,
+                               variance * rng.uniform(0.5, 2, 32)])
+    return network
+
+
 def run(title, name, network, outputs, arguments):
     sequence = np.random.default_rng(0).choice(dna.BASES, network.input_shape[1])
-    mutants = np.concatenate([sequence[None], saturation_mutants(sequence)[0]])
+    positions = np.arange(len(sequence))
+    if name == "spliceai":
+        positions = np.arange(len(sequence) // 2 - WITHIN, len(sequence) // 2 + WITHIN + 1)
+    changed = saturation_mutants(sequence)[0].reshape(len(sequence), 3, -1)[positions].reshape(-1, len(sequence))
+    mutants = np.concatenate([sequence[None], changed])
     graph = exact.read_keras(network)
     wanted = outputs or graph.outputs
     one, several = exact.Engine(graph, wanted), exact.Engine(graph, wanted, threads=arguments.threads)
     start = time.perf_counter()
-    predicted = one.mutants(sequence)
+    predicted = one.mutants(sequence, positions)
     first = time.perf_counter() - start
     naive = network if outputs is None else keras.Model(network.inputs, summarized(network, wanted))
     function = tf.function(lambda x: naive(x, training=False))
@@ -95,8 +125,8 @@ def run(title, name, network, outputs, arguments):
     engines = {f"tf.function, batches of {batch}": (lambda batch=batch: tensorflow(batch), len(one_hot))
                for batch in BATCHES[name]}
     engines["model.predict"] = (lambda: network.predict(one_hot, verbose=0), len(one_hot))
-    engines["exact"] = (lambda: one.mutants(sequence), len(mutants))
-    engines[f"exact, {arguments.threads} threads"] = (lambda: several.mutants(sequence), len(mutants))
+    engines["exact"] = (lambda: one.mutants(sequence, positions), len(mutants))
+    engines[f"exact, {arguments.threads} threads"] = (lambda: several.mutants(sequence, positions), len(mutants))
     repeats = {engine: 20 if name == "cnn" and engine.startswith(("exact", "tf")) else 1 for engine in engines}
     cpu, wall = ({engine: [] for engine in engines} for _ in range(2))
     for round_ in range(arguments.rounds + 1):
@@ -125,7 +155,7 @@ def summarized(network, wanted):
 def error(naive, network, wanted, mutants, predicted):
     """Largest difference of effects from float64, of the engine and of TensorFlow, over the largest effect."""
     rows = np.unique(np.r_[0, 1, 2, 3, len(mutants) - 3:len(mutants),
-                           np.linspace(0, len(mutants) - 1, CHECKED).astype(int)])
+                           np.linspace(0, len(mutants) - 1, CHECKED if len(mutants[0]) < 5000 else 8).astype(int)])
     keras.config.set_dtype_policy("float64")
 
     def in_float64(layer):

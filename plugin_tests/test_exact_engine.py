@@ -111,11 +111,15 @@ class Drawn:
 
     def ending(self):
         rows, channels = self.shape()
-        for kind in self.draw(st.lists(st.sampled_from([*g.SUMMARIES, "flatten", "first"]), min_size=1, max_size=2,
-                                       unique=True)):
-            source, layer = self.last, g.Flatten(kind == "first") if kind in ("flatten", "first") else g.Summary(kind)
-            vector = self.add(layer, source)
-            n = channels if isinstance(layer, g.Summary) else rows * channels
+        for kind in self.draw(st.lists(st.sampled_from([*g.SUMMARIES, "flatten", "first", "one", "one"]), min_size=1,
+                                       max_size=2, unique=True)):
+            source = self.last
+            if kind == "one":  # position: of the layers before it, rows that it does not see are left out
+                at, kind = self.integer(0, rows - 1), "flatten"
+                self.add(g.Crop(at, rows - at - 1))
+            layer = g.Flatten(kind == "first") if kind in ("flatten", "first") else g.Summary(kind)
+            n = channels if isinstance(layer, g.Summary) else int(np.prod(self.shape()))
+            vector = self.add(layer)
             hidden = self.add(g.Dense(self.normal(n, 5) / np.float32(np.sqrt(n)), self.normal(5)), vector)
             self.add(g.Activation(self.draw(st.sampled_from(["relu", "tanh"]))), hidden)
             yield self.add(g.Dense(self.normal(5, 2), self.normal(2)))
@@ -216,6 +220,65 @@ def test_what_a_window_does_not_see_is_not_computed():
     far = np.abs(np.arange(length) - 30) > 4 + 2 + 4 + 3
     assert (found[1:].reshape(length, 3, -1)[far] == found[0]).all()
     assert (found[1:].reshape(length, 3, -1)[~far] != found[0]).any(-1).any(-1).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_some_positions_of_several_sequences(threads):
+    graph, length = residual_net(True, False)
+    engine = exact.Engine(graph, threads=threads)
+    sequences = [random_sequence(length, seed) for seed in (1, 2)]
+    every = np.stack([engine.mutants(sequence) for sequence in sequences])
+    positions = np.r_[0, 1, 7, 20:33, length - 1]
+    found = engine.mutants_of(sequences, positions)
+    rows = np.r_[0, (1 + 3 * positions[:, None] + np.arange(3)).reshape(-1)]
+    # mutants of the same positions go through other blocks of BLAS here
+    np.testing.assert_allclose(found, every[:, rows], rtol=0, atol=1e-6 * np.abs(every).max())
+    np.testing.assert_array_equal(engine.mutants_of(sequences), every)
+    np.testing.assert_array_equal(engine.mutants(sequences[1], positions), found[1])
+
+
+@pytest.mark.parametrize("positions", [[], [3, 3], [5, 4], [-1, 2], [60]])
+def test_positions_that_are_none_of_the_sequence(positions):
+    graph, length = residual_net(True, False)
+    with pytest.raises(InputError, match="mutated positions must ascend"):
+        exact.Engine(graph).mutants(random_sequence(length), positions)
+
+
+def dilated_net(at, length=120):
+    """Dilated blocks with a skip connection (SpliceAI's), of which one position is wanted."""
+    rng = np.random.default_rng(5)
+    nodes = [g.Node("seq", g.Sequence())]
+
+    def add(layer, *inputs):
+        nodes.append(g.Node(f"n{len(nodes)}", layer, inputs or (nodes[-1].name,)))
+        return nodes[-1].name
+
+    def conv(width, n_in, n_out, dilation=1):
+        weight = rng.normal(size=(width, n_in, n_out)) / np.sqrt(width * n_in)
+        return g.Conv(weight.astype(np.float32), rng.normal(size=n_out).astype(np.float32), 1, dilation, "same")
+
+    last = skip = add(conv(3, 4, 20))
+    for i, dilation in enumerate((1, 4, 10, 25)):
+        shape = (length, 20) if i == 2 else (20,)
+        add(g.Scale(rng.normal(size=shape).astype(np.float32), rng.normal(size=shape).astype(np.float32)), last)
+        add(g.Activation("relu"))
+        last = add(g.Add(), last, add(conv(3, 20, 20, dilation)))
+        if i % 2:
+            skip = add(g.Add(), skip, add(conv(1, 20, 20), last))
+    add(g.Crop(at, length - at - 1), skip)
+    add(conv(1, 20, 3))
+    add(g.Softmax())
+    return exact.Graph(tuple(nodes), (nodes[-1].name,), length), length
+
+
+@pytest.mark.parametrize("at", [0, 60, 77, 119])
+def test_rows_between_those_that_one_position_sees(at):
+    graph, length = dilated_net(at)
+    assert_exact(graph, length)
+    shapes = exact.Engine(graph)._plan(length).normal.shapes
+    by_dilation = {node.layer.dilation: node.inputs[0] for node in graph.nodes
+                   if isinstance(node.layer, g.Conv) and node.layer.dilation > 1}
+    assert shapes[by_dilation[25]][0] <= 1 + length // 25 and shapes[by_dilation[10]][0] == 1 + (length - 1) // 5
 
 
 def test_only_the_outputs_asked_for():

@@ -68,6 +68,10 @@ LAYERS = {
     "exp and abs": Function(lambda x: torch.exp(-x.abs())), "square": Function(lambda x: x**2 / 3 + 1 - x),
     "crop": Function(lambda x: x[:, :, 5:-3]), "gate": Function(lambda x: torch.sigmoid(x) * torch.tanh(x)),
     "cat": Function(lambda x: torch.cat([x, 2 * x, -x], dim=1)), "clamp": Function(lambda x: x.clamp(min=-0.1)),
+    "prelu": nn.PReLU(), "prelu, a slope a channel": nn.PReLU(8, init=0.3), "celu": nn.CELU(),
+    "hard sigmoid": nn.Hardsigmoid(), "maximum": Function(lambda x: torch.maximum(x, 0.5 - x)),
+    "layer norm": nn.Sequential(Function(lambda x: x.transpose(1, 2)), nn.LayerNorm(8),
+                                Function(lambda x: x.transpose(1, 2))),
     "reversed sum": Function(lambda x: 1.0 - x + 0.5 * x),
 }
 
@@ -212,10 +216,10 @@ def test_random_architectures(drawn):
     assert_module(nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * length, 3)), must_change=False)
 
 
-@pytest.mark.parametrize("layer", [nn.LayerNorm(44), nn.PReLU(), nn.Softmax(dim=2),
+@pytest.mark.parametrize("layer", [nn.LayerNorm(44), nn.LayerNorm((3, 44)), nn.Softmax(dim=2),
                                    Function(lambda x: torch.flip(x, (2,)) + x)])
 def test_an_unknown_operation_is_named(layer):
-    with pytest.raises(exact.UnknownLayer, match="operation .*(layer_norm|prelu|softmax|flip)"):
+    with pytest.raises(exact.UnknownLayer, match="operation .*(layer_norm|softmax|flip)"):
         exact.read_torch(nn.Sequential(nn.Conv1d(4, 3, 5), layer, nn.AdaptiveMaxPool1d(1)), (4, LENGTH))
 
 

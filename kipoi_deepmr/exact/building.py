@@ -123,6 +123,47 @@ class Builder:
         scale = np.asarray(gamma, np.float64) / np.sqrt(np.asarray(variance, np.float64) + epsilon)
         return self.scale(name, x, scale, beta - mean * scale, axis)
 
+    def layer_norm(self, name, x, axis, gamma, beta, epsilon):
+        """gamma * (x - mean) / sqrt(variance + epsilon) + beta over the channels of each position, or of a vector.
+
+        Of layers that the engine has: mean and variance are one dense layer each, the root goes through its logarithm.
+        """
+        n = int(np.prod(x.rest)) if None not in x.rest else 0
+        if x.at is not None and axis % x.ndim == x.at or not n or x.rest[x.axis_in_rest(axis)] != n:
+            raise UnknownLayer(f"layer {name} normalises over another axis than the channels")
+        centred = self.same(f"{name}/centred", _mix(x, np.eye(n) - 1 / n, np.zeros(n)), x)
+        y = self.same(f"{name}/square", g.Activation("square"), centred)
+        y = self.same(f"{name}/variance", _mix(x, np.full((n, n), 1 / n), np.full(n, epsilon)), y)
+        y = self.same(f"{name}/log", g.Activation("log"), y)
+        y = self.same(f"{name}/half", g.Scale(np.float32(-0.5), np.float32(0)), y)
+        y = self.same(f"{name}/over", g.Activation("exponential"), y)
+        y = self.join(f"{name}/normal", g.Multiply(), [centred, y])
+        return self.same(name, g.Scale(*(np.broadcast_to(np.asarray(v, np.float32), n) for v in (gamma, beta))), y)
+
+    def prelu(self, name, x, slope):
+        """relu(x) - slope * relu(-x); slope is one number, one a channel, or (positions, channels)."""
+        slope = np.asarray(slope, np.float32)
+        slope = slope.reshape(()) if slope.size == 1 else slope.reshape(-1, slope.shape[-1]) if x.at == 0 else slope
+        if slope.size > 1 and (x.ndim > 2 or x.rest[-1] != slope.shape[-1] or slope.ndim > x.ndim):
+            raise UnknownLayer(f"layer {name} has slopes along other axes than positions and channels")
+        below = self.same(f"{name}/minus", g.Scale(np.float32(-1), np.float32(0)), x)
+        below = self.same(f"{name}/below", g.Activation("relu"), below)
+        below = self.same(f"{name}/sloped", g.Scale(-slope, np.float32(0)), below)
+        return self.join(name, g.Add(), [self.same(f"{name}/above", g.Activation("relu"), x), below])
+
+    def extreme(self, name, inputs, sign):
+        """The largest of several inputs (sign 1) or the smallest (-1), a pair at a time: x + relu(y - x)."""
+        total, *others = inputs
+        for i, x in enumerate(others):
+            last = i == len(others) - 1
+            minus = self.same(f"{name}/minus{i}", g.Scale(np.float32(-1), np.float32(0)), x if sign < 0 else total)
+            rise = self.join(f"{name}/rise{i}", g.Add(), [minus, total if sign < 0 else x])
+            rise = self.same(f"{name}/relu{i}", g.Activation("relu"), rise)
+            if sign < 0:
+                rise = self.same(f"{name}/fall{i}", g.Scale(np.float32(-1), np.float32(0)), rise)
+            total = self.join(name if last else f"{name}/{i}", g.Add(), [total, rise])
+        return total
+
     def dense(self, name, x, weight, bias):
         """x @ weight + bias along the last axis."""
         n_in, n_out = weight.shape
@@ -238,6 +279,12 @@ def _position_axis(shape, real, channels_first):
         if fits and shape[at] != 1 and (not real or before == channels_first):
             return at
     return None
+
+
+def _mix(x, weight, bias):
+    """A dense layer over all channels of rows, or of a vector."""
+    weight, bias = weight.astype(np.float32), bias.astype(np.float32)
+    return g.Dense(weight, bias) if x.at is None else g.Conv(weight[None], bias)
 
 
 def _bias(bias, n):

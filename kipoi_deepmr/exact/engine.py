@@ -80,39 +80,81 @@ class Engine:
         if graph.length is not None:
             self._plan(graph.length)
 
-    def mutants(self, sequence):
-        """Outputs of a sequence and of all its single mutants.
+    def mutants(self, sequence, positions=None):
+        """Outputs of a sequence and of all its single mutants, or of those of some positions.
 
         Parameters
         ----------
         sequence : (L,) uint8
             Upper-case A, C, G, T.
+        positions : array of int, optional
+            Mutated positions from 0, ascending; all by default.
 
         Returns
         -------
         (1 + 3 L, output) float32
-            The reference first, then the mutants in the order of mutagenesis.saturation_mutants.
+            The reference first, then the mutants in the order of mutagenesis.saturation_mutants; L is the number of
+            mutated positions.
 
         Raises
         ------
         InputError
-            A letter is none of the four.
+            A letter is none of the four, or `positions` are not ascending positions of the sequence.
         """
-        sequence = np.asarray(sequence, np.uint8)
-        if dna.is_ambiguous(sequence).any():
-            at = int(dna.is_ambiguous(sequence).argmax())
-            raise InputError(f"base {at + 1} of the sequence is {dna.decode(sequence[at:at + 1])}, not A, C, G or T")
-        plan = self._plan(len(sequence))
+        return self._predicted([sequence], positions)[0]
+
+    def mutants_of(self, sequences, positions=None):
+        """`mutants` of several sequences of one length, one after the other.
+
+        Threads are over mutated positions within a sequence.
+
+        Parameters
+        ----------
+        sequences : (sequence, L) uint8
+        positions : array of int, optional
+            The same for all.
+
+        Returns
+        -------
+        (sequence, 1 + 3 L, output) float32
+
+        Raises
+        ------
+        InputError
+            As in `mutants`.
+        """
+        return np.stack(self._predicted(sequences, positions))
+
+    def _predicted(self, sequences, positions):
+        sequences = np.asarray(sequences, np.uint8)
+        if dna.is_ambiguous(sequences).any():
+            row, at = np.argwhere(dna.is_ambiguous(sequences))[0]
+            raise InputError(f"base {at + 1} of the sequence is {dna.decode(sequences[row, at:at + 1])}, "
+                             "not A, C, G or T")
+        plan = self._plan(sequences.shape[1])
+        runs = _runs(positions, plan.length)
         if not (propagate.signatures or is_cached(propagate)):
             logger.warning("compiling the mutagenesis engine for this machine (once, about half a minute)")
         with self._blas.limit(limits=1, user_api="blas"):
-            return plan.mutants(sequence, self._threads)
+            return [plan.mutants(sequence, self._threads, runs) for sequence in sequences]
 
     def _plan(self, length):
         if length not in self._plans:
             graph, names = _with_summaries(self._graph, self._wanted, length)
             self._plans[length] = _Plan(graph, names, length)
         return self._plans[length]
+
+
+def _runs(positions, length):
+    """Ascending positions as pieces [start, stop) without a gap."""
+    if positions is None:
+        return [(0, length)]
+    positions = np.asarray(positions, np.int64).reshape(-1)
+    steps = np.diff(positions)
+    if not len(positions) or (steps <= 0).any() or positions[0] < 0 or positions[-1] >= length:
+        raise InputError(f"mutated positions must ascend from 0 to {length - 1} at most, but they are {positions}")
+    ends = np.flatnonzero(steps > 1)
+    return list(zip(positions[np.r_[0, ends + 1]].tolist(), (positions[np.r_[ends, -1]] + 1).tolist()))
 
 
 def _with_summaries(graph, wanted, length):
@@ -146,30 +188,35 @@ class _Plan:
         self.base_rows = np.array([int(np.flatnonzero(letters == base)[0]) for base in dna.BASES], np.int64)
         self.group = self.positions_at_once()
 
-    def mutants(self, sequence, threads):
+    def mutants(self, sequence, threads, runs):
         one_hot = dna.one_hot(sequence[None], self.letters.tobytes().decode())[0]
         values = evaluate(self.normal.nodes.values(), self.normal.shapes, one_hot)
         z = saved_values(self.program, self.normal, values)
         bases = np.searchsorted(dna.BASES, sequence).astype(np.uint8)
-        out = np.empty((1 + 3 * self.length, sum(self.normal.shapes[name][0] for name in self.normal.outputs)),
+        n_positions = sum(stop - start for start, stop in runs)
+        out = np.empty((1 + 3 * n_positions, sum(self.normal.shapes[name][0] for name in self.normal.outputs)),
                        np.float32)
         out[0] = np.concatenate([values[name] for name in self.normal.outputs])
 
         block = BLOCK if threads > 1 or (self.program.table[:, OP] == ROWS_OUT).any() else 2 * BLOCK
-        cuts = np.linspace(0, self.length, 1 + max(1, round(self.length / block))).astype(int).tolist()
+        pieces, row = [], 1  # positions from start to stop, and where their mutants begin in `out`
+        for first, last in runs:
+            cuts = np.linspace(first, last, 1 + max(1, round((last - first) / block))).astype(int).tolist()
+            pieces += [(start, stop, row + 3 * (start - first)) for start, stop in zip(cuts, cuts[1:])]
+            row += 3 * (last - first)
         unused = [self.scratch() for _ in range(threads)]
 
-        def run(start, stop):
+        def run(start, stop, row):
             scratch = unused.pop()
-            out[1 + 3 * start:1 + 3 * stop] = self.block(start, stop, bases, z, values, scratch)
+            out[row:row + 3 * (stop - start)] = self.block(start, stop, bases, z, values, scratch)
             unused.append(scratch)
 
-        if threads == 1 or len(cuts) == 2:
-            for start, stop in zip(cuts, cuts[1:]):
-                run(start, stop)
+        if threads == 1 or len(pieces) == 1:
+            for piece in pieces:
+                run(*piece)
         else:
             with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(run, cuts, cuts[1:]))
+                list(pool.map(run, *zip(*pieces)))
         return out
 
     def positions_at_once(self):

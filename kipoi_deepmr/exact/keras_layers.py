@@ -15,7 +15,7 @@ ACTIVATIONS = {
     "linear": ("linear",), "relu": ("relu",), "relu6": ("clip", 0.0, 6.0), "elu": ("elu", 1.0), "selu": ("selu",),
     "exponential": ("exponential",), "exp": ("exponential",), "softplus": ("softplus",), "softsign": ("softsign",),
     "sigmoid": ("sigmoid",), "tanh": ("tanh",), "swish": ("swish",), "silu": ("swish",), "mish": ("mish",),
-    "gelu": ("gelu",), "leaky_relu": ("leaky_relu", 0.2),
+    "gelu": ("gelu",), "leaky_relu": ("leaky_relu", 0.2), "celu": ("elu", 1.0), "hard_tanh": ("clip", -1.0, 1.0),
 }
 # what is the same in Keras 2 under another name
 RENAMED = {
@@ -233,6 +233,33 @@ class _Layer:
         slope = self.config.get("negative_slope", self.config.get("alpha", 0.3))
         return self.builder.same(self.name, g.Activation("leaky_relu", float(np.asarray(_plain(slope)))), inputs[0])
 
+    def thresholded_relu(self, inputs):
+        theta = float(np.asarray(_plain(self.config.get("theta", 1.0))))
+        return self.builder.same(self.name, g.Activation("threshold", theta, 0.0), inputs[0])
+
+    def prelu(self, inputs):
+        return self.builder.prelu(self.name, inputs[0], self.weights[0])
+
+    def layer_norm(self, inputs):
+        axis = self.config.get("axis", -1)
+        axis = axis if isinstance(axis, (list, tuple)) else [axis]
+        if len(axis) > 1 or self.config.get("rms_scaling"):
+            raise self.unknown(" over several axes, or without a mean")
+        weights = list(self.weights)
+        gamma = weights.pop(0) if self.config.get("scale", True) else 1.0
+        beta = weights.pop(0) if self.config.get("center", True) else 0.0
+        return self.builder.layer_norm(self.name, inputs[0], axis[0] - 1 if axis[0] > 0 else axis[0], gamma, beta,
+                                       self.config.get("epsilon", 1e-3))
+
+    def time_distributed(self, inputs):
+        inner = self.config["layer"]
+        kind = inner["class_name"]
+        if kind not in ("Dense", "Activation", *IDENTITIES):
+            raise self.unknown(f" around {kind}")
+        layer = _Layer(self.builder, self.name, kind, inner["config"], self.weights, "2")
+        layer.is_keras1, layer.is_keras3 = self.is_keras1, self.is_keras3
+        return layer.apply(inputs)
+
     def elu(self, inputs):
         alpha = float(np.asarray(_plain(self.config.get("alpha", 1.0))))
         return self.builder.same(self.name, g.Activation("elu", alpha), inputs[0])
@@ -293,6 +320,9 @@ class _Layer:
             raise self.unknown(" with a number")
         return self.builder.join(self.name, JOINS[self.kind](), inputs)
 
+    def extreme(self, inputs):
+        return self.builder.extreme(self.name, inputs, 1 if self.kind == "Maximum" else -1)
+
     def average(self, inputs):
         x = self.builder.join(f"{self.name}/sum", g.Add(), inputs)
         return self.builder.same(self.name, g.Scale(np.float32(1 / len(inputs)), np.float32(0)), x)
@@ -336,7 +366,9 @@ class _Layer:
         "GlobalAveragePooling2D": global_pool, "Flatten": flatten, "Reshape": reshape, "Permute": permute,
         "Cropping1D": cropping, "ZeroPadding1D": zero_padding, "UpSampling1D": upsampling, "Add": join,
         "Multiply": join, "Concatenate": join, "Average": average, "Subtract": subtract, "Merge": merge,
-        "Lambda": lambda_, **dict.fromkeys(IDENTITIES, dropout),
+        "Maximum": extreme, "Minimum": extreme, "PReLU": prelu, "ThresholdedReLU": thresholded_relu,
+        "LayerNormalization": layer_norm, "TimeDistributed": time_distributed, "Lambda": lambda_,
+        **dict.fromkeys(IDENTITIES, dropout),
     }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from . import graph as g
 from .errors import UnknownLayer
 from .reference import LARGE, evaluate
+from .thinning import thinned
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,7 @@ def normalise(graph, outputs, length):
             add(g.Node(node.name, _in_float64(node.layer), inputs))
     outputs = tuple(names[name] for name in outputs)
     kept = g.Graph(tuple(nodes.values()), outputs).ancestors(outputs)
+    kept = thinned(kept, shapes, outputs)
     return Normal({node.name: node for node in kept}, shapes, outputs)
 
 

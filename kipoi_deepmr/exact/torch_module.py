@@ -187,6 +187,38 @@ class _Reader:
     def _leaky_relu(self, x, slope=0.01):
         return self.activation(x, "leaky_relu", slope)
 
+    def _celu(self, x, alpha=1.0):
+        if alpha != 1:
+            raise self.unknown(f" with alpha {alpha}")
+        return self.activation(x, "elu", 1.0)
+
+    def _hardsigmoid(self, x):
+        return self.activation(x, "hard_sigmoid", 1 / 6, 0.5)
+
+    def _prelu(self, x, slope):
+        if slope.size > 1 and x.at is not None and x.at != 1:
+            raise self.unknown(" with slopes along another axis than the first")
+        return self.builder.prelu(self.node.name, x, slope)
+
+    def _layer_norm(self, x, shape, weight=None, bias=None, epsilon=1e-5, *_):
+        if len(shape) > 1:
+            raise self.unknown(" over several axes")
+        if x.at == x.ndim - 1:
+            raise self.unknown(" over positions")
+        gamma, beta = 1.0 if weight is None else weight, 0.0 if bias is None else bias
+        return self.builder.layer_norm(self.node.name, x, -1, gamma, beta, epsilon)
+
+    def _maximum(self, x, y):
+        return self.extreme(x, y, 1)
+
+    def _minimum(self, x, y):
+        return self.extreme(x, y, -1)
+
+    def extreme(self, x, y, sign):
+        if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+            raise self.unknown(" with a constant")
+        return self.builder.extreme(self.node.name, [x, y], sign)
+
     def _gelu(self, x, approximate="none"):
         return self.activation(x, "gelu" if approximate == "none" else "gelu_tanh")
 
