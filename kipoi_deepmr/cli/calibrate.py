@@ -1,0 +1,84 @@
+"""`calibrate`: observed values and the models' predictions in, a calibration file and its figure out."""
+
+import os
+
+import numpy as np
+from tqdm import tqdm
+
+from .. import calibration
+from ..errors import InputError
+from ..output.manifest import file_checksum, versions
+from ..output.tables import replacing
+from ..plots import reliability_figure, save
+from . import summary
+
+AT_A_TIME = 1024  # sequences, between two steps of the progress bar
+MEASURED = ("n", "miscalibration_area", "coverage", "sharpness")
+
+
+def calibration_of(arguments, ensemble, select, details):
+    """Calibrate an ensemble, write the file and the figure.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+    ensemble : Ensemble
+    select : callable
+        Gives the selection of loci that arguments describe.
+    details : dict
+        Of the command, for the file.
+
+    Returns
+    -------
+    str
+        What to print.
+
+    Raises
+    ------
+    InputError
+    """
+    how = {"recalibration": arguments.recalibration, "ddof": arguments.ddof, "noise_sd": arguments.noise_sd}
+    calibration.check_options(len(ensemble.names), **how)
+    observed = _observed(arguments, ensemble, select)
+    predicted = _predicted(ensemble, observed, arguments.quiet)
+    fitted = calibration.fit(predicted, observed.values, ensemble.marks, **how)
+    fitted = fitted.of_models(calibration.settings_of_models(ensemble, arguments.ddof))
+    found = calibration.evaluate(predicted, observed.values, ensemble.marks, **how, seed=arguments.seed)
+    details = {**details, "noise_sd": arguments.noise_sd, "observed_file": os.path.abspath(arguments.observed),
+               "observed_sha256": file_checksum(arguments.observed), "left_out": observed.left_out,
+               "measured": [{name: getattr(one, name) for name in ("mark", "distribution", *MEASURED)}
+                            for one in found], "versions": versions()}
+    figure = os.path.splitext(arguments.output)[0] + ".png"
+    with replacing(arguments.output) as temporary, replacing(figure) as temporary_figure:
+        calibration.write(temporary, fitted, details)
+        save(reliability_figure(found), temporary_figure, ".png")
+    return summary.of_calibration(fitted, found, observed.left_out) + f"\n\nwritten: {arguments.output}, {figure}"
+
+
+def _observed(arguments, ensemble, select):
+    """Sequences and their observed values, by loci or from the table itself."""
+    path = arguments.observed
+    key, names, values = calibration.read_observed(path, ensemble.marks)
+    gives_loci = arguments.dataloader_args or arguments.intervals_file
+    if key == "locus":
+        if not gives_loci:
+            raise InputError(f"{path} names loci: give them by --intervals_file and --fasta_file, or --dataloader_args")
+        return calibration.observed_at_loci(path, names, values, select())
+    if gives_loci:
+        raise InputError(f"{path} holds its own sequences: leave out --intervals_file and --dataloader_args")
+    if ensemble.needs_item:
+        raise InputError("the models take more than DNA: give loci, and observed values by locus")
+    return calibration.observed_of_sequences(path, names, values, ensemble.length)
+
+
+def _predicted(ensemble, observed, quiet):
+    """Predictions (member, n, mark) of all sequences."""
+    n, items = len(observed.sequences), observed.item
+    step = 1 if ensemble.needs_item else AT_A_TIME
+    pieces = []
+    with tqdm(total=n, unit="sequence", desc="calibrate", disable=quiet) as progress:
+        for first in range(0, n, step):
+            chosen = observed.sequences[first:first + step]
+            pieces.append(ensemble.predict(chosen, int(items[first]) if items[first] >= 0 else None))
+            progress.update(len(chosen))
+    return np.concatenate(pieces, axis=1)
