@@ -238,13 +238,13 @@ def test_header(case):
 
 def test_keys_are_valid_and_unique():
     names = ["a b", "a_b", "a-b", "a_b_2", "é", "1", "x.y"]
-    keys = vcf._keys(names)
+    keys = vcf.info_keys(names)
     assert keys == ["a_b_3", "a_b", "a_b_4", "a_b_2", "_", "1", "x.y"]
 
 
 def test_names_are_encoded_so_that_nothing_splits_them():
     name = "a:b;c=d%e,f g\th\ni>j é"
-    encoded = vcf._encoded(name)
+    encoded = vcf.encoded(name)
     assert encoded == "a%3Ab%3Bc%3Dd%25e%2Cf%20g%09h%0Ai%3Ej%20é"
     assert unquote(encoded) == name
 
@@ -351,7 +351,7 @@ def test_a_failure_keeps_the_earlier_file(case):
     before = text(path)
 
     class Broken:
-        def mask(self, effect, effect_se):
+        def mask(self, effect, effect_se, locus):
             raise RuntimeError("no instruments today")
 
     with pytest.raises(RuntimeError, match="no instruments today"):

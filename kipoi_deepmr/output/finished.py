@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 
 from .. import effects_store, mr
+from ..calibration import calibrated_by
 from ..errors import InputError, nearest, one_line
 from . import manifest
+from .natural_variants import natural_variants
+from .stored_loci import index_of
 from .tables import EXACT, LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT
 
 ROWS_AT_A_TIME = 500_000
@@ -69,6 +72,10 @@ class FinishedRun:
         table = self._rows_of("local.tsv", pairs, LOCAL_TEXT, LOCAL_NUMBERS, LOCAL_MORE)
         return table.assign(note=table["note"].fillna(""))
 
+    def pieces_of_local(self):
+        """local.tsv, piece by piece."""
+        return _chunks(self._file("local.tsv"), LOCAL_TEXT, LOCAL_NUMBERS, ())
+
     def diagnostics_of(self, pairs):
         """The rows of diagnostics.tsv that belong to some ordered pairs; None if the run made none."""
         if not os.path.isfile(self._file("diagnostics.tsv")):
@@ -94,21 +101,35 @@ class FinishedRun:
 
     @cached_property
     def effects(self):
-        """The store of effects (xarray.Dataset), or None if it is not in the folder any more."""
-        path = self._file("effects.zarr")
-        return effects_store.open_effects(path) if os.path.exists(path) else None
+        """The effects as estimates were made from them (xarray.Dataset), or None if their store is there no more."""
+        path, calibration = self._file(manifest.STORE), self._file(manifest.CALIBRATION)
+        if not os.path.exists(path):
+            return None
+        effects = effects_store.open_effects(path)
+        effects_store.check_chunks(path)
+        return calibrated_by(effects, calibration) if os.path.exists(calibration) else effects
 
     @cached_property
     def rule(self):
         """The instrument rule of the run (reads all effects once)."""
         settings = self.settings
         return mr.rule_for(self.effects, settings.get("instruments", "pooled"), settings.get("instrument_z", 3.0),
-                           settings.get("se_shrinkage", "none"))
+                           settings.get("se_shrinkage", "none"), self._natural_variants())
+
+    def _natural_variants(self):
+        """The mutants that the run's VCF holds, read again; None if the run had none."""
+        path, checksum = self.told.get("input_vcf"), self.settings.get("input_vcf_sha256")
+        if checksum is None:
+            return None
+        if not os.path.isfile(path) or manifest.file_checksum(path) != checksum:
+            raise InputError(f"{path}: the VCF of the run's natural variants is missing or has changed, and without it "
+                             "the run's instruments are not known; put it back, or run again")
+        return natural_variants(path, index_of(self.effects)).mutants
 
     def effects_at(self, index):
         """Effects, standard errors as the run used them, and instruments of one locus: (variant, mark) arrays."""
         effect, se = (self.effects[name][index].values.astype(np.float64) for name in ("effect", "effect_se"))
-        mask = self.rule.mask(effect, se)
+        mask = self.rule.mask(effect, se, index)
         return effect, self.rule.moderation.moderated(se) if self.rule.moderation else se, mask
 
     def locus_index(self, name):

@@ -7,7 +7,6 @@ import platform
 import shutil
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from ..effects_store import LOCK_SUFFIX, differences, locked
 from ..errors import InputError
@@ -15,9 +14,12 @@ from .tables import replacing
 
 NAME = "run.json"
 STORE = "effects.zarr"
-OUTPUTS = (STORE, "effects.zarr.partial", "local.tsv", "diagnostics.tsv", "diagnostics_by_pair.tsv",
+CALIBRATION_SUFFIX = ".calibration.json"  # of the copy beside the table of local effects
+CALIBRATION = "local" + CALIBRATION_SUFFIX
+OUTPUTS = (STORE, "effects.zarr.partial", "local.tsv", CALIBRATION, "diagnostics.tsv", "diagnostics_by_pair.tsv",
            "instruments.vcf.gz", "instruments.vcf.gz.tbi", "global.tsv", "global.png", "strata.tsv",
            "strata_tests.tsv", "strata.png", "report.html", NAME)
+READ_BYTES = 1 << 20
 PACKAGES = ("kipoi_deepmr", "kipoi", "kipoiseq", "numpy", "scipy", "pandas", "xarray", "zarr", "pysam", "pyfaidx",
             "tensorflow", "keras", "tf_keras")
 
@@ -35,7 +37,11 @@ def versions():
 
 def file_checksum(path):
     """SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
         Columns start, exposure, outcome, method, estimate, se; rows in the order of the loci of `effects`, then
         exposures, outcomes, methods.
     rule : object
-        `rule.mask(effect, effect_se)` gives bool (variant, mark) for float arrays (variant, mark).
+        `rule.mask(effect, effect_se, locus)` gives bool (variant, mark) for float arrays (variant, mark).
     exposures, outcomes : sequences of str
         Names of marks; every ordered pair of different marks counts.
     which : {"instruments", "all"}
@@ -78,7 +78,7 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
     records = _Records(effects, genome, local, rule, exposures, outcomes, every=which == "all")
     partial = path[: -len(SUFFIX)] + ".partial" + SUFFIX
     try:
-        with _reasons(partial):
+        with htslib_reasons(partial):
             count = _compress(partial, records)
             pysam.tabix_index(partial, preset="vcf", force=True)
         os.replace(partial, path)
@@ -117,7 +117,7 @@ class CausalEffects:
 
 
 @contextlib.contextmanager
-def _reasons(path):
+def htslib_reasons(path):
     """Raise what htslib fails with, without a reason, as an OSError that has one; htslib prints nothing meanwhile."""
     before = pysam.set_verbosity(0)
     try:
@@ -148,17 +148,17 @@ class _Records:
         self._chrom, self._start, self._end, self._strand, self._name = (
             effects[c].values for c in ("chrom", "start", "end", "strand", "name")
         )
-        self._position = effects["position"].values
+        self._position, self._approximation = effects["position"].values, effects.attrs.get("approximation")
         self._marks = [str(m) for m in effects["mark"].values]
-        self._mark_keys = _keys(self._marks)
+        self._mark_keys = info_keys(self._marks)
         pairs = [(x, y) for x in exposures for y in outcomes if x != y]
-        self._pairs = [f"{_encoded(x)}>{_encoded(y)}" for x, y in pairs]
+        self._pairs = [f"{encoded(x)}>{encoded(y)}" for x, y in pairs]
         used = list(dict.fromkeys(x for x, _ in pairs))
         self._exposure_columns = [self._marks.index(x) for x in used]
         self._pairs_of = [[i for i, (x, _) in enumerate(pairs) if x == exposure] for exposure in used]
         self._methods, self._causal = (local.of(len(self._start), len(pairs)) if isinstance(local, CausalEffects)
                                        else _causal_effects(local, self._start, pairs))
-        self._method_keys = _keys(self._methods)
+        self._method_keys = info_keys(self._methods)
         self._pair_keys = ["PAIRS"] + [f"{start}{key}" for key in self._method_keys for start in ("CE_", "CE_SE_")]
         self._numbers = "".join(f";EFFECT_{key}=%.9g;SE_{key}=%.9g" for key in self._mark_keys)
 
@@ -167,9 +167,11 @@ class _Records:
         from .. import __version__
 
         lines = ["##fileformat=VCFv4.3", f"##source=kipoi_deepmr {__version__}"]
+        if self._approximation:
+            lines.append(f"##effects_approximated_by={self._approximation['engine']}")
         lines.append('##FILTER=<ID=PASS,Description="All filters passed">')
         lines += [f"##contig=<ID={name},length={length}>" for name, length in self._genome.contigs.items()]
-        lines += [_info(*field) for field in self._fields()]
+        lines += [info_line(*field) for field in self._fields()]
         lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
         return "\n".join(lines) + "\n"
 
@@ -246,13 +248,13 @@ class _Records:
 
     def _records(self, contig, index, effect, effect_se, position, ref, alt):
         """(contig, position, locus) and line of each record of one locus, by position and ALT."""
-        served = np.asarray(self._rule.mask(effect, effect_se), dtype=bool)[:, self._exposure_columns]
+        served = np.asarray(self._rule.mask(effect, effect_se, index), dtype=bool)[:, self._exposure_columns]
         order = np.lexsort((alt, position))
         if not self._every:
             order = order[served[order].any(axis=1)]
         numbers = np.stack([effect, effect_se], axis=-1).reshape(len(effect), -1)
         chrom, pair_values, suffixes = self._chrom[index], self._pair_values(index), {}
-        prefix = f"LOCUS={_encoded(self._name[index])};LOCUS_STRAND={self._strand[index]}"
+        prefix = f"LOCUS={encoded(self._name[index])};LOCUS_STRAND={self._strand[index]}"
         for i in order:
             pattern = served[i].tobytes()
             if pattern not in suffixes:
@@ -307,7 +309,7 @@ def _bytes(letters):
     return letters.astype("S1").view(np.uint8)
 
 
-def _keys(names):
+def info_keys(names):
     """An INFO key's part for each name: invalid characters become _, and a number parts names that then agree.
 
     Names that are valid as they stand keep their form.
@@ -324,10 +326,10 @@ def _keys(names):
     return keys
 
 
-def _encoded(name):
+def encoded(name):
     return _NOT_IN_VALUE.sub(lambda match: quote(match[0], safe=""), str(name))
 
 
-def _info(key, number, kind, description):
+def info_line(key, number, kind, description):
     text = _CONTROL.sub(lambda match: quote(match[0]), description).replace("\\", "\\\\").replace('"', '\\"')
     return f'##INFO=<ID={key},Number={number},Type={kind},Description="{text}">'

@@ -1,0 +1,69 @@
+"""Loci of a store, read chunk by chunk when they are asked for: letters, effects, standard errors, instruments."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import effects_store
+from ..variants import LocusIndex
+
+HELD_BYTES = 256_000_000  # of each, letters and effects
+
+
+class StoredLocus(NamedTuple):
+    """Effects and standard errors (variant, mark) float32, and instruments (variant, mark) bool."""
+
+    effect: np.ndarray
+    effect_se: np.ndarray
+    instruments: np.ndarray
+
+
+class StoredLoci:
+    """The effects of a store's loci; those used last are held, up to `HELD_BYTES`.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+        As `effects_store.open_effects` gives it.
+    rule : kipoi_deepmr.mr.InstrumentRule
+    """
+
+    def __init__(self, effects, rule):
+        self._effects, self._rule = effects, rule
+        self._block = _loci_of_chunk(effects)
+        self._read = lru_cache(_chunks_held(effects, 9 * effects.sizes["mark"]))(self._read_chunk)
+
+    def __getitem__(self, locus):
+        """The `StoredLocus` of a number."""
+        chunk, place = divmod(locus, self._block)
+        return StoredLocus(*(values[place] for values in self._read(chunk)))
+
+    def _read_chunk(self, chunk):
+        loci = slice(chunk * self._block, (chunk + 1) * self._block)
+        effect, effect_se = (self._effects[name][loci].values for name in ("effect", "effect_se"))
+        numbers = np.arange(loci.start, loci.start + len(effect))
+        return effect, effect_se, self._rule.mask(effect, effect_se, numbers)
+
+
+def index_of(effects):
+    """The `LocusIndex` of a store; loci whose predictions were not finite count as lost."""
+    size = _loci_of_chunk(effects)
+
+    @lru_cache(_chunks_held(effects, 1))
+    def sequences(chunk):
+        letters = effects["ref_base"][chunk * size:(chunk + 1) * size].values[:, ::3]
+        return np.ascontiguousarray(letters).astype("S1").view(np.uint8)
+
+    return LocusIndex(effects["chrom"].values, effects["start"].values, effects["strand"].values,
+                      effects.sizes["variant"] // 3, lambda locus: sequences(locus // size)[locus % size],
+                      np.isnan(effects["reference"][:, 0, 0].values))
+
+
+def _loci_of_chunk(effects):
+    sizes = effects.sizes
+    return effects_store.loci_per_block(sizes["member"], sizes["variant"], sizes["mark"])
+
+
+def _chunks_held(effects, bytes_of_mutant):
+    return max(1, HELD_BYTES // (_loci_of_chunk(effects) * effects.sizes["variant"] * bytes_of_mutant))

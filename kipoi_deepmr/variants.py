@@ -1,0 +1,278 @@
+"""Variants on loci: which locus a variant lies in, which of its single mutants it is, or why none."""
+
+from bisect import bisect_left, bisect_right
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from . import dna
+
+SNV = "snv"  # the one kind that is a mutant of a locus; all others are reasons why there is none
+MNV = "mnv"
+INDEL = "indel"
+SYMBOLIC = "symbolic"
+BREAKEND = "breakend"
+SPANNING_DELETION = "spanning_deletion"
+AMBIGUOUS = "ambiguous"
+NO_ALT = "no_alt"
+SAME_AS_REF = "same_as_ref"
+REF_MISMATCH = "ref_mismatch"
+OUTSIDE = "outside"
+TOO_LONG = "too_long"
+NO_WINDOW = "no_window"
+NOT_FINITE = "not_finite"
+
+MEANINGS = {
+    MNV: "several neighbouring bases change, which no single mutant does",
+    INDEL: "an insertion or deletion, which no single mutant is",
+    SYMBOLIC: "a symbolic allele such as <DEL>",
+    BREAKEND: "a breakend of a rearrangement",
+    SPANNING_DELETION: "* stands for a deletion that begins before",
+    AMBIGUOUS: "letters other than ACGT in ALT",
+    NO_ALT: "no ALT (.)",
+    SAME_AS_REF: "ALT is REF",
+    REF_MISMATCH: "REF is not what the run's FASTA has there",
+    OUTSIDE: "no base of the locus changes",
+    TOO_LONG: "ALT is longer than its side of the window",
+    NO_WINDOW: "the window with ALT runs over the contig's end, or has letters other than ACGT",
+    NOT_FINITE: "the model's predictions for the locus are not finite",
+}
+
+CHANGES = (SNV, MNV, INDEL)
+SEQUENCES = (SNV, MNV, INDEL, SAME_AS_REF, AMBIGUOUS)  # for which REF matters
+HELD_BYTES = 100_000_000  # of sequences
+
+
+def classify(ref, alt):
+    """What an allele is, and what it changes.
+
+    Letters that REF and ALT share are cut off, at their ends first and then at their starts, so that REF CAT with ALT
+    CGT is the SNV A>G one base on.
+
+    Parameters
+    ----------
+    ref, alt : bytes
+        In upper case, as VCF has them.
+
+    Returns
+    -------
+    kind : str
+        `SNV`, or one of `MEANINGS`.
+    offset : int
+        Of the first changed base from the first of REF.
+    ref, alt : bytes
+        What is left of either; as given for kinds other than SNV, MNV and INDEL.
+    """
+    if len(ref) == 1 == len(alt) and alt in b"ACGT":
+        return (SNV if ref != alt else SAME_AS_REF), 0, ref, alt
+    kind = _not_a_sequence(alt) or (SAME_AS_REF if ref == alt else None)
+    if kind:
+        return kind, 0, ref, alt
+    same_size = len(ref) == len(alt)
+    while ref and alt and ref[-1] == alt[-1]:
+        ref, alt = ref[:-1], alt[:-1]
+    offset = 0
+    while offset < min(len(ref), len(alt)) and ref[offset] == alt[offset]:
+        offset += 1
+    ref, alt = ref[offset:], alt[offset:]
+    return (INDEL if not same_size else SNV if len(ref) == 1 else MNV), offset, ref, alt
+
+
+def _not_a_sequence(alt):
+    if alt == b"*":
+        return SPANNING_DELETION
+    if alt in (b".", b""):
+        return NO_ALT
+    if alt.startswith(b"<"):
+        return SYMBOLIC
+    if b"[" in alt or b"]" in alt or alt.startswith(b".") or alt.endswith(b"."):
+        return BREAKEND
+    return AMBIGUOUS if alt.translate(None, b"ACGT") else None
+
+
+class Allele(NamedTuple):
+    """One ALT of a record at a locus.
+
+    `kind` is `SNV` for a mutant of the locus, or the reason why it is none (`MEANINGS`); `position` (0-based), `ref`
+    and `alt` are of the bases that change; `mutant` is the mutant's number, or -1.
+    """
+
+    kind: str
+    position: int
+    ref: bytes
+    alt: bytes
+    mutant: int
+
+
+class Placed(NamedTuple):
+    """A record at a locus: the number of the locus, how many loci there are, and an `Allele` for each ALT."""
+
+    locus: int
+    n_loci: int
+    alleles: list
+
+
+class LocusIndex:
+    """Loci of one length, found by contig and position.
+
+    Parameters
+    ----------
+    chrom, strand : sequences of str
+    start : sequence of int
+    length : int
+    sequence : callable
+        The bases of a locus as the model sees them, by its number: (L,) uint8.
+    lost : (n,) bool, optional
+        Loci without predictions.
+
+    Attributes
+    ----------
+    contigs : tuple of str
+        Those that hold loci.
+    length, start, strand, lost
+        As lists.
+    seen : callable
+        `sequence`.
+    forward : callable
+        Bases of a locus on the forward strand, by its number: bytes.
+    """
+
+    def __init__(self, chrom, start, strand, length, sequence, lost=None):
+        self.length, self.start, self.strand = length, [int(s) for s in start], [str(s) for s in strand]
+        self.lost = [False] * len(self.start) if lost is None else np.asarray(lost).tolist()
+        self.seen = sequence
+        self.forward = lru_cache(max(1, HELD_BYTES // length))(self._forward)
+        self._of_contig = {}
+        for number in np.argsort(np.asarray(self.start), kind="stable").tolist():
+            starts, numbers = self._of_contig.setdefault(str(chrom[number]), ([], []))
+            starts.append(self.start[number])
+            numbers.append(number)
+        self.contigs = tuple(self._of_contig)
+
+    @classmethod
+    def of_loci(cls, loci):
+        """The index of `kipoi_deepmr.loci.Loci`."""
+        return cls(loci.chrom, loci.start, loci.strand, loci.sequences.shape[1], loci.sequences.__getitem__)
+
+    def _forward(self, number):
+        """Bases of a locus on the forward strand."""
+        sequence = self.seen(number)
+        return (dna.reverse_complement(sequence) if self.strand[number] == "-" else sequence).tobytes()
+
+    def at(self, contig, first, last):
+        """Numbers of the loci that hold a base from `first` to `last` (0-based, both included), by start."""
+        starts, numbers = self._of_contig.get(contig, ((), ()))
+        return numbers[bisect_left(starts, first - self.length + 1):bisect_right(starts, last)]
+
+    def nearest(self, loci, position):
+        """Of some loci the one whose centre is nearest to a position: there the model sees most on either side.
+
+        Loci without predictions come last; of two as near, the one that comes first in the run.
+        """
+        if len(loci) == 1:
+            return loci[0]
+        double = 2 * position - self.length + 1
+        return min(loci, key=lambda n: (self.lost[n], abs(2 * self.start[n] - double), n))
+
+    def place(self, contig, position, ref, alts):
+        """A record at the locus whose centre is nearest to the first base that changes.
+
+        Parameters
+        ----------
+        contig : str
+        position : int
+            Of the first base of REF, 0-based.
+        ref : bytes
+        alts : list of bytes
+            In upper case.
+
+        Returns
+        -------
+        Placed, or None where no locus holds a base of REF.
+        """
+        loci = self.at(contig, position, position + len(ref) - 1)
+        if not loci:
+            return None
+        classified = [classify(ref, alt) for alt in alts]
+        locus = self.nearest(loci, position + min(offset for _, offset, _, _ in classified))
+        agrees = self.is_ref(locus, position, ref)
+        return Placed(locus, len(loci), [self._allele(locus, position, agrees, *each) for each in classified])
+
+    def _allele(self, locus, position, agrees, kind, offset, ref, alt):
+        position += offset
+        if kind in SEQUENCES and not agrees:
+            kind = REF_MISMATCH
+        elif kind in CHANGES and not self._changes(locus, position, ref):
+            kind = OUTSIDE
+        elif kind == SNV and self.lost[locus]:
+            kind = NOT_FINITE
+        return Allele(kind, position, ref, alt, self.mutant(locus, position, ref, alt) if kind == SNV else -1)
+
+    def is_ref(self, locus, position, ref):
+        """Whether REF, whose first base is at a 0-based position, agrees with the locus where both have bases."""
+        shift = position - self.start[locus]
+        seen = ref[max(0, -shift):max(0, self.length - shift)]
+        begin = max(0, shift)
+        return bool(seen) and self.forward(locus)[begin:begin + len(seen)] == seen
+
+    def holds(self, locus, position):
+        """Whether a locus has a base at a 0-based position."""
+        return 0 <= position - self.start[locus] < self.length
+
+    def _changes(self, locus, position, ref):
+        """Whether bases of a locus change, or, for an insertion, two of them are parted."""
+        if not ref:
+            return self.holds(locus, position) and self.holds(locus, position - 1)
+        return position - self.start[locus] < self.length and position + len(ref) > self.start[locus]
+
+    def window(self, locus, allele, fetch):
+        """The locus with an allele in it, as long as before and as the model sees it.
+
+        The side of the allele on which the locus's centre lies keeps its place. On the other side, what is inserted
+        pushes bases out of the window, and what is deleted lets bases of the FASTA in.
+
+        Parameters
+        ----------
+        locus : int
+        allele : Allele
+        fetch : callable
+            Of start and end (0-based, half open): the FASTA's bases as bytes; None where the contig has no such place.
+
+        Returns
+        -------
+        bytes, or the reason why there is none : str
+        """
+        start, end, first = self.start[locus], self.start[locus] + self.length, allele.position
+        after = first + len(allele.ref)
+        if 2 * first < start + end:
+            n_after = max(0, end - after)
+            n_before = self.length - len(allele.alt) - n_after
+        else:
+            n_before = first - start
+            n_after = self.length - len(allele.alt) - n_before
+        if min(n_before, n_after) < 0:
+            return TOO_LONG
+        before, ref, behind = fetch(first - n_before, first), fetch(first, after), fetch(after, after + n_after)
+        if before is None or ref is None or behind is None:
+            return NO_WINDOW
+        if ref != allele.ref:
+            return REF_MISMATCH
+        window = before + allele.alt + behind
+        if window.translate(None, b"ACGT"):
+            return NO_WINDOW
+        if self.strand[locus] == "+":
+            return window
+        return dna.reverse_complement(np.frombuffer(window, np.uint8)).tobytes()
+
+    def mutant(self, locus, position, ref, alt):
+        """Number among the locus's 3 L mutants of the SNV ref > alt (bytes of one letter) at a 0-based position."""
+        offset, ref, alt = position - self.start[locus], b"ACGT".index(ref), b"ACGT".index(alt)
+        if self.strand[locus] == "-":
+            offset, ref, alt = self.length - 1 - offset, 3 - ref, 3 - alt
+        return 3 * offset + alt - (alt > ref)
+
+
+def other_prefix(contig):
+    """The contig's name with `chr` taken away or put before it."""
+    return contig[3:] if contig.startswith("chr") else "chr" + contig
