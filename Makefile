@@ -9,6 +9,9 @@ EXAMPLE = example_models/tf_cooperativity
 EXAMPLE_OUTPUT = example_output
 loci_of = {"intervals_file": "$(1)/test_loci.bed", "fasta_file": "$(1)/test_loci.fa"}
 
+ROUNDS = 10
+SIMULATION_OUTPUT = simulation_output
+
 BPNET = example_models/BPNet-OSKN
 BPNET_OUTPUT = bpnet_output
 BPNET_ENV = .envs/bpnet-py37
@@ -20,13 +23,15 @@ find_python = $(firstword $(shell for python in python$(1) $$HOME/.pyenv/version
 PYTHON37 ?= $(call find_python,3.7)
 PYTHON38 ?= $(call find_python,3.8)
 
-.PHONY: help example bpnet-example test programs environments bpnet-env keras2-env clean
+.PHONY: help example bpnet-example simulation test docs programs environments bpnet-env keras2-env clean
 
 help:
 	@echo "make example  install into $(VENV), run the main job on $(EXAMPLE), show what it found"
 	@echo "make test     install into $(VENV) with what the tests need, run ruff and pytest"
 	@echo "make bpnet-example  four marks of the original BPNet's class, three members: needs Python 3.7"
 	@echo "make bpnet-env keras2-env  the models' own Pythons in .envs/: 3.7 (PYTHON37=...), 3.8 (PYTHON38=...)"
+	@echo "make simulation ROUNDS=10  the paper's simulation, ten rounds of four scenarios: an hour or two"
+	@echo "make docs     the documentation as a site, in docs/_build/html; a warning is an error"
 	@echo "make clean    remove $(VENV), .envs/, $(EXAMPLE_OUTPUT)/ and everything else that make and pip left here"
 	@echo "With another Python (3.10 to 3.13): make example PYTHON=python3.12"
 
@@ -39,6 +44,14 @@ bpnet-example: $(VENV)/.tensorflow bpnet-env
 	$(BIN)/kipoi postproc deepmr run $(foreach member,1 2 3,$(BPNET)/$(member)) --source dir --python $(BPNET_ENV)/bin/python \
 	    --dataloader_args '$(call loci_of,$(BPNET))' --method ivw,egger -o $(BPNET_OUTPUT) --overwrite
 	$(BIN)/python $(BPNET)/compare.py $(BPNET_OUTPUT)
+
+# The paper's simulation, round by round; killed, it goes on where it stopped (docs/simulation.md).
+simulation: $(VENV)/.test
+	$(BIN)/kipoi postproc deepmr simulate --rounds $(ROUNDS) -o $(SIMULATION_OUTPUT)
+
+docs: $(VENV)/.test
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
 
 test: $(VENV)/.test programs environments
 	$(BIN)/ruff check
@@ -82,7 +95,7 @@ $(VENV)/.tensorflow: $(METADATA) | $(VENV)/.created
 	touch $@
 
 $(VENV)/.test: $(METADATA) | $(VENV)/.created
-	$(BIN)/python -m pip install --no-input --disable-pip-version-check -e '.[tensorflow,test]'
+	$(BIN)/python -m pip install --no-input --disable-pip-version-check -e '.[tensorflow,test,docs]'
 	touch $(VENV)/.tensorflow $@
 
 $(VENV)/.created:
@@ -91,5 +104,5 @@ $(VENV)/.created:
 	touch $@
 
 clean:
-	rm -rf $(VENV) .envs $(EXAMPLE_OUTPUT) $(BPNET_OUTPUT) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis plugin_tests/.hypothesis
+	rm -rf $(VENV) .envs $(EXAMPLE_OUTPUT) $(BPNET_OUTPUT) $(SIMULATION_OUTPUT) build dist docs/_build *.egg-info .pytest_cache .ruff_cache .hypothesis plugin_tests/.hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

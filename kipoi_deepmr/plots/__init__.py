@@ -3,10 +3,18 @@
 from .axes import check_path, save
 from .global_effects import global_effects_figure, plot_global_effects
 from .local_scatter import plot_local_scatter
-from .simulation import plot_coverage, plot_true_effects, simulation_figure
+from .reliability import plot_reliability, reliability_figure
+from .simulation import (
+    levers_figure,
+    plot_coverage,
+    plot_coverage_against_width,
+    plot_true_effects,
+    simulation_figure,
+)
 from .spacing import plot_strata, strata_figure
 from .tracks import heights_of, plot_track, tracks_figure
 
-__all__ = ["check_path", "global_effects_figure", "heights_of", "plot_coverage", "plot_global_effects",
-           "plot_local_scatter", "plot_strata", "plot_track", "plot_true_effects", "save", "simulation_figure",
+__all__ = ["check_path", "global_effects_figure", "heights_of", "levers_figure", "plot_coverage",
+           "plot_coverage_against_width", "plot_global_effects", "plot_local_scatter", "plot_reliability",
+           "plot_strata", "plot_track", "plot_true_effects", "reliability_figure", "save", "simulation_figure",
            "strata_figure", "tracks_figure"]

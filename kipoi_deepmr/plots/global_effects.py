@@ -13,7 +13,7 @@ def plot_global_effects(table, ax=None):
     ----------
     table : pandas.DataFrame
         Global effects of one method, as `kipoi_deepmr.meta.aggregate` returns them. Pairs without an estimate are
-        left out; beyond 60, those with the smallest |estimate / se|.
+        left out; beyond 60, those with the smallest `|estimate / se|`.
     ax : matplotlib.axes.Axes, optional
 
     Returns

@@ -1,9 +1,15 @@
 """Rounds of a simulation, in the manner of the paper's Fig 2: true against estimated effects, and coverage."""
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from .axes import BLUE, GREY, ORANGE, SPREAD, axes_of
+
+MARKERS = "osD^v<>PX*hd"
+COLOURS = matplotlib.colormaps["tab20"].colors
 
 
 def plot_true_effects(rounds, ax=None):
@@ -58,9 +64,62 @@ def plot_coverage(coverage, ax=None):
     return ax
 
 
+def names_in(table, column):
+    """A column's names, each once, in the order of the table."""
+    return list(dict.fromkeys(table[column]))
+
+
+def plot_coverage_against_width(table, ax=None, analyses=None, methods=None):
+    """Coverage of local 95 % intervals against their width, one point a way of estimating.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns analysis, method, relative_width (over the true effect) and coverage.
+    ax : matplotlib.axes.Axes, optional
+    analyses, methods : list of str, optional
+        In whose order colours and shapes are given; by default that of the table.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = axes_of(ax, 5, 4)
+    ax.axhspan(0.93, 0.97, color=GREY, alpha=0.4, linewidth=0, zorder=0)
+    analyses, methods = analyses or names_in(table, "analysis"), methods or names_in(table, "method")
+    for row in table.itertuples():
+        ax.plot(row.relative_width, row.coverage, MARKERS[methods.index(row.method) % len(MARKERS)],
+                color=COLOURS[analyses.index(row.analysis) % len(COLOURS)], markersize=5)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xticks([0.05, 0.1, 0.2, 0.5, 1, 2, 5])
+    ax.set_xlim(0.04, 6)
+    ax.set_ylim(0, 1.02)
+    ax.set_xlabel("median width of local intervals / true effect")
+    ax.set_ylabel("coverage of the true local effects")
+    return ax
+
+
+def levers_figure(table):
+    """`plot_coverage_against_width` for each scenario, with one legend; `table` has a column scenario too."""
+    scenarios, analyses, methods = (names_in(table, column) for column in ("scenario", "analysis", "method"))
+    figure = Figure(figsize=(4 * len(scenarios) + 2.5, 6), layout="constrained")
+    panels = figure.subplots(1, len(scenarios), squeeze=False, sharey=True)[0]
+    for ax, scenario in zip(panels, scenarios):
+        plot_coverage_against_width(table[table["scenario"] == scenario], ax, analyses, methods)
+        ax.set_title(scenario, parse_math=False, fontsize="medium")
+    colours = [Line2D([], [], color=COLOURS[i % len(COLOURS)], marker="o", linestyle="", label=name)
+               for i, name in enumerate(analyses)]
+    shapes = [Line2D([], [], color="k", marker=MARKERS[i % len(MARKERS)], linestyle="", label=name)
+              for i, name in enumerate(methods)]
+    figure.legend(handles=colours + shapes, loc="outside right center", frameon=False, fontsize="small")
+    return figure
+
+
 def simulation_figure(rounds):
     """A figure with both plots for each scenario, side by side; `rounds` has columns scenario and coverage too."""
-    scenarios = list(dict.fromkeys(rounds["scenario"]))
+    scenarios = names_in(rounds, "scenario")
     figure = Figure(figsize=(4 * len(scenarios), 6.5), layout="constrained")
     panels = figure.subplots(2, len(scenarios), squeeze=False, height_ratios=(3, 2))
     for (above, below), scenario in zip(panels.T, scenarios):

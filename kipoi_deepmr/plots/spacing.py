@@ -17,7 +17,7 @@ def plot_strata(strata, ax=None):
     strata : pandas.DataFrame
         Of one covariate and one method, as `kipoi_deepmr.meta.aggregate_strata` gives them: columns exposure, outcome,
         stratum, estimate, se. Cells without an estimate stay grey; beyond 60 pairs, those with the smallest
-        |estimate / se| are left out.
+        `|estimate / se|` are left out.
     ax : matplotlib.axes.Axes, optional
 
     Returns

@@ -1,0 +1,182 @@
+"""The experiment: rounds of all scenarios, made once, and analyses of them with any options of estimation."""
+
+import contextlib
+import json
+import os
+from typing import NamedTuple
+
+import filelock
+import pandas as pd
+
+from .. import mr, pipeline
+from ..effects_store import differences, locked
+from ..errors import InputError, nearest
+from ..output.tables import EXACT, replacing, write_tsv
+from ..plots import levers_figure, save, simulation_figure
+from .binding import EXPOSURE, MARKS
+from .rounds import make_round
+from .scenarios import SCENARIOS
+from .scores import score_round, summarise
+
+DESIGN, ANALYSIS, LOCK = "simulation.json", "analysis.json", "analyses.lock"
+
+
+class Place(NamedTuple):
+    """A round: its scenario and its number from 1."""
+
+    scenario: str
+    number: int
+
+    def folder(self, root):
+        """Where it lies below a folder."""
+        return os.path.join(root, self.scenario, f"round-{self.number:02d}")
+
+
+def places(scenarios, n_rounds):
+    """Rounds in the order in which they are made: the first of every scenario, then the second of every one."""
+    for scenario in scenarios:
+        if scenario not in SCENARIOS:
+            raise InputError(f"unknown scenario {scenario!r}{nearest(scenario, SCENARIOS)}")
+    return [Place(scenario, number) for number in range(1, n_rounds + 1) for scenario in scenarios]
+
+
+def make_rounds(root, design, wanted, say=lambda text: None):
+    """Make those of the wanted rounds that the folder lacks.
+
+    Several processes may do this at once in one folder: each leaves a round that another is making to it.
+
+    Parameters
+    ----------
+    root : str
+    design : Design
+    wanted : list of Place
+    say : callable
+        Gets one line of text for each round made.
+
+    Raises
+    ------
+    InputError
+        The folder holds rounds of another design.
+    """
+    os.makedirs(root, exist_ok=True)
+    _settle(os.path.join(root, DESIGN), design.as_json())
+    for place in wanted:
+        folder = place.folder(root)
+        if os.path.exists(folder):
+            continue
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(folder))
+            except InputError:
+                continue
+            if not os.path.exists(folder):
+                say(_told(make_round(folder, design, *place)))
+
+
+def _told(record):
+    fitted = pd.DataFrame([member["validation_r2"] for member in record["members"]]).mean()
+    r2 = ", ".join(f"{mark} {value:.3f}" for mark, value in fitted.items())
+    return (f"{record['scenario']} round {record['round']}: gamma {record['parameters']['gamma']:.2f}, true effect "
+            f"{record['true_global_effect']['mean']:.3f}, {record['test_loci']['kept']} loci, "
+            f"{record['test_loci']['removed']} removed; mean validation R^2 {r2}")
+
+
+def analyse(root, name, wanted, estimate_options, tau2_method="REML"):
+    """Estimate, aggregate and score stored rounds; what an earlier call of the same name and options did is kept.
+
+    Writes below ``root/analyses/name`` each round's ``local.tsv``, ``global.tsv`` and ``scores.tsv``; and over all
+    rounds ``rounds.tsv``, ``table1.tsv`` and a figure for each method. ``root/analyses/levers.tsv`` and ``levers.png``
+    hold what all analyses say of GATA's effect on TAL1.
+
+    Parameters
+    ----------
+    root, name : str
+    wanted : list of Place
+        Those that are not stored are left out.
+    estimate_options : dict
+        Keyword arguments of `kipoi_deepmr.pipeline.estimate`.
+    tau2_method : str
+
+    Returns
+    -------
+    rounds, table : pandas.DataFrame
+        As written to rounds.tsv and table1.tsv.
+
+    Raises
+    ------
+    InputError
+        No round is stored, an analysis of this name had other options, or there is no such method.
+    """
+    if not _stored(root, wanted):
+        raise InputError(f"{root}: none of the rounds is stored there; leave out --stored to make them")
+    given = {option: value for option, value in estimate_options.get("method_args", {}).items() if value != "members"}
+    mr.check_pairs(MARKS, None, None, estimate_options["method"], **given)
+    folder = os.path.join(root, "analyses", name)
+    os.makedirs(folder, exist_ok=True)
+    # whoever made the other rounds may be analysing them just now
+    with filelock.FileLock(os.path.join(root, "analyses", LOCK)):
+        _settle(os.path.join(folder, ANALYSIS), {**estimate_options, "tau2_method": tau2_method})
+        rounds = pd.concat([_scored(root, folder, place, estimate_options, tau2_method)
+                            for place in _stored(root, wanted)], ignore_index=True)
+        table = summarise(rounds)
+        _write_summary(folder, rounds, table)
+        _compare(os.path.join(root, "analyses"))
+    return rounds, table
+
+
+def _stored(root, wanted):
+    return [place for place in wanted if os.path.exists(place.folder(root))]
+
+
+def _scored(root, folder, place, estimate_options, tau2_method):
+    """Scores of one round."""
+    source, target = place.folder(root), place.folder(folder)
+    os.makedirs(target, exist_ok=True)
+    scores = os.path.join(target, "scores.tsv")
+    if not os.path.exists(scores):
+        local_path, global_path = (os.path.join(target, f) for f in ("local.tsv", "global.tsv"))
+        local = pipeline.estimate(os.path.join(source, "effects.zarr"), local_path, diagnostics="none", vcf="none",
+                                  **estimate_options)
+        global_ = pipeline.aggregate(local_path, global_path, tau2_method=tau2_method)
+        truth = pd.read_csv(os.path.join(source, "truth.tsv"), sep="\t", **EXACT)
+        with open(os.path.join(source, "round.json"), encoding="utf-8") as file:
+            gamma = json.load(file)["parameters"]["gamma"]
+        told = {"scenario": place.scenario, "round": place.number, "gamma": gamma}
+        write_tsv(scores, [score_round(local, global_, truth).assign(**told)])
+    table = pd.read_csv(scores, sep="\t", **EXACT)
+    return table[[*list(table.columns[-3:]), *table.columns[:-3]]]
+
+
+def _write_summary(folder, rounds, table):
+    """rounds.tsv, table1.tsv, and a figure in the manner of the paper's Fig 2 for each method."""
+    write_tsv(os.path.join(folder, "rounds.tsv"), [rounds])
+    write_tsv(os.path.join(folder, "table1.tsv"), [table])
+    forward = rounds[rounds["exposure"] == EXPOSURE]
+    for method, of_method in forward.groupby("method", sort=False):
+        with replacing(os.path.join(folder, f"{method}.png")) as temporary:
+            save(simulation_figure(of_method), temporary, ".png")
+
+
+def _compare(folder):
+    """levers.tsv and levers.png: the tables of all analyses in a folder, one below the other."""
+    tables = {name: os.path.join(folder, name, "table1.tsv") for name in sorted(os.listdir(folder))}
+    table = pd.concat([pd.read_csv(path, sep="\t", **EXACT).assign(analysis=name) for name, path in tables.items()
+                       if os.path.exists(path)], ignore_index=True)
+    table = table.set_index("analysis").reset_index()
+    write_tsv(os.path.join(folder, "levers.tsv"), [table])
+    with replacing(os.path.join(folder, "levers.png")) as temporary:
+        save(levers_figure(table[table["exposure"] == EXPOSURE]), temporary, ".png")
+
+
+def _settle(path, settings):
+    """Write the settings of a folder, or refuse if it has others."""
+    settings = json.loads(json.dumps(settings))
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            differing = differences(json.load(file), settings)
+        if differing:
+            raise InputError(f"{path}: made with other options ({'; '.join(differing[:3])}); choose another name")
+        return
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        json.dump(settings, file, indent=2)

@@ -1,0 +1,110 @@
+"""One round of the simulation: draw, train, write test loci, predict the effects of their mutants."""
+
+import json
+import os
+import shutil
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import pipeline
+from ..models import Ensemble
+from ..output.manifest import versions
+from .binding import EXPOSURE
+from .scenarios import N_TRAINING, SCENARIOS, Strengths, draw_parameters, pwms_of, training_data
+from .training import N_MEMBERS, ONE_CYCLE, Schedule, train_ensemble
+from .truth import (
+    MIN_EXPOSURE_CHANGE,
+    N_TEST,
+    draw_test_loci,
+    true_global_effect,
+    visible_local_effects,
+    write_test_loci,
+)
+
+RULE = f"largest change of {EXPOSURE} by a mutant within its motif >= {MIN_EXPOSURE_CHANGE} Anscombe unit"
+STREAMS = 4  # of random numbers: training data, test loci, spacers, networks
+
+
+class Design(NamedTuple):
+    """What decides all rounds of an experiment, but for their scenario and number.
+
+    Attributes
+    ----------
+    seed : int
+    strengths : Strengths
+    n_members, n_training, n_test : int
+        Members of an ensemble, training sequences without mutated copies, test sequences before selection.
+    schedule : Schedule
+    """
+
+    seed: int = 1
+    strengths: Strengths = Strengths()
+    n_members: int = N_MEMBERS
+    n_training: int = N_TRAINING
+    n_test: int = N_TEST
+    schedule: Schedule = ONE_CYCLE
+
+    def as_json(self):
+        """The design as JSON values."""
+        return {**self._asdict(), "strengths": self.strengths._asdict(), "schedule": self.schedule._asdict()}
+
+
+def make_round(folder, design, scenario, number):
+    """Make the folder of one round; it appears when all in it is complete.
+
+    It holds the members as Kipoi models (``1/`` and so on), ``test_loci.fa``, ``test_loci.bed``, ``truth.tsv``,
+    ``round.json`` and, by `kipoi_deepmr.pipeline.predict`, ``effects.zarr``. Rounds of the same number have the same
+    alpha and gamma in all scenarios.
+
+    Parameters
+    ----------
+    folder : str
+    design : Design
+    scenario : str
+        A name in `SCENARIOS`.
+    number : int
+        From 1.
+
+    Returns
+    -------
+    dict
+        The contents of round.json.
+    """
+    partial = f"{folder}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    os.makedirs(partial)
+    streams = [np.random.default_rng([design.seed, number, 1 + list(SCENARIOS).index(scenario), stream])
+               for stream in range(STREAMS)]
+    parameters = draw_parameters(np.random.default_rng([design.seed, number]), SCENARIOS[scenario], design.strengths)
+    pwms = pwms_of(SCENARIOS[scenario])
+    record = {"scenario": scenario, "round": number, "parameters": parameters._asdict()}
+    record.update(_write_loci(partial, design, pwms, parameters, *streams[1:3]))
+    train, valid = training_data(pwms, parameters, streams[0], design.n_training)
+    seeds = [int(seed) for seed in streams[3].integers(0, 2**31, design.n_members)]
+    record["members"] = train_ensemble(partial, seeds, train, valid, design.schedule, f"simulation/{scenario}/{number}",
+                                       f"scenario {scenario}, round {number}")
+    _predict(partial, design.n_members)
+    record["versions"] = versions()
+    with open(os.path.join(partial, "round.json"), "w", encoding="utf-8") as file:
+        json.dump(record, file, indent=2)
+    os.rename(partial, folder)
+    return record
+
+
+def _write_loci(folder, design, pwms, parameters, test_rng, spacer_rng):
+    bases, truth, counts = draw_test_loci(pwms, parameters, test_rng, design.n_test)
+    forward = truth["exposure"] == EXPOSURE
+    visible = visible_local_effects(bases, truth.loc[forward, "gata_start"].to_numpy(), pwms, parameters)
+    truth["visible_effect"] = np.where(forward, np.tile(visible, 2), 0.0)
+    write_test_loci(folder, bases, truth, spacer_rng)
+    return {"true_global_effect": true_global_effect(truth), "test_loci": {"rule": RULE, **counts, "kept": len(bases)}}
+
+
+def _predict(folder, n_members):
+    models = [os.path.join(folder, str(member)) for member in range(1, n_members + 1)]
+    files = {"intervals_file": os.path.join(folder, "test_loci.bed"),
+             "fasta_file": os.path.join(folder, "test_loci.fa")}
+    with Ensemble.from_kipoi(models, source="dir") as ensemble:
+        selection = pipeline.select_loci(ensemble, **files)
+        pipeline.predict(ensemble, selection, os.path.join(folder, "effects.zarr"), quiet=True)

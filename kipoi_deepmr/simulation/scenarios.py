@@ -1,0 +1,69 @@
+"""The four scenarios of confounding, what is drawn once a round, and training data."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .binding import CONFOUNDER, MARKS, Parameters, affinities, anscombe, load_pwms
+from .sequences import Sequences, mutate_once, sample_sequences
+
+N_TRAINING = 10_000
+MUTANT_SHARE = 0.25
+VALIDATION_SHARE = 0.15
+
+
+class Scenario(NamedTuple):
+    """Whether a confounder that the sequence shows (SOX2's motif), and one that it does not, act on both marks."""
+
+    shown: bool
+    hidden: bool
+
+
+SCENARIOS = {"none": Scenario(False, False), "sequence": Scenario(True, False), "independent": Scenario(False, True),
+             "both": Scenario(True, True)}
+
+
+class Strengths(NamedTuple):
+    """Of confounding, as `Parameters` has them; and gamma, if it is not to be drawn."""
+
+    eta: float = 20.0
+    nu: float = 30.0
+    tau: float = 25.0
+    gamma: float | None = None
+
+
+def draw_parameters(rng, scenario=SCENARIOS["none"], strengths=Strengths()):
+    """alpha ~ N(100, 3); gamma ~ an even mixture of N(10, 0.5) and N(1, 0.5), cut at 0; the rest is fixed."""
+    alpha = float(rng.normal(100, 3))
+    gamma = float(max(0, rng.normal(rng.choice([10, 1]), 0.5)))
+    shown, hidden = scenario
+    return Parameters(alpha, gamma if strengths.gamma is None else strengths.gamma, strengths.eta * shown,
+                      strengths.nu * shown, strengths.tau * hidden)
+
+
+def pwms_of(scenario):
+    """PWMs of the factors whose motifs the scenario's sequences hold."""
+    return load_pwms((*MARKS, CONFOUNDER) if scenario.shown else MARKS)
+
+
+def draw_labels(bases, pwms, parameters, rng):
+    """(n, 2) float32 Anscombe-transformed Poisson counts, the hidden confounder on in half of the sequences."""
+    hidden = rng.random(len(bases)) < 0.5 if parameters.tau else 0.0
+    return anscombe(rng.poisson(affinities(bases, pwms, parameters, hidden))).astype(np.float32)
+
+
+def training_data(pwms, parameters, rng, n=N_TRAINING):
+    """Bases and noisy labels for training and for validation: ``(train, train_labels), (valid, valid_labels)``.
+
+    n sequences, and a copy of a quarter of them with one base changed and a label of its own. A copy goes where its
+    original goes, so that validation sequences have no near-twins in training.
+    """
+    originals = sample_sequences(n, pwms, rng)
+    copied = rng.choice(n, int(MUTANT_SHARE * n), replace=False)
+    mutants = mutate_once(Sequences(*(array[copied] for array in originals)), pwms, rng)
+    bases = np.concatenate([originals.bases, mutants])
+    labels = draw_labels(bases, pwms, parameters, rng)
+    held_out = np.zeros(n, dtype=bool)
+    held_out[rng.choice(n, int(VALIDATION_SHARE * n), replace=False)] = True
+    valid = np.concatenate([held_out, held_out[copied]])
+    return (bases[~valid], labels[~valid]), (bases[valid], labels[valid])

