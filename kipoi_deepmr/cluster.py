@@ -1,23 +1,32 @@
-"""Blocks of loci on a Dask cluster: which one, what its workers hold, and the effects as they come back."""
+"""Blocks of loci on a Dask cluster: which one, what its workers hold, and what comes back from them."""
 
 import functools
+import hashlib
 import json
+import logging
 import os
 import threading
+from collections import deque
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from itertools import islice
+from pathlib import Path
 
 import yaml
 
+from . import effects_store
 from .errors import ClusterFailed, InputError, Stopped, one_line
 from .loci import Genome
 from .models import Ensemble
-from .mutagenesis import effects_of_block
+from .mr.instruments import locus_blocks
+from .mutagenesis import effects_of_block, engines
 
 AHEAD = 2  # blocks that wait for each thread of the cluster, so that none is idle while results travel
 CONNECT_SECONDS = 60
+KEPT = "; the effects are kept: the same command estimates from them"
 TLS_KEYS = {"tls_ca_file": ("ca-file",), "tls_client_cert": ("client", "cert"), "tls_client_key": ("client", "key")}
+
+log = logging.getLogger(__name__)
 
 
 class Cluster:
@@ -31,6 +40,8 @@ class Cluster:
         The file that `dask scheduler --scheduler-file` wrote, in place of an address.
     tls_config : str, optional
         A Dask configuration file (YAML) that names certificates under distributed.comm.tls.
+    resources : dict of str to float, optional
+        What a worker must declare (`dask worker --resources GPU=1`) to predict a block, and how much of it that takes.
 
     Raises
     ------
@@ -38,15 +49,17 @@ class Cluster:
         dask.distributed is not installed, a file cannot be read, or there is no scheduler.
     """
 
-    def __init__(self, address=None, scheduler_file=None, tls_config=None):
+    def __init__(self, address=None, scheduler_file=None, tls_config=None, resources=None):
         try:
             import distributed
         except ImportError as error:
             raise InputError(f"--dask needs dask.distributed ({error}): pip install 'kipoi-deepmr[dask]'") from error
-        self._processes = None
+        self._processes, self._resources = None, resources
         security = _security(tls_config) if tls_config else None
         try:
             if address and address.startswith("local:"):
+                if resources:
+                    raise InputError("--dask_resources is for a cluster whose workers declare them, not for local:N")
                 self._processes = _local(address)
                 address, security = self._processes.scheduler_address, self._processes.security
             if scheduler_file and not os.path.isfile(scheduler_file):
@@ -84,17 +97,19 @@ class Cluster:
         """
         import distributed
 
-        recipe = _elsewhere(ensemble.recipe)
+        recipe = _elsewhere({**ensemble.recipe, "engines": [(c.engine, c.batch_size) for c in ensemble.engines]})
         waiting, pending, done = iter(blocks), {}, distributed.as_completed(loop=self._client.loop)
 
         def submit(n):
             for block in islice(waiting, n):
-                future = self._client.submit(_effects, recipe, ensemble.checksums, loci[block], ddof, keep, pure=False)
+                future = self._client.submit(_effects, recipe, ensemble.checksums, loci[block], ddof, keep, pure=False,
+                                             resources=self._resources)
                 pending[future] = block
                 done.add(future)
 
         try:
             with _failures():
+                self._tell_of_missing_resources()
                 submit(self._places())
                 for future in done:
                     data, dropped = future.result()
@@ -107,6 +122,55 @@ class Cluster:
                 with suppress(Exception):  # whatever is wrong with the cluster has been told
                     self._client.cancel(list(pending))
                     self._client.run(_forget, recipe)
+
+    def _tell_of_missing_resources(self):
+        if self._resources and not self._client.run_on_scheduler(_is_declared, self._resources):
+            wanted = " ".join(f"{name}={amount:g}" for name, amount in self._resources.items())
+            log.warning("no worker of the cluster declares %s (dask worker --resources); waiting for one", wanted)
+
+    def sees(self, path):
+        """Whether all workers find at `path` the store that this process finds there."""
+        with _failures():
+            return set(self._client.run(_identity, os.path.abspath(path)).values()) == {_identity(path)}
+
+    def map_blocks(self, path, function, effects):
+        """What `function(effects, block)` gives for each block of loci, as `mr.instruments.each_block` has it.
+
+        A worker reads from disk what it needs of a block, after it has compared its files with their checksums.
+
+        Parameters
+        ----------
+        path : str
+            The store.
+        function : callable
+        effects : xarray.Dataset
+            Opened from `path`, as an absolute one.
+
+        Yields
+        ------
+        object
+            In the order of blocks.
+
+        Raises
+        ------
+        InputError
+            As `function`, or a worker does not find this store.
+        ClusterFailed
+        """
+        blocks, pending = iter(locus_blocks(effects)), deque()
+        arguments = os.path.abspath(path), _identity(path), function, effects
+        try:
+            with _failures(KEPT):
+                while True:
+                    for block in islice(blocks, max(0, self._places() - len(pending))):
+                        pending.append(self._client.submit(_of_block, *arguments, block, pure=False))
+                    if not pending:
+                        return
+                    yield pending.popleft().result()
+        finally:
+            if self._client.status == "running":
+                with suppress(Exception):
+                    self._client.cancel(list(pending))
 
     def _places(self):
         """How many blocks the cluster, which may grow or shrink, is given at a time."""
@@ -158,8 +222,8 @@ def _security(path):
 
 
 @contextmanager
-def _failures():
-    """Tell what goes wrong with a cluster as `ClusterFailed`."""
+def _failures(kept=""):
+    """Tell what goes wrong with a cluster as `ClusterFailed`, and what is `kept`."""
     from distributed.client import FutureCancelledError
     from distributed.comm import CommClosedError
     from distributed.scheduler import KilledWorker
@@ -168,10 +232,10 @@ def _failures():
         yield
     except KilledWorker as error:
         raise ClusterFailed(f"workers of the cluster died again and again, the last at {error.last_worker.address}, on "
-                            "one block of loci: out of memory? (a smaller --batch_size, fewer threads a worker)"
+                            f"one block of loci: out of memory? (a smaller --batch_size, fewer threads a worker){kept}"
                             ) from error
     except (CancelledError, FutureCancelledError, CommClosedError, TimeoutError) as error:
-        raise ClusterFailed(f"the Dask scheduler is gone ({one_line(error)})") from error
+        raise ClusterFailed(f"the Dask scheduler is gone ({one_line(error)}){kept}") from error
 
 
 def _elsewhere(recipe):
@@ -185,6 +249,29 @@ def _elsewhere(recipe):
         key: os.path.abspath(value) if isinstance(value, str) and os.path.exists(value) else value
         for key, value in recipe["dataloader_args"].items()}
     return json.dumps(recipe)
+
+
+def _is_declared(resources, dask_scheduler):
+    """Whether some worker declares resources; called in the scheduler."""
+    return any(all(dask_scheduler.resources.get(name, {}).get(worker, 0) >= amount
+                   for name, amount in resources.items()) for worker in dask_scheduler.workers)
+
+
+def _identity(path):
+    """What tells a store from others; None if there is none."""
+    try:
+        return hashlib.sha256(Path(path, ".zmetadata").read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _of_block(path, identity, function, effects, block):
+    """`function` of one block of a store, in a worker."""
+    if _identity(path) != identity:
+        raise InputError(f"a worker of the cluster ({os.uname().nodename}) does not find at {path} the store that this "
+                         "process finds there")
+    effects_store.check_chunks(path, block)
+    return function(effects, block)
 
 
 # In a worker: the ensembles that it holds, one for each recipe. Models are not asked by two threads at once.
@@ -205,6 +292,7 @@ def _effects(recipe, checksums, loci, ddof, keep):
 
 
 def _made(recipe, checksums):
+    names = recipe.pop("engines")
     ensemble = Ensemble.from_kipoi(**recipe)
     if list(ensemble.checksums) != list(checksums):
         ensemble.close()
@@ -216,6 +304,7 @@ def _made(recipe, checksums):
             ensemble.dataloader(arguments, Genome(fasta) if fasta else None)
         else:
             ensemble.bed(bed, fasta)
+    engines.use(ensemble, names)
     return ensemble
 
 

@@ -137,7 +137,7 @@ def from_annotation(path, local):
     """
     loci, number = _loci_of(local)
     inside = np.zeros(len(loci), dtype=bool)
-    inside[[int(hit.name) for hit in _bed(loci).intersect(_bed(_table_of(path)), u=True)]] = True
+    inside[[int(hit.name) for hit in _intersection(loci, _table_of(path), u=True)]] = True
     name = os.path.basename(path).removesuffix(".gz").removesuffix(".bed")
     strata = pd.Categorical(np.where(inside[number], INSIDE, OUTSIDE), [INSIDE, OUTSIDE])
     return Covariate(name, strata, None, f"{inside.sum()} of {len(loci)} loci are in {name}")
@@ -190,7 +190,7 @@ def from_motifs(path, local, bins=SPACING_BINS):
 
 def _nearest(loci, motifs):
     """Smallest distance by locus's number, mark and other mark (pandas.Series)."""
-    hits = _bed(loci).intersect(_bed(motifs), wa=True, wb=True, F=1.0)
+    hits = _intersection(loci, motifs, wa=True, wb=True, F=1.0)
     pairs = np.array([(int(hit[3]), int(hit[7])) for hit in hits], dtype=np.int64).reshape(-1, 2)
     motif = motifs.iloc[pairs[:, 1]]
     placed = pd.DataFrame({"locus": pairs[:, 0], "mark": motif["name"].to_numpy(),
@@ -214,12 +214,18 @@ def _table_of(path):
                         columns=columns)
 
 
-def _bed(table):
-    """A table's intervals for bedtools, each named by its row number."""
+def _intersection(loci, intervals, **options):
+    """What `bedtools intersect` finds; each interval of the two tables is named by its row number."""
     if not shutil.which("bedtools"):
         raise InputError("strata from BED files need the program bedtools, which is not installed")
     # Here, since no other command need wait for it.
     import pybedtools
 
-    numbered = table[["chrom", "start", "end"]].assign(name=range(len(table)))
-    return pybedtools.BedTool.from_dataframe(numbered)
+    def bed(table):
+        numbered = table[["chrom", "start", "end"]].assign(name=range(len(table)))
+        return pybedtools.BedTool.from_dataframe(numbered)
+
+    try:
+        return list(bed(loci).intersect(bed(intervals), **options))
+    except (pybedtools.helpers.BEDToolsError, pybedtools.MalformedBedLineError, OverflowError) as error:
+        raise InputError(f"bedtools cannot use these intervals ({one_line(error)})") from error

@@ -1,8 +1,11 @@
 """Small real things that tests share: a genome, BED files, and Kipoi models whose effects are known in closed form."""
 
+import json
 import os
 import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -91,6 +94,39 @@ def run_python(python, *arguments, **options):
     """Run another Python, without what a TensorFlow 2 in this process sets and a TensorFlow 1 there would heed."""
     variables = {name: value for name, value in os.environ.items() if name != "TF2_BEHAVIOR"}
     return subprocess.run([python, *map(str, arguments)], env=variables, capture_output=True, text=True, **options)
+
+
+class Scheduler:
+    """A Dask scheduler and its workers in processes of their own, as on a cluster; with a file that says where."""
+
+    def __init__(self, folder, port=0):
+        self.file, self._folder, self._processes = folder / "scheduler.json", folder, []
+        self.process = self._start("scheduler", "--port", str(port), "--host", "127.0.0.1")
+        while not self.file.exists():
+            assert self.process.poll() is None
+            time.sleep(0.05)
+
+    def add_worker(self, *options):
+        return self._start("worker", "--nthreads", "1", "--death-timeout", "60", *options)
+
+    def _start(self, name, *options):
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.dask_{name}", "--no-dashboard", "--scheduler-file", str(self.file),
+             *options], cwd=self._folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self._processes.append(process)
+        return process
+
+    @property
+    def port(self):
+        return int(json.loads(self.file.read_text())["address"].rpartition(":")[2])
+
+    def kill(self):
+        self.process.kill()
+
+    def close(self):
+        for process in reversed(self._processes):
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 import json
 import os
-import signal
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import LENGTH, member_weights, write_model
+from conftest import LENGTH, Scheduler, member_weights, write_model
 from test_worker import write
 
 from kipoi_deepmr import cluster, effects_store, pipeline
@@ -17,6 +16,7 @@ from kipoi_deepmr.cli import main
 from kipoi_deepmr.cluster import Cluster
 from kipoi_deepmr.errors import ClusterFailed, InputError
 from kipoi_deepmr.models import Ensemble
+from kipoi_deepmr.mr import instruments
 
 distributed = pytest.importorskip("distributed")
 
@@ -123,7 +123,7 @@ def test_an_error_of_the_model_is_what_it_is_in_this_process(tmp_path, loci_file
     path = Path(models[0]) / "model.py"
     path.write_text(path.read_text().replace("        if self.nan_start", "        if len(x) > 30:\n"
                                              "            raise ValueError('no more')\n        if self.nan_start"))
-    with pytest.raises(InputError, match="failed to predict 37 sequences: ValueError: no more"):
+    with pytest.raises(InputError, match="failed to predict [0-9]+ sequences: ValueError: no more"):
         written(models, loci_files, tmp_path / "there.zarr", two_processes)
     assert not (tmp_path / "there.zarr.partial").exists()
 
@@ -137,34 +137,10 @@ def test_a_worker_that_finds_other_models(tmp_path, loci_files, two_processes):
             pipeline.predict(ensemble, selection, str(tmp_path / "e.zarr"), quiet=True, cluster=two_processes)
 
 
-class Scheduler:
-    """A scheduler and one worker in processes of their own, as on a cluster; with a file that says where."""
-
-    def __init__(self, folder):
-        import subprocess
-
-        self.file = folder / "scheduler.json"
-        self._processes = []
-        for name, options in (("scheduler", ["--no-dashboard", "--port", "0", "--host", "127.0.0.1"]),
-                              ("worker", ["--nthreads", "1", "--no-dashboard", "--death-timeout", "60"])):
-            self._processes.append(subprocess.Popen(
-                [os.sys.executable, "-m", "distributed.cli.dask_" + name, "--scheduler-file", str(self.file), *options],
-                cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL))
-
-    def kill(self):
-        self._processes[0].send_signal(signal.SIGKILL)
-
-    def close(self):
-        for process in reversed(self._processes):
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture
 def scheduler(tmp_path):
     running = Scheduler(tmp_path)
-    while not running.file.exists():
-        time.sleep(0.1)
+    running.add_worker()
     yield running
     running.close()
 
@@ -189,10 +165,113 @@ def test_a_scheduler_that_dies(tmp_path, loci_files, scheduler, monkeypatch):
     assert differing == [".zattrs", ".zmetadata"], "which hold the models' checksums"
 
 
+def test_a_scheduler_that_dies_while_loci_are_estimated(store, scheduler, monkeypatch):
+    monkeypatch.setitem(distributed.config["distributed"]["comm"]["timeouts"], "connect", "2s")
+    effects = effects_store.open_effects(str(store))
+    with Cluster(scheduler_file=str(scheduler.file)) as running:
+        moments = running.map_blocks(str(store), instruments._moments_of_block, effects)
+        assert next(moments)[0]
+        scheduler.kill()
+        with pytest.raises(ClusterFailed, match="scheduler is gone.*the effects are kept: the same command estimates"):
+            list(moments)
+
+
 def kill_after_a_block(record, scheduler):
     while not (record.exists() and len(record.read_text().splitlines()) > 1):
         time.sleep(0.02)
     scheduler.kill()
+
+
+@pytest.fixture
+def named_models(tmp_path):
+    """Models that write the name of the Dask worker which asks them."""
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    path = Path(models[0]) / "model.py"
+    path.write_text("import os\n" + path.read_text().replace(
+        "        predicted =", f"        open({str(tmp_path / 'asked')!r}, 'a').write(f'{{os.getpid()}} ')\n"
+                               "        predicted ="))
+    return models
+
+
+def test_blocks_go_to_workers_that_declare_a_resource(tmp_path, loci_files, scheduler, named_models, caplog):
+    """One worker has none; the one that has a GPU comes when the run already waits."""
+    given = [*named_models, "--source", "dir", "--intervals_file", loci_files["intervals_file"], "--fasta_file",
+             loci_files["fasta_file"], "-q", "-o", str(tmp_path / "e.zarr")]
+    workers = []
+
+    def come_late():
+        while "waiting for one" not in caplog.text:
+            time.sleep(0.05)
+        (tmp_path / "asked").write_text("")
+        workers.append(scheduler.add_worker("--resources", "GPU=1", "--no-nanny"))
+
+    coming = threading.Thread(target=come_late, daemon=True)
+    coming.start()
+    assert main(["predict", *given, "--dask_scheduler_file", str(scheduler.file), "--dask_resources", "GPU=1"]) == 0
+    coming.join()
+    assert "no worker of the cluster declares GPU=1 (dask worker --resources); waiting for one" in caplog.text
+    assert {int(pid) for pid in (tmp_path / "asked").read_text().split()} == {workers[0].pid}
+
+
+ESTIMATE = ["--method", "egger,ivw,median_weighted", "--uncertainty", "combined", "--se_shrinkage", "moderated",
+            "--instrument_z", "1.5", "-q"]
+
+
+@pytest.fixture
+def store(tmp_path, loci_files, monkeypatch):
+    """Effects of 150 loci, which are estimated in blocks of 20."""
+    models = [write_model(tmp_path / str(k), w, nan_start="ACG" if k else "") for k, w in enumerate(member_weights())]
+    written(models, loci_files, tmp_path / "e.zarr", None)
+    monkeypatch.setattr(instruments, "BLOCK_BYTES", 20 * 8 * 3 * LENGTH * 3)
+    return tmp_path / "e.zarr"
+
+
+def test_estimates_are_the_same_bytes(tmp_path, loci_files, store):
+    given = ["estimate", str(store), *ESTIMATE, "--fasta_file", loci_files["fasta_file"], "-o"]
+    for folder, options in (("here", []), ("there", ["--dask", "local:2"])):
+        (tmp_path / folder).mkdir()
+        assert main([*given, str(tmp_path / folder / "local.tsv"), *options]) == 0
+    here, there = read_all(tmp_path / "here"), read_all(tmp_path / "there")
+    assert here == there and set(here) == {"local.tsv", "diagnostics.tsv", "diagnostics_by_pair.tsv",
+                                           "instruments.vcf.gz", "instruments.vcf.gz.tbi"}
+
+
+def test_a_run_estimates_on_the_cluster(tmp_path, loci_files, two_processes, monkeypatch):
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    mapped = []
+    monkeypatch.setattr(Cluster, "map_blocks", lambda *given: mapped.append(given) or MAP_BLOCKS(*given))
+    found = []
+    for running in (None, two_processes):
+        with Ensemble.from_kipoi(models, "dir", **loci_files) as ensemble:
+            selection = pipeline.select_loci(ensemble, **loci_files)
+            out = tmp_path / f"OUT{len(found)}"
+            pipeline.run(ensemble, selection, str(out), details={"fasta_file": loci_files["fasta_file"]}, quiet=True,
+                         cluster=running, report=False)
+        found.append({name: content for name, content in read_all(out).items() if name.endswith((".tsv", ".gz"))})
+    assert found[0] == found[1] and len(found[0]) == 5
+    assert len(mapped) == 3, "moments, fits and diagnostics"
+
+
+MAP_BLOCKS = Cluster.map_blocks
+
+
+def test_a_worker_that_does_not_find_the_store(tmp_path, store, two_processes, monkeypatch):
+    """Another store takes its place while loci are estimated."""
+    effects = effects_store.open_effects(str(store))
+    blocks = two_processes.map_blocks(str(store), first_of_block, effects)
+    assert next(blocks) == 0 and two_processes.sees(str(store))
+    content = (store / ".zmetadata").read_text()
+    (store / ".zmetadata").write_text(content + " ")
+    with pytest.raises(InputError, match="a worker of the cluster .* does not find at .*e.zarr the store"):
+        list(blocks)
+    (store / ".zmetadata").write_text(content)
+    next(store.glob("effect/2.*")).write_bytes(b"damaged")
+    with pytest.raises(InputError, match="effect/2.0.0: damaged since it was written"):
+        list(two_processes.map_blocks(str(store), first_of_block, effects))
+
+
+def first_of_block(effects, block):
+    return block.start
 
 
 @pytest.mark.parametrize("options, said", [
@@ -200,6 +279,8 @@ def kill_after_a_block(record, scheduler):
     (["--dask", "nowhere"], "no scheduler answers"),
     (["--dask_scheduler_file", "none.json"], "none.json: no such file"),
     (["--dask_tls_config", "none.yaml"], "goes with --dask"),
+    (["--dask_resources", "GPU=1"], "--dask_resources goes with --dask"),
+    (["--dask", "local:1", "--dask_resources", "GPU=1"], "not for local:N"),
     (["--dask", "local:1", "--dask_tls_config", "none.yaml"], "none.yaml: No such file"),
     (["--dask", "local:1", "--dask_tls_config", "empty.yaml"], "distributed.comm.tls"),
     (["--dask", "local:1", "--dask_tls_config", "files.yaml"], "nothing.pem: no such file"),

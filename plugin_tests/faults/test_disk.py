@@ -143,6 +143,52 @@ def test_a_damaged_chunk_is_computed_again(given, tmp_path, capsys, variable, da
     assert whole == mended and len(whole) >= 18
 
 
+@pytest.mark.parametrize("variable, damage", [("effect", "bit"), ("effect", "cut"), ("effect_se", "gone"),
+                                              ("member_effect", "bit"), ("ref_base", "bit"), ("name", "bit")])
+def test_a_damaged_chunk_of_a_finished_store(given, finished, tmp_path, capsys, variable, damage):
+    """It is not estimated from; the same command computes its block, and no other, again."""
+    path = tmp_path / "e.zarr"
+    shutil.copytree(finished, path)
+    chunk = sorted((path / variable).glob("[0-9]*"))[-1]
+    whole, kept = chunk.read_bytes(), os.stat(path / "effect" / "0.0.0").st_mtime_ns
+    flipped = whole[:len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 16]) + whole[len(whole) // 2 + 1:]
+    chunk.write_bytes({"bit": flipped, "cut": whole[:-1]}.get(damage, b""))
+    if damage == "gone":
+        chunk.unlink()
+    (tmp_path / "tables").mkdir()
+    assert main(["estimate", str(path), "-q", "-o", str(tmp_path / "tables" / "local.tsv")]) == 2
+    told = capsys.readouterr().err
+    assert f"{chunk}: damaged since it was written" in told and told.count("\n") == 1
+    assert "the same `predict` or `run` as before computes that block" in told and not list(tmp_path.glob("tables/*"))
+    assert main(["predict", *given, "-q", "-o", str(path)]) == 0
+    again = 0 if variable == "name" else N_LOCI - 2 * BLOCK
+    assert f"{path}: damaged since it was written; {again} of {N_LOCI} loci are predicted again" in \
+        capsys.readouterr().err
+    assert chunk.read_bytes() == whole and os.stat(path / "effect" / "0.0.0").st_mtime_ns == kept
+    assert {p.relative_to(path) for p in path.rglob("*")} == {p.relative_to(finished) for p in finished.rglob("*")}
+    assert main(["estimate", str(path), "-q", "-o", str(tmp_path / "tables" / "local.tsv")]) == 0
+
+
+@pytest.fixture(scope="module")
+def finished(given, tmp_path_factory):
+    path = tmp_path_factory.mktemp("finished") / "e.zarr"
+    assert main(["predict", *given, "-q", "-o", str(path)]) == 0
+    return path
+
+
+def test_a_finished_run_whose_store_is_damaged(given, tmp_path, capsys):
+    """Its report is refused; the same `run` mends it, and its tables are as they were."""
+    out = tmp_path / "OUT"
+    assert main(["run", *given, "-q", "-o", str(out)]) == 0
+    before = (out / "local.tsv").read_bytes()
+    (out / "effects.zarr" / "effect" / "1.0.0").write_bytes(b"")
+    assert main(["report", str(out), "-q"]) == 2
+    assert "effect/1.0.0: damaged since it was written" in capsys.readouterr().err
+    assert main(["run", *given, "-q", "-o", str(out)]) == 0
+    assert f"{BLOCK} of {N_LOCI} loci are predicted again" in capsys.readouterr().err
+    assert main(["report", str(out), "-q"]) == 0 and (out / "local.tsv").read_bytes() == before
+
+
 @pytest.mark.parametrize("first, second, store", [
     (["run"], ["run"], "OUT/effects.zarr"), (["predict"], ["predict"], "OUT"),
     (["run"], ["run", "--overwrite"], "OUT/effects.zarr")])
@@ -151,6 +197,7 @@ def test_two_runs_at_once(given, tmp_path, capsys, first, second, store):
     out = str(tmp_path / "OUT")
     running = subprocess.Popen([PROGRAM, *first, *given, "-q", "-o", out])
     while not record_of(tmp_path / store).exists():
+        assert running.poll() is None
         time.sleep(0.01)
     os.kill(running.pid, 19)  # stopped, so that it is surely not done before the other one looks
     assert main([*second, *given, "-q", "-o", out]) == 2

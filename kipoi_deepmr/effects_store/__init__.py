@@ -1,0 +1,22 @@
+"""The store of effects: what it holds, written by blocks of loci, opened, checked.
+
+On disk it is a Zarr store of format 2, the one that both zarr 2 (Python 3.10) and zarr 3 read and write.
+"""
+
+from .computed import with_computed
+from .reading import check_chunks, open_effects
+from .record import RECORD, damaged_chunks
+from .variables import COORDINATES, DATA, MAX_LOCI_PER_CHUNK, OPTIONAL, bytes_on_disk, dataset, loci_per_block
+from .writer import (
+    LOCK_SUFFIX,
+    PARTIAL_SUFFIX,
+    Writer,
+    bytes_left_by_an_earlier_run,
+    differences,
+    locked,
+    reopen,
+)
+
+__all__ = ["COORDINATES", "DATA", "LOCK_SUFFIX", "MAX_LOCI_PER_CHUNK", "OPTIONAL", "PARTIAL_SUFFIX", "RECORD",
+           "Writer", "bytes_left_by_an_earlier_run", "bytes_on_disk", "check_chunks", "damaged_chunks", "dataset",
+           "differences", "loci_per_block", "locked", "open_effects", "reopen", "with_computed"]
