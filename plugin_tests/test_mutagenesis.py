@@ -1,5 +1,7 @@
 """Mutants and their effects, against loops and against models whose effects are known in closed form."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import LENGTH, MARKS, member_weights, write_model
@@ -7,7 +9,10 @@ from conftest import LENGTH, MARKS, member_weights, write_model
 from kipoi_deepmr import dna, mutagenesis
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.loci import Loci
-from kipoi_deepmr.models import Ensemble
+from kipoi_deepmr.models import Description, Ensemble, Member
+from kipoi_deepmr.models.host.session import BATCHES
+from kipoi_deepmr.models.kipoi_member import KipoiMember
+from kipoi_deepmr.mutagenesis import engines
 
 
 def slow_mutants(text):
@@ -65,6 +70,63 @@ def test_batch_size_does_not_matter(models, loci):
     np.testing.assert_allclose(small["effect"], large["effect"], atol=1e-5)
 
 
+def test_short_loci_share_a_batch(loci):
+    """As many as a batch holds, and their effects are those of each alone."""
+    asked = []
+
+    class Weighed(Member):
+        def __init__(self, k):
+            self.weights = member_weights()[k]
+
+        def describe(self):
+            return Description(f"m{self.weights[0, 0, 0]}", MARKS, LENGTH, "ACGT", f"{self.weights[0, 0, 0]}")
+
+        def predict(self, sequences, item=None):
+            asked.append(len(sequences))
+            return np.einsum("nla,lam->nm", dna.one_hot(sequences), self.weights)[None]
+
+    ensemble, n_rows = Ensemble([Weighed(0), Weighed(1)]), 1 + 3 * LENGTH
+    together = mutagenesis.saturate(ensemble, loci)
+    assert asked == 2 * [9 * n_rows]
+    for batch_size, sizes in ((4 * n_rows + 5, [4, 4, 4, 4, 1, 1]), (5, 18 * [1])):
+        asked.clear()
+        ensemble.batch_size = batch_size
+        np.testing.assert_allclose(mutagenesis.saturate(ensemble, loci)["effect"], together["effect"], atol=1e-5)
+        assert [n // n_rows for n in asked] == sizes
+
+
+def test_batches_are_measured_once_for_a_model(models, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    sizes = []
+    for _ in range(2):
+        with Ensemble.from_kipoi(models, "dir") as ensemble:
+            engines.choose(ensemble)
+            sizes.append([choice.batch_size for choice in ensemble.engines])
+        monkeypatch.setattr(KipoiMember, "measure_batch", None)
+    assert sizes[0] == sizes[1] and set(sizes[0]) <= set(BATCHES)
+    assert len(list((tmp_path / "cache" / "kipoi_deepmr" / "batch_sizes").iterdir())) == len(models)
+    with Ensemble.from_kipoi(models, "dir", batch_size=5) as ensemble:
+        engines.choose(ensemble)
+        assert {choice.batch_size for choice in ensemble.engines} == {5}
+
+
+def test_batches_are_halved_until_they_fit_into_memory(models, loci, tmp_path):
+    expected = KipoiMember(models[0], "dir").mutants(loci.sequences[0])
+    code = f"""
+        with open({str(tmp_path / "sizes")!r}, "a") as sizes:
+            sizes.write(f"{{len(x)}} ")
+        if len(x) > 5:
+            raise MemoryError
+        predicted ="""
+    path = Path(models[0]) / "model.py"
+    path.write_text(path.read_text().replace("\n        predicted =", code))
+    member = KipoiMember(models[0], "dir")
+    assert member.measure_batch() == BATCHES[0]
+    (tmp_path / "sizes").unlink()
+    np.testing.assert_allclose(member.mutants(loci.sequences[0]), expected, rtol=1e-6)
+    assert (tmp_path / "sizes").read_text().split() == ["37", "18", "9", *9 * ["4"], "1"]
+
+
 def test_nan_names_locus_member_and_mark(tmp_path, loci):
     weights = member_weights()
     start = dna.decode(loci.sequences[4])[:8]
@@ -75,8 +137,6 @@ def test_nan_names_locus_member_and_mark(tmp_path, loci):
 
 
 def test_any_object_with_the_interface_is_a_member(loci):
-    from kipoi_deepmr.models import Description, Member
-
     class CountOf(Member):
         """Counts letters; knows nothing of Kipoi."""
 

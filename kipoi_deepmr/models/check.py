@@ -7,6 +7,7 @@ import numpy as np
 
 from .ensemble import ONE_MARK, ONE_MODEL
 from .host import saturation
+from .host.session import DEFAULT_BATCH_SIZE
 
 N_RANDOM = 8  # sequences that show whether an output depends on its input
 SECONDS = 2.0  # of repeated predictions, at least one
@@ -42,8 +43,8 @@ def random_sequences(n, length):
     return saturation.BASES[np.random.default_rng(SEED).integers(0, 4, (n, length))]
 
 
-def measure(ensemble, sequence, item=None, batch_size=512):
-    """Predict a sequence, random ones and, with the clock running, mutants.
+def measure(ensemble, sequence, item=None, batch_size=None):
+    """Predict a sequence, random ones and, with the clock running, mutants by the engines that the ensemble uses.
 
     Parameters
     ----------
@@ -52,29 +53,44 @@ def measure(ensemble, sequence, item=None, batch_size=512):
     sequence : (L,) uint8
     item : int, optional
         Number of the dataloader's item that it belongs to, if the members need it.
-    batch_size : int
-        Sequences in one call of a model.
+    batch_size : int, optional
+        Most sequences in one call of a model.
 
     Returns
     -------
     Measured
     """
-    n_mutants = max(1, min(batch_size, 1 + 3 * len(sequence)) - 1 - N_RANDOM)
+    n_mutants = max(1, min(batch_size or DEFAULT_BATCH_SIZE, 1 + 3 * len(sequence)) - 1 - N_RANDOM)
     # in one call, since models may be compiled anew for each number of sequences
     sequences = np.concatenate([sequence[None], random_sequences(N_RANDOM, len(sequence)),
                                 saturation.rows(sequence, 1, 1 + n_mutants)])
     different = ensemble.predict(sequences, item)[:, :1 + N_RANDOM]
-    return Measured(different[:, 0], _rate(ensemble, sequences, item), 3 * len(sequence),
-                    _problems(ensemble, different))
+    seconds = _seconds(ensemble, sequence, sequences, item)
+    return Measured(different[:, 0], 3 * len(sequence) / seconds, 3 * len(sequence), _problems(ensemble, different))
 
 
-def _rate(ensemble, sequences, item):
-    """Sequences a second; the ensemble has predicted them before, so that it is compiled."""
+def _seconds(ensemble, sequence, sequences, item):
+    """What a locus takes: its mutants where an engine predicts them, else its share of sequences of the same length.
+
+    The ensemble has predicted these before, so that it is compiled.
+    """
+    n, is_naive, total = 1 + 3 * len(sequence), ensemble.is_naive, 0.0
+    if not all(is_naive):
+        functions = [None if naive else function for function, naive in zip(ensemble.functions, is_naive)]
+        total += _timed(lambda: ensemble.answers(n, functions, sequence, item))
+    if any(is_naive):
+        functions = [member.predict if naive else None for member, naive in zip(ensemble.members, is_naive)]
+        total += _timed(lambda: ensemble.answers(len(sequences), functions, sequences, item)) * n / len(sequences)
+    return total
+
+
+def _timed(call):
+    """Seconds that a call takes, repeated for a while."""
     start, n_done = time.perf_counter(), 0
     while n_done == 0 or time.perf_counter() - start < SECONDS:
-        ensemble.predict(sequences, item)
-        n_done += len(sequences)
-    return n_done / (time.perf_counter() - start)
+        call()
+        n_done += 1
+    return (time.perf_counter() - start) / n_done
 
 
 def _problems(ensemble, predicted):

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from joblib import cpu_count
 from ..errors import InputError, nearest
 from ..loci import read_bed
 from .dataloader import arguments_for_bed
+from .host import saturation
 from .kipoi_member import KipoiMember
 from .member import Member
 from .stack import stacked
@@ -66,6 +68,16 @@ class Ensemble:
         JSON values: the options given by which models become members and outputs marks.
     recipe : dict or None
         Arguments of `from_kipoi` (JSON values) that make the same ensemble in another process.
+    batch_size : int or None
+        Most sequences in one call of a model, where that was given.
+    members : tuple of Member
+        The models.
+    functions : list of callable
+        What predicts each model's mutants: by default its own `mutants`.
+    engines : list
+        The same as `mutagenesis.engines.choose` tells it; empty if not chosen.
+    approximation : dict or None
+        What `mutagenesis.agreement.told` found of engines that approximate.
 
     Raises
     ------
@@ -78,7 +90,8 @@ class Ensemble:
         self._members: tuple[Member, ...] = tuple(members)
         n_apart = sum(member.own_process for member in self._members)
         self._pool = ThreadPoolExecutor(jobs or n_apart) if n_apart else None
-        self.settings, self.recipe = {}, None
+        self.settings, self.recipe, self.batch_size = {}, None, None
+        self.use_engines([member.mutants for member in self._members])
         self.described = described = tuple(member.describe() for member in self._members)
         for each in described:
             if not each.marks:
@@ -100,7 +113,7 @@ class Ensemble:
         _check_answers(self._members, described)
 
     @classmethod
-    def from_kipoi(cls, models, source="kipoi", *, marks=None, member_columns=None, batch_size=512, pythons=None,
+    def from_kipoi(cls, models, source="kipoi", *, marks=None, member_columns=None, batch_size=None, pythons=None,
                    jobs=None, settings=None, dataloader_args=None, intervals_file=None, fasta_file=None, stacks=None,
                    strict=True):
         """An ensemble of Kipoi models, each in this process or in its own Python.
@@ -112,7 +125,7 @@ class Ensemble:
         source : str
         marks, member_columns, jobs, strict
             As for `Ensemble`.
-        batch_size : int
+        batch_size : int, optional
             Most sequences in one call of a model.
         pythons : sequence of str or None, optional
             Interpreter of each model, as `environments.interpreters` finds them; None is this process.
@@ -127,7 +140,7 @@ class Ensemble:
         recipe = {key: value for key, value in locals().items() if key != "cls"}
         deciding = {key: value for key, value in (settings or {}).items() if key != "worker_timeout"}
         deciding = json.loads(json.dumps(deciding))
-        settings = {"batch_size": batch_size, **(settings or {})}
+        settings = {**({"batch_size": batch_size} if batch_size else {}), **(settings or {})}
         if intervals_file:
             first = read_bed(intervals_file)[0]
             settings.setdefault("length", first.end - first.start)
@@ -138,9 +151,26 @@ class Ensemble:
         except BaseException:
             close_all(members)
             raise
+        ensemble.batch_size = batch_size
         ensemble.settings.update(deciding)
         ensemble.recipe = recipe
         return ensemble
+
+    @property
+    def members(self):
+        return self._members
+
+    def use_engines(self, functions, told=()):
+        """Predict mutants by other functions than the members' own `mutants`.
+
+        Parameters
+        ----------
+        functions : sequence of callable
+            One for each model, with the arguments and results of `Member.mutants`.
+        told : sequence
+            Becomes `engines`.
+        """
+        self.functions, self.engines, self.approximation = list(functions), list(told), None
 
     def predict(self, sequences, item=None):
         """Predictions of every member.
@@ -161,7 +191,7 @@ class Ensemble:
         InputError
             A model fails; then the processes of all are ended.
         """
-        return self._answers(len(sequences), lambda member: member.predict(sequences, item))
+        return self.answers(len(sequences), [member.predict for member in self._members], sequences, item)
 
     def mutants(self, sequence, item=None):
         """Predictions of every member of a sequence and all its single mutants.
@@ -177,18 +207,48 @@ class Ensemble:
         (members, 1 + 3 L, marks) float32
             The sequence itself first, then its mutants in the order of `mutagenesis.saturation_mutants`.
         """
-        return self._answers(1 + 3 * len(sequence), lambda member: member.mutants(sequence, item))
+        return self.answers(1 + 3 * len(sequence), self.functions, sequence, item)
 
-    def _answers(self, n, ask):
-        predicted = np.empty((len(self._views), n, len(self.marks)), dtype=np.float32)
+    def mutants_of(self, sequences):
+        """`mutants` of several sequences of one length; models that predict each mutant as a whole get all in a row.
+
+        Parameters
+        ----------
+        sequences : (n, L) uint8
+
+        Returns
+        -------
+        (n, members, 1 + 3 L, marks) float32
+        """
+        n, n_rows = len(sequences), 1 + 3 * sequences.shape[1]
+        if n == 1:
+            return self.mutants(sequences[0])[None]
+        mutants = np.concatenate([saturation.rows(sequence, 0, n_rows) for sequence in sequences])
+        functions = [partial(member.predict, mutants) if is_naive else partial(_one_by_one, function, sequences)
+                     for function, member, is_naive in zip(self.functions, self._members, self.is_naive)]
+        found = self.answers(n * n_rows, functions)
+        return found.reshape(len(found), n, n_rows, -1).swapaxes(0, 1)
+
+    @property
+    def is_naive(self):
+        """For each model whether its mutants are predicted by its own `mutants`: list of bool."""
+        return [function == member.mutants for function, member in zip(self.functions, self._members)]
+
+    def answers(self, n, functions, *arguments):
+        """What one function for each model answers, as `predict` puts it together: (members, n, marks) float32.
+
+        Where the function is None, the numbers are zeros.
+        """
+        predicted = np.zeros((len(self._views), n, len(self.marks)), dtype=np.float32)
 
         def answer(index):
-            answers = ask(self._members[index])
+            answers = functions[index](*arguments) if functions[index] else None
             for k, view in enumerate(self._views):
-                if view.member == index:
+                if view.member == index and answers is not None:
                     predicted[k] = answers[view.replicate][:, view.columns]
 
-        apart = [index for index, member in enumerate(self._members) if member.own_process]
+        apart = [index for index, member in enumerate(self._members)
+                 if member.own_process and _is_method_of(member, functions[index])]
         try:
             pending = [self._pool.submit(answer, index) for index in apart]
             for index in range(len(self._members)):
@@ -232,12 +292,22 @@ class Ensemble:
         self.close()
 
 
+def _one_by_one(function, sequences):
+    """Mutants of several sequences in a row, from a function of one."""
+    return np.concatenate([function(sequence) for sequence in sequences], axis=1)
+
+
 class View(NamedTuple):
     """A member as part of a model's answer: number of the model, of its answer to a sequence, and its columns."""
 
     member: int
     replicate: int
     columns: list
+
+
+def _is_method_of(member, function):
+    """Whether a function is a member's own method, or that with arguments held."""
+    return getattr(getattr(function, "func", function), "__self__", None) is member
 
 
 def load_members(models, source, settings, pythons=None, jobs=None):

@@ -8,6 +8,7 @@ from .host import loading
 from .host.errors import ItemError, ModelError, OutOfMemory
 from .host.session import HostedModel
 from .member import Description, Member
+from .network import network_of
 from .worker import DEFAULT_TIMEOUT, Worker
 
 
@@ -78,10 +79,44 @@ class KipoiMember(Member):
         with _input_errors():
             return self._host.mutants(sequence, item)
 
+    def approximate(self, sequence, item=None, method="gradient"):
+        """`mutants`, approximated by a method of `host.attributions`; raises as `predict` does, or if it cannot be."""
+        with _input_errors():
+            return self._host.approximate(sequence, item, method)
+
     def probe(self, again=False):
         """See `Member.probe`."""
         with _input_errors():
             return self._host.probe(again)
+
+    def network(self):
+        """What an engine needs to know of the model.
+
+        Returns
+        -------
+        network.Network
+
+        Raises
+        ------
+        ModelError
+            See `network.network_of`.
+        """
+        return network_of(self._host, self.host.networks() if self.host else [])
+
+    @property
+    def host(self):
+        """The `HostedModel` itself, None where it is in another process."""
+        return None if self.own_process else self._host
+
+    def measure_batch(self):
+        """How many sequences the model should be given at once; see `HostedModel.measure_batch`."""
+        with _input_errors():
+            return self._host.measure_batch()
+
+    def use_batch_size(self, size):
+        """Give the model so many sequences at once."""
+        with _input_errors():
+            self._host.use_batch_size(size)
 
     def open_loci(self, arguments):
         """Open the model's own dataloader; returns the number of its items."""

@@ -34,6 +34,8 @@ class Description(NamedTuple):
         What its own dataloader takes; see `host.loader.describe`.
     versions : dict of str
         Of the packages that its predictions depend on.
+    network : dict or None
+        What tells how its answers follow from its network; see `network.Network`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Description(NamedTuple):
     notes: tuple = ()
     dataloader: dict | None = None
     versions: dict = {}
+    network: dict | None = None
 
 
 class Member(Protocol):
@@ -58,9 +61,12 @@ class Member(Protocol):
     ----------
     own_process : bool
         Whether it computes in a process of its own, so that several may be asked at once.
+    parts : sequence of Member
+        Those whose marks it has side by side; empty if it is of one piece.
     """
 
     own_process: bool = False
+    parts: tuple = ()
 
     def describe(self) -> Description:
         """What the member predicts, and from what."""

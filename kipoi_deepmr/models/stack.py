@@ -82,9 +82,9 @@ class StackedMember(Member):
 
     def __init__(self, name, parts):
         self._name = name
-        self._members = [member for _, member in parts]
-        self.own_process = any(member.own_process for member in self._members)
-        described = [member.describe() for member in self._members]
+        self.parts = [member for _, member in parts]
+        self.own_process = any(member.own_process for member in self.parts)
+        described = [member.describe() for member in self.parts]
         for other in described:
             _check_usable(other)
             _check_agreement(described[0], other)
@@ -93,7 +93,7 @@ class StackedMember(Member):
 
     def describe(self):
         """See `Member.describe`."""
-        described = [member.describe() for member in self._members]
+        described = [member.describe() for member in self.parts]
         digest = hashlib.sha256("\n".join([*self._marks, *(d.checksum for d in described)]).encode())
         notes = tuple(f"{d.name}: {note}" for d in described for note in d.notes)
         frameworks = "; ".join(dict.fromkeys(d.framework for d in described))
@@ -103,24 +103,24 @@ class StackedMember(Member):
 
     def predict(self, sequences, item=None):
         """See `Member.predict`."""
-        return np.concatenate([member.predict(sequences) for member in self._members], axis=-1)
+        return np.concatenate([member.predict(sequences) for member in self.parts], axis=-1)
 
     def mutants(self, sequence, item=None):
         """See `Member.mutants`."""
-        return np.concatenate([member.mutants(sequence) for member in self._members], axis=-1)
+        return np.concatenate([member.mutants(sequence) for member in self.parts], axis=-1)
 
     def probe(self, again=False):
         """See `Member.probe`."""
-        probes = [member.probe(again) for member in self._members]
+        probes = [member.probe(again) for member in self.parts]
         return None if any(probe is None for probe in probes) else np.concatenate(probes, axis=-1)
 
     def dataloader(self, arguments, genome=None):
         """The loci of the first model's own dataloader; see `KipoiMember.dataloader`."""
-        return self._members[0].dataloader(arguments, genome)
+        return self.parts[0].dataloader(arguments, genome)
 
     def close(self):
         """See `Member.close`."""
-        for member in self._members:
+        for member in self.parts:
             member.close()
 
 

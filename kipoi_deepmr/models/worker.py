@@ -115,6 +115,24 @@ class Worker:
         _, arrays = self._ask({"request": "probe", "again": again})
         return arrays[0] if arrays else None
 
+    def measure_batch(self):
+        """See `HostedModel.measure_batch`."""
+        return self._ask({"request": "measure_batch"})[0]
+
+    def use_batch_size(self, size):
+        """See `HostedModel.use_batch_size`."""
+        self._model["settings"]["batch_size"] = size
+        self._ask({"request": "use_batch_size", "size": size})
+
+    def outputs(self, sequences):
+        """See `HostedModel.outputs`."""
+        return self._ask({"request": "outputs"}, [np.ascontiguousarray(sequences, dtype=np.uint8)])[1]
+
+    def masks_of(self, number):
+        """See `HostedModel.masks_of`."""
+        names, arrays = self._ask({"request": "masks", "number": number})
+        return list(zip(names, arrays))
+
     def predict(self, sequences, item=None):
         """See `HostedModel.predict`."""
         return self._predicted({"request": "predict", "item": _number(item)}, sequences, len(sequences))
@@ -122,6 +140,11 @@ class Worker:
     def mutants(self, sequence, item=None):
         """See `HostedModel.mutants`."""
         return self._predicted({"request": "mutants", "item": _number(item)}, sequence, 1 + 3 * len(sequence))
+
+    def approximate(self, sequence, item=None, method="gradient"):
+        """See `HostedModel.approximate`."""
+        request = {"request": "approximate", "method": method, "item": _number(item)}
+        return self._predicted(request, sequence, 1 + 3 * len(sequence))
 
     def close(self):
         """End the process, whatever it is doing."""

@@ -5,6 +5,7 @@ import numpy as np
 from .. import effects_store
 from ..errors import InputError
 from ..models.host.saturation import alternative_bases
+from ..models.host.session import DEFAULT_BATCH_SIZE
 
 NOT_FINITE = "its predictions are not finite numbers"
 
@@ -60,8 +61,7 @@ def iter_effects(ensemble, loci, ddof=1, dropped=None):
     """
     if len(ensemble.names) <= ddof:
         raise InputError(f"ddof = {ddof} needs more than {len(ensemble.names)} members")
-    for number, (name, sequence, item) in enumerate(zip(loci.name, loci.sequences, loci.item)):
-        predicted = ensemble.mutants(sequence, None if item < 0 else item)
+    for number, (name, sequence, predicted) in enumerate(zip(loci.name, loci.sequences, _predicted(ensemble, loci))):
         try:
             _check_finite(predicted, name, ensemble)
         except NotFinite as error:
@@ -71,6 +71,19 @@ def iter_effects(ensemble, loci, ddof=1, dropped=None):
             predicted = np.full_like(predicted, np.nan)
         yield {**_effects(predicted, ddof), "ref_base": _letters(np.repeat(sequence, 3)),
                "alt_base": _letters(alternative_bases(sequence))}
+
+
+def _predicted(ensemble, loci):
+    """Predictions (members, 1 + variants, marks) of each locus; short ones share a batch."""
+    n_together = 1
+    if not ensemble.needs_item:
+        n_together = max(1, (ensemble.batch_size or DEFAULT_BATCH_SIZE) // (1 + 3 * loci.sequences.shape[1]))
+    for start in range(0, len(loci), n_together):
+        if n_together > 1:
+            yield from ensemble.mutants_of(loci.sequences[start:start + n_together])
+        else:
+            item = int(loci.item[start])
+            yield ensemble.mutants(loci.sequences[start], None if item < 0 else item)
 
 
 def effects_of_block(ensemble, loci, ddof=1, keep="members", each=None):

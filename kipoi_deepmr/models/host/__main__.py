@@ -30,7 +30,9 @@ class Session:
         self._send = send
         self._model = None
         self._requests = {"load": self._load, "open_loci": self._open_loci, "locus": self._locus, "probe": self._probe,
-                          "predict": self._predict, "mutants": self._mutants}
+                          "predict": self._predict, "mutants": self._mutants, "outputs": self._outputs,
+                          "masks": self._masks, "measure_batch": self._measure_batch,
+                          "use_batch_size": self._use_batch_size, "approximate": self._approximate}
 
     def answer(self, header, arrays):
         """Answer one request."""
@@ -63,6 +65,19 @@ class Session:
         predicted = self._model.probe(header["again"])
         return None, [] if predicted is None else [predicted]
 
+    def _measure_batch(self, header, arrays):
+        return self._model.measure_batch(), []
+
+    def _use_batch_size(self, header, arrays):
+        return self._model.use_batch_size(header["size"]), []
+
+    def _outputs(self, header, arrays):
+        return None, self._model.outputs(arrays[0])
+
+    def _masks(self, header, arrays):
+        named = self._model.masks_of(header["number"])
+        return [name for name, _ in named], [array for _, array in named]
+
     def _predict(self, header, arrays):
         sequences = arrays[0]
         return self._parts(self._model.iter_predict(sequences, header["item"]), len(sequences))
@@ -70,6 +85,9 @@ class Session:
     def _mutants(self, header, arrays):
         sequence = arrays[0]
         return self._parts(self._model.iter_mutants(sequence, header["item"]), 1 + 3 * len(sequence))
+
+    def _approximate(self, header, arrays):
+        return None, [self._model.approximate(arrays[0], header["item"], header["method"])]
 
     def _parts(self, batches, n_sequences):
         """Send each batch as soon as it is there, the last one with `done`."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import nested
+from . import nested, slopes
 from .errors import ModelError
 from .summaries import SUMMARIES, summarised
 
@@ -26,6 +26,15 @@ class Leaf:
         Number of columns that the user names, if it is the only array.
     is_only : bool
         Whether it is the only array of the output.
+
+    Attributes
+    ----------
+    shape : tuple
+        For one sequence.
+    summary : str or None
+        How positions become one number; None where there are none.
+    window : slice or None
+        The positions that count.
     """
 
     def __init__(self, path, name, array, labels, n_wanted, is_only):
@@ -33,10 +42,26 @@ class Leaf:
         self._labels, self._is_only, self._is_positive = labels, is_only, bool((array >= 0).all())
         self._counts = {len(labels), n_wanted or 0}  # that say which axis is that of the marks
         self._kept = self.shape if len(self.shape) < 3 else tuple(size for size in self.shape if size != 1)
-        self.summary, self._window, self._has_marks_first, self._is_averaged = None, None, False, False
+        self.summary, self.window, self._has_marks_first, self._is_averaged = None, None, False, False
         if len(self._kept) > 2:
             raise ModelError("the model's output{} has shape {} for each sequence; at most positions and marks can be "
                              "read".format(' "{}"'.format(name) if name else "", self.shape))
+
+    def told(self):
+        """What was decided, as JSON values; see `retold`."""
+        window = self.window and [self.window.start, self.window.stop]
+        return {"path": list(self.path), "name": self.name, "shape": list(self.shape), "kept": list(self._kept),
+                "summary": self.summary,
+                "window": window, "marks_first": self._has_marks_first, "averaged": self._is_averaged}
+
+    @classmethod
+    def retold(cls, told):
+        """The same leaf from what `told` gave."""
+        leaf = cls(tuple(told["path"]), told["name"], np.empty((0,) + tuple(told["shape"])), [], None, False)
+        leaf._kept, leaf.summary = tuple(told["kept"]), told["summary"]
+        leaf.window = told["window"] and slice(*told["window"])
+        leaf._has_marks_first, leaf._is_averaged = told["marks_first"], told["averaged"]
+        return leaf
 
     def choose_axes(self, summary, window):
         """Decide what the axes are; see docs/adapters.md for the rules."""
@@ -53,7 +78,7 @@ class Leaf:
         elif len(kept) == 1 and kept[0] > 1 and (summary or window) and kept[0] not in self._counts:
             self.summary = summary or "sum"
         if self.summary and window:
-            self._window = self._checked(window)
+            self.window = self._checked(window)
 
     def _checked(self, window):
         start, end = window
@@ -91,23 +116,45 @@ class Leaf:
 
     def read(self, array, names):
         """Its columns: (n, columns) float64; `names` are theirs, for messages."""
-        n = len(array)
         if not self.summary:
-            return array.reshape(n, -1).astype(np.float64)
-        values = array.reshape((n,) + self._kept)
-        if self._has_marks_first:
-            values = values.swapaxes(1, 2)
-        values = values[:, self._window] if self._window else values
-        read = summarised(values, self.summary, names).reshape(n, -1)
+            return array.reshape(len(array), -1).astype(np.float64)
+        values = self.positions(array)
+        return self.joined(summarised(values[:, self.window] if self.window else values, self.summary, names))
+
+    def positions(self, array):
+        """The array as (n, positions) or (n, positions, columns), all positions."""
+        values = array.reshape((len(array),) + self._kept)
+        return values.swapaxes(1, 2) if self._has_marks_first else values
+
+    def joined(self, summaries):
+        """Its columns from summaries of the positions: (n,) or (n, columns)."""
+        read = summaries.reshape(len(summaries), -1)
         return read.mean(1, keepdims=True) if self._is_averaged else read
+
+    def slopes(self, array, column):
+        """How much one of its columns changes with each number of the array: an array of the same shape, float64."""
+        found = np.zeros(array.shape)
+        if not self.summary:
+            found.reshape(len(array), -1)[:, column] = 1
+            return found
+        part, values = (each.reshape((len(array),) + self._kept) for each in (found, array))  # views of both
+        if self._has_marks_first:
+            part, values = part.swapaxes(1, 2), values.swapaxes(1, 2)
+        chosen = (slice(None), self.window or slice(None))
+        if self._is_averaged:
+            part[chosen] = slopes.of_summary(values[chosen], self.summary) / values.shape[2]
+        else:
+            chosen += (column,) * (values.ndim - 2)
+            part[chosen] = slopes.of_summary(values[chosen], self.summary)
+        return found
 
     def how(self):
         """How positions become one number, for people; empty if there are none."""
         if not self.summary:
             return ""
         text = SUMMARIES[self.summary][0]
-        if self._window:
-            text += " {} to {}".format(self._window.start, self._window.stop)
+        if self.window:
+            text += " {} to {}".format(self.window.start, self.window.stop)
         return text + (", averaged over strands" if self._is_averaged and self._kept[1] > 1 else "")
 
 

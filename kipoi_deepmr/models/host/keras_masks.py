@@ -24,7 +24,7 @@ def dropouts(networks):
     """The dropout layers of networks: at most one object for those of TensorFlow 2 and one for older ones."""
     groups = {GraphDropouts: [], EagerDropouts: []}
     for network in networks:
-        groups[GraphDropouts if hasattr(_core(network), "_make_predict_function") else EagerDropouts].append(network)
+        groups[GraphDropouts if is_graph(core_of(network)) else EagerDropouts].append(network)
     return [kind(group) for kind, group in groups.items() if group]
 
 
@@ -38,11 +38,15 @@ class _Dropouts:
     """
 
     def __init__(self, networks):
-        self._networks = [_core(network) for network in networks]
+        self._networks = [core_of(network) for network in networks]
         found = {id(layer): layer for network in self._networks for layer in _layers(network) if _drops(layer)}
         self._layers = list(found.values())
         self.rates = [_rate(layer) for layer in self._layers]
         self._masks = {}
+
+    def arrays(self, draw):
+        """Masks as `masked` uses them: list of (name of the layer, array)."""
+        return [(self._layers[number].name, self._mask(draw, number, shape)) for number, shape in sorted(self._masks)]
 
     @contextmanager
     def _replaced(self, multiply):
@@ -120,7 +124,7 @@ class GraphDropouts(_Dropouts):
 
     def _function(self, network):
         """What `network.predict_function` becomes: inputs, then the learning phase, to outputs."""
-        backend = _backend(network)
+        backend = backend_of(network)
 
         def multiply(number, inputs):
             shape = _known(backend.int_shape(inputs)[1:])
@@ -152,12 +156,18 @@ def _package(value):
     return next(known, None)
 
 
-def _backend(network):
+def backend_of(network):
+    """The backend module of the Keras that a model or layer is of."""
     package = _package(network)
     return import_module("tensorflow").keras.backend if package == "tensorflow" else import_module(package + ".backend")
 
 
-def _core(network):
+def is_graph(network):
+    """Whether a Keras network is a TensorFlow 1 or Theano graph."""
+    return hasattr(network, "_make_predict_function")
+
+
+def core_of(network):
     """The network itself: Keras before 2.2 wraps it in a Sequential, which has no predict_function."""
     wrapped = type(network).__name__ == "Sequential" and not hasattr(network, "predict_function")
     return network.model if wrapped else network

@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import nested
-from .encoding import reverse_complement
+from .encoding import OneHot, reverse_complement
 from .errors import ModelError
 from .forms import parse_layout
 from .inputs import HINT, Input, ItemNeeded, undecided  # noqa: F401  ItemNeeded is for those who call find_layout
@@ -31,6 +31,13 @@ class Layout:
         self.length, self.description = length, description
         self.alphabet = dna[self._first][0].alphabet
         self.needs_item = len(dna) < len(self._paths) or any(code.n_signals for code, _ in dna.values())
+
+    def one_hot(self):
+        """Name and form of the only input, if that is one-hot DNA and nothing else; else None."""
+        (code, _), *others = self._dna.values()
+        if self.needs_item or others or not isinstance(code, OneHot):
+            return None
+        return "/".join(map(str, self._first)), code.form
 
     def encode(self, sequences, item=None):
         """What the model's `predict_on_batch` takes for sequences.

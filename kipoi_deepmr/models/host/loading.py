@@ -94,6 +94,13 @@ def _is_keras(name):
     return name.split(".")[0] == "keras"
 
 
+def files(model):
+    """The files among a model's arguments: dict of name to absolute path (str)."""
+    folder = Path(model.source_dir)
+    found = {name: folder / value for name, value in (model.args or {}).items() if isinstance(value, str)}
+    return {name: os.path.abspath(str(path)) for name, path in found.items() if path.is_file()}
+
+
 def checksum(model, settings):
     """SHA-256 over the model's description, code, the files among its arguments, and what its answers depend on else.
 

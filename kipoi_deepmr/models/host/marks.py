@@ -5,7 +5,8 @@ from collections import Counter
 
 import numpy as np
 
-from .columns import arrays_of, form, labels_of, leaves_of_output
+from . import slopes
+from .columns import Leaf, arrays_of, form, labels_of, leaves_of_output
 from .errors import ModelError
 from .summaries import SCALES, SUMMARIES, scaled
 
@@ -18,6 +19,8 @@ class Marks:
     Attributes
     ----------
     names : tuple of str
+    leaves : list of columns.Leaf
+        The arrays of the output.
     description : str
         What was decided, in one sentence.
     notes : list of str
@@ -25,7 +28,7 @@ class Marks:
     """
 
     def __init__(self, leaves, columns, scale, groups):
-        self._leaves, self._columns, self._scale = leaves, columns, scale
+        self.leaves, self._columns, self._scale = leaves, columns, scale
         self._groups = _columns_of_groups(groups, columns)
         self.names = tuple(self._groups or columns)
         self.description = _description(leaves, columns, scale, self._groups)
@@ -44,24 +47,69 @@ class Marks:
             The output has another form than the one in which the marks were found, or a value is outside the domain
             of the scale or summary.
         """
-        values = scaled(self.read_columns(predicted, n), self._scale, self._columns)
+        return np.ascontiguousarray(self.values(predicted, n), dtype=np.float32)
+
+    def values(self, predicted, n):
+        """`read` in float64."""
+        return self.of_columns(self.read_columns(predicted, n))
+
+    def of_columns(self, values):
+        """Marks from all columns (n, columns), as `read` gives them."""
+        values = scaled(values, self._scale, self._columns)
         if self._groups:
             values = np.stack([values[:, chosen].mean(1) for chosen in self._groups.values()], axis=1)
-        return np.ascontiguousarray(values, dtype=np.float32)
+        return values
+
+    def slopes(self, predicted, n, mark):
+        """How much one mark, given by its number, changes with each number of an output.
+
+        Returns
+        -------
+        list of (n, ...) float64 array
+            Of the shapes of the output's arrays.
+        """
+        arrays = [array for _, array, _, _ in arrays_of(predicted, n)]
+        found = [np.zeros(array.shape) for array in arrays]
+        values = self.read_columns(predicted, n)
+        columns = self._groups[self.names[mark]] if self._groups else [mark]
+        first_of = np.cumsum([0] + [leaf.n_columns for leaf in self.leaves])
+        for column in columns:
+            number = int(np.searchsorted(first_of, column, side="right")) - 1
+            weights = slopes.of_scale(values[:, column], self._scale) / len(columns)
+            array = arrays[number]
+            own = self.leaves[number].slopes(array, column - first_of[number])
+            found[number] += own * weights.reshape((n,) + (1,) * (array.ndim - 1))
+        return found
 
     def read_columns(self, predicted, n):
         """All columns of an output, before scale and groups: (n, columns) float64."""
         arrays = arrays_of(predicted, n)
         shapes = [(path, array.shape[1:]) for path, array, _, _ in arrays]
-        if shapes != [(leaf.path, leaf.shape) for leaf in self._leaves]:
+        if shapes != [(leaf.path, leaf.shape) for leaf in self.leaves]:
             raise ModelError("the model's output has changed its form, from {} to {}".format(
-                form(self._leaves), ", ".join(str(shape) for _, shape in shapes)))
-        read, first = [], 0
-        for leaf, (_, array, _, _) in zip(self._leaves, arrays):
-            last = first + leaf.n_columns
-            read.append(leaf.read(array, self._columns[first:last]))
-            first = last
+                form(self.leaves), ", ".join(str(shape) for _, shape in shapes)))
+        read = [leaf.read(array, names) for (leaf, names), (_, array, _, _) in zip(self.named_leaves(), arrays)]
         return np.concatenate(read, axis=1)
+
+    def named_leaves(self):
+        """Each array of the output with the names of its columns, in the order of all columns."""
+        first = 0
+        for leaf in self.leaves:
+            yield leaf, self._columns[first:first + leaf.n_columns]
+            first += leaf.n_columns
+
+    def told(self):
+        """How the output becomes marks, as JSON values; see `retold`."""
+        return {"leaves": [leaf.told() for leaf in self.leaves], "columns": list(self._columns), "scale": self._scale,
+                "groups": self._groups}
+
+    @classmethod
+    def retold(cls, told):
+        """The same marks from what `told` gave."""
+        marks = cls([Leaf.retold(leaf) for leaf in told["leaves"]], told["columns"], told["scale"], None)
+        marks._groups = told["groups"]
+        marks.names = tuple(told["groups"] or told["columns"])
+        return marks
 
 
 def find_marks(schema, probe, n, names=None, summary=None, window=None, scale="identity", groups=None):

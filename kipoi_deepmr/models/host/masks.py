@@ -37,7 +37,7 @@ def dropout_masks(model, n_masks, seed):
     ModelError
         The network is of no framework that we know, has no dropout layer, or has one that cannot be held fixed.
     """
-    networks = _networks(model)
+    networks = networks_of(model)
     keras = [network for network in networks if keras_masks.is_network(network)]
     torch = [network for network in networks if torch_masks.is_network(network)]
     if not networks:
@@ -72,6 +72,18 @@ class DropoutMasks:
                 first += len(part.rates)
             yield
 
+    def arrays(self, k):
+        """Mask `k` by layers: list of (name, array in full); only for Keras, after it has predicted with masks.
+
+        Raises
+        ------
+        ModelError
+            The network is another's.
+        """
+        if len(self._parts) != 1 or not hasattr(self._parts[0], "arrays"):
+            raise ModelError("the dropout layers of a PyTorch network have no names")
+        return self._parts[0].arrays(self._drawer(k, 0))
+
     def _drawer(self, k, first):
         def draw(layer, rate, shape):
             """Inverted dropout: 0 with probability `rate`, else 1 / (1 - rate)."""
@@ -82,8 +94,8 @@ class DropoutMasks:
         return draw
 
 
-def _networks(held, depth=SEARCH_DEPTH):
-    """Networks in an object, each once."""
+def networks_of(held, depth=SEARCH_DEPTH):
+    """Keras and PyTorch networks in a Kipoi model or another object, each once."""
     if keras_masks.is_network(held) or torch_masks.is_network(held):
         return [held]
     if depth == 0 or isinstance(held, type):
@@ -92,6 +104,6 @@ def _networks(held, depth=SEARCH_DEPTH):
         getattr(held, "__dict__", {}).values()
     found = {}
     for value in list(inner):
-        for network in _networks(value, depth - 1):
+        for network in networks_of(value, depth - 1):
             found[id(network)] = network
     return list(found.values())

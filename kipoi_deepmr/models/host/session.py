@@ -1,13 +1,18 @@
 """The requests that a model answers: what it is, its dataloader's loci, predictions of sequences and of mutants."""
 
+import time
 from contextlib import contextmanager
 
 import numpy as np
 
-from . import layout, loader, loading, marks, masks, saturation, views
+from . import attributions, layout, loader, loading, marks, masks, saturation, views
+from .columns import arrays_of
 from .errors import ItemError, ModelError, OutOfMemory, is_out_of_memory, one_line
 
 DEFAULT_BATCH_SIZE = 512
+BATCHES = (64, 256, 1024, 4096)  # that are tried
+CLEARLY = 1.1  # times as fast as with a smaller batch
+LONG = 1.0  # seconds of a batch, after which none larger is tried
 N_PROBES = 4
 N_TRIED_ITEMS = 20  # until one shows how the dataloader lays DNA out: the first may lie over a contig's end
 NOT_IN_CHECKSUM = ("batch_size", "length")
@@ -46,6 +51,7 @@ class HostedModel:
         self._model = loading.load(self._name, source, in_worker)
         self._dataloader = loader.describe(self._model)
         self._items = self._layout = self._length = self._marks = self._masks = self._first_probe = None
+        self._attributed = None
         try:
             self._set_layout(None)
         except layout.ItemNeeded:
@@ -61,7 +67,7 @@ class HostedModel:
         dict of JSON values
             name, marks (empty until the model is ready), length, alphabet, checksum, replicates (names of the
             combinations of mask and view, [""] if there is one only), needs_item, layout and outputs (sentences),
-            notes, framework, dataloader (see `loader.describe`), versions.
+            notes, framework, dataloader (see `loader.describe`), versions, network (None until the model is ready).
         """
         return {
             "name": self._name,
@@ -78,7 +84,28 @@ class HostedModel:
             "framework": loading.frameworks(),
             "dataloader": self._dataloader,
             "versions": loading.versions(),
+            "network": self._told_network() if self._marks else None,
         }
+
+    def networks(self):
+        """The Keras and PyTorch networks that the model holds."""
+        return masks.networks_of(self._model)
+
+    def outputs(self, sequences):
+        """What the model itself returns for sequences, without dropout masks and views: list of (n, ...) arrays."""
+        answer = self._answer(sequences, self._inputs(self._probe_item))
+        return [np.asarray(array, dtype=np.float32) for _, array, _, _ in arrays_of(answer, len(sequences))]
+
+    def masks_of(self, number):
+        """A dropout mask by layers; see `masks.DropoutMasks.arrays`."""
+        return self._masks.arrays(number)
+
+    def _told_network(self):
+        """What tells how its answers follow from its network; see `models.network.Network`."""
+        name, form = self._layout.one_hot() or (None, None)
+        return {"files": loading.files(self._model), "input": name, "shape": form and list(form.shape(self._length)),
+                "letters": self._layout.alphabet, "marks": self._marks.told(), "views": list(map(list, self._views)),
+                "n_masks": len(self._masks.names) if self._masks else 0}
 
     def open_loci(self, arguments):
         """Open the model's dataloader.
@@ -93,6 +120,7 @@ class HostedModel:
             Number of items.
         """
         self._items = loader.Items(self._model, self._name, arguments)
+        self._attributed = None  # whose layout and marks may be others now
         first = self._first_item()
         if first is not None:
             self._set_layout(self._items.inputs(first))
@@ -160,19 +188,70 @@ class HostedModel:
         """
         return np.concatenate(list(self.iter_mutants(sequence, item)), axis=1)
 
+    def approximate(self, sequence, item=None, method="gradient"):
+        """`mutants`, with the mutants approximated from the sequence; `method` is a key of `attributions.METHODS`.
+
+        Raises
+        ------
+        OutOfMemory
+        ModelError
+            The model cannot be differentiated; the message says why.
+        """
+        inputs = self._inputs(item)
+        if self._attributed is None:
+            self._attributed = self._named(attributions.Attributed, self._model, self._layout, self._marks)
+        found = []
+        for k in range(len(self._masks.names) if self._masks else 1):
+            with self._mask(k):
+                found += [self._named(self._attributed.mutants, sequence, view, inputs, method) for view in self._views]
+        return np.stack(found).astype(np.float32)
+
     def iter_predict(self, sequences, item=None):
         """`predict`, one batch after the other."""
-        inputs = self._inputs(item)
-        for start in range(0, len(sequences), self._batch_size):
-            yield self._predict_batch(sequences[start:start + self._batch_size], inputs)
+        return self._batches(len(sequences), lambda start, stop: sequences[start:stop], item)
 
     def iter_mutants(self, sequence, item=None):
         """`mutants`, one batch after the other."""
-        inputs = self._inputs(item)
-        n_rows = 1 + 3 * len(sequence)
-        for start in range(0, n_rows, self._batch_size):
-            stop = min(start + self._batch_size, n_rows)
-            yield self._predict_batch(saturation.rows(sequence, start, stop), inputs)
+        return self._batches(1 + 3 * len(sequence), lambda start, stop: saturation.rows(sequence, start, stop), item)
+
+    def _batches(self, n, rows, item):
+        """Predictions of rows(start, stop), one batch after the other; when memory runs out, batches are halved."""
+        inputs, start = self._inputs(item), 0
+        while start < n:
+            stop = min(start + self._batch_size, n)
+            try:
+                predicted = self._predict_batch(rows(start, stop), inputs)
+            except OutOfMemory:
+                if stop - start == 1:
+                    raise
+                self._batch_size = (stop - start) // 2
+                continue
+            yield predicted
+            start = stop
+
+    def measure_batch(self):
+        """How many sequences a batch should hold: more and more are tried, as long as they are clearly faster."""
+        inputs = self._inputs(self._probe_item)
+        best, seconds_each = BATCHES[0], None
+        for size in BATCHES:
+            sequences = saturation.BASES[np.random.RandomState(1).randint(0, 4, (size, self._length))]
+            try:
+                self._predict_batch(sequences, inputs)  # may compile
+                start = time.time()
+                self._predict_batch(sequences, inputs)
+            except OutOfMemory:
+                break
+            seconds = time.time() - start
+            if seconds_each and seconds / size > seconds_each / CLEARLY:
+                break
+            best, seconds_each = size, seconds / size
+            if seconds > LONG:
+                break
+        return best
+
+    def use_batch_size(self, size):
+        """Predict so many sequences at once."""
+        self._batch_size = size
 
     def _set_layout(self, inputs):
         chosen = {key: self._settings.get(key) for key in ("seq_input", "seq_layout", "alphabet")}

@@ -1,0 +1,56 @@
+"""How many sequences a model is given at once where the user does not say: measured once, and remembered.
+
+A batch's size may change the last bits of what a model predicts. What was measured is kept in the user's cache, so that
+all runs of a model give the same bytes, whatever the machine is doing meanwhile; a store names the sizes used.
+"""
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import InputError
+from .host.session import DEFAULT_BATCH_SIZE
+
+
+def batch_size(member):
+    """The size measured for a member by this or an earlier process.
+
+    Parameters
+    ----------
+    member : KipoiMember
+
+    Returns
+    -------
+    int
+        `host.session.DEFAULT_BATCH_SIZE` where the model fails meanwhile.
+    """
+    described = member.describe()
+    key = json.dumps([described.checksum, described.length])
+    path = _folder() / hashlib.sha256(key.encode()).hexdigest()
+    with suppress(OSError, ValueError):
+        return int(path.read_text())
+    try:
+        size = member.measure_batch()
+    except InputError:  # it is told when it predicts
+        return DEFAULT_BATCH_SIZE
+    return _kept(path, size)
+
+
+def _kept(path, size):
+    """The size on file, which is another process's where that was first."""
+    own = path.with_name(f"{path.name}.{os.getpid()}")
+    with suppress(OSError, ValueError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text(str(size))
+        with suppress(FileExistsError):
+            os.link(own, path)
+        size = int(path.read_text())
+    with suppress(OSError):
+        own.unlink()
+    return size
+
+
+def _folder():
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kipoi_deepmr" / "batch_sizes"

@@ -1,0 +1,61 @@
+"""What an engine needs to know of a model: its network, and how its answers follow from it."""
+
+from typing import NamedTuple
+
+from .host.marks import Marks
+from .host.views import View
+
+
+class Network(NamedTuple):
+    """A model's network, in memory or as files.
+
+    Attributes
+    ----------
+    modules : list
+        Keras and PyTorch networks that the model holds, where it is in this process.
+    files : dict of str to str
+        The files among the model's arguments: absolute paths by the arguments' names.
+    input : str or None
+        Name of the model's input, where that is one-hot DNA and nothing else.
+    shape : tuple or None
+        Of that input for one sequence.
+    letters : str
+        Order of the bases along its axis of letters.
+    marks : Marks
+        How the arrays that the model returns become marks.
+    outputs : callable
+        Sequences (n, L) uint8 to these arrays, (n, ...) float32 each, without dropout masks and views.
+    views : list of View
+    masks : list of list of (str, array)
+        For each dropout mask the layers' names and what their input is multiplied by; empty without masks.
+    """
+
+    modules: list
+    files: dict
+    input: str | None
+    shape: tuple | None
+    letters: str
+    marks: Marks
+    outputs: object
+    views: list
+    masks: list
+
+
+def network_of(host, modules):
+    """The network of a `host.session.HostedModel` or of a `worker.Worker`.
+
+    Parameters
+    ----------
+    host : HostedModel or Worker
+    modules : list
+        As for `Network`.
+
+    Raises
+    ------
+    ModelError
+        It has dropout masks that cannot be told by layers.
+    """
+    told = host.describe()["network"]
+    return Network(modules, told["files"], told["input"], told["shape"] and tuple(told["shape"]), told["letters"],
+                   Marks.retold(told["marks"]), host.outputs, [View(*view) for view in told["views"]],
+                   [host.masks_of(number) for number in range(told["n_masks"])])

@@ -1,0 +1,37 @@
+"""Engines that approximate mutants from one sequence's slopes; never chosen unless asked for by name."""
+
+from functools import partial
+
+from ..errors import InputError, Stopped
+from ..models.host.attributions import METHODS
+from .unusable import Unusable
+
+WHY = {
+    "gradient": "an approximation, as asked: the gradient at each sequence times the change",
+    "integrated_gradients": "an approximation, as asked: the mean gradient on the way to a sequence times the change",
+    "deeplift": "an approximation, as asked: DeepLIFT's multipliers times the change",
+}
+
+
+def make(method, member, probes, quiet=True):
+    """What `engines.MAKERS` asks for: mutants by one of `host.attributions.METHODS`, tried on the first probe.
+
+    Raises
+    ------
+    Unusable
+        The member is no model that a framework can differentiate, or its Python adds to it what none can.
+    """
+    if not hasattr(member, "approximate"):
+        raise Unusable("it is no Kipoi model")
+    mutants = partial(member.approximate, method=method)
+    try:
+        for sequence, item in probes[:1]:
+            mutants(sequence, item)
+    except Stopped:
+        raise
+    except InputError as error:
+        raise Unusable(str(error).removeprefix(f"model {member.describe().name}: ")) from error
+    return mutants, WHY[method]
+
+
+MAKERS = {method: partial(make, method) for method in METHODS}

@@ -1,0 +1,175 @@
+"""The exact engine for a model: its graph, how its marks follow from that, and whether both can be trusted."""
+
+import logging
+import math
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+from joblib import cpu_count
+
+from .. import dna
+from ..errors import InputError
+from ..exact import Engine, UnknownLayer
+from ..exact.graph import shapes
+from ..exact.reference import evaluate
+from ..models.host.errors import ModelError
+from . import trust
+from .graphs import graph_of
+from .readings import find_readings
+from .unusable import Unusable
+
+N_PROBES = 4  # sequences that show how a model's output follows from its graph's
+MOST_BYTES = 1 << 30  # of the outputs of all mutants of a sequence
+LONG = 200  # bases from which on a second thread pays
+SEED = 3
+
+
+def make(member, probes, quiet=True):
+    """What `engines.MAKERS` asks for: mutants and why, once both have shown that they are those of the model.
+
+    Parameters
+    ----------
+    member : Member
+    probes : list of ((L,) uint8, int or None)
+    quiet : bool
+        Do not tell that machine code is compiled.
+
+    Returns
+    -------
+    callable, str
+
+    Raises
+    ------
+    Unusable
+    """
+    described = member.describe()
+    if getattr(described, "network", None) is None or not probes:
+        raise Unusable("it takes more than one-hot DNA" if described.needs_item else "it is no network that is known")
+    try:
+        network = member.network()
+    except ModelError as error:
+        raise Unusable(str(error)) from error
+    if any(view.shift for view in network.views):
+        raise Unusable("its shifted views hold unknown bases")
+    engine = ExactEngine(described, network, len(probes[0][0]))
+    with _telling(not quiet):
+        trust.check(member, engine.mutants, probes)
+    return engine.mutants, f"it predicts what the model does, within {trust.PREDICTIONS:g} of the largest prediction"
+
+
+class ExactEngine:
+    """Predicts all mutants of a sequence as a model does, by the differences that they make.
+
+    Parameters
+    ----------
+    described : models.Description
+    network : models.network.Network
+    length : int
+        Of sequences.
+
+    Raises
+    ------
+    Unusable
+        The network is not known, or how the model's output follows from it.
+    """
+
+    def __init__(self, described, network, length):
+        self._name, self._marks, self._views = described.name, network.marks, network.views
+        graph = graph_of(network)
+        if graph.length not in (None, length):
+            raise Unusable(f"its network takes {graph.length} bases, not {length}")
+        sequences = dna.BASES[np.random.default_rng(SEED).integers(0, 4, (N_PROBES, length))]
+        try:
+            values = _outputs(graph, sequences)
+            self._readings = find_readings(graph, values, network.marks, network.outputs(sequences))
+            nodes = {node.name: node for reading in self._readings for node in reading.nodes}
+            graph = replace(graph, nodes=(*graph.nodes, *nodes.values()))
+            self._wanted = list(dict.fromkeys(output for reading in self._readings for output in reading.wanted))
+            self._sizes = _sizes(graph, self._wanted, length)
+            graphs = _masked(graph, network.masks, length)
+            self._engines = [Engine(each, self._wanted, threads(length)) for each in graphs]
+        except (UnknownLayer, ModelError) as error:
+            raise Unusable(str(error)) from error
+
+    def mutants(self, sequence, item=None):
+        """See `Member.mutants`."""
+        replicates = []
+        for engine in self._engines:
+            for view in self._views:
+                marks = self._marks_of(engine.mutants(view.apply(sequence[None])[0]))
+                # of the reverse complement, mutants come in the opposite order
+                replicates.append(np.concatenate([marks[:1], marks[:0:-1]]) if view.reverse else marks)
+        return np.stack(replicates)
+
+    def _marks_of(self, numbers):
+        """Marks from what the engine gives."""
+        parts = np.split(numbers.astype(np.float64), np.cumsum(self._sizes)[:-1], axis=1)
+        by_output = dict(zip(self._wanted, parts))
+        columns = [reading.columns([by_output[output] for output in reading.wanted]) for reading in self._readings]
+        try:
+            return self._marks.of_columns(np.concatenate(columns, axis=1)).astype(np.float32)
+        except ModelError as error:
+            raise InputError(f"model {self._name}: {error}") from error
+
+
+def threads(length):
+    """Threads over positions: one for short sequences, else two or more; last bits depend on which, not on how many.
+
+    OMP_NUM_THREADS is heeded, which Dask sets to what a worker process may use.
+    """
+    if length < LONG:
+        return 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return max(2, int(allowed) if allowed.isdecimal() else cpu_count())
+
+
+def _outputs(graph, sequences):
+    """The outputs of a graph for sequences: dict of str to (n, ...) float64 array."""
+    needed = graph.ancestors(graph.outputs)
+    known = shapes(needed, sequences.shape[1])
+    found = [evaluate(needed, known, one_hot) for one_hot in dna.one_hot(sequences, graph.alphabet)]
+    return {name: np.stack([values[name] for values in found]) for name in graph.outputs}
+
+
+def _sizes(graph, wanted, length):
+    """How many numbers the engine gives for each output wanted."""
+    known, sizes = shapes(graph.nodes, length), []
+    for output in wanted:
+        shape = known[output.name]
+        if len(shape) == 2 and output.window:
+            shape = (output.window[1] - output.window[0], shape[1])
+        sizes.append(shape[-1] if output.summary else math.prod(shape))
+    if 12 * sum(sizes) * (1 + 3 * length) > MOST_BYTES:
+        raise Unusable(f"its {sum(sizes):,} outputs of all mutants would take too much memory")
+    return sizes
+
+
+def _masked(graph, masks, length):
+    """The graph, or with dropout masks one for each."""
+    if not masks:
+        return [graph]
+    known = shapes(graph.nodes, length)
+    try:
+        return [graph.with_masks({name: array.reshape(known[name]) for name, array in mask}) for mask in masks]
+    except (KeyError, ValueError) as error:
+        raise Unusable(f"its dropout layers are not those of its graph ({error})") from error
+
+
+@contextmanager
+def _telling(is_told):
+    """Within this context the exact engine says that it is compiled, or not."""
+    logger = logging.getLogger("kipoi_deepmr")
+    if is_told:
+        yield
+        return
+
+    def refuse(record):
+        return False
+
+    logger.addFilter(refuse)
+    try:
+        yield
+    finally:
+        logger.removeFilter(refuse)

@@ -1,0 +1,80 @@
+"""A model's network as a graph of the exact engine: from memory, or from its files."""
+
+import json
+
+import h5py
+
+from .. import exact
+from ..models.host.torch_masks import is_network as is_torch
+from .unusable import Unusable
+
+
+def graph_of(network):
+    """The graph of a model's network, with inputs other than the sequence held at zero.
+
+    Parameters
+    ----------
+    network : models.network.Network
+
+    Returns
+    -------
+    exact.Graph
+
+    Raises
+    ------
+    Unusable
+    """
+    if network.shape is None:
+        raise Unusable("it takes more than one-hot DNA")
+    try:
+        if network.modules:
+            return _of_modules(network)
+        return _of_files(network)
+    except exact.UnknownLayer as error:
+        raise Unusable(str(error)) from error
+
+
+def _of_modules(network):
+    if len(network.modules) > 1:
+        raise Unusable(f"it holds {len(network.modules)} networks")
+    module, = network.modules
+    if is_torch(module):
+        return exact.read_torch(module, network.shape, network.letters)
+    return exact.read_keras(module, **_inputs(module.get_config(), network))
+
+
+def _of_files(network):
+    hdf5 = [path for path in network.files.values() if h5py.is_hdf5(path)]
+    whole = [path for path in hdf5 if _config(path)]
+    if whole:
+        return exact.read_keras_file(whole[0], **_inputs(_config(whole[0])["config"], network))
+    described = [path for path in network.files.values() if _is_architecture(path)]
+    if hdf5 and described:
+        with open(described[0], encoding="utf-8") as text:
+            config = json.load(text)["config"]
+        return exact.read_keras_file(described[0], hdf5[0], **_inputs(config, network))
+    raise Unusable("it holds no Keras or PyTorch network, and none of its files is a whole Keras model of HDF5")
+
+
+def _config(path):
+    """The configuration in an HDF5 file of a whole model, None in one of weights."""
+    with h5py.File(path, "r") as file:
+        text = file.attrs.get("model_config")
+    return text and json.loads(text)
+
+
+def _is_architecture(path):
+    try:
+        with open(path, encoding="utf-8") as text:
+            return text.read(1) == "{" and "class_name" in json.loads("{" + text.read())
+    except (UnicodeDecodeError, ValueError):
+        return False
+
+
+def _inputs(config, network):
+    """Which input is the sequence, and what the others are held at, as arguments of exact's readers of Keras."""
+    layers = config["layers"] if isinstance(config, dict) else config
+    names = [layer["config"].get("name", layer.get("name")) for layer in layers if layer["class_name"] == "InputLayer"]
+    sequence = network.input if network.input in names else next(iter(names), None)
+    return {"sequence_input": sequence, "constants": {name: 0.0 for name in names if name != sequence},
+            "alphabet": network.letters}

@@ -1,0 +1,61 @@
+"""Whether another engine predicts as the model does: the reference and a sample of mutants, and their effects."""
+
+import numpy as np
+
+from ..models.host import saturation
+from .unusable import Unusable
+
+PREDICTIONS = 1e-4  # of the mark's largest prediction: what predictions may differ by
+EFFECTS = 1e-3  # of the mark's largest effect: the same for effects; float32 alone costs BPNet's 5e-4 to 9e-4
+ROUNDING = 1e-5  # of the largest prediction: float32 through some tens of layers, where effects are smaller than that
+
+
+def check(member, mutants, probes):
+    """Raise `Unusable` unless an engine predicts what a member does, where it is tried.
+
+    Parameters
+    ----------
+    member : Member
+    mutants : callable
+        As `Member.mutants`.
+    probes : list of ((L,) uint8, int or None)
+        Sequences, each with the number of its dataloader's item.
+
+    Raises
+    ------
+    Unusable
+        Predictions or effects differ by too much; the message names the mark.
+    """
+    expected, found = [], []
+    for sequence, item in probes:
+        rows = sample(len(sequence))
+        tried = np.concatenate([saturation.rows(sequence, row, row + 1) for row in rows])
+        expected.append(member.predict(tried, item))
+        found.append(mutants(sequence, item)[:, rows])
+    marks = member.describe().marks
+    expected, found = (np.stack(each).astype(np.float64) for each in (expected, found))  # (probe, replicate, row, mark)
+    effects, ours = (each[:, :, 1:] - each[:, :, :1] for each in (expected, found))
+    size, size_of_effects = (np.abs(each).max((0, 1, 2)) for each in (expected, effects))
+    rounding = EFFECTS * size_of_effects
+    _refuse(_largest(found - expected), PREDICTIONS * size + rounding, size, marks, "predictions")
+    _refuse(_largest(ours - effects), ROUNDING * size + rounding, size_of_effects, marks, "effects")
+
+
+def sample(length):
+    """Rows of the reference and of all mutants of the first, the last and some bases between."""
+    wanted = [0, 1, length // 4, length // 2, length * 3 // 4, length - 2, length - 1]
+    positions = np.unique(np.clip(wanted, 0, length - 1))
+    return [0, *(1 + 3 * int(position) + k for position in positions for k in range(3))]
+
+
+def _largest(differences):
+    return np.nan_to_num(np.abs(differences), nan=np.inf).max((0, 1, 2))
+
+
+def _refuse(differing, allowed, size, marks, what):
+    """Raise `Unusable` for the mark that is furthest beyond what is allowed."""
+    if (differing <= allowed).all():
+        return
+    mark = int(np.argmax(differing / np.maximum(allowed, np.finfo(np.float32).tiny)))
+    share = differing[mark] / max(size[mark], np.finfo(np.float32).tiny)
+    raise Unusable(f"its {what} differ from the graph's by {share:.1e} of the largest (mark {marks[mark]})")
