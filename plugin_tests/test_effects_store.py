@@ -1,6 +1,7 @@
 """The Dataset on disk: written by blocks, opened, checked."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -30,7 +31,8 @@ def data():
 
 
 def write(path, loci, data, **options):
-    writer = effects_store.Writer(str(path), loci, MARKS, MEMBERS, {"seed": 3, "nested": {"a": [1]}}, **options)
+    attributes = {"seed": 3, "nested": {"a": [1], "name": "pickle"}}
+    writer = effects_store.Writer(str(path), loci, MARKS, MEMBERS, attributes, **options)
     kept = {name: values for name, values in data.items() if options.get("keep_members", True) or
             name != "member_effect"}
     for block in writer.blocks():
@@ -50,7 +52,7 @@ def test_round_trip(tmp_path, loci, data):
     for name in ("chrom", "start", "end", "strand", "name"):
         assert (opened[name].values == getattr(loci, name)).all()
     assert opened["position"].values.tolist() == [i // 3 for i in range(3 * LENGTH)]
-    assert opened.attrs["nested"] == {"a": [1]}
+    assert opened.attrs["nested"] == {"a": [1], "name": "pickle"}
 
 
 def test_every_variable_is_as_declared(tmp_path, loci, data):
@@ -209,6 +211,38 @@ def test_other_format_versions_are_refused(tmp_path, loci, data, version):
         path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=f"format version {version!r}; this kipoi_deepmr reads 1"):
         effects_store.open_effects(str(tmp_path / "e.zarr"))
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __reduce__(self):
+        return open, (self._path, "w")
+
+
+@pytest.mark.parametrize("edit", [
+    {"dtype": "|O", "filters": [{"id": "pickle", "protocol": 5}]}, {"filters": [{"id": "pickle", "protocol": 5}]},
+    {"compressor": {"id": "pickle", "protocol": 5}}, {"filters": [{"id": "vlen-utf8"}, {"id": "pickle"}]}])
+@pytest.mark.parametrize("consolidated", [True, False])
+def test_a_store_with_pickles_is_refused_before_it_is_read(tmp_path, edit, consolidated):
+    """mark is a coordinate, which xarray reads as soon as it opens a store."""
+    xr.Dataset({"a": ("mark", np.arange(3.0))}, {"mark": np.arange(3)}, {"format": "kipoi_deepmr effects"}).to_zarr(
+        tmp_path / "e.zarr", zarr_format=2, consolidated=consolidated)
+    for name, keys in ((".zmetadata", ("metadata", "mark/.zarray")), ("mark/.zarray", ())):
+        path = tmp_path / "e.zarr" / name
+        if path.exists():
+            content = array = json.loads(path.read_text())
+            for key in keys:
+                array = array[key]
+            array.update({"filters": None, "compressor": None, **edit})
+            path.write_text(json.dumps(content))
+    (tmp_path / "e.zarr" / "mark" / "0").write_bytes(pickle.dumps(Trap(str(tmp_path / "sprung"))))
+    with pytest.raises(InputError, match="has a codec pickle, which could run any code"):
+        effects_store.open_effects(str(tmp_path / "e.zarr"))
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_incomplete_store_is_refused(tmp_path, loci, data):

@@ -49,12 +49,23 @@ def source(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
+def distributions(tmp_path_factory):
+    """A source distribution, and the wheel that is built from what it holds."""
+    folder = tmp_path_factory.mktemp("distributions")
     source = copy_of_the_source(folder / "source")
-    run_well(sys.executable, "-m", "pip", "wheel", *PIP_OPTIONS, "-w", folder / "dist", source, cwd=folder)
-    (wheel,) = (folder / "dist").iterdir()
-    return wheel
+    run_well(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", source, cwd=folder)
+    return sorted((folder / "dist").iterdir(), key=lambda path: path.suffix)
+
+
+@pytest.fixture
+def wheel(distributions):
+    return distributions[1]
+
+
+def test_an_index_would_take_both(distributions):
+    assert [path.suffix for path in distributions] == [".gz", ".whl"]
+    said = run_well(sys.executable, "-m", "twine", "check", "--strict", *distributions, cwd=distributions[0].parent)
+    assert said.count("PASSED") == 2, said
 
 
 def test_the_wheel_holds_the_page_of_the_report(wheel):
@@ -118,13 +129,11 @@ def test_what_the_wheel_holds(wheel):
     assert modules <= set(names)
 
 
-def test_source_distribution_can_be_built_from(source, tmp_path):
-    build = f"from setuptools import build_meta; build_meta.build_sdist({str(tmp_path)!r})"
-    run_well(sys.executable, "-c", build, cwd=source)
-    (path,) = tmp_path.glob("*.tar.gz")  # spelt kipoi-deepmr by older setuptools, kipoi_deepmr by newer
-    with tarfile.open(path) as archive:
+def test_what_the_source_distribution_holds(distributions):
+    with tarfile.open(distributions[0]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"_kipoi_deepmr_hook.py", "kipoi_deepmr.pth", "kipoi_deepmr/__init__.py", "setup.py", "LICENSE"} <= names
+    assert {"_kipoi_deepmr_hook.py", "kipoi_deepmr.pth", "kipoi_deepmr/__init__.py", "setup.py", "LICENSE",
+            "README.md", "CHANGELOG.md", "CITATION.cff"} <= names
 
 
 @pytest.mark.parametrize("build", ["build_wheel", "build_editable"])

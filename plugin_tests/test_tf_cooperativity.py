@@ -13,6 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kipoi_deepmr.simulation import binding, scenarios, sequences, training
+from kipoi_deepmr.simulation import truth as truth_of
+
 EXAMPLE = Path(__file__).parents[1] / "example_models" / "tf_cooperativity"
 
 
@@ -30,7 +33,7 @@ compare = load_script("compare")
 
 @pytest.fixture(scope="module")
 def pwms():
-    return train.load_pwms()
+    return binding.load_pwms()
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,7 @@ def record():
 
 @pytest.fixture(scope="module")
 def parameters(record):
-    return train.Parameters(record["alpha"], record["gamma"])
+    return binding.Parameters(record["alpha"], record["gamma"])
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +132,10 @@ SEQUENCES = {
 def test_binding_and_affinities_agree_with_the_slow_version(sequence, pwms):
     bases = encode([sequence, sequence[::-1]])
     for pwm in pwms.values():
-        fast = train.binding_probability(bases, pwm)
+        fast = binding.binding_probability(bases, pwm)
         np.testing.assert_allclose(fast[0], slow_binding(sequence, pwm), rtol=1e-12)
-        np.testing.assert_allclose(train.soft_or(fast)[0], slow_soft_or(slow_binding(sequence, pwm)), rtol=1e-9)
-    fast = train.affinities(bases, pwms, train.Parameters(101.0, 9.5))
+        np.testing.assert_allclose(binding.soft_or(fast)[0], slow_soft_or(slow_binding(sequence, pwm)), rtol=1e-9)
+    fast = binding.affinities(bases, pwms, binding.Parameters(101.0, 9.5))
     np.testing.assert_allclose(fast[0], slow_affinities(sequence, pwms, 101.0, 9.5), rtol=1e-9)
     np.testing.assert_allclose(fast[1], slow_affinities(sequence[::-1], pwms, 101.0, 9.5), rtol=1e-9)
 
@@ -140,20 +143,20 @@ def test_binding_and_affinities_agree_with_the_slow_version(sequence, pwms):
 def test_true_local_effects_agree_with_the_slow_version(pwms):
     starts = {"both": 20, "at the left end": 0, "at the right end": 90, "two GATA sites": 0, "GATA alone": 20}
     bases = encode(SEQUENCES[name] for name in starts)
-    parameters = train.Parameters(101.0, 9.5)
-    fast = train.true_local_effects(bases, np.array(list(starts.values())), pwms, parameters)
-    slow = [slow_true_effect(SEQUENCES[name], start, pwms, *parameters) for name, start in starts.items()]
+    parameters = binding.Parameters(101.0, 9.5)
+    fast = truth_of.true_local_effects(bases, np.array(list(starts.values())), pwms, parameters)
+    slow = [slow_true_effect(SEQUENCES[name], start, pwms, *parameters[:2]) for name, start in starts.items()]
     np.testing.assert_allclose(np.transpose(fast), slow, rtol=1e-6)
 
 
 def test_a_second_strong_site_saturates_the_exposure(pwms):
     """What the rule on the largest change is for: with another site of the factor, no mutant of the first moves it."""
     change = [
-        train.true_local_effects(encode([SEQUENCES[name]]), np.array([start]), pwms, train.Parameters(100, 10))[1]
+        truth_of.true_local_effects(encode([SEQUENCES[name]]), np.array([start]), pwms, binding.Parameters(100, 10))[1]
         for name, start in [("both", 20), ("two GATA sites", 0)]
     ]
-    assert change[0] > train.MIN_EXPOSURE_CHANGE
-    assert change[1] < 1e-3 * train.MIN_EXPOSURE_CHANGE
+    assert change[0] > truth_of.MIN_EXPOSURE_CHANGE
+    assert change[1] < 1e-3 * truth_of.MIN_EXPOSURE_CHANGE
 
 
 def test_pwms_are_probabilities_and_have_the_known_consensus(pwms):
@@ -163,7 +166,7 @@ def test_pwms_are_probabilities_and_have_the_known_consensus(pwms):
 
 
 def test_sampled_sequences_hold_their_motifs_where_they_say(pwms):
-    bases, starts = train.sample_sequences(4000, pwms, np.random.default_rng(5))
+    bases, starts = sequences.sample_sequences(4000, pwms, np.random.default_rng(5))
     held = starts >= 0
     np.testing.assert_allclose(held.mean(axis=0), 0.5, atol=0.04)
     np.testing.assert_allclose(held.all(axis=1).mean(), 0.25, atol=0.03)
@@ -177,24 +180,24 @@ def test_sampled_sequences_hold_their_motifs_where_they_say(pwms):
 
 
 def test_background_has_its_frequencies(pwms):
-    bases, starts = train.sample_sequences(4000, pwms, np.random.default_rng(6))
+    bases, starts = sequences.sample_sequences(4000, pwms, np.random.default_rng(6))
     background = bases[(starts < 0).all(axis=1)]
     np.testing.assert_allclose(np.bincount(background.ravel()) / background.size, list(BACKGROUND.values()), atol=0.01)
 
 
 def test_mutate_once_changes_one_base_and_it_lies_in_a_motif_if_there_is_one(pwms):
-    sequences = train.sample_sequences(500, pwms, np.random.default_rng(7))
-    mutants = train.mutate_once(sequences, pwms, np.random.default_rng(8))
-    rows, positions = np.nonzero(mutants != sequences.bases)
+    originals = sequences.sample_sequences(500, pwms, np.random.default_rng(7))
+    mutants = sequences.mutate_once(originals, pwms, np.random.default_rng(8))
+    rows, positions = np.nonzero(mutants != originals.bases)
     np.testing.assert_array_equal(rows, np.arange(500))
     widths = [len(pwm) for pwm in pwms.values()]
-    for position, starts in zip(positions, sequences.starts, strict=True):
+    for position, starts in zip(positions, originals.starts, strict=True):
         inside = [s <= position < s + w for s, w in zip(starts, widths, strict=True) if s >= 0]
         assert any(inside) or not inside
 
 
 def test_gamma_comes_from_an_even_mixture():
-    gammas = np.array([train.draw_parameters(np.random.default_rng(seed)).gamma for seed in range(2000)])
+    gammas = np.array([scenarios.draw_parameters(np.random.default_rng(seed)).gamma for seed in range(2000)])
     assert gammas.min() == 0
     assert 0.46 < (gammas > 5).mean() < 0.54
     np.testing.assert_allclose(gammas[gammas > 5].mean(), 10, atol=0.1)
@@ -202,8 +205,8 @@ def test_gamma_comes_from_an_even_mixture():
 
 
 def test_validation_shares_no_original_with_training(pwms):
-    (train_bases, train_labels), (valid_bases, valid_labels) = train.training_data(
-        pwms, train.Parameters(100, 10), np.random.default_rng(9)
+    (train_bases, train_labels), (valid_bases, valid_labels) = scenarios.training_data(
+        pwms, binding.Parameters(100, 10), np.random.default_rng(9)
     )
     assert len(train_bases) + len(valid_bases) == 12_500
     assert len(train_labels) == len(train_bases) and len(valid_labels) == len(valid_bases)
@@ -227,7 +230,7 @@ def test_importing_the_script_does_not_import_tensorflow():
 
 def test_shipped_truth_follows_from_the_shipped_loci(pwms, parameters, record, truth, loci):
     forward = truth[truth["exposure"] == "GATA"]
-    effect, change = train.true_local_effects(loci, forward["gata_start"].to_numpy(), pwms, parameters)
+    effect, change = truth_of.true_local_effects(loci, forward["gata_start"].to_numpy(), pwms, parameters)
     np.testing.assert_allclose(forward["true_effect"], effect, atol=1e-8)
     np.testing.assert_allclose(forward["largest_gata_change"], change, atol=1e-8)
     assert (change >= 1).all()
@@ -257,9 +260,9 @@ def test_shipped_bed_and_fasta_fit_each_other(truth):
 
 def test_the_seed_reproduces_the_shipped_loci(tmp_path, record):
     pwms, parameters, (_, test_rng, spacer_rng) = train.simulation(record["seed"])
-    assert parameters == (record["alpha"], record["gamma"])
-    bases, truth, _ = train.draw_test_loci(pwms, parameters, test_rng)
-    train.write_test_loci(tmp_path, bases, truth, spacer_rng)
+    assert parameters[:2] == (record["alpha"], record["gamma"])
+    bases, truth, _ = truth_of.draw_test_loci(pwms, parameters, test_rng)
+    truth_of.write_test_loci(tmp_path, bases, truth, spacer_rng)
     for name in ("test_loci.fa", "test_loci.bed"):
         assert (tmp_path / name).read_text() == (EXAMPLE / name).read_text()
     # the last digit may differ between machines' exp and log
@@ -281,7 +284,7 @@ def models():
 @pytest.fixture(scope="module")
 def predictions(models, loci):
     """Predictions for the test loci, (member, locus, mark)."""
-    return np.stack([model.predict_on_batch(train.one_hot(loci)) for model in models])
+    return np.stack([model.predict_on_batch(sequences.one_hot(loci)) for model in models])
 
 
 def test_models_declare_their_marks_and_shapes(models):
@@ -300,7 +303,7 @@ def test_the_default_dataloader_gives_the_test_loci(models, loci, tmp_path):
     )
     inputs = dataloader.load_all()["inputs"]
     assert inputs.dtype == np.float32
-    np.testing.assert_array_equal(inputs, train.one_hot(loci))
+    np.testing.assert_array_equal(inputs, sequences.one_hot(loci))
 
 
 def test_weights_are_the_recorded_ones_and_small(models, record):
@@ -317,8 +320,8 @@ def test_recorded_accuracy_reaches_the_papers(record):
 
 
 def test_recorded_r2_is_that_of_the_shipped_weights(models, pwms, parameters, record):
-    _, (bases, labels) = train.training_data(pwms, parameters, train.simulation(record["seed"])[2][0])
-    r2 = train.explained_variance(labels, models[0].predict_on_batch(train.one_hot(bases)))
+    _, (bases, labels) = scenarios.training_data(pwms, parameters, train.simulation(record["seed"])[2][0])
+    r2 = training.explained_variance(labels, models[0].predict_on_batch(sequences.one_hot(bases)))
     np.testing.assert_allclose(r2, list(record["members"][0]["validation_r2"].values()), atol=1e-3)
 
 
@@ -328,18 +331,18 @@ def test_predictions_follow_the_true_affinities(models, pwms, parameters, truth,
     The loci alone would say little: each holds both motifs, so their true affinities differ by 2 % (sd / mean) only.
     """
     starts = truth.loc[truth["exposure"] == "GATA", "gata_start"].to_numpy()
-    mutants = train.motif_mutants(loci, starts, len(pwms["GATA"])).reshape(-1, train.LENGTH)
+    mutants = sequences.motif_mutants(loci, starts, len(pwms["GATA"])).reshape(-1, binding.LENGTH)
     bases = np.concatenate([loci, mutants])
-    expected = train.anscombe(train.affinities(bases, pwms, parameters))
+    expected = binding.anscombe(binding.affinities(bases, pwms, parameters))
     for model in models:
-        predicted = model.predict_on_batch(train.one_hot(bases))
+        predicted = model.predict_on_batch(sequences.one_hot(bases))
         for mark in range(2):
             assert np.corrcoef(predicted[:, mark], expected[:, mark])[0, 1] > 0.85
 
 
 def test_predictions_on_the_loci_have_the_true_level(predictions, pwms, parameters, loci):
     """Root mean squared error per member against the noise-free truth: measured at most 0.70 (GATA) and 2.3 (TAL1)."""
-    errors = predictions - train.anscombe(train.affinities(loci, pwms, parameters))
+    errors = predictions - binding.anscombe(binding.affinities(loci, pwms, parameters))
     assert (np.sqrt((errors**2).mean(axis=1)) < [0.8, 2.5]).all()
 
 

@@ -1,19 +1,28 @@
 """One function a subcommand: from parsed arguments to pipeline calls."""
 
 import contextlib
+import logging
 import os
+from functools import partial
 
 from .. import pipeline
 from ..errors import InputError
 from ..models import parse_dataloader_args
 from ..models.check import measure, random_sequences
+from ..mutagenesis import agreement, engines
 from ..output.manifest import file_checksum
 from ..report import write_report
-from . import summary
+from . import streams, summary
+from .annotate import ensemble_of_run, natural_variants_of, of_annotation, of_natural_variants
+from .calibrate import calibration_of
 from .models import load_ensemble
 from .plots import figure_of
+from .simulate import simulate  # noqa: F401, called by name as the others
+
+log = logging.getLogger(__name__)
 
 LOCI_OF_CHECK = 1000
+HOW_TO_TALK = ("command", "config", "quiet", "verbose", "debug")  # not what a run is made of
 
 
 def check(arguments, command):
@@ -27,44 +36,67 @@ def check(arguments, command):
             of_what = f"locus {selection.loci.name[0]}"
         else:
             sequence = random_sequences(1, ensemble.length)[0]
+        engines.choose(ensemble, arguments.engine, selection and selection.loci, arguments.quiet)
+        if selection:
+            agreement.told(ensemble, selection.loci)
         measured = measure(ensemble, sequence, None if item == -1 else item, arguments.batch_size)
     n_loci = len(selection.loci) if selection else arguments.n_loci or LOCI_OF_CHECK
     _say(arguments, summary.of_models(ensemble), summary.of_loci(selection) if selection else "",
-         summary.of_reference(ensemble, measured, of_what), summary.of_cost(ensemble, measured, n_loci),
-         summary.of_caution(ensemble), summary.of_fitness(measured))
+         summary.of_reference(ensemble, measured, of_what), summary.of_engines(ensemble),
+         summary.of_cost(ensemble, measured, n_loci), summary.of_approximation(ensemble), summary.of_caution(ensemble),
+         summary.of_fitness(measured))
     return int(bool(measured.problems))
+
+
+def calibrate(arguments, command):
+    """`calibrate`: from observed values to a calibration file."""
+    streams.refuse_stdout(arguments, "a file and a figure")
+    given = arguments.dataloader_args and parse_dataloader_args(arguments.dataloader_args)
+    with load_ensemble(arguments, given) as ensemble:
+        found = calibration_of(arguments, ensemble, partial(_select, arguments, ensemble, given),
+                               {"command": command, "directory": os.getcwd()})
+    _say(arguments, found)
 
 
 def run(arguments, command):
     """`run`: the three stages in a row."""
+    streams.refuse_stdout(arguments, "a folder")
     ensemble, selection, details = _prepare(arguments, command)
-    counts = summary.LocalCounts()
+    natural, counts = natural_variants_of(arguments, selection.loci), summary.LocalCounts()
     with ensemble, _cluster(arguments) as cluster:
         result = pipeline.run(
             ensemble, selection, arguments.output,
-            predict_options={"ddof": arguments.ddof, "keep": arguments.keep},
-            estimate_options=_estimate_options(arguments), aggregate_options={"tau2_method": arguments.tau2_method},
+            predict_options={"engine": arguments.engine, "ddof": arguments.ddof, "keep": arguments.keep},
+            estimate_options=_estimate_options(arguments, natural),
+            aggregate_options={"tau2_method": arguments.tau2_method},
             details=details, overwrite=arguments.overwrite, quiet=arguments.quiet, cluster=cluster, each=counts.add,
             report=not arguments.no_report)
-    _say(arguments, summary.of_loci(selection, result.dropped), summary.of_local(counts),
-         summary.of_global(result.global_), summary.of_caution(ensemble), summary.of_files(arguments.output))
+    _say(arguments, summary.of_loci(selection, result.dropped), of_natural_variants(natural), summary.of_local(counts),
+         summary.of_global(result.global_), summary.of_approximation(ensemble), summary.of_caution(ensemble),
+         summary.of_files(arguments.output))
 
 
 def predict(arguments, command):
     """`predict`: steps 1 to 4."""
+    streams.refuse_stdout(arguments, "a store of many files")
     ensemble, selection, details = _prepare(arguments, command)
     with ensemble, _cluster(arguments) as cluster:
-        dropped = pipeline.predict(ensemble, selection, arguments.output, ddof=arguments.ddof, keep=arguments.keep,
-                                   details=details, overwrite=arguments.overwrite, quiet=arguments.quiet,
-                                   cluster=cluster)
-    _say(arguments, summary.of_loci(selection, dropped), summary.of_caution(ensemble))
+        dropped = pipeline.predict(ensemble, selection, arguments.output, engine=arguments.engine, ddof=arguments.ddof,
+                                   keep=arguments.keep, details=details, overwrite=arguments.overwrite,
+                                   quiet=arguments.quiet, cluster=cluster)
+    _say(arguments, summary.of_loci(selection, dropped), summary.of_approximation(ensemble),
+         summary.of_caution(ensemble))
 
 
 def estimate(arguments, command):
     """`estimate`: steps 5 and 6."""
-    counts = summary.LocalCounts()
-    pipeline.estimate(arguments.effects, arguments.output, **_estimate_options(arguments), each=counts.add)
-    _say(arguments, summary.of_local(counts))
+    natural, counts = natural_variants_of(arguments), summary.LocalCounts()
+    options = _estimate_options(arguments, natural)
+    if arguments.output == streams.STDOUT:
+        options.update({name: _none_beside_stdout(name, options[name]) for name in ("diagnostics", "vcf")})
+    with streams.file_or_stdout(arguments.output) as path, _cluster(arguments) as cluster:
+        pipeline.estimate(arguments.effects, path, **options, each=counts.add, cluster=cluster)
+    _say(arguments, of_natural_variants(natural), summary.of_local(counts))
 
 
 def aggregate(arguments, command):
@@ -72,10 +104,21 @@ def aggregate(arguments, command):
     given = {"covariates": arguments.strata, "motifs": arguments.motifs, "annotations": arguments.annotate}
     if arguments.bins and not (arguments.strata or arguments.motifs):
         raise InputError("--bins goes with --strata or --motifs")
+    if any(given.values()):
+        streams.refuse_stdout(arguments, "tables of strata beside that of global effects")
     found = any(given.values()) and pipeline.stratify(arguments.local, arguments.output, **given, bins=arguments.bins,
                                                       tau2_method=arguments.tau2_method)
-    table = pipeline.aggregate(arguments.local, arguments.output, tau2_method=arguments.tau2_method)
+    with streams.file_or_stdout(arguments.output) as path:
+        table = pipeline.aggregate(arguments.local, path, tau2_method=arguments.tau2_method)
     _say(arguments, summary.of_global(table), summary.of_strata(found) if found else "")
+
+
+def annotate(arguments, command):
+    """`annotate`: a VCF with what a run tells of its variants."""
+    with ensemble_of_run(arguments) as ensemble:
+        result = pipeline.annotate(arguments.folder, arguments.input_vcf, arguments.output, ensemble=ensemble,
+                                   causal_effects=arguments.causal_effects, fasta_file=arguments.fasta_file)
+    _say(arguments, of_annotation(result))
 
 
 def report(arguments, command):
@@ -85,6 +128,7 @@ def report(arguments, command):
 
 def plot(arguments, command):
     """`plot`: one figure."""
+    streams.refuse_stdout(arguments, "a file whose name tells its format")
     figure_of(arguments)
     _say(arguments, f"written: {arguments.output}")
 
@@ -93,13 +137,14 @@ def _prepare(arguments, command):
     """The ensemble, its loci, and what the store and run.json tell of where they came from."""
     given = arguments.dataloader_args and parse_dataloader_args(arguments.dataloader_args)
     ensemble = load_ensemble(arguments, given)
+    log.info("%s", summary.of_models(ensemble))
     selection = _select(arguments, ensemble, given)
     bed = arguments.intervals_file or (given or {}).get("intervals_file")
     fasta = arguments.fasta_file or (given or {}).get("fasta_file")
     details = {
         "command": command,
         "directory": os.getcwd(),
-        "arguments": {key: value for key, value in vars(arguments).items() if key not in ("command", "quiet", "debug")},
+        "arguments": {key: value for key, value in vars(arguments).items() if key not in HOW_TO_TALK},
         "intervals_sha256": file_checksum(bed) if bed else None,
         "fasta_file": fasta and os.path.abspath(fasta),
     }
@@ -109,12 +154,14 @@ def _prepare(arguments, command):
 def _cluster(arguments):
     """The Dask cluster that `--dask` or `--dask_scheduler_file` names, or nothing."""
     if not (arguments.dask or arguments.dask_scheduler_file):
-        if arguments.dask_tls_config:
-            raise InputError("--dask_tls_config goes with --dask or --dask_scheduler_file")
+        for option in ("dask_tls_config", "dask_resources"):
+            if getattr(arguments, option):
+                raise InputError(f"--{option} goes with --dask or --dask_scheduler_file")
         return contextlib.nullcontext()
     from ..cluster import Cluster
 
-    return Cluster(arguments.dask, arguments.dask_scheduler_file, arguments.dask_tls_config)
+    return Cluster(arguments.dask, arguments.dask_scheduler_file, arguments.dask_tls_config,
+                   dict(arguments.dask_resources or ()))
 
 
 def _select(arguments, ensemble, dataloader_args):
@@ -122,14 +169,22 @@ def _select(arguments, ensemble, dataloader_args):
                                 arguments.n_loci, arguments.seed)
 
 
-def _estimate_options(arguments):
-    return {"exposures": arguments.exposures, "outcomes": arguments.outcomes, "method": arguments.method,
+def _estimate_options(arguments, natural):
+    given = {"variants": natural} if natural else {}
+    return {**given, "exposures": arguments.exposures, "outcomes": arguments.outcomes, "method": arguments.method,
             "instruments": arguments.instruments, "instrument_z": arguments.instrument_z,
             "se_shrinkage": arguments.se_shrinkage, "uncertainty": arguments.uncertainty,
             "method_args": dict(arguments.method_args or ()), "diagnostics": arguments.diagnostics,
-            "vcf": arguments.vcf, "fasta_file": arguments.fasta_file}
+            "vcf": arguments.vcf, "fasta_file": arguments.fasta_file, "calibration": arguments.calibration}
+
+
+def _none_beside_stdout(name, value):
+    """No further files are written when the table goes to standard output; one that was asked for is refused."""
+    if value == "all":
+        raise InputError(f"--{name} all is a file beside the table, and -o - has no place for it")
+    return "none"
 
 
 def _say(arguments, *parts):
     if not arguments.quiet:
-        print("\n\n".join(filter(None, parts)))
+        print("\n\n".join(filter(None, parts)), file=streams.stream_of_messages(arguments), flush=True)

@@ -1,15 +1,17 @@
-"""Entry points, exit codes and what is printed when something goes wrong.
+"""Entry points, exit codes and what is printed when something goes wrong."""
 
-Exit codes: 0 done; 2 something given is wrong (one message, nothing half-written); 1 anything else, or `check` finds
-models that are not fit; 130 interrupted, 143 told to end (SIGTERM): what was computed is kept.
-"""
-
+import argparse
+import logging
+import os
 import signal
 import sys
 import traceback
 
 from ..errors import InputError
+from . import completion, config, streams
 from .parser import make_parser
+
+log = logging.getLogger(__name__)
 
 
 class Terminated(KeyboardInterrupt):
@@ -29,19 +31,27 @@ def main(argv, prog="kipoi-deepmr"):
     Returns
     -------
     int
-        The exit code.
+        The exit code, as `--help` explains it.
     """
-    parser = make_parser(prog)
-    arguments = parser.parse_args(argv)
+    arguments = argparse.Namespace(debug=False)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        # Here, since numpy and xarray take seconds that `--help` need not.
-        from . import commands
+        arguments = config.parse(make_parser(prog), argv)
+        with streams.logging_to_stderr(prog, arguments.verbose):
+            log.info("options: %s", {name: value for name, value in vars(arguments).items() if value is not None})
+            if arguments.command == "completion":
+                print(completion.completion_script(prog, arguments.shell))
+                return 0
+            # Here, since numpy and xarray take seconds that `--help` and a shell that starts need not.
+            from . import commands
 
-        return getattr(commands, arguments.command)(arguments, [prog, *argv]) or 0
+            return getattr(commands, arguments.command)(arguments, [prog, *argv]) or 0
     except InputError as error:
         print(f"{prog}: error: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's last flush complains
+        return 128 + signal.SIGPIPE
     except OSError as error:
         print(f"{prog}: error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         return InputError.exit_code

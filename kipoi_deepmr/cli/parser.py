@@ -4,30 +4,36 @@ import argparse
 import json
 
 from .. import __version__
+from .examples import EXAMPLES, EXIT_CODES
 
 # Written out, since importing them takes what `--help` need not wait for; a test compares them with the modules.
 METHODS = ("egger", "egger_robust", "ivw", "wald_mean", "median_simple", "median_weighted", "median_penalized",
            "mode_simple", "mode_weighted", "raps", "divw", "max_likelihood", "contamination_mixture", "lasso",
            "ivw_correlated", "egger_correlated", "two_stage_least_squares")
+SIMULATED_METHODS = ("egger_robust", "egger", "ivw", "wald_mean", "median_weighted", "mode_weighted", "raps",
+                     "ivw_correlated", "egger_correlated")
+SCENARIOS = ("none", "sequence", "independent", "both")
 MARK_SUMMARIES = ("sum", "mean", "max", "log_sum", "profile_mean")
 SCALES = ("identity", "logit", "log", "log1p", "anscombe")
+ENGINES = ("auto", "exact", "gradient", "integrated_gradients", "deeplift", "naive")
+RECALIBRATIONS = ("quantile", "scale", "none")
 TAU2_METHODS = ("REML", "DL", "PM", "ML", "HE", "HS", "SJ", "EB")
-
-EXAMPLE = """\
-example:
-  %(prog)s run model/1 model/2 model/3 --source dir \\
-      --dataloader_args '{"intervals_file": "loci.bed", "fasta_file": "genome.fa"}' -o OUT
-"""
 
 
 def make_parser(prog):
     """The parser of all subcommands."""
-    parser = argparse.ArgumentParser(
-        prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXAMPLE,
-        description="DeepMR: which marks does a trained sequence model believe cause which others?\n"
-                    "Mendelian randomization on the in-silico mutants of a multi-task Kipoi model.")
+    return add_commands(argparse.ArgumentParser(prog=prog))
+
+
+def add_commands(parser):
+    """Make the parser of all subcommands of an empty one, and return it."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = ("DeepMR: which marks does a trained sequence model believe cause which others?\n"
+                          "Mendelian randomization on the in-silico mutants of a multi-task Kipoi model.")
+    parser.epilog = f"{EXAMPLES['']}\n\n{EXIT_CODES}"
     parser.add_argument("--version", action="version", version=f"kipoi_deepmr {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="{check,run,predict,estimate,aggregate,report,plot}",
+    parser.set_defaults(verbose=False, debug=False)
+    commands = parser.add_subparsers(dest="command", title="commands (each has its own --help)", metavar="COMMAND",
                                      required=True)
 
     check = _command(commands, "check", "whether models are fit for DeepMR, how they are read, and what a run costs")
@@ -35,11 +41,19 @@ def make_parser(prog):
     _add_loci(check)
     _add_fasta_of_estimate(check, with_loci=True)
 
+    calibrate = _command(commands, "calibrate", "calibrate the members' spread by sequences with observed values")
+    _add_models(calibrate)
+    _add_loci(calibrate)
+    _add_fasta_of_estimate(calibrate, with_loci=True)
+    _add_calibration(calibrate)
+    _add_output(calibrate, "CALIBRATION.json", "file to write, for --calibration; the reliability curves are drawn "
+                                               "beside it, ending in .png")
+
     run = _command(commands, "run", "predict, estimate and aggregate in a row, into one folder")
     _add_models(run)
     _add_loci(run)
     _add_prediction(run)
-    _add_cluster(run)
+    _add_cluster(run, "that predicts and estimates", predicts=True)
     _add_estimation(run)
     _add_fasta_of_estimate(run, with_loci=True)
     _add_aggregation(run)
@@ -52,7 +66,7 @@ def make_parser(prog):
     _add_models(predict)
     _add_loci(predict)
     _add_prediction(predict)
-    _add_cluster(predict)
+    _add_cluster(predict, "that predicts", predicts=True)
     _add_fasta_of_estimate(predict, with_loci=True)
     _add_output(predict, "EFFECTS.zarr", "store of effects to write")
     _add_overwrite(predict)
@@ -60,22 +74,76 @@ def make_parser(prog):
     estimate = _command(commands, "estimate", "instruments and local causal effects (steps 5-6)")
     estimate.add_argument("effects", metavar="EFFECTS.zarr", help="store that `predict` wrote")
     _add_estimation(estimate)
+    _add_cluster(estimate, "that estimates")
     _add_fasta_of_estimate(estimate, with_loci=False)
-    _add_output(estimate, "LOCAL.tsv", "table to write; instruments.vcf.gz is written beside it")
+    _add_output(estimate, "LOCAL.tsv", "table to write, with diagnostics.tsv, diagnostics_by_pair.tsv and "
+                                       "instruments.vcf.gz beside it; -: the table alone, to standard output")
 
     aggregate = _command(commands, "aggregate", "global causal effects: meta-analysis over loci (step 7)")
     aggregate.add_argument("local", metavar="LOCAL.tsv", help="table that `estimate` wrote")
     _add_aggregation(aggregate)
     _add_strata(aggregate)
-    _add_output(aggregate, "GLOBAL.tsv", "table to write; the figure is written beside it, ending in .png")
+    _add_output(aggregate, "GLOBAL.tsv", "table to write, with the figure beside it, ending in .png; -: the table "
+                                         "alone, to standard output")
 
     report = _command(commands, "report", "report.html of a run: tables and charts in one file that needs no network")
     report.add_argument("folder", metavar="OUT", help="folder that `run` wrote; report.html is written into it")
+
+    annotate = _command(commands, "annotate", "a VCF of your variants, with what a run tells of them in INFO")
+    annotate.add_argument("folder", metavar="OUT", help="folder that `run` wrote")
+    _add_annotation(annotate)
+    _add_output(annotate, "OUT.vcf.gz", "file to write: .vcf.gz (with an index where the records are sorted) or .vcf; "
+                                        "-: standard output")
+
+    simulate = _command(commands, "simulate", "the paper's simulation: train, estimate, score against known effects")
+    _add_simulation(simulate)
+    _add_aggregation(simulate)
+    _add_output(simulate, "FOLDER", "folder of rounds and analyses; what it holds already is kept and gone on with")
+
+    completion = commands.add_parser("completion", help="print a script with which a shell completes our options")
+    _describe(completion, "completion", "Print a script with which a shell completes our commands and options.")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="whose script to print")
 
     plot = commands.add_parser("plot", help="a figure for a paper: PNG, PDF or SVG",
                                description="Draw a figure; the format goes by the end of its name.")
     _add_figures(plot.add_subparsers(dest="figure", metavar="{global,local,tracks,spacing,simulation}", required=True))
     return parser
+
+
+def _add_annotation(command):
+    command.add_argument("--input_vcf", required=True, metavar="VCF", help="variants: VCF (plain or packed) or BCF")
+    command.add_argument("--causal_effects", choices=("all", "instruments"), default="all",
+                         help="of which pairs each record in a locus tells the causal effects: all of the run, or "
+                              "those that it is an instrument of (default: %(default)s)")
+    command.add_argument("--predict_indels", action="store_true",
+                         help="load the run's models again, and predict insertions, deletions and changes of several "
+                              "bases in windows that hold them (docs/annotate.md)")
+    command.add_argument("--fasta_file", metavar="FASTA", help="genome for --predict_indels (default: that of the run)")
+
+
+def _add_simulation(command):
+    group = command.add_argument_group("rounds: data, networks and effects of their own (docs/simulation.md)")
+    group.add_argument("--rounds", type=_positive, default=10, metavar="N",
+                       help="how many of each scenario (default: %(default)s)")
+    group.add_argument("--scenarios", type=_names, default=list(SCENARIOS), metavar="A,B",
+                       help=f"where confounders act from: {', '.join(SCENARIOS)} (default: all)")
+    group.add_argument("--seed", type=_seed, default=1, help="of all rounds (default: %(default)s)")
+    group.add_argument("--members", type=_positive, default=5, metavar="N",
+                       help="networks of each ensemble (default: %(default)s)")
+    group.add_argument("--n_training", type=_positive, default=10_000, metavar="N",
+                       help="training sequences (default: %(default)s)")
+    group.add_argument("--eta", type=float, default=20.0, help="strength of the confounder that the sequence shows, on "
+                                                               "the exposure (default: %(default)s)")
+    group.add_argument("--nu", type=float, default=30.0, help="the same, on the outcome (default: %(default)s)")
+    group.add_argument("--tau", type=float, default=25.0, help="strength of the confounder that the sequence does not "
+                                                               "show, on both (default: %(default)s)")
+    group.add_argument("--gamma", type=float, help="strength of the exposure on the outcome (default: drawn for each "
+                                                   "round, near 1 or near 10)")
+    group.add_argument("--stored", action="store_true", help="make no round: analyse those that the folder holds")
+    group = command.add_argument_group("their analysis, through estimate and aggregate")
+    group.add_argument("--analysis", default="main", metavar="NAME",
+                       help="folder below FOLDER/analyses for these options (default: %(default)s)")
+    _add_estimators(group, SIMULATED_METHODS, z=2.0)
 
 
 def _add_figures(figures):
@@ -102,10 +170,20 @@ def _add_figures(figures):
 
 
 def _command(commands, name, help_text):
-    command = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
-    command.add_argument("-q", "--quiet", action="store_true", help="no progress bar and no summary")
+    command = commands.add_parser(name, help=help_text)
+    _describe(command, name, help_text[0].upper() + help_text[1:] + ".")
+    command.add_argument("--config", metavar="FILE", help="options from a YAML or JSON file, or from a run's run.json; "
+                                                          "those on the command line win")
+    loudness = command.add_mutually_exclusive_group()
+    loudness.add_argument("-q", "--quiet", action="store_true", help="no progress bar and no summary")
+    loudness.add_argument("-v", "--verbose", action="store_true", help="tell on standard error what is being done")
     command.add_argument("--debug", action="store_true", help="show where an internal error arose")
     return command
+
+
+def _describe(command, name, description):
+    command.description, command.epilog = description, EXAMPLES.get(name)
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def _add_models(command):
@@ -118,8 +196,13 @@ def _add_models(command):
     group.add_argument("--stack", action="store_true",
                        help="the models are parts of one that predicts all their marks: MODEL, or MARK=MODEL to name "
                             "the mark, or MARK=MODEL,MODEL for members")
-    group.add_argument("--batch_size", type=_positive, default=512, help="sequences in one call of a model "
-                                                                         "(default: %(default)s)")
+    group.add_argument("--batch_size", type=_positive,
+                       help="sequences in one call of a model (default: measured once for each model)")
+    group.add_argument("--engine", choices=ENGINES, default="auto",
+                       help="how mutants are predicted. exact: by the differences they make, for networks that it "
+                            "knows (docs/engine.md); naive: each as a whole; auto: exact where it agrees with the "
+                            "model on a sample, else naive; gradient, integrated_gradients, deeplift: approximations, "
+                            "with their error on a sample of loci (docs/approximations.md) (default: %(default)s)")
     _add_members(command)
     _add_environments(command)
     _add_adapters(command)
@@ -185,8 +268,23 @@ def _add_prediction(command):
                        help="store every member's effects, or only mean and standard error (default: %(default)s)")
 
 
-def _add_cluster(command):
-    group = command.add_argument_group("a Dask cluster that predicts (docs/cluster.md; default: this process)")
+def _add_calibration(command):
+    group = command.add_argument_group("calibration (docs/calibration.md)")
+    group.add_argument("--observed", required=True, metavar="TSV",
+                       help="observed values on the scale of the marks, NA where missing: a column a mark, and one "
+                            "named locus (names of the loci), or sequence (then no loci are given)")
+    group.add_argument("--recalibration", choices=RECALIBRATIONS, default="scale",
+                       help="scale: one factor a mark, which leaves effects as they are; quantile: isotonic, the "
+                            "paper's; none: only measure (default: %(default)s)")
+    group.add_argument("--noise_sd", type=_noise, default=0.0, metavar="SD",
+                       help="standard deviation of the noise in the observed values (1 on the Anscombe scale), which "
+                            "the members' spread is not to stand for; with scale (default: 0)")
+    group.add_argument("--ddof", type=int, choices=(0, 1), default=1,
+                       help="of the standard deviation over members, as in predict (default: %(default)s)")
+
+
+def _add_cluster(command, what, predicts=False):
+    group = command.add_argument_group(f"a Dask cluster {what} (docs/cluster.md; default: this process)")
     where = group.add_mutually_exclusive_group()
     where.add_argument("--dask", metavar="local:N|ADDRESS",
                        help="local:N for N processes on this machine, or a scheduler such as tcp://host:8786")
@@ -194,33 +292,51 @@ def _add_cluster(command):
                        help="a scheduler by the file that `dask scheduler --scheduler-file` wrote")
     group.add_argument("--dask_tls_config", "--dask-tls-config", metavar="FILE",
                        help="certificates, as a Dask configuration file names them (distributed.comm.tls)")
+    command.set_defaults(dask_resources=None)
+    if predicts:
+        group.add_argument("--dask_resources", "--dask-resources", nargs="+", type=_resource, metavar="NAME=N",
+                           help="what a worker must declare to predict a block, and how much of it that takes, such as "
+                                "GPU=1 (dask worker --resources GPU=1)")
 
 
 def _add_estimation(command):
     group = command.add_argument_group("local causal effects")
     group.add_argument("--exposures", type=_names, metavar="A,B", help="marks that may be causes (default: all)")
     group.add_argument("--outcomes", type=_names, metavar="A,B", help="marks that may be effects (default: all)")
-    group.add_argument("--method", type=_names, default=["egger"], metavar="NAME,NAME",
-                       help=f"estimators: {', '.join(METHODS)} (default: egger)")
-    group.add_argument("--method_args", nargs="+", type=_setting, metavar="NAME=VALUE",
-                       help="options of the estimators, such as model=fixed penalized=true alpha=0.01; each goes to "
-                            "the estimators that have it (see docs/method.md)")
-    group.add_argument("--instruments", choices=("pooled", "own"), default="pooled",
-                       help="a mutant is an instrument if its effect is large among all mutants of all loci (pooled), "
-                            "or large against its own standard error (own) (default: %(default)s)")
-    group.add_argument("--instrument_z", type=_positive_number, default=3.0, metavar="Z",
-                       help="how large, in standard deviations or standard errors (default: %(default)s)")
-    group.add_argument("--se_shrinkage", choices=("none", "moderated"), default="none",
-                       help="moderated: draw the mutants' standard errors, of few members each, towards what all "
-                            "mutants of a mark have (default: %(default)s)")
-    group.add_argument("--uncertainty", choices=("instrument", "members", "combined"), default="instrument",
-                       help="intervals from the estimator, from the spread of the estimates that each member's own "
-                            "effects give, or from both (default: %(default)s)")
+    _add_estimators(group)
+    group.add_argument("--input_vcf", metavar="VCF",
+                       help="natural variants for --instruments variants: VCF (plain or packed) or BCF")
+    group.add_argument("--calibration", metavar="FILE",
+                       help="calibrate the effects first, by a file that `calibrate` wrote for the same models; needs "
+                            "every member's effects")
     group.add_argument("--diagnostics", choices=("quick", "all", "none"), default="quick",
                        help="diagnostics.tsv and diagnostics_by_pair.tsv; all: with MR-PRESSO's global test, which "
                             "takes 1,000 draws a locus and pair (default: %(default)s)")
     group.add_argument("--vcf", choices=("instruments", "all", "none"), default="instruments",
                        help="which mutants the VCF holds (default: %(default)s)")
+
+
+def _add_estimators(group, methods=("egger",), z=3.0):
+    """Options that decide estimates and their intervals."""
+    group.add_argument("--method", type=_names, default=list(methods), metavar="NAME,NAME",
+                       help=f"estimators: {', '.join(METHODS)} (default: {','.join(methods)})")
+    group.add_argument("--method_args", nargs="+", type=_setting, metavar="NAME=VALUE",
+                       help="options of the estimators, such as model=fixed penalized=true alpha=0.01; each goes to "
+                            "the estimators that have it (see docs/method.md)")
+    group.add_argument("--instruments", choices=("pooled", "own", "variants"), default="pooled",
+                       help="a mutant is an instrument if its effect is large among all mutants of all loci (pooled), "
+                            "or large against its own standard error (own), or as pooled and a variant of --input_vcf "
+                            "(variants) (default: %(default)s)")
+    group.add_argument("--instrument_z", type=_not_negative, default=z, metavar="Z",
+                       help="how large, in standard deviations or standard errors (default: %(default)s)")
+    group.add_argument("--se_shrinkage", choices=("none", "moderated"), default="none",
+                       help="moderated: draw the mutants' standard errors, of few members each, towards what all "
+                            "mutants of a mark have (default: %(default)s)")
+    group.add_argument("--uncertainty", choices=("instrument", "members", "combined", "cross_fitted"),
+                       default="instrument",
+                       help="intervals from the estimator, from the spread of the estimates that each member's own "
+                            "effects give, or from both; cross_fitted: from the members, each with instruments that "
+                            "the others chose (default: %(default)s)")
 
 
 def _add_fasta_of_estimate(command, with_loci):
@@ -275,6 +391,9 @@ def _window(text):
     return [int(start), int(end)]
 
 
+_window.joined_by = ":"
+
+
 def _setting(text):
     """NAME=VALUE, the value as JSON if it is that (a number, true), else as text."""
     name, equals, value = text.partition("=")
@@ -282,8 +401,16 @@ def _setting(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value
+
+
+def _resource(text):
+    name, _, amount = text.partition("=")
+    try:
+        return name, _positive_number(amount)
+    except (ValueError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=N, N above 0") from None
 
 
 def _numbers(text):
@@ -297,10 +424,24 @@ def _positive(text):
     return number
 
 
+def _not_negative(text):
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return number
+
+
 def _positive_number(text):
     number = float(text)
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def _noise(text):
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not at least 0")
     return number
 
 

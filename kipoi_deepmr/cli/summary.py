@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from ..mutagenesis import agreement
 from ..output.manifest import OUTPUTS
 
 MAX_ROWS = 20
@@ -30,6 +31,23 @@ def of_reference(ensemble, measured, of_what):
     rows = [(mark, _number(mean), _number(sd))
             for mark, mean, sd in zip(ensemble.marks, measured.reference.mean(0), spread)]
     return _table(("mark", "mean", "sd over members"), rows, f"{_counted(rows, 'mark')}, predictions of {of_what}")
+
+
+def of_engines(ensemble):
+    """Which engine predicts the mutants of which model, and why."""
+    told = {choice.model: f"{choice.engine}: {choice.why}" for choice in ensemble.engines}
+    return "\n".join(_by_model("engine", told))
+
+
+def of_approximation(ensemble):
+    """That effects are approximated, and how well, mark by mark; empty if they are not."""
+    told = ensemble.approximation
+    if told is None:
+        return ""
+    rows = [(mark, *(_number(np.nan if value is None else value) for value in found.values()))
+            for mark, found in told["marks"].items()]
+    header = ("mark", "correlation", "error / sd", f"share of the top {told['top']}")
+    return _table(header, rows, agreement.caution(told))
 
 
 def of_cost(ensemble, measured, n_loci):
@@ -118,6 +136,20 @@ def of_strata(found):
              _number(row.slope), _number(row.slope_pvalue)) for row in tests.loc[order].itertuples()]
     header = ("covariate", "exposure", "outcome", "method", "loci", "p between strata", "slope", "p of slope")
     return "\n".join([_table(header, rows, "strata"), *found.notes])
+
+
+def of_calibration(calibration, found, left_out):
+    """Reliability of each mark before and after, and what of the observed values was not used."""
+    rows = []
+    for one in found:
+        counts = calibration.counts[one.mark]
+        rows.append((one.mark, one.distribution, str(counts.used), str(counts.missing), str(counts.left_out),
+                     *(_number(x) for x in (one.miscalibration_area, one.coverage, one.sharpness))))
+    header = ("mark", "distribution", "observed values", "missing", "left out", "miscalibration area",
+              "95 % intervals hold", "sharpness")
+    lines = [f"  {n} {reason}" for reason, n in left_out.items()]
+    table = _table(header, rows, f"recalibration {calibration.recalibration}, each value by a fit to other sequences")
+    return "\n".join([table, *(["not used:", *lines] if lines else [])])
 
 
 def of_files(folder):

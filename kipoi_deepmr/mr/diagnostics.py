@@ -1,13 +1,14 @@
 """Diagnostics of each locus and pair: what speaks against the estimate, as numbers and as flags."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numba
 import numpy as np
 import pandas as pd
 
 from .influence import leave_one_out
-from .instruments import NOT_PREDICTED, locus_blocks, not_predicted, rule_for
+from .instruments import NOT_PREDICTED, each_block, not_predicted, rule_for
 from .linearity import linearity
 from .pairs import check_pairs, instruments_first, place_columns
 from .presso import presso
@@ -113,14 +114,20 @@ def diagnose_pairs(effects, exposures=None, outcomes=None, instruments="pooled",
     return pd.concat(iter_diagnostics(effects, exposures, outcomes, rule, n_draws, seed), ignore_index=True)
 
 
-def iter_diagnostics(effects, exposures, outcomes, rule, n_draws=1000, seed=42):
-    """Diagnostics as `diagnose_pairs` gives them, one table per block of loci; `rule` is that of `rule_for`."""
+def iter_diagnostics(effects, exposures, outcomes, rule, n_draws=1000, seed=42, map_blocks=each_block):
+    """Diagnostics as `diagnose_pairs` gives them, one table per block of loci.
+
+    `rule` is that of `rule_for`, `map_blocks` as `instruments.each_block`.
+    """
     marks = effects["mark"].values
     pairs, _ = check_pairs(marks, exposures, outcomes)
-    for block in locus_blocks(effects):
-        columns = _block(effects, block, pairs, rule, n_draws, seed)
-        place = place_columns(effects, block, pairs)
-        yield pd.DataFrame({**place, **{name: columns[name].ravel() for name in COLUMNS}})
+    return map_blocks(partial(_table_of_block, pairs=pairs, rule=rule, n_draws=n_draws, seed=seed), effects)
+
+
+def _table_of_block(effects, block, pairs, rule, n_draws, seed):
+    columns = _block(effects, block, pairs, rule, n_draws, seed)
+    place = place_columns(effects, block, pairs)
+    return pd.DataFrame({**place, **{name: columns[name].ravel() for name in COLUMNS}})
 
 
 def count_red(table):
@@ -162,7 +169,7 @@ def share_of_red(counts):
 
 def _block(effects, block, pairs, rule, n_draws, seed):
     effect, effect_se = (effects[name][block].values.astype(np.float64) for name in ("effect", "effect_se"))
-    mask = rule.mask(effect, effect_se)
+    mask = rule.mask(effect, effect_se, block)
     if rule.moderation:
         effect_se = rule.moderation.moderated(effect_se)
 

@@ -9,7 +9,7 @@ from ..errors import InputError, nearest
 from ..inference import check_choice
 from .moderation import SE_SHRINKAGES, Moderation, moderation_for
 
-RULES = ("pooled", "own")
+RULES = ("pooled", "own", "variants")
 NOT_PREDICTED = "the model's predictions are not finite"
 BLOCK_BYTES = 16_000_000  # of effects in float64 held at a time
 
@@ -20,14 +20,17 @@ class InstrumentRule:
 
     Attributes
     ----------
-    rule : {"pooled", "own"}
-        pooled, the paper's: |effect - mean| / sd >= z, against all mutants of all loci. own: |effect| / effect_se >= z,
-        against the variant's own standard error; a variant whose effect_se is 0 or not a number is no instrument.
+    rule : {"pooled", "own", "variants"}
+        pooled, the paper's: `|effect - mean| / sd >= z`, against all mutants of all loci. own:
+        `|effect| / effect_se >= z`, against the variant's own standard error; a variant whose effect_se is 0 or not a
+        number is no instrument. variants: as pooled, and the mutant is one of `variants`.
     z : float
     mean, sd : (mark,) float64, or None for the rule own
         Of the effects over all mutants of all loci. A mark whose sd is 0 has no instruments.
     moderation : Moderation, optional
         Of the standard errors, for whatever is done with them.
+    variants : (n,) int64, for the rule variants
+        Mutants, as the number of the locus times mutants a locus plus the mutant's number in it; sorted.
     """
 
     rule: str
@@ -35,19 +38,25 @@ class InstrumentRule:
     mean: Optional[np.ndarray] = None
     sd: Optional[np.ndarray] = None
     moderation: Optional[Moderation] = None
+    variants: Optional[np.ndarray] = None
 
     def __post_init__(self):
         if self.rule not in RULES:
             raise InputError(f"unknown instrument rule {self.rule!r}{nearest(self.rule, RULES)}")
         if not 0 <= self.z < np.inf:
             raise InputError(f"the instruments' z must be a number of at least 0, not {self.z!r}")
+        if (self.rule == "variants") != (self.variants is not None):
+            raise InputError("the instrument rule variants, and no other, goes with the variants of a VCF")
 
-    def mask(self, effect, effect_se):
+    def mask(self, effect, effect_se, loci=None):
         """Which variants are instruments for a mark as exposure.
 
         Parameters
         ----------
         effect, effect_se : (..., mark) arrays
+            (locus, variant, mark) or (variant, mark) for the rule variants.
+        loci : slice, array of int or int
+            Numbers of the loci in the Dataset; what the rule variants needs.
 
         Returns
         -------
@@ -67,28 +76,40 @@ class InstrumentRule:
         if np.shape(self.mean) != effect.shape[-1:]:
             raise InputError(f"the instrument rule is for {np.size(self.mean)} marks, the effects have "
                              f"{effect.shape[-1]}")
-        return (np.abs(effect - self.mean) >= self.z * self.sd) & (self.sd > 0)
+        chosen = (np.abs(effect - self.mean) >= self.z * self.sd) & (self.sd > 0)
+        return chosen & self._among_variants(loci, effect.shape[-2]) if self.rule == "variants" else chosen
+
+    def _among_variants(self, loci, n_mutants):
+        """Which mutants of loci are natural: (locus, variant, 1) bool, without locus for a single one."""
+        numbers = np.arange(loci.start, loci.stop) if isinstance(loci, slice) else np.asarray(loci)
+        mutants = numbers[..., None] * n_mutants + np.arange(n_mutants)
+        place = np.searchsorted(self.variants, mutants)
+        return (place < np.searchsorted(self.variants, mutants, "right"))[..., None]
 
 
-def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none"):
+def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none", variants=None, map_blocks=None):
     """The instrument rule for a Dataset of effects.
 
     Parameters
     ----------
     effects : xarray.Dataset
-        With `effect` (locus, variant, mark): read once, block by block, for the rule pooled; not at all for own.
-    rule : {"pooled", "own"}
+        With `effect` (locus, variant, mark): read once, block by block; not at all for the rule own.
+    rule : {"pooled", "own", "variants"}
     z : float
         3 in the paper's analysis of BPNet, 2 in its simulation.
     se_shrinkage : {"none", "moderated"}
         moderated: the rule holds the moderation of the standard errors, as `moderation_for` finds it.
+    variants : (n,) int64, for the rule variants
+        As `InstrumentRule` has them.
+    map_blocks : callable, optional
+        As `each_block`, which is the default: where blocks are read.
 
     Returns
     -------
     InstrumentRule
-        For the rule pooled, mean and standard deviation are those of all mutants of all loci, without the loci whose
-        effects are all NaN, since the model's predictions were not finite. These are the whole population that the rule
-        speaks about, so the divisor is their number (ddof = 0).
+        For the rules pooled and variants, mean and standard deviation are those of all mutants of all loci, without the
+        loci whose effects are all NaN, since the model's predictions were not finite. These are the whole population
+        that the rule speaks about, so the divisor is their number (ddof = 0).
 
     Raises
     ------
@@ -100,15 +121,15 @@ def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none"):
     Malina S, Cizin D, Knowles DA (2022). Deep Mendelian randomization. PLoS Comput Biol 18(10): e1009880.
     """
     check_choice("se_shrinkage", se_shrinkage, SE_SHRINKAGES)
-    InstrumentRule(rule, z)  # refuses bad ones before the effects are read
+    InstrumentRule(rule, z, variants=variants)  # refuses bad ones before the effects are read
     moderation = moderation_for(effects) if se_shrinkage == "moderated" else None
-    if rule != "pooled":
+    if rule == "own":
         return InstrumentRule(rule, z, moderation=moderation)
-    mean, sd = _moments(effects)
+    mean, sd = _moments(effects, map_blocks or each_block)
     bad = effects["mark"].values[~np.isfinite(sd)]
     if len(bad):
         raise InputError(f"effects on {', '.join(map(str, bad[:5]))} are not finite numbers: predict them again")
-    return InstrumentRule(rule, z, mean, sd, moderation)
+    return InstrumentRule(rule, z, mean, sd, moderation, variants)
 
 
 def locus_blocks(effects):
@@ -118,26 +139,39 @@ def locus_blocks(effects):
     return [slice(i, min(i + block, sizes["locus"])) for i in range(0, sizes["locus"], block)]
 
 
+def each_block(function, effects):
+    """What `function(effects, block)` gives for each block of loci, in order: an iterator."""
+    return (function(effects, block) for block in locus_blocks(effects))
+
+
 def not_predicted(effect):
     """Which loci have no effects, since a model's predictions were not finite: (locus, variant, mark) to (locus,)."""
     return np.isnan(effect).all((1, 2))
 
 
-def _moments(effects):
+def _moments(effects, map_blocks):
     """Mean and sd over all loci and variants; blocks are merged by Chan's formula, which does not cancel."""
     count, mean, squares = 0, 0.0, 0.0
     with np.errstate(all="ignore"):
-        for block in locus_blocks(effects):
-            values = effects["effect"][block].values
-            values = values[~not_predicted(values)].astype(np.float64)
-            n = values.shape[0] * values.shape[1]
+        for n, block_mean, block_squares in map_blocks(_moments_of_block, effects):
             if not n:
                 continue
-            block_mean = values.mean((0, 1))
             shift = block_mean - mean
-            squares = squares + ((values - block_mean) ** 2).sum((0, 1)) + shift ** 2 * (count * n / (count + n))
+            squares = squares + block_squares + shift ** 2 * (count * n / (count + n))
             mean = mean + shift * (n / (count + n))
             count += n
     if not count:
         return np.full((2, effects.sizes["mark"]), np.nan)
     return mean, np.sqrt(squares / count)
+
+
+def _moments_of_block(effects, block):
+    """How many numbers there are, their mean and their sum of squares about it, by mark."""
+    values = effects["effect"][block].values
+    values = values[~not_predicted(values)].astype(np.float64)
+    n = values.shape[0] * values.shape[1]
+    if not n:
+        return 0, None, None
+    with np.errstate(all="ignore"):
+        mean = values.mean((0, 1))
+        return n, mean, ((values - mean) ** 2).sum((0, 1))

@@ -30,8 +30,8 @@ def psi_of_members(effects, rule):
         effect, effect_se, members = (effects[name][block].values.astype(np.float64)
                                       for name in ("effect", "effect_se", "member_effect"))
         known = ~not_predicted(effect)
-        effect, effect_se, members = effect[known], effect_se[known], members[known]
-        mask = rule.mask(effect, effect_se)
+        mask = rule.mask(effect, effect_se, block)[known]
+        effect_se, members = effect_se[known], members[known]
         if rule.moderation:
             effect_se = rule.moderation.moderated(effect_se)
         usable = (effect_se > 0) & np.isfinite(effect_se)

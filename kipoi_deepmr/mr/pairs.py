@@ -12,10 +12,10 @@ import pandas as pd
 from ..errors import InputError, nearest
 from .all_pairs import closed_form
 from .fit import bind, takes
-from .instruments import NOT_PREDICTED, InstrumentRule, locus_blocks, not_predicted, rule_for
+from .instruments import NOT_PREDICTED, InstrumentRule, each_block, not_predicted, rule_for
 from .overlap import psi_of_members
 from .result import MRResult
-from .uncertainty import from_members, need_members, wants_members
+from .uncertainty import cross_fitted, from_members, need_members, wants_members
 
 NUMBERS = ("n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se",
            "intercept_pvalue", "q", "q_pvalue", "i2", "i2_gx", "f_statistic", "phi", "tau2", "note")
@@ -40,9 +40,11 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
     se_shrinkage : {"none", "moderated"}
         Whether standard errors are moderated over all mutants before anything is done with them; see
         `moderation.moderation_for`.
-    uncertainty : {"instrument", "members", "combined"}
+    uncertainty : {"instrument", "members", "combined", "cross_fitted"}
         Where standard errors, intervals and p-values come from: the estimator, the spread of the estimates from each
-        member's own effects, or both; see `uncertainty.from_members`. The last two need `member_effect`.
+        member's own effects, or both; see `uncertainty.from_members`. cross_fitted: as members, but each member's
+        instruments are chosen and weighted by the others, and the estimate is the mean of the members'; see
+        `uncertainty.cross_fitted`. All but the first need `member_effect`, the last of three members or more.
     alpha : float
         Intervals cover 1 - alpha.
     **options
@@ -71,13 +73,15 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
 
 
 def iter_pairs(effects, exposures=None, outcomes=None, methods=("egger",), rule=None, uncertainty="instrument",
-               alpha=0.05, **options):
+               alpha=0.05, map_blocks=each_block, **options):
     """Local causal effects as `fit_pairs` gives them, one table per block of loci.
 
     Parameters
     ----------
     rule : InstrumentRule, optional
         That of `rule_for(effects)` by default.
+    map_blocks : callable
+        As `each_block`: where blocks are fitted.
     effects, exposures, outcomes, methods, uncertainty, alpha, **options
         As for `fit_pairs`.
 
@@ -91,10 +95,10 @@ def iter_pairs(effects, exposures=None, outcomes=None, methods=("egger",), rule=
         As for `fit_pairs`; raised by the call itself, before the first table.
     """
     return _tables(effects, exposures, outcomes, list(methods), lambda: rule or rule_for(effects), uncertainty, alpha,
-                   options)
+                   options, map_blocks)
 
 
-def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), **options):
+def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), /, **options):
     """What is to be fitted, or why it cannot be.
 
     Parameters
@@ -143,18 +147,22 @@ class Plan:
     compiled: bool
 
 
-def _tables(effects, exposures, outcomes, methods, make_rule, uncertainty, alpha, options):
+def _tables(effects, exposures, outcomes, methods, make_rule, uncertainty, alpha, options, map_blocks=each_block):
     measured = options.get("psi") == "members"
     known = {**options, "psi": 0.0} if measured else options
     pairs, estimators = check_pairs(effects["mark"].values, exposures, outcomes, methods, alpha=alpha, **known)
     wanting = wants_members(dict(zip(methods, estimators)), uncertainty, options.get("psi", 0.0))
-    need_members(effects, wanting)
+    need_members(effects, wanting, uncertainty)
     rule = make_rule()
     psi = psi_of_members(effects, rule) if measured else None
     n_fits = effects.sizes["locus"] * sum(map(len, pairs.values())) * (
         1 if uncertainty == "instrument" else effects.sizes["member"] + 1)
     plan = Plan(pairs, estimators, rule, uncertainty, alpha, psi, bool(wanting), n_fits >= COMPILED_FROM)
-    return (_table(effects, block, pairs, methods, _fit_block(effects, block, plan)) for block in locus_blocks(effects))
+    return map_blocks(partial(_table_of_block, methods=methods, plan=plan), effects)
+
+
+def _table_of_block(effects, block, methods, plan):
+    return _table(effects, block, plan.pairs, methods, _fit_block(effects, block, plan))
 
 
 def _indices(role, names, marks):
@@ -172,19 +180,41 @@ def _indices(role, names, marks):
 def _fit_block(effects, block, plan):
     """MRResults of arrays (locus, pair), one an estimator."""
     effect, effect_se = (effects[name][block].values.astype(np.float64) for name in ("effect", "effect_se"))
-    lost, mask = not_predicted(effect), plan.rule.mask(effect, effect_se)
+    lost, mask = not_predicted(effect), plan.rule.mask(effect, effect_se, block)
     if plan.rule.moderation:
         effect_se = plan.rule.moderation.moderated(effect_se)
     members = effects["member_effect"][block].values if plan.wants_members else None
-    results = []
-    for estimator in plan.estimators:
-        result = _fit_all(effect, effect_se, mask, members, plan, estimator)
-        if plan.uncertainty != "instrument":
-            own = [_fit_all(members[:, k].astype(np.float64), effect_se, mask, members, plan, estimator)
-                   for k in range(members.shape[1])]
-            result = from_members(result, own, plan.uncertainty, plan.alpha)
-        results.append(replace(result, note=np.where(lost[:, None], NOT_PREDICTED, result.note)))
-    return results
+    if plan.uncertainty == "cross_fitted":
+        results = _cross_fit(members.astype(np.float64), block, plan)
+    else:
+        results = [_fit_whole(effect, effect_se, mask, members, plan, estimator) for estimator in plan.estimators]
+    return [replace(result, note=np.where(lost[:, None], NOT_PREDICTED, result.note)) for result in results]
+
+
+def _fit_whole(effect, effect_se, mask, members, plan, estimator):
+    """One estimator's MRResult of arrays (locus, pair), with intervals from where they are to come."""
+    result = _fit_all(effect, effect_se, mask, members, plan, estimator)
+    if plan.uncertainty == "instrument":
+        return result
+    own = [_fit_all(members[:, k].astype(np.float64), effect_se, mask, members, plan, estimator)
+           for k in range(members.shape[1])]
+    return from_members(result, own, plan.uncertainty, plan.alpha)
+
+
+def _cross_fit(members, block, plan):
+    """MRResults of arrays (locus, pair), one an estimator: every member fitted over what the others chose."""
+    rule, fits = plan.rule, []
+    if rule.moderation:
+        rule = replace(rule, moderation=replace(rule.moderation, df=rule.moderation.df - 1))
+    for k in range(members.shape[1]):
+        others = np.delete(members, k, axis=1)
+        effect, effect_se = others.mean(1), others.std(1, ddof=1)
+        mask = rule.mask(effect, effect_se, block)
+        if rule.moderation:
+            effect_se = rule.moderation.moderated(effect_se)
+        fits.append([_fit_all(members[:, k], effect_se, mask, others, plan, estimator)
+                     for estimator in plan.estimators])
+    return [cross_fitted(of_one, plan.alpha) for of_one in zip(*fits)]
 
 
 def _fit_all(effect, effect_se, mask, members, plan, estimator):

@@ -7,8 +7,10 @@ import numpy as np
 from ..errors import InputError
 from ..inference import check_choice, interval, two_sided_pvalue
 from .fit import takes
+from .result import MRResult
 
-UNCERTAINTIES = ("instrument", "members", "combined")
+UNCERTAINTIES = ("instrument", "members", "combined", "cross_fitted")
+LEAST_TO_CROSS_FIT = 3  # members: of the others, two at least must give a standard error
 EQUAL = "the members' estimates do not vary"
 
 
@@ -19,35 +21,47 @@ def wants_members(estimators, uncertainty, psi=0.0):
     ----------
     estimators : dict of str to callable
         Methods by name, as `bind` gives them.
-    uncertainty : {"instrument", "members", "combined"}
+    uncertainty : {"instrument", "members", "combined", "cross_fitted"}
     psi : float or "members"
 
     Raises
     ------
     InputError
-        An unknown uncertainty.
+        An unknown uncertainty, or a method that cannot be cross-fitted.
     """
     check_choice("uncertainty", uncertainty, UNCERTAINTIES)
+    whole = [name for name, estimator in estimators.items() if takes(estimator, "bx_members")]
+    if uncertainty == "cross_fitted" and whole:
+        raise InputError(f"method {whole[0]} takes all members at once, so that it cannot be cross-fitted")
     methods = [f"method {name}" for name, estimator in estimators.items() if takes(estimator, "by_members")]
     if uncertainty != "instrument":
         return f"uncertainty={uncertainty!r}"
     return "psi='members'" if psi == "members" else next(iter(methods), None)
 
 
-def need_members(effects, what):
-    """Raise InputError unless a Dataset holds the effects of two members or more, if there is something to need them.
+def need_members(effects, what, uncertainty):
+    """Raise InputError unless a Dataset holds the effects of enough members, if there is something to need them.
 
     Parameters
     ----------
     effects : xarray.Dataset
     what : str or None
         As `wants_members` gives it.
+    uncertainty : str
+        One of `UNCERTAINTIES`.
     """
     if what and "member_effect" not in effects:
         raise InputError(f"{what} needs every member's effects, which this store was told to leave out: predict again "
                          "with --keep members")
     if what and effects.sizes["member"] < 2:
         raise InputError(f"{what} needs two members or more")
+    check_number(effects.sizes["member"], uncertainty)
+
+
+def check_number(n_members, uncertainty):
+    """Raise InputError if there are too few members to cross-fit."""
+    if uncertainty == "cross_fitted" and n_members < LEAST_TO_CROSS_FIT:
+        raise InputError(f"uncertainty='cross_fitted' needs {LEAST_TO_CROSS_FIT} members or more, not {n_members}")
 
 
 def from_members(result, members, uncertainty, alpha=0.05):
@@ -102,6 +116,39 @@ def from_members(result, members, uncertainty, alpha=0.05):
     numbers = {name: values for name, values in vars(result).items() if name not in ("note", "n_instruments")}
     return replace(result, note=note, **{name: np.where(solved, values, np.nan)
                                          for name, values in {**numbers, **changed}.items()})
+
+
+def cross_fitted(fits, alpha=0.05):
+    """Mean of the fits of K members, each over instruments that the other members chose and weighted.
+
+    A mutant chosen because its effect is large is large in part by the errors of those who chose it. Here a member has
+    no say in its own instruments, so that its errors are not selected. The standard error is the standard deviation
+    (ddof = 1) of the K estimates with t quantiles at K - 1 degrees of freedom, undivided as in `from_members`.
+
+    Parameters
+    ----------
+    fits : sequence of MRResult
+        Arrays of the same shape.
+    alpha : float
+
+    Returns
+    -------
+    MRResult
+        Numbers that are no estimates, among them n_instruments (rounded), are means over the fits. NaN with a note
+        where a member's fit has no answer.
+
+    References
+    ----------
+    Chernozhukov V et al. (2018). Econometrics Journal 21: C1-C68, section 3 (cross-fitting).
+    """
+    means = {name: np.mean([getattr(fit, name) for fit in fits], axis=0) for name in vars(fits[0]) if name != "note"}
+    result = MRResult(**means, note=np.full(fits[0].note.shape, "", dtype=object))
+    result = from_members(result, fits, "members", alpha)
+    failed = ~np.isfinite(result.estimate)
+    for number, fit in reversed(list(enumerate(fits, 1))):
+        unsolved = failed & (fit.note != "")
+        result.note[unsolved] = [f"member {number}: {reason}" for reason in fit.note[unsolved]]
+    return replace(result, n_instruments=np.rint(means["n_instruments"]).astype(fits[0].n_instruments.dtype))
 
 
 def _notes(result, members):

@@ -1,10 +1,11 @@
-"""predict, estimate, aggregate, and run: the three in a row."""
+"""predict, estimate, aggregate, and run: the three in a row; annotate: what a run tells of a VCF."""
 
 from .aggregation import StrataResult, aggregate, stratify
+from .annotation import AnnotationResult, annotate
 from .estimation import estimate
 from .prediction import predict, predict_settings
 from .running import RunResult, run
 from .selection import select_loci
 
-__all__ = ["RunResult", "StrataResult", "aggregate", "estimate", "predict", "predict_settings", "run", "select_loci",
-           "stratify"]
+__all__ = ["AnnotationResult", "RunResult", "StrataResult", "aggregate", "annotate", "estimate", "predict",
+           "predict_settings", "run", "select_loci", "stratify"]

@@ -2,14 +2,16 @@
 
 import contextlib
 import os
+import shutil
 from functools import partial
 
 import pandas as pd
 
 from .. import effects_store, mr
+from ..calibration import calibrated_by
 from ..errors import InputError
 from ..loci import Genome
-from ..output import tables
+from ..output import manifest, tables
 from ..output.vcf import CausalEffects, write_vcf
 from .disk import disk_full_told
 
@@ -19,11 +21,12 @@ PRESSO_DRAWS = 1000
 
 def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=("egger",), instruments="pooled",
              instrument_z=3.0, se_shrinkage="none", uncertainty="instrument", method_args=None, diagnostics="quick",
-             vcf="instruments", fasta_file=None, each=None):
+             vcf="instruments", fasta_file=None, calibration=None, variants=None, each=None, cluster=None):
     """Local causal effects from a store of effects (steps 5 and 6).
 
     Writes the table, and beside it `diagnostics.tsv`, `diagnostics_by_pair.tsv`, and `instruments.vcf.gz` with its
-    index.
+    index. With a calibration, a copy of it named as the table but ending in .calibration.json; without, one left there
+    is removed.
 
     Parameters
     ----------
@@ -32,12 +35,12 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
         Marks; all by default.
     method : sequence of str
         Names in `kipoi_deepmr.mr.METHODS`.
-    instruments : {"pooled", "own"}
+    instruments : {"pooled", "own", "variants"}
         Rule by which a mutant is an instrument; see `kipoi_deepmr.mr.rule_for`.
     instrument_z : float
     se_shrinkage : {"none", "moderated"}
         Of the mutants' standard errors; see `kipoi_deepmr.mr.rule_for`.
-    uncertainty : {"instrument", "members", "combined"}
+    uncertainty : {"instrument", "members", "combined", "cross_fitted"}
         Where intervals come from; see `kipoi_deepmr.mr.fit_pairs`.
     method_args : dict, optional
         Options of the methods, such as `{"model": "fixed"}`; see `kipoi_deepmr.mr.fit_pairs`.
@@ -46,8 +49,14 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     vcf : {"instruments", "all", "none"}
     fasta_file : str, optional
         By default the one that the store names.
+    calibration : str, optional
+        File by which the effects are calibrated before anything else; see `kipoi_deepmr.calibration.calibrated`.
+    variants : NaturalVariants, optional
+        With `instruments="variants"`; `kipoi_deepmr.output.natural_variants.natural_variants` reads them.
     each : callable, optional
         Gets the table piece by piece, whole loci each; then it is not kept as a whole, which takes memory.
+    cluster : Cluster, optional
+        Where loci are fitted; by default in this process.
 
     Returns
     -------
@@ -57,17 +66,26 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     Raises
     ------
     InputError
-    DiskFull
+        An option is wrong, or the store is damaged.
+    DiskFull, ClusterFailed
         No table is left behind.
     """
-    effects = effects_store.open_effects(effects_path)
+    effects = effects_store.open_effects(os.path.abspath(effects_path) if cluster else effects_path)
+    effects_store.check_chunks(effects_path)
+    mr.check_pairs(effects["mark"].values, exposures, outcomes, method,
+                   **{name: value for name, value in (method_args or {}).items() if value != "members"})
+    map_blocks = partial(cluster.map_blocks, effects_path) if cluster else mr.each_block
+    if calibration:
+        effects = calibrated_by(effects, calibration)
     genome = genome_of(effects.attrs, fasta_file, vcf)
-    rule = mr.rule_for(effects, instruments, instrument_z, se_shrinkage)
+    rule = mr.rule_for(effects, instruments, instrument_z, se_shrinkage, variants and variants.mutants, map_blocks)
     folder, pieces = os.path.dirname(local_path), []
+    calibration_used = os.path.splitext(local_path)[0] + manifest.CALIBRATION_SUFFIX
     with contextlib.ExitStack() as complete:
         complete.enter_context(disk_full_told(lambda: "the effects are kept; free some space and start again"))
         temporary = complete.enter_context(tables.replacing(local_path))
-        fitted = mr.iter_pairs(effects, exposures, outcomes, method, rule, uncertainty, **(method_args or {}))
+        fitted = mr.iter_pairs(effects, exposures, outcomes, method, rule, uncertainty,
+                               map_blocks=map_blocks, **(method_args or {}))
         causal = CausalEffects(folder) if genome else None
         viewers = [each or pieces.append, *([causal.add] if causal else [])]
         tables.write_tsv(temporary, _shown(fitted, *viewers))
@@ -75,9 +93,13 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
             by_locus, by_pair = (complete.enter_context(tables.replacing(os.path.join(folder, name)))
                              for name in DIAGNOSTICS)
             counts, draws = [], PRESSO_DRAWS if diagnostics == "all" else 0
-            tables.write_tsv(by_locus, _shown(mr.iter_diagnostics(effects, exposures, outcomes, rule, draws),
-                                              partial(_count_red, counts)))
+            diagnosed = mr.iter_diagnostics(effects, exposures, outcomes, rule, draws, map_blocks=map_blocks)
+            tables.write_tsv(by_locus, _shown(diagnosed, partial(_count_red, counts)))
             tables.write_tsv(by_pair, [mr.share_of_red(counts)])
+        if calibration:
+            shutil.copyfile(calibration, complete.enter_context(tables.replacing(calibration_used)))
+        elif os.path.exists(calibration_used):
+            os.remove(calibration_used)
         if genome:
             complete.enter_context(genome)
             write_vcf(os.path.join(folder, "instruments.vcf.gz"), effects, genome, causal, rule,

@@ -1,18 +1,24 @@
 """Effects of all mutants of the loci, written to a store (steps 1 to 4)."""
 
 import hashlib
+import logging
 import os
 import sys
+from functools import partial
 
 import numpy as np
 from tqdm import tqdm
 
 from .. import effects_store, mutagenesis
 from ..errors import DiskFull, InputError, Stopped
+from ..mutagenesis import agreement, engines
 from ..output import manifest
 from .disk import check_disk, disk_full_told
+from .duration import TimeTold
 
 GO_ON = "the same command goes on from there"
+
+log = logging.getLogger(__name__)
 
 
 def predict_settings(ensemble, loci, ddof=1, keep="members"):
@@ -21,13 +27,13 @@ def predict_settings(ensemble, loci, ddof=1, keep="members"):
     for column in (loci.chrom, loci.start, loci.end, loci.strand, loci.name):
         digest.update("\n".join(map(str, column)).encode())
     digest.update(np.ascontiguousarray(loci.sequences).tobytes())
-    return {**ensemble.settings, "models": list(ensemble.checksums), "members": list(ensemble.names),
-            "marks": list(ensemble.marks), "loci": len(loci), "loci_sha256": digest.hexdigest(), "ddof": ddof,
-            "keep": keep}
+    return {**ensemble.settings, "engine": engines.setting(ensemble), "models": list(ensemble.checksums),
+            "members": list(ensemble.names), "marks": list(ensemble.marks), "loci": len(loci),
+            "loci_sha256": digest.hexdigest(), "ddof": ddof, "keep": keep}
 
 
-def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, overwrite=False, quiet=False,
-            cluster=None):
+def predict(ensemble, selection, path, *, engine="auto", ddof=1, keep="members", details=None, overwrite=False,
+            quiet=False, cluster=None):
     """Effects of all mutants of the selected loci, written to a store (steps 1 to 4).
 
     A run of the same settings that was killed is gone on with: the blocks of loci that it finished are kept.
@@ -38,6 +44,8 @@ def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, 
     selection : Selection
     path : str
         The store to write. If it holds the effects of the same settings, they are kept as they are.
+    engine : str
+        As for `mutagenesis.engines.choose`.
     ddof : int
     keep : {"members", "summary"}
         Whether `member_effect` is stored.
@@ -46,7 +54,7 @@ def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, 
     overwrite : bool
         Replace a store of other settings.
     quiet : bool
-        No progress bar, and no estimate of the disk that the effects take.
+        No progress bar, and no estimate of the disk and the time that the effects take.
     cluster : Cluster, optional
         Where the effects are computed; by default in this process.
 
@@ -64,8 +72,11 @@ def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, 
     Stopped
         A model, the disk or the cluster failed; what was finished is kept.
     """
+    engines.choose(ensemble, engine, selection.loci, quiet)
     settings = predict_settings(ensemble, selection.loci, ddof, keep)
-    if os.path.exists(path) and not overwrite and _is_same_store(path, settings):
+    details = {**(details or {}), "engines": engines.described(ensemble, engine),
+               **agreement.told(ensemble, selection.loci)}
+    if not overwrite and _is_finished(path, settings):
         return effects_store.open_effects(path).attrs["dropped"]
     with effects_store.locked(path):
         return predict_locked(ensemble, selection, path, settings, details, overwrite, quiet, cluster)
@@ -74,8 +85,11 @@ def predict(ensemble, selection, path, *, ddof=1, keep="members", details=None, 
 def predict_locked(ensemble, selection, path, settings, details, overwrite, quiet, cluster):
     """`predict` for one who holds the lock."""
     ddof, keep = settings["ddof"], settings["keep"]
-    if os.path.exists(path) and not overwrite and _is_same_store(path, settings):
-        return effects_store.open_effects(path).attrs["dropped"]
+    damaged = not overwrite and os.path.exists(path)
+    if damaged:
+        if _is_finished(path, settings):
+            return effects_store.open_effects(path).attrs["dropped"]
+        effects_store.reopen(path)
     disk = check_disk(ensemble, selection.loci, path, keep)
     attributes = {"settings": settings, "dropped": selection.dropped, "versions": manifest.versions(),
                   **(details or {})}
@@ -83,18 +97,26 @@ def predict_locked(ensemble, selection, path, settings, details, overwrite, quie
         writer = effects_store.Writer(path, selection.loci, ensemble.marks, ensemble.names, attributes,
                                       keep_members=keep == "members", afresh=overwrite)
     if not quiet:
-        tqdm.write(disk, file=sys.stderr)
+        for line in (disk, *engines.notes(ensemble)):
+            tqdm.write(line, file=sys.stderr)
     total = len(selection.loci)
+    if damaged:
+        log.warning("%s: damaged since it was written; %d of %d loci are predicted again", path,
+                    total - writer.n_done, total)
 
     def kept():
         return f"{writer.n_done} of {total} loci are kept: {GO_ON}"
 
+    def done(n=1):
+        progress.update(n)
+        timed.add(n)
+
     compute = cluster.effects if cluster else _effects_here
+    timed = TimeTold(total - writer.n_done, None if quiet else partial(tqdm.write, file=sys.stderr))
     with tqdm(total=total, initial=writer.n_done, unit="locus", desc="predict", disable=quiet) as progress:
         try:
             with disk_full_told(kept):
-                for block, data, dropped in compute(ensemble, selection.loci, writer.blocks(), ddof, keep,
-                                                    progress.update):
+                for block, data, dropped in compute(ensemble, selection.loci, writer.blocks(), ddof, keep, done):
                     writer.write(block, data, dropped)
                 return _finished(writer, selection)
         except DiskFull:
@@ -125,10 +147,12 @@ def _finished(writer, selection):
     return dropped
 
 
-def _is_same_store(path, settings):
-    old = effects_store.open_effects(path).attrs.get("settings", {})
-    differing = effects_store.differences(old, settings)
+def _is_finished(path, settings):
+    """Whether there is a store of these settings, without damage; one of others is refused."""
+    if not os.path.exists(path):
+        return False
+    differing = effects_store.differences(effects_store.open_effects(path).attrs.get("settings", {}), settings)
     if differing:
         raise InputError(f"{path}: it holds other effects ({'; '.join(differing[:3])}); "
                          "choose another name, or --overwrite")
-    return True
+    return not any(effects_store.damaged_chunks(path))

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from .. import mr
+from .. import calibration, mr
 from ..errors import InputError, Stopped
 from ..inference import check_choice
+from ..mutagenesis import agreement, engines
 from ..output import manifest
 from ..report import write_report
 from .aggregation import aggregate
@@ -58,16 +59,26 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     Stopped
         A model, the disk or the cluster failed; what was finished is kept.
     """
-    predict_options, estimate_options = predict_options or {}, estimate_options or {}
+    predict_options, estimate_options = dict(predict_options or {}), estimate_options or {}
     aggregate_options = aggregate_options or {}
     _check_before_predicting(ensemble, details or {}, predict_options.get("keep", "members"), **estimate_options)
-    settings = {**predict_settings(ensemble, selection.loci, **predict_options), **estimate_options,
-                **aggregate_options}
+    engine = predict_options.pop("engine", "auto")
+    engines.choose(ensemble, engine, selection.loci, quiet)
+    details = {**(details or {}), "engines": engines.described(ensemble, engine),
+               **agreement.told(ensemble, selection.loci)}
+    predicted = predict_settings(ensemble, selection.loci, **predict_options)
+    settings = {**predicted, **estimate_options, **aggregate_options}
+    if settings.get("calibration"):
+        settings["calibration"] = _checked_calibration(settings["calibration"], predicted)
+    natural = settings.pop("variants", None)
+    if natural:
+        settings["input_vcf_sha256"] = natural.sha256
+        details.update(input_vcf=natural.path, natural_variants=natural.counts)
     settings.pop("fasta_file", None)  # the same loci from a copy elsewhere are the same run
     check_disk(ensemble, selection.loci, os.path.join(out, manifest.STORE), settings["keep"])
     with manifest.output_folder(out, settings, overwrite) as folder:
         store, local_path = folder.file(manifest.STORE), folder.file("local.tsv")
-        told = {**(details or {}), "dropped": selection.dropped, "versions": manifest.versions(), "started": _now()}
+        told = {**details, "dropped": selection.dropped, "versions": manifest.versions(), "started": _now()}
         with disk_full_told(lambda: "nothing is kept"):
             folder.write_manifest({**told, "finished": None})
         try:
@@ -78,7 +89,8 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
         except InputError:
             folder.discard()
             raise
-        local = estimate(store, local_path, **estimate_options, each=each)
+        local = estimate(store, local_path, **estimate_options, each=each,
+                         cluster=cluster if cluster and cluster.sees(store) else None)
         global_ = aggregate(local_path, folder.file("global.tsv"), **aggregate_options)
         with disk_full_told(lambda: "the tables are kept"):
             folder.write_manifest({**told, "finished": _now()})
@@ -97,11 +109,22 @@ def _check_before_predicting(ensemble, details, keep, exposures=None, outcomes=N
     wanting = mr.wants_members(dict(zip(method, estimators)), uncertainty)
     if wanting and keep != "members":
         raise InputError(f"{wanting} needs every member's effects: leave out --keep {keep}")
+    mr.check_number(len(ensemble.names), uncertainty)
     if rule:
-        mr.InstrumentRule(rule.get("instruments", "pooled"), rule.get("instrument_z", 3.0))
+        natural = rule.get("variants")
+        mr.InstrumentRule(rule.get("instruments", "pooled"), rule.get("instrument_z", 3.0),
+                          variants=natural and natural.mutants)
     genome = genome_of(details, fasta_file, vcf)
     if genome:
         genome.close()
+
+
+def _checked_calibration(path, settings):
+    """Identity of a calibration; `InputError` if it cannot be applied to effects of these settings."""
+    if settings["keep"] != "members":
+        raise InputError(f"{calibration.NEEDED}, not {settings['keep']}")
+    calibration.check(calibration.read(path), settings, path)
+    return calibration.identity(path)
 
 
 def _now():

@@ -8,6 +8,7 @@ from importlib.resources import files
 from string import Template
 
 from .. import __version__
+from ..mutagenesis import agreement
 from ..output.finished import FinishedRun
 from ..output.tables import replacing
 from . import contents, details
@@ -52,8 +53,9 @@ def write_report(folder):
 
 
 def _left_out(run, pairs, loci, of_loci, reason):
-    """Sentences on what the page does not hold."""
-    told = []
+    """Sentences on what the page does not hold, and that its effects are approximated."""
+    approximation = run.told.get("approximation")
+    told = [agreement.sentence(approximation)] if approximation else []
     n_pairs = len(run.global_[["exposure", "outcome"]].drop_duplicates())
     if len(pairs) < n_pairs:
         told.append(f"Local effects are shown for the {len(pairs)} pairs with the largest |estimate / se| of method "

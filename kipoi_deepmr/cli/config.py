@@ -1,0 +1,184 @@
+"""`--config`: options from a YAML or JSON file, or from the run.json of an earlier run."""
+
+import argparse
+import json
+
+from ..errors import InputError, nearest
+
+NOT_OF_A_FILE = ("help", "version", "config")
+
+
+def parse(parser, argv):
+    """Parse a command line; what it leaves out and its `--config` file has is taken from there.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        As `make_parser` makes it; not to be used again, since the file's values become its defaults.
+    argv : list of str
+
+    Returns
+    -------
+    argparse.Namespace
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, has an option that no subcommand has, or a value that its option does not take.
+    SystemExit
+        As argparse ends the program.
+    """
+    path = _path_in(argv)
+    if path is None:
+        return parser.parse_args(argv)
+    leaf = _leaf(parser, argv)
+    values = _values(path, leaf, _options_of_all(parser))
+    before = {action.dest: action.default for action in leaf._actions}
+    for action in leaf._actions:
+        action.required = action.required and action.dest not in values
+    leaf.set_defaults(**values)
+    return _one_of_each_group(path, leaf, parser.parse_args(argv), values, before)
+
+
+def _path_in(argv):
+    finder = argparse.ArgumentParser(add_help=False)
+    finder.add_argument("--config", nargs="?")
+    return finder.parse_known_args(argv)[0].config
+
+
+def _leaf(parser, argv):
+    """The parser of the subcommand, or of its own subcommand."""
+    for word in argv:
+        commands = _subcommands(parser)
+        if word not in commands:
+            break
+        parser = commands[word]
+    return parser
+
+
+def _subcommands(parser):
+    return next((action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)), {})
+
+
+def _options(parser):
+    """The actions of a subcommand by the names that a file may use."""
+    named = {}
+    for action in parser._actions:
+        for name in action.option_strings or [f"--{action.dest}"]:
+            if name.startswith("--") and action.dest not in NOT_OF_A_FILE:
+                named[name[2:]] = action
+    return named
+
+
+def _options_of_all(parser):
+    names = set(_options(parser))
+    return names.union(*map(_options_of_all, _subcommands(parser).values()))
+
+
+def _values(path, leaf, known):
+    """What the file says for a subcommand, by the name of its attribute, checked as the command line's words are."""
+    given, options, values = _read(path, leaf.prog.split()[-1]), _options(leaf), {}
+    for key, value in given.items():
+        if key not in known:
+            raise InputError(f"{path}: unknown option {key!r}{nearest(key, sorted(options))}")
+        if key in options and value is not None:
+            values[options[key].dest] = _value(options[key], value, f"{path}: {key}")
+    return values
+
+
+def _read(path, command):
+    """The options in a file: all of it, or a run.json's `arguments`."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
+        content = _parsed(path, text)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file ({error})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds no options; write one a line, as in 'method: [ivw, egger]'")
+    if isinstance(content.get("arguments"), dict) and "settings" in content:
+        content = dict(content["arguments"])
+        if command != "run":
+            content.pop("output", None)  # it is run's folder
+    return content
+
+
+def _parsed(path, text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        what = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise InputError(f"{path}{where}: neither YAML nor JSON ({what})") from error
+
+
+def _value(action, value, where):
+    if action.nargs == 0:
+        if not isinstance(value, bool):
+            raise InputError(f"{where}: is true or false, not {value!r}")
+        return value
+    found = [_converted(action, word, where) for word in _words(action, value, where)]
+    return found if action.nargs == "+" else found[0]
+
+
+def _converted(action, word, where):
+    try:
+        value = (action.type or str)(word)
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        raise InputError(f"{where}: {word!r} is not a value of this option ({error})") from error
+    if action.choices is not None and value not in action.choices:
+        raise InputError(f"{where}: {word!r} is not one of its values{nearest(word, action.choices)}")
+    return value
+
+
+def _words(action, value, where):
+    """The words of the command line that say the same."""
+    if action.nargs != "+":
+        if isinstance(value, list) and value and action.type is not None:
+            return [getattr(action.type, "joined_by", ",").join(_word(item, where) for item in value)]
+        return [_word(value, where)]
+    if isinstance(value, dict):
+        if action.type is None:
+            return [json.dumps(value)]
+        value = list(value.items())
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        raise InputError(f"{where}: an empty list; leave the option out")
+    return [_word(item, where) if action.type is None else _named(item, where) for item in items]
+
+
+def _named(item, where):
+    """NAME=VALUE or NAME=A,B of a pair; text is taken as it is."""
+    if isinstance(item, (list, tuple)) and len(item) == 2:
+        name, value = item
+        if isinstance(value, list):
+            return f"{name}={','.join(_word(one, where) for one in value)}"
+        return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+    return _word(item, where)
+
+
+def _word(value, where):
+    if isinstance(value, bool):
+        raise InputError(f"{where}: YAML reads yes, no, on, off, true and false as truth values; write it in quotes")
+    if isinstance(value, (list, dict)) or value is None:
+        raise InputError(f"{where}: {value!r} is not a value of this option")
+    return str(value)
+
+
+def _one_of_each_group(path, leaf, arguments, values, before):
+    """Of options that exclude each other, the command line's in place of the file's."""
+    for group in leaf._mutually_exclusive_groups:
+        names = [action.dest for action in group._group_actions]
+        chosen = [name for name in names if getattr(arguments, name) != before[name]]
+        from_file = [name for name in chosen if getattr(arguments, name) is values.get(name)]
+        if len(chosen) > 1 and len(chosen) == len(from_file):
+            raise InputError(f"{path}: {' and '.join(chosen)} exclude each other")
+        for name in from_file if len(chosen) > 1 else ():
+            setattr(arguments, name, before[name])
+    return arguments

@@ -1,0 +1,81 @@
+"""What `--help` shows below the options: examples of each command, and the exit codes.
+
+The tests run every example but simulate's, which train networks, in a folder with the files that they name.
+"""
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    failed for a reason that lies not in what was given (what was computed is kept), or `check` found models unfit
+  2    something given is wrong: one message, nothing half-written
+  130  interrupted by Ctrl-C, 143 by SIGTERM; the same command goes on where it stopped
+  141  whoever read our standard output closed it"""
+
+EXAMPLES = {
+    "": """\
+examples:
+  %(prog)s check model/1 model/2 model/3 --source dir
+  %(prog)s run model/1 model/2 model/3 --source dir \\
+      --intervals_file loci.bed --fasta_file genome.fa -o OUT""",
+    "check": """\
+examples:
+  %(prog)s model/1 model/2 model/3 --source dir
+  %(prog)s model/1 --source dir --augment rc --intervals_file loci.bed --fasta_file genome.fa""",
+    "calibrate": """\
+examples:
+  %(prog)s model/1 model/2 model/3 --source dir --intervals_file loci.bed --fasta_file genome.fa \\
+      --observed observed.tsv --recalibration quantile -o calibration.json
+  kipoi deepmr estimate effects.zarr --calibration calibration.json -o local.tsv""",
+    "run": """\
+examples:
+  %(prog)s model/1 model/2 model/3 --source dir --intervals_file loci.bed --fasta_file genome.fa -o OUT
+  %(prog)s 'model/*' --source dir --dataloader_args intervals_file=loci.bed fasta_file=genome.fa \\
+      --n_loci 10 --method ivw,egger --instrument_z 2 -o OUT2
+  %(prog)s --config OUT/run.json --method median_weighted -o OUT3""",
+    "predict": """\
+examples:
+  %(prog)s model/1 model/2 model/3 --source dir --intervals_file loci.bed --fasta_file genome.fa -o effects.zarr
+  %(prog)s model/1 --source dir --augment rc,shift=-1:1 --intervals_file loci.bed --fasta_file genome.fa \\
+      --keep summary -o views.zarr""",
+    "estimate": """\
+examples:
+  %(prog)s effects.zarr --method ivw,egger,median_weighted --instrument_z 2 -o local.tsv
+  %(prog)s effects.zarr --exposures GATA --outcomes TAL1 --method ivw -o - | cut -f 5,9-12""",
+    "aggregate": """\
+examples:
+  %(prog)s local.tsv -o global.tsv
+  %(prog)s local.tsv --motifs motifs.bed --annotate enhancers.bed -o global.tsv""",
+    "annotate": """\
+examples:
+  %(prog)s OUT --input_vcf variants.vcf.gz -o annotated.vcf.gz
+  %(prog)s OUT --input_vcf variants.vcf.gz --causal_effects instruments -o - | grep PAIRS""",
+    "report": """\
+example:
+  %(prog)s OUT""",
+    "simulate": """\
+examples:
+  %(prog)s --rounds 1 --scenarios none --members 2 --n_training 1000 -o simulation
+  %(prog)s --stored --analysis members --uncertainty members --instruments own --instrument_z 1 -o simulation
+The first is too small to mean anything; without its options it makes ten rounds of four scenarios: hours.""",
+    "completion": """\
+bash, for one session or in ~/.bashrc:
+  source <(%(prog)s bash)
+zsh, in ~/.zshrc after compinit:
+  source <(%(prog)s zsh)
+The script completes the command by which you call it here: kipoi or kipoi-deepmr.""",
+    "global": """\
+example:
+  %(prog)s OUT/global.tsv --method ivw -o fig3.pdf""",
+    "spacing": """\
+example:
+  %(prog)s OUT/strata.tsv -o s1.pdf""",
+    "simulation": """\
+example:
+  %(prog)s rounds.tsv -o fig2.pdf""",
+    "local": """\
+example:
+  %(prog)s OUT --locus locus0008 --exposure GATA --outcome TAL1 -o locus.svg""",
+    "tracks": """\
+example:
+  %(prog)s OUT --locus locus0008 --exposure GATA --outcome TAL1 --window 40:70 -o tracks.png""",
+}
