@@ -145,4 +145,4 @@ def compare_strata(local, strata=None, value=None, tau2_method="REML"):
         parts.append(slopes.drop(columns="n_loci") if parts else slopes)
     table = parts[0] if len(parts) == 1 else parts[0].merge(parts[1], on=KEYS)
     table = table.reindex(columns=[*KEYS, *TEST_COLUMNS])
-    return table.assign(note=table["note"].fillna(""))
+    return table.assign(note=table["note"].astype(object).fillna(""))

@@ -129,7 +129,7 @@ OWN_FAULTS = {
     "letters transposed": ("4,L", fault_in(layout, "_letter_order", lambda f, *a: f(*a).translate(
         str.maketrans("AC", "CA")))),
     "mutations off by one": ("text", fault_in(saturation, "rows", lambda f, *a: np.roll(f(*a), 1, axis=1))),
-    "members swapped": ("1,L,4", fault_in(Ensemble, "mutants", lambda f, *a: f(*a)[::-1])),
+    "members swapped": ("1,L,4", fault_in(Ensemble, "answers", lambda f, *a: f(*a)[::-1])),
     "marks reversed": ("labels", fault_in(marks.Marks, "read", lambda f, *a: f(*a)[:, ::-1])),
     "strand forgotten": ("4,L", fault_in(dna, "reverse_complement", lambda f, sequence: sequence)),
     "second strand not complemented": ("x and its reverse complement, told by the doc", fault_in(
