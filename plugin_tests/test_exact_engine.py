@@ -10,6 +10,8 @@ from kipoi_deepmr import dna, exact
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.exact import graph as g
 from kipoi_deepmr.exact import propagate
+from kipoi_deepmr.exact.dormant import with_sleepers
+from kipoi_deepmr.exact.kernels import LANE, VECTOR
 
 SMOOTH = [kind for kind in g.ACTIVATIONS if kind not in ("linear", "relu", "log", "sqrt")]
 
@@ -334,3 +336,41 @@ def test_an_ambiguous_base_is_refused():
     sequence[4] = ord("N")
     with pytest.raises(InputError, match="base 5 of the sequence is N"):
         exact.Engine(graph).mutants(sequence)
+
+
+def sleepy_net(length=80):
+    """Dilated residual layers, of whose channels two in three lie below zero."""
+    rng = np.random.default_rng(5)
+    bias = np.where(np.arange(64) % 3 == 0, 0.1, -0.25).astype(np.float32)
+    nodes = [g.Node("seq", g.Sequence()),
+             g.Node("conv", g.Conv(rng.normal(0, 0.2, (5, 4, 64)).astype(np.float32), bias, padding="same"), ("seq",)),
+             g.Node("last0", g.Activation("relu"), ("conv",))]
+    for i, dilation in enumerate((1, 4, 16)):
+        weight = rng.normal(0, 0.04, (3, 64, 64)).astype(np.float32)
+        relu = f"relu{i}" if i else "last1"  # the first without a residual sum
+        nodes += [g.Node(f"conv{i}", g.Conv(weight, bias, 1, dilation, "same"), (f"last{i}",)),
+                  g.Node(relu, g.Activation("relu"), (f"conv{i}",))]
+        nodes += [g.Node(f"last{i + 1}", g.Add(), (f"last{i}", relu))] if i else []
+    nodes.append(g.Node("mean", g.Summary("average"), ("last3",)))
+    return exact.Graph(tuple(nodes), ("mean",), length)
+
+
+@pytest.mark.skipif(VECTOR != LANE, reason="channels are left out with AVX-512 only")
+def test_channels_that_no_mutant_wakes_are_left_out_to_the_same_bits(monkeypatch):
+    graph, sequence = sleepy_net(), random_sequence(80)
+    assert_exact(graph, 80)
+    shortened = []
+
+    def without_bounds(*arguments):
+        table, z = with_sleepers(*arguments)
+        shortened.extend(table[table[:, propagate.AWAKE] > 0])
+        for row in shortened:
+            z[row[propagate.BOUND]:][:80] = np.inf
+        return table, z
+
+    found = exact.Engine(graph).mutants(sequence)
+    monkeypatch.setattr("kipoi_deepmr.exact.engine.with_sleepers", without_bounds)
+    wrong = exact.Engine(graph).mutants(sequence)
+    monkeypatch.setattr("kipoi_deepmr.exact.engine.with_sleepers", lambda program, values, z: (program.table, z))
+    assert np.array_equal(found, exact.Engine(graph).mutants(sequence))
+    assert len(shortened) == 3 and not np.array_equal(found, wrong)  # some channels do wake

@@ -11,6 +11,7 @@ from .. import dna
 from ..compiled import is_cached
 from ..errors import InputError
 from . import graph as g
+from .dormant import with_sleepers
 from .heads import Heads, saved_values
 from .normal import normalise
 from .program import build
@@ -191,7 +192,7 @@ class _Plan:
     def mutants(self, sequence, threads, runs):
         one_hot = dna.one_hot(sequence[None], self.letters.tobytes().decode())[0]
         values = evaluate(self.normal.nodes.values(), self.normal.shapes, one_hot)
-        z = saved_values(self.program, self.normal, values)
+        table, z = with_sleepers(self.program, values, saved_values(self.program, self.normal, values))
         bases = np.searchsorted(dna.BASES, sequence).astype(np.uint8)
         n_positions = sum(stop - start for start, stop in runs)
         out = np.empty((1 + 3 * n_positions, sum(self.normal.shapes[name][0] for name in self.normal.outputs)),
@@ -208,7 +209,7 @@ class _Plan:
 
         def run(start, stop, row):
             scratch = unused.pop()
-            out[row:row + 3 * (stop - start)] = self.block(start, stop, bases, z, values, scratch)
+            out[row:row + 3 * (stop - start)] = self.block(start, stop, bases, table, z, values, scratch)
             unused.append(scratch)
 
         if threads == 1 or len(pieces) == 1:
@@ -233,17 +234,17 @@ class _Plan:
         taps, table = np.empty(2 * self.program.n_taps, np.int64), np.zeros((STEP, 4), np.int64)
         return buffers, *windows_of, taps, table, np.empty(self.program.n_work, np.float32)
 
-    def block(self, start, stop, bases, z, values, scratch):
+    def block(self, start, stop, bases, table, z, values, scratch):
         """Outputs of all mutants of the positions from start to stop."""
         program, n = self.program, 3 * (stop - start)
-        table, spans, width = self.spans(start, stop)
+        table, spans, width = self.spans(table, start, stop)
         sums, rows = np.empty((n, program.sum_columns)), np.empty((n, width), np.float32)
         propagate(start, stop, bases, table, program.weights, z, *scratch, self.base_rows, sums, rows)
         return self.heads.outputs(values, sums, rows, spans)
 
-    def spans(self, start, stop):
+    def spans(self, table, start, stop):
         """The program with room for the flattened rows that some mutant of the block changes."""
-        table, spans, width = self.program.table.copy(), {}, 0
+        table, spans, width = table.copy(), {}, 0
         ends = np.empty((2, len(table)), np.int64)
         hulls(table, start, stop, *ends)
         for q in np.flatnonzero(table[:, OP] == ROWS_OUT):

@@ -40,7 +40,7 @@ def column_blocks(channels):
     return blocks
 
 
-def conv_block(rows, width):
+def conv_block(rows, width, spread=0):
     """Intrinsic: differences of a block of a convolution's output.
 
     conv_block(taps, n_taps, groups, table, column, mode), addresses and offsets in bytes: taps are pairs of int64
@@ -49,6 +49,9 @@ def conv_block(rows, width):
     (residual), and where it goes (y); to the last three the offset of the column block is added.
     y becomes d + residual (LINEAR), relu's difference of d at z, plus residual (RELU), or that of d + residual at z
     (RELU_OF_SUM), where d is the convolution of the input's difference. PLAIN and PLAIN_RELU take no residual.
+
+    With `spread`, for AVX-512, two vectors and RELU or PLAIN_RELU only, y has more channels: `spread` vectors; `column`
+    is the address of as many vectors of int32, the channel that goes to each place, -1 for none.
     """
     vector = ir.VectorType(FLOAT, VECTOR)
     n_vectors = width // VECTOR
@@ -56,7 +59,7 @@ def conv_block(rows, width):
     @intrinsic
     def block(typingctx, taps, n_taps, groups, table, column, mode):
         def codegen(context, builder, signature, arguments):
-            _Emit(builder, vector, rows, n_vectors).block(*arguments)
+            _Emit(builder, vector, rows, n_vectors).block(*arguments, spread)
             return context.get_dummy_value()
 
         return types.void(*[types.int64] * 6), codegen
@@ -92,7 +95,7 @@ class _Emit:
             for j in range(self.n_vectors):
                 yield row, j, self.sums[row][j]
 
-    def block(self, taps, n_taps, groups, table, column, mode):
+    def block(self, taps, n_taps, groups, table, column, mode, spread):
         b = self.b
         for _, _, total in self.cells():
             b.store(self.zero, total)
@@ -103,8 +106,13 @@ class _Emit:
             offset = b.load(b.gep(taps, [at]))
             weight = self.pointer(b.load(b.gep(taps, [b.add(at, _word(1))])))
             self.tap([b.gep(x, [offset]) for x in x_rows], weight, groups)
-        z, residual, y = ([self.pointer(b.add(address, column)) for address in self.addresses(table, i)]
+        shift = _word(0) if spread else column
+        z, residual, y = ([self.pointer(b.add(address, shift)) for address in self.addresses(table, i)]
                           for i in (1, 2, 3))
+        if spread:
+            self.relu(z)
+            self.spread(self.pointer(column), residual, y, spread, self.is_any(mode, RELU))
+            return
         self.add_if(self.is_any(mode, LINEAR, RELU_OF_SUM), residual)
         with b.if_then(self.is_any(mode, RELU, RELU_OF_SUM, PLAIN_RELU)):
             self.relu(z)
@@ -182,6 +190,25 @@ class _Emit:
             rise, floor = b.load(total), b.fsub(self.zero, at)
             rise = b.select(b.fcmp_ordered(">", rise, floor), rise, floor)
             b.store(b.fadd(rise, b.select(b.fcmp_ordered("<", at, self.zero), at, self.zero)), total)
+
+    def spread(self, places, residual, y, n_vectors, is_added):
+        """Store the sums at their places, the residual added, zero elsewhere."""
+        b, places_type = self.b, ir.VectorType(INT, VECTOR)
+        permute = self._function("llvm.x86.avx512.vpermi2var.ps.512", self.vector,
+                                 [self.vector, places_type, self.vector])
+        sums = [[b.load(total) for total in row] for row in self.sums]
+        for j in range(n_vectors):
+            at = _word(4 * VECTOR * j)
+            place = b.load(b.bitcast(b.gep(places, [at]), places_type.as_pointer()), align=4)
+            is_taken = b.icmp_signed(">=", place, ir.Constant(places_type, [0] * VECTOR))
+            found = [b.select(is_taken, b.call(permute, [row[0], place, row[1]]), self.zero) for row in sums]
+            with b.if_else(is_added) as (then, otherwise):
+                with then:
+                    for row, value in enumerate(found):
+                        self.store(b.fadd(value, self.load(residual[row], at)), y[row], at)
+                with otherwise:
+                    for row, value in enumerate(found):
+                        self.store(value, y[row], at)
 
     def add_if(self, condition, pointers):
         with self.b.if_then(condition):

@@ -11,7 +11,7 @@ import numpy as np
 from . import graph as g
 from . import propagate as p
 from .errors import UnknownLayer
-from .kernels import LANE, LINEAR, RELU, RELU_OF_SUM, column_blocks
+from .kernels import LANE, LINEAR, RELU, RELU_OF_SUM, VECTOR, column_blocks
 
 SINKS = {"average": p.SUM, "sum": p.SUM, "max": p.MAX, "softmax_mean": p.SOFTMAX_MEAN, "log_sum_exp": p.LOG_SUM_EXP}
 OVERRUN = p.STEP  # rows that a block may write or read beyond a window, times the stride
@@ -71,6 +71,8 @@ class Program:
         By the name of the vector node.
     saved : dict of (str, tuple of str) to int
         (kind, nodes) to the offset of what is kept of these nodes' reference values, side by side.
+    can_sleep : dict of int to (str, (width, in, out) float32)
+        Convolutions by their row of the table that dormant.py may shorten: the node before ReLU, and the weights.
     z_size, buffer_size, sum_columns, n_taps, n_work : int
     """
 
@@ -78,6 +80,7 @@ class Program:
     weights: np.ndarray
     sinks: dict
     saved: dict
+    can_sleep: dict
     z_size: int
     buffer_size: int
     sum_columns: int
@@ -324,7 +327,7 @@ class _Saved:
 def _assemble(normal, operations):
     weights, saved = _Tape(), _Saved(normal)
     none = weights.add([0, 0])
-    where, table = {}, []
+    where, table, can_sleep = {}, [], {}
     for operation in operations:
         row = np.full(len(p.COLUMNS), -1, np.int64)
         names = tuple(operation.parts or [operation.name])
@@ -338,13 +341,18 @@ def _assemble(normal, operations):
             if name in where:
                 row[column] = where[name][0]
         _parameters(row, operation, normal, weights, saved)
+        if (operation.kind == p.CONV and operation.mode == RELU and VECTOR == LANE
+                and row[p.CHANNELS] == p.SLEEPY_CHANNELS):
+            can_sleep[len(table)] = (operation.activation_of, operation.weight)
         table.append(row)
     sinks, columns = _sinks(normal, where, table, saved)
     buffer_size = _place(table)
     n_taps = max([1, *(row[p.WIDTH] for row in table)])
     n_work = max([1, *(_work(row) for row in table)])
-    return Program(np.array(table), np.concatenate(weights.parts), sinks, saved.offsets, int(saved.size), buffer_size,
-                   int(columns), int(n_taps), int(n_work))
+    if can_sleep:
+        n_work = max(n_work, *(row[p.N_ROWS] for row in table))
+    return Program(np.array(table), np.concatenate(weights.parts), sinks, saved.offsets, can_sleep, int(saved.size),
+                   buffer_size, int(columns), int(n_taps), int(n_work))
 
 
 def _work(row):
@@ -365,7 +373,7 @@ def _parameters(row, operation, normal, weights, saved):
         row[p.WIDTH] = layer.size if isinstance(layer, g.Pool) else len(layer.weight)
     if kind in (p.CONV, p.NARROW, p.LOOKUP):
         row[p.DILATION] = layer.dilation
-        row[p.WEIGHT] = weights.add(_packed(operation.weight, kind != p.LOOKUP))
+        row[p.WEIGHT] = weights.add(packed(operation.weight, kind != p.LOOKUP))
     elif kind == p.MAX_POOL:
         row[p.Z], row[p.Z2] = saved.rows(source, channels), saved.rows(operation.name, channels)
     elif kind == p.AVERAGE_POOL:
@@ -390,7 +398,7 @@ def _parameters(row, operation, normal, weights, saved):
         row[p.ALPHA] = weights.add([activation.alpha, activation.beta])
 
 
-def _packed(weight, in_blocks):
+def packed(weight, in_blocks):
     """Weights with channels padded: in column blocks (block, width, in, block's out) for `conv_block`; else for the
     lookup, (in, width from the last, out)."""
     _, n_in, n_out = weight.shape

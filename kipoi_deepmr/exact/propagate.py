@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from ..compiled import compiled_fast as compiled
-from .kernels import LANE, LINEAR, PLAIN, PLAIN_RELU, ROWS, WIDTHS, conv_block, float_of_bits
+from .kernels import LANE, LINEAR, PLAIN, PLAIN_RELU, ROWS, VECTOR, WIDTHS, conv_block, float_of_bits
 
 OPERATIONS = ("base", "lookup", "conv", "narrow", "act", "scale", "scale_rows", "add", "multiply", "concatenate",
               "max_pool", "average_pool", "crop", "repeat", "spread", "softmax",
@@ -21,18 +21,22 @@ FIRST_SINK = SUM
 
 # columns of the program: inputs are rows of the program, `slot` is where the result's row 0 lies in the buffer;
 # `low` and `high` bound the rows that are needed; `z` and `z2` are offsets of reference values; `channels` is padded,
-# `real` is not; `column` is a sink's first column of the results
+# `real` is not; `column` is a sink's first column of the results; `awake` and what follows: see dormant.py
 COLUMNS = ("op", "x", "x2", "slot", "channels", "real", "rows", "low", "high", "width", "stride", "dilation", "before",
-           "weight", "z", "z2", "activation", "alpha", "mode", "margin", "column", "first_channel")
+           "weight", "z", "z2", "activation", "alpha", "mode", "margin", "column", "first_channel",
+           "awake", "awake_weight", "bound", "places")
 (OP, X, X2, SLOT, CHANNELS, REAL, N_ROWS, LOW, HIGH, WIDTH, STRIDE, DILATION, BEFORE,
- WEIGHT, Z, Z2, ACTIVATION, ALPHA, MODE, MARGIN, COLUMN, FIRST_CHANNEL) = range(len(COLUMNS))
+ WEIGHT, Z, Z2, ACTIVATION, ALPHA, MODE, MARGIN, COLUMN, FIRST_CHANNEL,
+ AWAKE, AWAKE_WEIGHT, BOUND, PLACES) = range(len(COLUMNS))
 STEP = ROWS[-1]
+AWAKE_CHANNELS, SLEEPY_CHANNELS = 32, 64  # of a convolution that may be shortened: see dormant.py
 LARGEST_EXPONENT = np.float32(80)
 
 _BLOCKS = {(rows, width): conv_block(rows, width) for width in (64, 32, 16) if width in WIDTHS for rows in ROWS}
 _wide1, _wide2, _wide4, _wide6 = (_BLOCKS.get((rows, 64), _BLOCKS[rows, 16]) for rows in ROWS)
 _half1, _half2, _half4, _half6 = (_BLOCKS.get((rows, 32), _BLOCKS[rows, 16]) for rows in ROWS)
 _lane1, _lane2, _lane4, _lane6 = (_BLOCKS[rows, 16] for rows in ROWS)
+_awake6 = conv_block(STEP, AWAKE_CHANNELS, 4) if VECTOR == LANE else _lane6
 WIDEST, NEXT = WIDTHS[0], WIDTHS[1] if len(WIDTHS) > 1 else WIDTHS[0]
 
 
@@ -150,7 +154,11 @@ def propagate(start, stop, bases, program, weights, z, buffers, firsts, lasts, t
             windows(program, begin + p, firsts[p], lasts[p])
         for q in range(len(program)):
             r = program[q]
-            if r[OP] == CONV:
+            if r[OP] == CONV and r[AWAKE] > 0:
+                for p in range(n):
+                    _conv_awake(q, r, 3 * p * size, size, program, weights, z, buffers, firsts[p], lasts[p], taps,
+                                table, work)
+            elif r[OP] == CONV:
                 _conv(q, r, n, size, program, weights, z, buffers, firsts, lasts, taps, table)
             for p in range(n):
                 first, last = firsts[p], lasts[p]
@@ -257,6 +265,57 @@ def _conv(q, r, n, size, program, weights, z, buffers, firsts, lasts, taps, tabl
                 _run(width, filled, taps.ctypes.data, n_taps, groups, table, column * 4, mode)
         column += width
         block += width * r[WIDTH] * source[CHANNELS]
+
+
+@compiled
+def _conv_awake(q, r, base, size, program, weights, z, buffers, first, last, taps, table, work):
+    """Convolution of one position's three mutants that leaves out channels which no change can wake: see dormant.py."""
+    source, x, norms = program[r[X]], r[X], work
+    _square_norms(source, first[x], last[x], base, size, buffers, norms)
+    groups = source[CHANNELS] // LANE
+    for a in range(first[q], last[q], STEP // 3):
+        rows = min(STEP // 3, last[q] - a)
+        is_asleep = 3 * rows == STEP
+        for t in range(a, a + rows):
+            total = np.float32(0)
+            for k in range(r[WIDTH]):
+                u = t * r[STRIDE] + k * r[DILATION] - r[BEFORE]
+                if u >= first[x] and u < last[x]:
+                    total += norms[u]
+            is_asleep = is_asleep and total <= z[r[BOUND] + t]
+        width = AWAKE_CHANNELS if is_asleep else SLEEPY_CHANNELS
+        at_z = r[AWAKE] if is_asleep else r[Z]
+        block = z.ctypes.data + r[AWAKE_WEIGHT] * 4 if is_asleep else weights.ctypes.data + r[WEIGHT] * 4
+        mode, residual, filled = PLAIN_RELU, 0, 0
+        if r[X2] >= 0 and a + rows > first[r[X2]] and a < last[r[X2]]:
+            mode, residual = r[MODE], program[r[X2], SLOT]
+        for t in range(a, a + rows):
+            for m in range(3):
+                at = buffers.ctypes.data + (base + m * size) * 4
+                table[filled, 0] = at + (source[SLOT] + t * r[STRIDE] * source[CHANNELS]) * 4
+                table[filled, 1] = z.ctypes.data + (at_z + t * width) * 4
+                table[filled, 2] = at + (residual + t * SLEEPY_CHANNELS) * 4
+                table[filled, 3] = at + (r[SLOT] + t * SLEEPY_CHANNELS) * 4
+                filled += 1
+        n_taps = _taps(r, source, a, rows, first[x], last[x], block, width, taps)
+        if is_asleep:
+            _awake6(taps.ctypes.data, n_taps, groups, table.ctypes.data, z.ctypes.data + r[PLACES] * 4, mode)
+        else:
+            _run(width, filled, taps.ctypes.data, n_taps, groups, table, 0, mode)
+
+
+@compiled
+def _square_norms(source, a, b, base, size, buffers, norms):
+    """Largest square norm of each changed row among the three mutants."""
+    channels = source[CHANNELS]
+    for u in range(a, b):
+        norms[u] = 0
+        for m in range(3):
+            x = buffers[base + m * size + source[SLOT] + u * channels:][:channels]
+            total = np.float32(0)
+            for j in range(channels):
+                total += x[j] * x[j]
+            norms[u] = max(norms[u], total)
 
 
 @compiled

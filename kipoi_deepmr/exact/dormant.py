@@ -1,0 +1,66 @@
+"""Channels of a convolution whose ReLU stays at zero whatever a mutation does, found per sequence.
+
+Where a unit's value z before ReLU is negative, a mutation wakes it only if it adds more than -z; and it adds at most
+the norm of the changes that the unit sees times that of its kernel (Cauchy-Schwarz). Channels that are seldom above
+zero are left out of a convolution wherever that bound says that none of them can wake: the result is the same number.
+"""
+
+import numpy as np
+
+from . import propagate as p
+from .program import OVERRUN, packed
+
+WORTH = 0.2  # of the rows in which nothing else is above zero
+ROUNDING = 1e-4  # of a square norm in float32, generously
+
+
+def with_sleepers(program, values, z):
+    """What `propagate._conv_awake` needs to leave channels out, for one sequence.
+
+    Parameters
+    ----------
+    program : Program
+    values : dict of str to float64 array
+        Of all nodes for the reference sequence.
+    z : (program.z_size,) float32
+        See heads.saved_values.
+
+    Returns
+    -------
+    table : (operation, column) int64
+        The program's; of each convolution that gains, `awake` and the columns after it are offsets in z.
+    z : (n,) float32
+        As given, and behind it for these convolutions: the kept channels' values, their weights, for each row the
+        square norm of changes below which nothing else wakes, and the place of each kept channel.
+    """
+    table, tape, size = program.table, [z], len(z)
+    for q, (name, weight) in program.can_sleep.items():
+        found = _awake(values[name], weight)
+        if found is None:
+            continue
+        awake, bound = found
+        kept = np.zeros((len(bound) + OVERRUN, len(awake)), np.float32)
+        kept[:len(bound)] = values[name][:, awake]
+        places = np.full(p.SLEEPY_CHANNELS, -1, np.int32)
+        places[awake] = np.arange(len(awake))
+        table = table.copy() if table is program.table else table
+        for column, part in ((p.AWAKE, kept), (p.AWAKE_WEIGHT, packed(weight[:, :, awake], True).astype(np.float32)),
+                             (p.BOUND, bound.astype(np.float32)), (p.PLACES, places.view(np.float32))):
+            table[q, column] = size
+            tape.append(part.reshape(-1))
+            size += part.size
+    return table, np.concatenate(tape) if len(tape) > 1 else z
+
+
+def _awake(value, weight):
+    """Channels that are computed anyway, and for each row the square norm of changes below which no other can wake."""
+    n = p.AWAKE_CHANNELS
+    above = (value > 0).mean(0)
+    order = np.argsort(-above, kind="stable")
+    if not len(value) or len(above) <= n or above[order[n]] > 1 - WORTH:
+        return None
+    others = order[n:]
+    norm = np.sqrt(np.square(weight[:, :, others], dtype=np.float64).sum((0, 1)))
+    bound = (-value[:, others] / np.maximum(norm, 1e-30)).min(1)
+    bound = np.where(bound > 0, np.square(bound) * (1 - ROUNDING), -1)
+    return (np.sort(order[:n]), bound) if (bound > 0).mean() > WORTH else None
