@@ -38,6 +38,7 @@ def add_commands(parser):
 
     check = _command(commands, "check", "whether models are fit for DeepMR, how they are read, and what a run costs")
     _add_models(check)
+    _add_engine(check)
     _add_loci(check)
     _add_fasta_of_estimate(check, with_loci=True)
 
@@ -51,6 +52,7 @@ def add_commands(parser):
 
     run = _command(commands, "run", "predict, estimate and aggregate in a row, into one folder")
     _add_models(run)
+    _add_engine(run)
     _add_loci(run)
     _add_prediction(run)
     _add_cluster(run, "that predicts and estimates", predicts=True)
@@ -64,6 +66,7 @@ def add_commands(parser):
 
     predict = _command(commands, "predict", "effects of all single mutants of the loci (steps 1-4)")
     _add_models(predict)
+    _add_engine(predict)
     _add_loci(predict)
     _add_prediction(predict)
     _add_cluster(predict, "that predicts", predicts=True)
@@ -198,14 +201,18 @@ def _add_models(command):
                             "the mark, or MARK=MODEL,MODEL for members")
     group.add_argument("--batch_size", type=_positive,
                        help="sequences in one call of a model (default: measured once for each model)")
-    group.add_argument("--engine", choices=ENGINES, default="auto",
-                       help="how mutants are predicted. exact: by the differences they make, for networks that it "
-                            "knows (docs/engine.md); naive: each as a whole; auto: exact where it agrees with the "
-                            "model on a sample, else naive; gradient, integrated_gradients, deeplift: approximations, "
-                            "with their error on a sample of loci (docs/approximations.md) (default: %(default)s)")
     _add_members(command)
     _add_environments(command)
     _add_adapters(command)
+
+
+def _add_engine(command):
+    group = command.add_argument_group("mutants of each locus")
+    group.add_argument("--engine", choices=ENGINES, default="auto",
+                       help="how they are predicted. exact: by the differences they make, for networks that it "
+                            "knows (docs/engine.md); naive: each as a whole; auto: exact where it agrees with the "
+                            "model on a sample, else naive; gradient, integrated_gradients, deeplift: approximations, "
+                            "with their error on a sample of loci (docs/approximations.md) (default: %(default)s)")
 
 
 def _add_members(command):
