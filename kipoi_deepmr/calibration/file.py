@@ -68,7 +68,7 @@ def read(path):
         raise InputError(f"{path}: not a calibration file of DeepMR; `calibrate` writes them")
     version = content.get("format_version")
     if version != FORMAT_VERSION or isinstance(version, bool):
-        raise InputError(f"{path}: calibration format version {str(version)[:40]}; this kipoi_deepmr reads "
+        raise InputError(f"{path}: calibration format version {json.dumps(version)[:40]}; this kipoi_deepmr reads "
                          f"{FORMAT_VERSION}")
     try:
         return _calibration(content)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from .. import dna
 from ..errors import InputError, nearest, one_line
+from ..tabular import to_numbers
 
 KEYS = ("locus", "sequence")
 MISSING = ["", "NA", "NaN", "nan"]
@@ -158,7 +159,7 @@ def _counted(left_out):
 def _numbers(path, column):
     """A column's numbers; NaN where missing."""
     text = column.fillna("").str.strip()
-    numbers = pd.to_numeric(text.where(~text.isin(MISSING)), errors="coerce").to_numpy(dtype=np.float64)
+    numbers = to_numbers(text.where(~text.isin(MISSING))).to_numpy(dtype=np.float64)
     wrong = ~(np.abs(numbers) <= np.finfo(np.float32).max) & ~text.isin(MISSING).to_numpy()
     if wrong.any():
         row = int(wrong.argmax())

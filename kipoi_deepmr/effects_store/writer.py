@@ -188,8 +188,11 @@ class Writer:
             Loci of the block without finite effects, by their number in it, and what is wrong with them.
         """
         piece = dataset(self._loci[block], self._marks, self._members, data)
+        chunks = self._chunks(block.start)
+        for name in chunks:  # zarr 2 fills up the last block, which is shorter, with what it reads of a chunk
+            Path(self.partial, name).unlink(missing_ok=True)
         piece.drop_vars(piece.coords).to_zarr(self.partial, region={"locus": block})
-        files = record.checksums(self.partial, self._chunks(block.start))
+        files = record.checksums(self.partial, chunks)
         for name, crc in files.items():
             if crc is not None:
                 _sync(os.path.join(self.partial, name))

@@ -1,10 +1,10 @@
 """From the local table to the global one: a random-effects meta-analysis over loci for each pair and method."""
 
 import numpy as np
-import pandas as pd
 
 from ..errors import InputError
 from ..inference import check_alpha, check_choice
+from ..tabular import to_numbers
 from .pooled import CI, PREDICTION, random_effects
 from .studies import UNWEIGHTABLE
 from .tau2 import TAU2_METHODS
@@ -89,7 +89,7 @@ def _check_columns(local):
 def _numeric(local, name):
     """Column as floats; InputError names the first value that is no number, and its row."""
     column = local[name]
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    values = to_numbers(column).to_numpy(dtype=np.float64, na_value=np.nan)
     bad = np.flatnonzero(np.isnan(values) & column.notna().to_numpy())
     if len(bad):
         row = bad[0]

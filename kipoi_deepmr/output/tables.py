@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, one_line
+from ..tabular import to_numbers
 
 LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note")
 LOCAL_NUMBERS = ("start", "end", "n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept",
@@ -120,7 +121,7 @@ def _checked(path, table):
 
 
 def _numbers(path, column):
-    converted = pd.to_numeric(column, errors="coerce")
+    converted = to_numbers(column)
     wrong = converted.isna() & column.notna()
     if wrong.any():
         row = wrong.idxmax()
