@@ -83,6 +83,11 @@ class Loci:
         if self.item is None:
             object.__setattr__(self, "item", np.full(len(self.chrom), -1))
 
+    def item_of(self, number):
+        """Number of a locus in the model's own dataloader, or None where it needs none."""
+        item = int(self.item[number])
+        return None if item < 0 else item
+
     @classmethod
     def from_list(cls, loci):
         """Loci from `Locus` tuples of equal length."""

@@ -285,6 +285,8 @@ def test_tables_into_a_folder_that_is_not_there(models, loci, tmp_path, capsys):
     ["run", "m", "-o", "x", "--member_columns", "0,1"], ["run", "m"], ["run", "m", "-o", "x", "--mark_groups", "A="],
     ["run", "m", "-o", "x", "--mark_window", "5"], ["run", "m", "-o", "x", "--mark_window", "5:5"],
     ["run", "m", "-o", "x", "--mark_summary", "median"], ["run", "m", "-o", "x", "--mc_dropout", "0"],
+    ["simulate", "-o", "x", "--eta", "nan"], ["simulate", "-o", "x", "--gamma", "-1"],
+    ["simulate", "-o", "x", "--tau", "1e30"],
 ])
 def test_wrong_usage_exits_with_2(argv, capsys):
     with pytest.raises(SystemExit) as stopped:

@@ -32,14 +32,14 @@ def check(arguments, command):
         selection, of_what, item = None, "a random sequence", None
         if given or arguments.intervals_file:
             selection = _select(arguments, ensemble, given)
-            sequence, item = selection.loci.sequences[0], int(selection.loci.item[0])
+            sequence, item = selection.loci.sequences[0], selection.loci.item_of(0)
             of_what = f"locus {selection.loci.name[0]}"
         else:
             sequence = random_sequences(1, ensemble.length)[0]
         engines.choose(ensemble, arguments.engine, selection and selection.loci, arguments.quiet)
         if selection:
             agreement.told(ensemble, selection.loci)
-        measured = measure(ensemble, sequence, None if item == -1 else item, arguments.batch_size)
+        measured = measure(ensemble, sequence, item, arguments.batch_size)
     n_loci = len(selection.loci) if selection else arguments.n_loci or LOCI_OF_CHECK
     _say(arguments, summary.of_models(ensemble), summary.of_loci(selection) if selection else "",
          summary.of_reference(ensemble, measured, of_what), summary.of_engines(ensemble),

@@ -17,6 +17,7 @@ MARK_SUMMARIES = ("sum", "mean", "max", "log_sum", "profile_mean")
 SCALES = ("identity", "logit", "log", "log1p", "anscombe")
 ENGINES = ("auto", "exact", "gradient", "integrated_gradients", "deeplift", "naive")
 RECALIBRATIONS = ("quantile", "scale", "none")
+LARGEST_STRENGTH = 1_000_000  # in counts; of too large a mean no Poisson count can be drawn
 TAU2_METHODS = ("REML", "DL", "PM", "ML", "HE", "HS", "SJ", "EB")
 
 
@@ -35,7 +36,14 @@ def add_commands(parser):
     parser.set_defaults(verbose=False, debug=False)
     commands = parser.add_subparsers(dest="command", title="commands (each has its own --help)", metavar="COMMAND",
                                      required=True)
+    _add_model_commands(commands)
+    _add_stages(commands)
+    _add_further_commands(commands)
+    return parser
 
+
+def _add_model_commands(commands):
+    """What looks at models alone."""
     check = _command(commands, "check", "whether models are fit for DeepMR, how they are read, and what a run costs")
     _add_models(check)
     _add_engine(check)
@@ -50,6 +58,9 @@ def add_commands(parser):
     _add_output(calibrate, "CALIBRATION.json", "file to write, for --calibration; the reliability curves are drawn "
                                                "beside it, ending in .png")
 
+
+def _add_stages(commands):
+    """`run`, and the three stages that it takes."""
     run = _command(commands, "run", "predict, estimate and aggregate in a row, into one folder")
     _add_models(run)
     _add_engine(run)
@@ -89,6 +100,9 @@ def add_commands(parser):
     _add_output(aggregate, "GLOBAL.tsv", "table to write, with the figure beside it, ending in .png; -: the table "
                                          "alone, to standard output")
 
+
+def _add_further_commands(commands):
+    """What begins with a finished run, or with none."""
     report = _command(commands, "report", "report.html of a run: tables and charts in one file that needs no network")
     report.add_argument("folder", metavar="OUT", help="folder that `run` wrote; report.html is written into it")
 
@@ -110,7 +124,6 @@ def add_commands(parser):
     plot = commands.add_parser("plot", help="a figure for a paper: PNG, PDF or SVG",
                                description="Draw a figure; the format goes by the end of its name.")
     _add_figures(plot.add_subparsers(dest="figure", metavar="{global,local,tracks,spacing,simulation}", required=True))
-    return parser
 
 
 def _add_annotation(command):
@@ -135,13 +148,16 @@ def _add_simulation(command):
                        help="networks of each ensemble (default: %(default)s)")
     group.add_argument("--n_training", type=_positive, default=10_000, metavar="N",
                        help="training sequences (default: %(default)s)")
-    group.add_argument("--eta", type=float, default=20.0, help="strength of the confounder that the sequence shows, on "
-                                                               "the exposure (default: %(default)s)")
-    group.add_argument("--nu", type=float, default=30.0, help="the same, on the outcome (default: %(default)s)")
-    group.add_argument("--tau", type=float, default=25.0, help="strength of the confounder that the sequence does not "
-                                                               "show, on both (default: %(default)s)")
-    group.add_argument("--gamma", type=float, help="strength of the exposure on the outcome (default: drawn for each "
-                                                   "round, near 1 or near 10)")
+    group.add_argument("--eta", type=_strength, default=20.0,
+                       help="strength of the confounder that the sequence shows, on the exposure "
+                            "(default: %(default)s)")
+    group.add_argument("--nu", type=_strength, default=30.0, help="the same, on the outcome (default: %(default)s)")
+    group.add_argument("--tau", type=_strength, default=25.0,
+                       help="strength of the confounder that the sequence does not show, on both "
+                            "(default: %(default)s)")
+    group.add_argument("--gamma", type=_strength,
+                       help="strength of the exposure on the outcome "
+                            "(default: drawn for each round, near 1 or near 10)")
     group.add_argument("--stored", action="store_true", help="make no round: analyse those that the folder holds")
     group = command.add_argument_group("their analysis, through estimate and aggregate")
     group.add_argument("--analysis", default="main", metavar="NAME",
@@ -435,6 +451,13 @@ def _not_negative(text):
     number = float(text)
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return number
+
+
+def _strength(text):
+    number = float(text)
+    if not 0 <= number <= LARGEST_STRENGTH:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {LARGEST_STRENGTH:,}")
     return number
 
 

@@ -102,42 +102,16 @@ class Engine:
         InputError
             A letter is none of the four, or `positions` are not ascending positions of the sequence.
         """
-        return self._predicted([sequence], positions)[0]
-
-    def mutants_of(self, sequences, positions=None):
-        """`mutants` of several sequences of one length, one after the other.
-
-        Threads are over mutated positions within a sequence.
-
-        Parameters
-        ----------
-        sequences : (sequence, L) uint8
-        positions : array of int, optional
-            The same for all.
-
-        Returns
-        -------
-        (sequence, 1 + 3 L, output) float32
-
-        Raises
-        ------
-        InputError
-            As in `mutants`.
-        """
-        return np.stack(self._predicted(sequences, positions))
-
-    def _predicted(self, sequences, positions):
-        sequences = np.asarray(sequences, np.uint8)
-        if dna.is_ambiguous(sequences).any():
-            row, at = np.argwhere(dna.is_ambiguous(sequences))[0]
-            raise InputError(f"base {at + 1} of the sequence is {dna.decode(sequences[row, at:at + 1])}, "
-                             "not A, C, G or T")
-        plan = self._plan(sequences.shape[1])
+        sequence = np.asarray(sequence, np.uint8)
+        if dna.is_ambiguous(sequence).any():
+            at = int(dna.is_ambiguous(sequence).argmax())
+            raise InputError(f"base {at + 1} of the sequence is {dna.decode(sequence[at:at + 1])}, not A, C, G or T")
+        plan = self._plan(len(sequence))
         runs = _runs(positions, plan.length)
         if not (propagate.signatures or is_cached(propagate)):
             logger.warning("compiling the mutagenesis engine for this machine (once, about half a minute)")
         with self._blas.limit(limits=1, user_api="blas"):
-            return [plan.mutants(sequence, self._threads, runs) for sequence in sequences]
+            return plan.mutants(sequence, self._threads, runs)
 
     def _plan(self, length):
         if length not in self._plans:

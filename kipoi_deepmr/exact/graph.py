@@ -13,7 +13,6 @@ from .errors import UnknownLayer
 ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "exponential", "softplus",
                "softsign", "sigmoid", "hard_sigmoid", "tanh", "swish", "mish", "clip", "abs", "square", "log", "sqrt",
                "threshold")
-POOLINGS = ("max", "average")
 SUMMARIES = ("average", "sum", "max", "softmax_mean", "log_sum_exp")
 
 
@@ -163,9 +162,6 @@ class Spread:
     """`times` - 1 rows of zeros after every row but the last: what a transposed convolution's stride is."""
 
     times: int
-
-
-ELEMENTWISE = (Scale, Dropout, Activation)
 
 
 @dataclass(frozen=True, eq=False)

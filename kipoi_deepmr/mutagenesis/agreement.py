@@ -89,6 +89,5 @@ def _largest(effects):
 
 def _effects(ensemble, loci, number):
     """Mean over members of a locus's effects: (variants, marks)."""
-    item = int(loci.item[number])
-    predicted = ensemble.mutants(loci.sequences[number], None if item < 0 else item).astype(np.float64)
+    predicted = ensemble.mutants(loci.sequences[number], loci.item_of(number)).astype(np.float64)
     return (predicted[:, 1:] - predicted[:, :1]).mean(0)

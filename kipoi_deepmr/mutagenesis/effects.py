@@ -82,8 +82,7 @@ def _predicted(ensemble, loci):
         if n_together > 1:
             yield from ensemble.mutants_of(loci.sequences[start:start + n_together])
         else:
-            item = int(loci.item[start])
-            yield ensemble.mutants(loci.sequences[start], None if item < 0 else item)
+            yield ensemble.mutants(loci.sequences[start], loci.item_of(start))
 
 
 def effects_of_block(ensemble, loci, ddof=1, keep="members", each=None):

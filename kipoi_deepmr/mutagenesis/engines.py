@@ -160,6 +160,5 @@ def _probes(ensemble, loci):
     if ensemble.length and not ensemble.needs_item:
         tried.append((BASES[np.random.default_rng(SEED).integers(0, 4, ensemble.length)], None))
     if loci is not None:
-        item = int(loci.item[0])
-        tried.append((loci.sequences[0], None if item < 0 else item))
+        tried.append((loci.sequences[0], loci.item_of(0)))
     return tried

@@ -72,14 +72,18 @@ def predict(ensemble, selection, path, *, engine="auto", ddof=1, keep="members",
     Stopped
         A model, the disk or the cluster failed; what was finished is kept.
     """
-    engines.choose(ensemble, engine, selection.loci, quiet)
+    details = {**(details or {}), **choose_engine(ensemble, engine, selection.loci, quiet)}
     settings = predict_settings(ensemble, selection.loci, ddof, keep)
-    details = {**(details or {}), "engines": engines.described(ensemble, engine),
-               **agreement.told(ensemble, selection.loci)}
     if not overwrite and _is_finished(path, settings):
         return effects_store.open_effects(path).attrs["dropped"]
     with effects_store.locked(path):
         return predict_locked(ensemble, selection, path, settings, details, overwrite, quiet, cluster)
+
+
+def choose_engine(ensemble, engine, loci, quiet):
+    """Choose what predicts mutants; what run.json and the store tell of it."""
+    engines.choose(ensemble, engine, loci, quiet)
+    return {"engines": engines.described(ensemble, engine), **agreement.told(ensemble, loci)}
 
 
 def predict_locked(ensemble, selection, path, settings, details, overwrite, quiet, cluster):

@@ -9,13 +9,12 @@ import pandas as pd
 from .. import calibration, mr
 from ..errors import InputError, Stopped
 from ..inference import check_choice
-from ..mutagenesis import agreement, engines
 from ..output import manifest
 from ..report import write_report
 from .aggregation import aggregate
 from .disk import check_disk, disk_full_told
 from .estimation import estimate, genome_of
-from .prediction import predict_locked, predict_settings
+from .prediction import choose_engine, predict_locked, predict_settings
 
 
 class RunResult(NamedTuple):
@@ -63,9 +62,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     aggregate_options = aggregate_options or {}
     _check_before_predicting(ensemble, details or {}, predict_options.get("keep", "members"), **estimate_options)
     engine = predict_options.pop("engine", "auto")
-    engines.choose(ensemble, engine, selection.loci, quiet)
-    details = {**(details or {}), "engines": engines.described(ensemble, engine),
-               **agreement.told(ensemble, selection.loci)}
+    details = {**(details or {}), **choose_engine(ensemble, engine, selection.loci, quiet)}
     predicted = predict_settings(ensemble, selection.loci, **predict_options)
     settings = {**predicted, **estimate_options, **aggregate_options}
     if settings.get("calibration"):
@@ -82,8 +79,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
         with disk_full_told(lambda: "nothing is kept"):
             folder.write_manifest({**told, "finished": None})
         try:
-            told["dropped"] = predict_locked(ensemble, selection, store, predict_settings(ensemble, selection.loci,
-                                       **predict_options), details, overwrite, quiet, cluster)
+            told["dropped"] = predict_locked(ensemble, selection, store, predicted, details, overwrite, quiet, cluster)
         except Stopped:
             raise
         except InputError:
