@@ -31,6 +31,7 @@ help:
 	@echo "make bpnet-example  four marks of the original BPNet's class, three members: needs Python 3.7"
 	@echo "make bpnet-env keras2-env  the models' own Pythons in .envs/: 3.7 (PYTHON37=...), 3.8 (PYTHON38=...)"
 	@echo "make simulation ROUNDS=10  the paper's simulation, ten rounds of four scenarios: an hour or two"
+	@echo "                 SWEEP=0.5,1,2: at these strengths of the confounders, in three times as long"
 	@echo "make docs     the documentation as a site, in docs/_build/html; a warning is an error"
 	@echo "make clean    remove $(VENV), .envs/, $(EXAMPLE_OUTPUT)/ and everything else that make and pip left here"
 	@echo "With another Python (3.10 to 3.13): make example PYTHON=python3.12"
@@ -47,7 +48,7 @@ bpnet-example: $(VENV)/.tensorflow bpnet-env
 
 # The paper's simulation, round by round; killed, it goes on where it stopped (docs/simulation.md).
 simulation: $(VENV)/.test
-	$(BIN)/kipoi postproc deepmr simulate --rounds $(ROUNDS) -o $(SIMULATION_OUTPUT)
+	$(BIN)/kipoi postproc deepmr simulate --rounds $(ROUNDS) $(if $(SWEEP),--sweep $(SWEEP)) -o $(SIMULATION_OUTPUT)
 
 docs: $(VENV)/.test
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

@@ -49,21 +49,22 @@ def main():
 
 
 def run(method, data):
-    """Fit problems, of which some methods want each member's effects as well."""
+    """Fit problems, of which some methods want each member's effects as well, or those on two further marks."""
     wanted = inspect.signature(mr.METHODS[method]).parameters
-    members = {name: values for name, values in zip(("bx_members", "by_members"), data[4:]) if name in wanted}
-    mr.METHODS[method](*data[:4], **members)
+    more = zip(("bx_members", "by_members", "covariates", "covariates_se"), data[4:])
+    mr.METHODS[method](*data[:4], **{name: values for name, values in more if name in wanted})
 
 
 def problems(n, size, seed=0, n_members=5):
-    """bx, sx, by, sy (size, n) of problems whose outcomes have a fifth of outliers, and members' bx and by."""
+    """bx, sx, by, sy (size, n) of problems whose outcomes have a fifth of outliers, members' bx and by, covariates."""
     rng = np.random.default_rng(seed)
     bx = rng.uniform(0.2, 2.0, (size, n)) * rng.choice([-1, 1], (size, n))
     sx, sy = rng.uniform(0.02, 0.1, (2, size, n))
     by = 0.7 * bx + rng.normal(size=(size, n)) * np.hypot(sy, 0.1)
     by += (rng.random((size, n)) < 0.2) * rng.normal(1, 1, (size, n))
     members = [b[:, None] + s[:, None] * rng.normal(size=(size, n_members, n)) for b, s in ((bx, sx), (by, sy))]
-    return bx, sx, by, sy, *members
+    covariates = rng.normal(size=(size, 2, n))
+    return bx, sx, by, sy, *members, covariates, np.full(covariates.shape, 0.1)
 
 
 def rate(method, n):

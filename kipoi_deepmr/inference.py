@@ -60,6 +60,23 @@ def quantile(alpha, df=None):
     return np.where(np.isposinf(df), normal, np.where(finite, t, np.nan))
 
 
+def added(se, df, other_se, other_df):
+    """Standard error of a sum of two independent errors, and its degrees of freedom.
+
+    Parameters
+    ----------
+    se, df, other_se, other_df : arrays
+        Standard errors and their degrees of freedom, which may be infinite.
+
+    References
+    ----------
+    Satterthwaite FE (1946). Biometrics Bulletin 2: 110-114.
+    """
+    total = np.hypot(se, other_se)
+    share, other_share = (se / total) ** 2, (other_se / total) ** 2
+    return total, 1 / (share ** 2 / df + other_share ** 2 / other_df)
+
+
 def chi2_pvalue(q, df):
     """Upper tail of the chi-square distribution; NaN where there is no degree of freedom."""
     return np.where(np.greater(df, 0), special.chdtrc(np.maximum(df, 1.0), q), np.nan)

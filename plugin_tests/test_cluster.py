@@ -227,7 +227,7 @@ def store(tmp_path, loci_files, monkeypatch):
 
 
 def test_estimates_are_the_same_bytes(tmp_path, loci_files, store):
-    given = ["estimate", str(store), *ESTIMATE, "--fasta_file", loci_files["fasta_file"], "-o"]
+    given = ["estimate", str(store), *ESTIMATE, "--steiger", "--fasta_file", loci_files["fasta_file"], "-o"]
     for folder, options in (("here", []), ("there", ["--dask", "local:2"])):
         (tmp_path / folder).mkdir()
         assert main([*given, str(tmp_path / folder / "local.tsv"), *options]) == 0

@@ -29,7 +29,8 @@ def assert_rows_are_single_analyses(found, local, **options):
         mine = (local["exposure"] == row.exposure) & (local["outcome"] == row.outcome) & (local["method"] == row.method)
         single = meta.random_effects(local.loc[mine, "estimate"], local.loc[mine, "se"], **options)
         assert row.n_loci == single.n_studies
-        for name in meta.GLOBAL_COLUMNS[4:]:
+        assert np.array_equal(row.se_loci, row.se, equal_nan=True) and np.isnan(row.se_members)
+        for name in meta.GLOBAL_COLUMNS[4:-2]:
             np.testing.assert_allclose(getattr(row, name), getattr(single, name), rtol=1e-10, err_msg=name)
 
 
@@ -40,7 +41,8 @@ def test_rows_are_single_analyses(options):
     assert (
         list(found.columns)
         == (
-            "exposure outcome method n_loci estimate se ci_low ci_high pvalue tau tau2 i2 q q_pvalue pi_low pi_high"
+            "exposure outcome method n_loci estimate se ci_low ci_high pvalue tau tau2 i2 q q_pvalue pi_low pi_high "
+            "se_loci se_members"
         ).split()
     )
     assert [tuple(row) for row in found.to_numpy()[:, :3]] == [

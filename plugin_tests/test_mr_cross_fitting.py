@@ -53,7 +53,8 @@ def slow(members, locus, x, y, method, z, **options):
 @pytest.mark.parametrize("method", ["ivw", "egger", "median_weighted", "wald_mean"])
 def test_it_agrees_with_the_slow_version(method):
     effects = dataset()
-    table = mr.fit_pairs(effects, method=method, instruments="own", instrument_z=3, uncertainty="cross_fitted")
+    table = mr.fit_pairs(effects, method=method, instruments="own", instrument_z=3, uncertainty="cross_fitted",
+                         spread_shrinkage="none")
     members = effects["member_effect"].values
     assert table["estimate"].notna().sum() > 20
     for row in table.itertuples():
@@ -101,7 +102,7 @@ def test_moderation_counts_the_members_that_choose():
 
 @pytest.mark.parametrize("rule, z", [("pooled", 1.0), ("own", 3.0)])
 def test_every_method_that_can_be_cross_fitted_is(rule, z):
-    methods = [name for name in mr.METHODS if name != "two_stage_least_squares"]
+    methods = [name for name in mr.METHODS if name != "two_stage_least_squares" and not name.startswith("mvmr_")]
     table = mr.fit_pairs(dataset(), "A", "B", methods, rule, z, uncertainty="cross_fitted")
     found = table[table["locus"] == "locus0"].set_index("method")
     assert (found["note"] == "").all() and (found["se"] > 0).all()

@@ -15,7 +15,8 @@ VARIANTS = [("median_simple", FEW), ("median_weighted", FEW), ("median_penalized
             ("mode_simple", FEW), ("mode_weighted", {**FEW, "weights": "simple", "phi": 0.7}),
             ("raps", {}), ("raps", {"loss": "huber"}), ("raps", {"loss": "tukey", "overdispersion": False}),
             ("divw", {}), ("max_likelihood", {}), ("max_likelihood", {"psi": 0.6, "model": "fixed"}),
-            ("contamination_mixture", {}), ("lasso", {})]
+            ("contamination_mixture", {}), ("lasso", {}), ("egger_simex", {}),
+            ("egger_simex", {"variance": "jackknife", "extrapolation": "linear"})]
 NUMBERS = [f.name for f in dataclasses.fields(mr.MRResult) if f.name != "note"]
 EFFECTS = ("estimate", "se", "ci_low", "ci_high")
 
@@ -53,10 +54,12 @@ def test_units_change_the_estimate_by_their_ratio(seed, n, variant, x, y):
     before = mr.fit(bx, sx, by, sy, method, **options)
     after = mr.fit(x * bx, x * sx, y * by, y * sy, method, **options)
     scaled = dataclasses.replace(before, tau2=before.tau2 * y ** 2, i2_gx=after.i2_gx, f_statistic=after.f_statistic,
-                                 **{name: getattr(before, name) * y / x for name in EFFECTS})
+                                 **{name: getattr(before, name) * y / x for name in EFFECTS},
+                                 **{name: getattr(before, name) * y for name in ("intercept", "intercept_se")})
     assert after.note == scaled.note
     for name in NUMBERS:
-        size = y ** 2 if name == "tau2" else before.se * y / x if name in EFFECTS else 1.0
+        size = y ** 2 if name == "tau2" else before.se * y / x if name in EFFECTS else \
+            before.intercept_se * y if name in ("intercept", "intercept_se") else 1.0
         np.testing.assert_allclose(getattr(after, name), getattr(scaled, name), rtol=1e-6, atol=1e-9 * size,
                                    err_msg=name)
 

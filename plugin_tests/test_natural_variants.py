@@ -176,7 +176,7 @@ def test_a_run_is_known_by_its_variants(case, tmp_path, capsys):
     assert main([*case.argv[:-1], str(copy), "-q", "--no_report", "-o", str(case.out)]) == 0
     fewer = write(tmp_path / "fewer.vcf", case.body[:-1])
     assert "it holds a different run (input_vcf_sha256" in refused(capsys, [*case.argv[:-1], fewer, "-o", case.out])
-    mask = FinishedRun(str(case.out)).effects_at(0)[2]
+    mask = FinishedRun(str(case.out)).effects_at(0)[2].mask
     assert mask.sum() == 9 * 3
     write(copy, case.body[:-1])
     with pytest.raises(InputError, match="copy.bgz: the VCF of the run's natural variants is missing or has changed"):

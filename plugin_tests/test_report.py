@@ -75,8 +75,8 @@ def test_details_are_the_instruments_and_their_effects(finished):
         assert shown["variants"] == np.flatnonzero(mask.any(1)).tolist()
         assert shown["sequence"] == "".join(effects["ref_base"].values[number, ::3])
         for m, mark in enumerate("ABC"):
-            instruments = np.array(shown["variants"])[shown["instruments"][mark]]
-            assert instruments.tolist() == np.flatnonzero(mask[:, m]).tolist()
+            for indices in shown["instruments"][mark].values():
+                assert np.array(shown["variants"])[indices].tolist() == np.flatnonzero(mask[:, m]).tolist()
             assert np.allclose(shown["effect"][mark], effect[shown["variants"], m], rtol=1e-3)
             assert np.allclose(shown["track"][mark], -effect[:, m].reshape(-1, 3).mean(1), rtol=1e-2)
         chosen = mask[:, 0]

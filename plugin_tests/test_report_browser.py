@@ -108,8 +108,8 @@ def test_a_locus_is_shown_as_it_is(report, folder):
     report.tab.press("#locus-input", "Enter")
     assert "locus17 (chr1:1700-1730, - strand), B \u2192 A" in report.tab.inner_text("#locus-summary")
     run = FinishedRun(str(folder))
-    effect, _, mask = run.effects_at(17)
-    chosen = np.flatnonzero(mask[:, 1])
+    effect, _, instruments = run.effects_at(17)
+    chosen = np.flatnonzero(instruments.of_pairs(1, 0))
     ref, alt = (run.effects[name].values[17][chosen] for name in ("ref_base", "alt_base"))
     assert report.column("instrument-table", 1) == [f"{v // 3} {r}>{a}" for v, r, a in zip(chosen, ref, alt)][:25]
     assert np.allclose([float(v) for v in report.column("instrument-table", 3)], effect[chosen, 1][:25], rtol=2e-3)

@@ -1,6 +1,7 @@
 """The simulation: confounded counts, truths and scores against slow, obvious versions; the unconfounded ones are tested
 with the example that they made (test_tf_cooperativity.py)."""
 
+import json
 import math
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.plots import levers_figure
-from kipoi_deepmr.simulation import experiment, rounds, scenarios, scores, sequences, training, truth
+from kipoi_deepmr.cli import main
+from kipoi_deepmr.errors import InputError, Stopped
+from kipoi_deepmr.plots import levers_figure, sweep_figure
+from kipoi_deepmr.simulation import child, experiment, rounds, scenarios, scores, sequences, sweep, training, truth
 from kipoi_deepmr.simulation.binding import BACKGROUND, Parameters, affinities, anscombe, load_pwms, soft_or
 
 CONFOUNDED = Parameters(100.0, 9.5, 20.0, 30.0, 25.0)
@@ -132,6 +134,22 @@ def test_counts_have_their_mean_and_variance(pwms):
     assert (labels.var(0) > 1.1 * without.var(0)).all()
 
 
+def test_the_confounder_as_a_mark_changes_nothing_else(pwms):
+    """Its counts have mean and variance 1 + alpha q; bases, split and the other labels are those without it."""
+    without, with_it = (scenarios.training_data(pwms, CONFOUNDED, np.random.default_rng(6), 2000, mark)
+                        for mark in (False, True))
+    for (bases, labels), (same_bases, three) in zip(without, with_it, strict=True):
+        np.testing.assert_array_equal(same_bases, bases)
+        np.testing.assert_array_equal(three[:, :2], labels)
+        assert three.dtype == np.float32 and three.shape == (len(bases), 3)
+    for bases in LOCI[:2]:
+        mean = 1 + CONFOUNDED.alpha * slow_bound(bases, pwms["SOX2"])
+        labels = scenarios.draw_confounder_labels(np.repeat(bases[None], 8000, axis=0), pwms, CONFOUNDED,
+                                                  np.random.default_rng(7)).astype(float)
+        counts = (labels / 2) ** 2 - 3 / 8
+        assert counts.mean() == pytest.approx(mean, rel=0.03) and counts.var() == pytest.approx(mean, rel=0.1)
+
+
 def test_ten_thousand_sequences_take_seconds(pwms):
     import time
 
@@ -176,7 +194,8 @@ def tables():
         ci_high=[1.8, 3.0, np.nan, 0.6, 1.2, 0.5], pvalue=[0.001, 0.2, np.nan, 0.01, 0.8, 0.3])
     global_ = pd.DataFrame({"exposure": ["X", "Y"], "outcome": ["Y", "X"], "method": "ivw", "estimate": [1.8, 0.3],
                             "se": [0.2, 0.1], "ci_low": [1.4, 0.1], "ci_high": [2.2, 0.5], "pvalue": [0.001, 0.003],
-                            "tau": [0.05, 0.2]})
+                            "tau": [0.05, 0.2], "pi_low": [1.3, -0.1], "pi_high": [2.3, 0.7],
+                            "se_members": [0.1, 0.05]})
     return local, global_, known
 
 
@@ -188,6 +207,7 @@ def test_scores_of_a_round_by_hand():
     assert forward["local_bias"] == pytest.approx(0.25) and forward["local_rmse"] == pytest.approx(0.125 ** 0.5)
     assert (forward["significant"], forward["in_2tau"], forward["in_ci"]) == (0.5, 0.0, 1.0)
     assert (reverse["coverage"], reverse["in_2tau"], reverse["in_ci"]) == (2 / 3, 1.0, 0.0)
+    assert (forward["in_pi"], reverse["in_pi"], forward["se_members"]) == (1.0, 1.0, 0.1)
     assert reverse["significant"] == pytest.approx(1 / 3)
 
 
@@ -203,6 +223,7 @@ def test_the_table_over_rounds_by_hand():
     assert forward["r2"] == pytest.approx(np.corrcoef([2, 4, 3], [1.8, 5, 3])[0, 1] ** 2)
     assert forward["bias"] == pytest.approx((-0.2 + 1 + 0) / 9) and forward["error"] == pytest.approx(1.2 / 3)
     assert forward["rounds"] == 3 and forward["loci_estimated"] == pytest.approx(2 / 3)
+    assert forward["global_width"] == pytest.approx(0.8 / 3) and forward["in_pi"] == pytest.approx(1 / 3)
     assert forward["coverage"] == pytest.approx((0.5 + 0.5 + 0.5) / 3, abs=0.35)
     assert np.isnan(reverse["r2"]) and np.isnan(reverse["bias"]) and np.isnan(reverse["relative_width"])
     assert reverse["global_significant"] == 1.0 and reverse["significant"] == pytest.approx(1 / 3)
@@ -227,6 +248,94 @@ def test_a_folder_keeps_to_its_design(tmp_path):
         experiment.analyse(str(tmp_path), "main", experiment.places(["none"], 1), {})
 
 
+def test_a_design_is_stored_as_before_and_read_back():
+    """Experiments that were made before a field was added can be gone on with."""
+    plain = rounds.Design(seed=3)
+    assert list(plain.as_json()) == ["seed", "strengths", "n_members", "n_training", "n_test", "schedule"]
+    for design in (plain, plain._replace(confounder_mark=True, strengths=plain.strengths.times(0.5))):
+        assert rounds.Design.from_json(json.loads(json.dumps(design.as_json()))) == design
+    assert rounds.marks_of(design) == ("GATA", "TAL1", "SOX2") and rounds.marks_of(plain) == ("GATA", "TAL1")
+
+
+@pytest.mark.parametrize("scenario", ["none", "independent"])
+def test_a_confounder_that_no_sequence_shows_is_no_mark(tmp_path, scenario):
+    design = rounds.Design(confounder_mark=True)
+    with pytest.raises(InputError, match=f"scenario {scenario} show no confounder; --scenarios sequence,both"):
+        experiment.make_rounds(str(tmp_path), design, experiment.places(["both", scenario], 1))
+    assert not list(tmp_path.iterdir())
+
+
+# A round's own process
+
+
+def start_with(words):
+    """How a round's process starts, with something that goes wrong in it."""
+    return child.START.replace("from kipoi", f"{words}; from kipoi")
+
+
+@pytest.mark.parametrize("words, kind, said", [
+    ("sys.modules['simdna'] = None", InputError, r"pip install 'kipoi-deepmr\[simulation\]'"),
+    ("import os; os.write(2, b'no memory'); os.kill(os.getpid(), 9)", Stopped, "killed by SIGKILL.*\n *no memory"),
+    ("sys.exit(3)", Stopped, "ended with exit code 3; it said nothing"),
+    ("import os; os.write(1, b'{') and os._exit(4)", Stopped, "ended with exit code 4; it said nothing"),
+    ("import shutil; shutil.rmtree = lambda *a, **k: open('/none/there')", InputError, "/none/there: No such file"),
+    ("import shutil; shutil.rmtree = lambda *a, **k: 1 / 0", RuntimeError, "ZeroDivisionError: division by zero"),
+])
+def test_what_goes_wrong_in_a_rounds_process_is_told(tmp_path, monkeypatch, words, kind, said):
+    monkeypatch.setattr(child, "START", start_with(words))
+    with pytest.raises(kind, match=said) as raised:
+        child.make_round_in_child(str(tmp_path / "round"), rounds.Design(), "none", 1)
+    assert type(raised.value) is kind and not (tmp_path / "round").exists()
+
+
+def test_what_a_rounds_process_logs_and_prints(tmp_path, monkeypatch, caplog, capfd):
+    monkeypatch.setattr(child, "START", start_with(
+        "import logging, os, kipoi_deepmr.simulation.rounds as r; r.make_round = lambda *a: print('loud') or "
+        "os.write(1, b'louder') and logging.getLogger('kipoi_deepmr.models').warning('100 % slow') or list(a)"))
+    design = rounds.Design(seed=5)
+    record = child.make_round_in_child("here", design, "both", 2)
+    assert record == ["here", json.loads(json.dumps(design)), "both", 2] and capfd.readouterr() == ("", "")
+    assert [(log.name, log.levelname, log.getMessage()) for log in caplog.records] == [
+        ("kipoi_deepmr.models", "WARNING", "100 % slow")]
+
+
+# The sweep of strengths
+
+
+def test_a_sweep_has_a_folder_for_each_strength(tmp_path):
+    root, design = str(tmp_path), rounds.Design(strengths=scenarios.Strengths(gamma=2.0))
+    sweep.make_sweep(root, design, [0.5, 1.0, 2.0], [])
+    made = {path.name: json.loads((path / "simulation.json").read_text()) for path in tmp_path.iterdir()}
+    assert {name: tuple(one["strengths"].values()) for name, one in made.items()} == {
+        "strength-0.5": (10, 15, 12.5, 2), "strength-1": (20, 30, 25, 2), "strength-2": (40, 60, 50, 2)}
+    assert made["strength-1"] == json.loads(json.dumps(design.as_json()))
+    with pytest.raises(InputError, match="strength-2.*seed: 1 -> 2"):
+        sweep.make_sweep(root, design._replace(seed=2), [4.0, 2.0], experiment.places(["both"], 1))
+    assert not list(tmp_path.glob("*/both"))
+    wanted = experiment.places(["none", "both"], 2)
+    assert sweep.confounded(wanted) == [("both", 1), ("both", 2)]
+    with pytest.raises(InputError, match="scenario none has no confounder"):
+        sweep.confounded(wanted[::2])
+
+
+@pytest.mark.parametrize("words", ["0.5,x", "1,1.0", "", "1,,2", "-1", "1e9", "nan"])
+def test_strengths_that_cannot_be_swept_are_refused(words, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["simulate", "--sweep", words, "-o", str(tmp_path / "x")])
+    assert "argument --sweep: " in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
+def test_the_figure_of_a_sweep_has_a_line_for_each_scenario():
+    table = pd.DataFrame({"strength": [2.0, 2, 0.5, 0.5] * 2, "scenario": ["sequence", "both"] * 4,
+                          "method": ["ivw"] * 4 + ["egger"] * 4, "bias": np.arange(8.0), "coverage": 0.9,
+                          "relative_width": np.arange(8.0, 16)})
+    axes = np.array(sweep_figure(table).axes).reshape(3, 2)
+    assert [ax.get_title() for ax in axes[0]] == ["ivw", "egger"]
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes[0, 1].lines}
+    assert lines == {"sequence": [[0.5, 6], [2, 4]], "both": [[0.5, 7], [2, 5]]}
+    assert axes[2, 0].lines[1].get_xydata().tolist() == [[0.5, 11], [2, 9]]
+
+
 def test_the_one_cycle_rises_and_falls():
     pytest.importorskip("tensorflow")
     schedule = training.ONE_CYCLE
@@ -238,6 +347,19 @@ def test_the_one_cycle_rises_and_falls():
     assert (np.diff(values[:peak]) > 0).all() and (np.diff(values[peak:]) <= 0).all()
     assert values[-1] < 0.02 * schedule.learning_rate
     assert training._learning_rate(training.CONSTANT, 1000) == 1e-3
+
+
+def test_balanced_networks_predict_in_the_labels_units():
+    """As networks of labels with variance 1, times their standard deviation."""
+    pytest.importorskip("tensorflow")
+    rng, scale = np.random.default_rng(8), np.array([100, 1, 0.01], np.float32)
+    bases, schedule = sequences.one_hot(rng.choice(4, (200, 100))), training.Schedule(50, 1e-3, 1)
+    labels = rng.normal(size=(200, 3)).astype(np.float32)
+    labels *= scale / labels.std(axis=0)
+    one, other = (training.train_member(1, (bases, y), (bases, y), schedule, balanced=balanced)[0]
+                  for y, balanced in ((labels, True), (labels / scale, False)))
+    in_units = one.predict(bases, verbose=0) / scale
+    np.testing.assert_allclose(in_units, other.predict(bases, verbose=0), rtol=1e-3, atol=1e-3)
 
 
 def test_the_figure_of_levers_has_a_point_for_each_way():

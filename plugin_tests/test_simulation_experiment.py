@@ -1,15 +1,21 @@
 """One small round of the simulation through the command: what it leaves, going on, further analyses, refusals."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
-from conftest import run_python
+from conftest import heed_interrupts, run_python
 
+from kipoi_deepmr import effects_store
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.simulation.experiment import analyse, places
 from kipoi_deepmr.simulation.scores import score_round, summarise
@@ -22,9 +28,9 @@ OURS = "from kipoi_deepmr.cli import console_main; console_main()"
 
 
 def simulate(folder, *words):
-    """In a process of its own: TensorFlow's determinism, once switched on, is for all that a process computes."""
+    """As a user does; what TensorFlow says while it trains is kept from them."""
     done = run_python(sys.executable, "-c", OURS, "simulate", *words, "-o", folder, timeout=300)
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
@@ -73,6 +79,64 @@ def test_the_same_command_makes_nothing_anew_and_a_lost_round_is_made_the_same(e
     assert anew["true_global_effect"] == record["true_global_effect"]
     assert [m["epochs"] for m in anew["members"]] == [m["epochs"] for m in record["members"]]
     assert [m["weights_sha256"] for m in anew["members"]] == [m["weights_sha256"] for m in record["members"]]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_command_leaves_no_process(experiment, tmp_path, how):
+    """Ctrl-C goes to all processes of a terminal; the kernel, out of memory, kills one."""
+    folder, _ = experiment
+    command = subprocess.Popen([sys.executable, "-c", OURS, "simulate", *SMALL, "-o", str(tmp_path)], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+                               preexec_fn=heed_interrupts)
+    while not list(tmp_path.glob("both/*.partial/truth.tsv")) and command.poll() is None:
+        time.sleep(0.05)
+    children = psutil.Process(command.pid).children(recursive=True)
+    (os.killpg if how == signal.SIGINT else os.kill)(command.pid, how)
+    said = command.communicate(timeout=60)
+    assert command.returncode == (130 if how == signal.SIGINT else -9)
+    assert said == ("", "" if how == signal.SIGKILL else "kipoi-deepmr: interrupted\n")
+    assert len(children) == 1 and psutil.wait_procs(children, timeout=30)[1] == []
+    assert not (tmp_path / "both" / "round-01").exists()
+
+
+def test_a_sweep_makes_rounds_with_the_confounder_as_a_mark(tmp_path, capsys):
+    words = ["simulate", "--rounds", "1", "--scenarios", "none,both", "--members", "2", "--n_training", "100",
+             "--method", "ivw", "--sweep", "0.5", "-o", str(tmp_path)]
+    assert main([*words, "--confounder_mark"]) == 0
+    said = capsys.readouterr().out
+    assert "scenario none, which has no confounder, is left out" in said and "strength 0.5: both round 1" in said
+    made = tmp_path / "strength-0.5" / "both" / "round-01"
+    record = json.loads((made / "round.json").read_text())
+    assert [record["parameters"][name] for name in ("eta", "nu", "tau")] == [10, 15, 12.5]
+    assert list(record["members"][0]["validation_r2"]) == ["GATA", "TAL1", "SOX2"]
+    assert list(effects_store.open_effects(str(made / "effects.zarr"))["mark"].values) == ["GATA", "TAL1", "SOX2"]
+    table = pd.read_csv(tmp_path / "sweep.tsv", sep="\t")
+    assert list(zip(table["exposure"], table["outcome"])) == [("GATA", "TAL1"), ("TAL1", "GATA")]
+    assert main(words) == 2
+    assert "confounder_mark: true -> null" in capsys.readouterr().err
+
+
+def test_a_sweep_is_one_table_of_ordinary_experiments(experiment, tmp_path, capsys):
+    folder, _ = experiment
+    design = json.loads((folder / "simulation.json").read_text())
+    for factor in (0.5, 1.0):
+        shutil.copytree(folder / "both", tmp_path / f"strength-{factor:g}" / "both")
+        strengths = {name: factor * design["strengths"][name] for name in ("eta", "nu", "tau")} | {"gamma": None}
+        text = json.dumps(design | {"strengths": strengths})
+        (tmp_path / f"strength-{factor:g}" / "simulation.json").write_text(text)
+    words = ["simulate", *SMALL[:-2], "--method", "ivw,wald_mean", "-o", str(tmp_path)]
+    assert main([*words, "--sweep", "1,0.5"]) == 0
+    assert "round 1" not in capsys.readouterr().out  # all were there
+    table = pd.read_csv(tmp_path / "sweep.tsv", sep="\t")
+    assert table["strength"].tolist() == [1] * 4 + [0.5] * 4
+    for factor, of_one in table.groupby("strength"):
+        alone = pd.read_csv(tmp_path / f"strength-{factor:g}" / "analyses" / "main" / "table1.tsv", sep="\t")
+        pd.testing.assert_frame_equal(of_one.drop(columns="strength").reset_index(drop=True), alone)
+    assert (tmp_path / "sweep.png").stat().st_size > 10_000
+    assert main([*words, "--stored", "--sweep", "0.5,1", "--analysis", "own", "--instruments", "own"]) == 0
+    assert "sweep_own.tsv" in capsys.readouterr().out and (tmp_path / "sweep_own.png").exists()
+    assert main([*words, "--stored", "--sweep", "1,3"]) == 2
+    assert "strength-3: none of the rounds is stored" in capsys.readouterr().err
 
 
 def test_stored_rounds_are_analysed_without_being_made(experiment, capsys):

@@ -350,12 +350,12 @@ def test_a_failure_keeps_the_earlier_file(case):
     path, _ = case.write()
     before = text(path)
 
-    class Broken:
-        def mask(self, effect, effect_se, locus):
+    class Broken(InstrumentRule):
+        def mask(self, effect, effect_se, loci=None):
             raise RuntimeError("no instruments today")
 
     with pytest.raises(RuntimeError, match="no instruments today"):
-        case.write(rule=Broken())
+        case.write(rule=Broken("own", 2.0))
     assert text(path) == before
     assert not [name for name in os.listdir(case.folder) if "partial" in name]
 

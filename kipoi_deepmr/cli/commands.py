@@ -171,10 +171,15 @@ def _select(arguments, ensemble, dataloader_args):
 
 def _estimate_options(arguments, natural):
     given = {"variants": natural} if natural else {}
+    if arguments.adjust:
+        given["adjust"] = arguments.adjust
+    if arguments.steiger:
+        given["steiger"] = True
     return {**given, "exposures": arguments.exposures, "outcomes": arguments.outcomes, "method": arguments.method,
             "instruments": arguments.instruments, "instrument_z": arguments.instrument_z,
             "se_shrinkage": arguments.se_shrinkage, "uncertainty": arguments.uncertainty,
-            "method_args": dict(arguments.method_args or ()), "diagnostics": arguments.diagnostics,
+            "spread_shrinkage": arguments.spread_shrinkage, "method_args": dict(arguments.method_args or ()),
+            "diagnostics": arguments.diagnostics,
             "vcf": arguments.vcf, "fasta_file": arguments.fasta_file, "calibration": arguments.calibration}
 
 

@@ -56,6 +56,7 @@ example:
 examples:
   %(prog)s --rounds 1 --scenarios none --members 2 --n_training 1000 -o simulation
   %(prog)s --stored --analysis members --uncertainty members --instruments own --instrument_z 1 -o simulation
+  %(prog)s --rounds 4 --sweep 0.5,1,2 -o sweep
 The first is too small to mean anything; without its options it makes ten rounds of four scenarios: hours.""",
     "completion": """\
 bash, for one session or in ~/.bashrc:

@@ -7,9 +7,10 @@ from .. import __version__
 from .examples import EXAMPLES, EXIT_CODES
 
 # Written out, since importing them takes what `--help` need not wait for; a test compares them with the modules.
-METHODS = ("egger", "egger_robust", "ivw", "wald_mean", "median_simple", "median_weighted", "median_penalized",
-           "mode_simple", "mode_weighted", "raps", "divw", "max_likelihood", "contamination_mixture", "lasso",
-           "ivw_correlated", "egger_correlated", "two_stage_least_squares")
+METHODS = ("egger", "egger_robust", "egger_simex", "ivw", "wald_mean", "median_simple", "median_weighted",
+           "median_penalized", "mode_simple", "mode_weighted", "raps", "divw", "max_likelihood",
+           "contamination_mixture", "lasso", "ivw_correlated", "egger_correlated", "two_stage_least_squares",
+           "mvmr_ivw", "mvmr_egger")
 SIMULATED_METHODS = ("egger_robust", "egger", "ivw", "wald_mean", "median_weighted", "mode_weighted", "raps",
                      "ivw_correlated", "egger_correlated")
 SCENARIOS = ("none", "sequence", "independent", "both")
@@ -158,11 +159,38 @@ def _add_simulation(command):
     group.add_argument("--gamma", type=_strength,
                        help="strength of the exposure on the outcome "
                             "(default: drawn for each round, near 1 or near 10)")
+    group.add_argument("--sweep", type=_factors, metavar="X,Y",
+                       help="eta, nu and tau times each of these: an experiment a strength in FOLDER/strength-X, and "
+                            "FOLDER/sweep.tsv and sweep.png (the paper's S2 Text); without scenario none, which has "
+                            "no confounder")
+    group.add_argument("--confounder_mark", action="store_true",
+                       help="the networks predict the confounder that the sequence shows too, as a third mark, SOX2: "
+                            "scenarios sequence and both")
+    group.add_argument("--dropout", type=_rate, default=0.0, metavar="RATE",
+                       help="train the networks with dropout after each layer, for --mc_dropout (default: none)")
     group.add_argument("--stored", action="store_true", help="make no round: analyse those that the folder holds")
     group = command.add_argument_group("their analysis, through estimate and aggregate")
     group.add_argument("--analysis", default="main", metavar="NAME",
                        help="folder below FOLDER/analyses for these options (default: %(default)s)")
     _add_estimators(group, SIMULATED_METHODS, z=2.0)
+    _add_levers(command)
+
+
+def _add_levers(command):
+    group = command.add_argument_group("what the analysis does to effects first, kept in its own folder")
+    group.add_argument("--use_members", type=_positive, metavar="N",
+                       help="ask the first N networks of each ensemble alone (default: all)")
+    group.add_argument("--augment", type=_names, default=(), metavar="rc,shift=-3:3",
+                       help="make members of each network by views of the sequence, as predict does")
+    group.add_argument("--mc_dropout", type=_positive, metavar="N",
+                       help="make N members of each network by dropout masks, as predict does; needs rounds made with "
+                            "--dropout")
+    group.add_argument("--recalibration", choices=RECALIBRATIONS, default="none",
+                       help="calibrate by the labels of each round's validation sequences, as calibrate does "
+                            "(default: %(default)s)")
+    group.add_argument("--noise_sd", type=_noise, default=0.0, metavar="SD",
+                       help="noise in those labels, which the members' spread is not to stand for: that of Poisson "
+                            "counts is 1 on their scale; with --recalibration scale (default: 0)")
 
 
 def _add_figures(figures):
@@ -346,12 +374,18 @@ def _add_estimators(group, methods=("egger",), z=3.0):
     group.add_argument("--method_args", nargs="+", type=_setting, metavar="NAME=VALUE",
                        help="options of the estimators, such as model=fixed penalized=true alpha=0.01; each goes to "
                             "the estimators that have it (see docs/method.md)")
+    group.add_argument("--adjust", type=_names, metavar="A,B",
+                       help="marks that the methods mvmr_ivw and mvmr_egger hold fixed, or all: an effect on the "
+                            "outcome that does not go through these (see docs/method.md)")
     group.add_argument("--instruments", choices=("pooled", "own", "variants"), default="pooled",
                        help="a mutant is an instrument if its effect is large among all mutants of all loci (pooled), "
                             "or large against its own standard error (own), or as pooled and a variant of --input_vcf "
                             "(variants) (default: %(default)s)")
     group.add_argument("--instrument_z", type=_not_negative, default=z, metavar="Z",
                        help="how large, in standard deviations or standard errors (default: %(default)s)")
+    group.add_argument("--steiger", action="store_true",
+                       help="of the instruments of an exposure, those alone serve for a pair that move the exposure "
+                            "more than the outcome, each in that mark's standard deviations (Steiger's filter)")
     group.add_argument("--se_shrinkage", choices=("none", "moderated"), default="none",
                        help="moderated: draw the mutants' standard errors, of few members each, towards what all "
                             "mutants of a mark have (default: %(default)s)")
@@ -360,6 +394,9 @@ def _add_estimators(group, methods=("egger",), z=3.0):
                        help="intervals from the estimator, from the spread of the estimates that each member's own "
                             "effects give, or from both; cross_fitted: from the members, each with instruments that "
                             "the others chose (default: %(default)s)")
+    group.add_argument("--spread_shrinkage", choices=("moderated", "none"), default="moderated",
+                       help="moderated: draw the members' spread at a locus towards what the pair has at all loci; "
+                            "takes every fit twice (default: %(default)s)")
 
 
 def _add_fasta_of_estimate(command, with_loci):
@@ -458,6 +495,23 @@ def _strength(text):
     number = float(text)
     if not 0 <= number <= LARGEST_STRENGTH:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {LARGEST_STRENGTH:,}")
+    return number
+
+
+def _factors(text):
+    try:
+        numbers = [_strength(word) for word in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not numbers with commas between them") from None
+    if len({f"{number:g}" for number in numbers}) < len(numbers):
+        raise argparse.ArgumentTypeError(f"{text} has a number twice")
+    return numbers
+
+
+def _rate(text):
+    number = float(text)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a rate from 0 to below 1")
     return number
 
 

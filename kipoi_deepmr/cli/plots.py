@@ -45,11 +45,11 @@ def _spacing(arguments):
 
 def _local(arguments):
     run, index, marks = _locus(arguments)
-    effect, se, mask = run.effects_at(index)
+    effect, se, instruments = run.effects_at(index)
     x, y = marks
-    chosen = mask[:, x]
+    chosen = instruments.of_pairs(x, y)
     if not chosen.any():
-        raise InputError(f"locus {arguments.locus} has no instrument for {arguments.exposure}")
+        raise InputError(f"locus {arguments.locus} has no instrument for {arguments.exposure} on {arguments.outcome}")
     local = run.local_of([(arguments.exposure, arguments.outcome)])
     place = {name: run.effects[name].values[index] for name in ("chrom", "start")}
     fits = local[(local["locus"] == arguments.locus) & (local["chrom"] == place["chrom"])
@@ -63,15 +63,15 @@ def _local(arguments):
 
 def _tracks(arguments):
     run, index, marks = _locus(arguments)
-    effect, _, mask = run.effects_at(index)
+    effect, _, instruments = run.effects_at(index)
     sequence = "".join(run.effects["ref_base"].values[index, ::3].tolist())
     start, end = arguments.window or (0, len(sequence))
     if end > len(sequence):
         raise InputError(f"--window {start}:{end}: the locus has {len(sequence)} bases")
-    instruments = sorted({v // 3 - start for v in mask[:, marks[0]].nonzero()[0] if start <= v // 3 < end})
+    positions = sorted({v // 3 for v in instruments.of_pairs(*marks).nonzero()[0] if start <= v // 3 < end})
     names = run.effects["mark"].values
     return tracks_figure(sequence[start:end], {str(names[m]): heights_of(effect[:, m])[start:end] for m in marks},
-                         instruments, start)
+                         [position - start for position in positions], start)
 
 
 FIGURES = {"global": _global, "simulation": _simulation, "spacing": _spacing, "local": _local, "tracks": _tracks}

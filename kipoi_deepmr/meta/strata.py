@@ -68,7 +68,7 @@ def between_strata(strata):
     Borenstein et al. (2009), Introduction to Meta-Analysis, ch. 19; R's meta::metagen(subgroup = ), random effects
     with separate tau^2.
     """
-    weight = 1 / strata["se"] ** 2
+    weight = 1 / strata["se_loci"] ** 2  # the members' errors are the same in all strata
     usable = strata["estimate"].notna() & np.isfinite(weight)
     parts = strata[KEYS].assign(n_strata=usable, w=weight.where(usable, 0.0),
                                 wy=(weight * strata["estimate"]).where(usable, 0.0))

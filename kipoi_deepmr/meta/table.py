@@ -5,6 +5,7 @@ import numpy as np
 from ..errors import InputError
 from ..inference import check_alpha, check_choice
 from ..tabular import to_numbers
+from .members import OF_MEMBER, members_global_effects, with_members
 from .pooled import CI, PREDICTION, random_effects
 from .studies import UNWEIGHTABLE
 from .tau2 import TAU2_METHODS
@@ -13,7 +14,7 @@ KEYS = ["exposure", "outcome", "method"]
 GLOBAL_COLUMNS = (
     KEYS
     + ["n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "tau", "tau2", "i2"]
-    + ["q", "q_pvalue", "pi_low", "pi_high"]
+    + ["q", "q_pvalue", "pi_low", "pi_high", "se_loci", "se_members"]
 )
 
 # Elements of the (loci, pairs) arrays that are filled at a time: 64 MB each.
@@ -27,24 +28,32 @@ def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.0
     not used; those with a number that cannot be weighted are counted in `result.attrs["notes"]`. For the method
     `wald_mean`, `se` is the standard deviation of the ratios, as in the paper's baseline.
 
+    A meta-analysis takes the loci's errors for independent, while all loci share the errors of the same few members.
+    Where the local table has every member's estimates, each member has a global estimate, by the ensemble's weights.
+    Their standard deviation (ddof = 1), with t's K - 1 degrees of freedom, is added to the standard error of the
+    meta-analysis, with Satterthwaite's degrees of freedom. It is not divided by sqrt(K), as little as that of local
+    estimates (`kipoi_deepmr.mr.uncertainty.from_members`): what members have in common does not show in it.
+
     Parameters
     ----------
     local : pandas.DataFrame
         The local table: one row a locus, exposure, outcome and method; of its columns these are read: exposure,
-        outcome, method, estimate, se.
+        outcome, method, estimate, se, and estimate_1 to estimate_K if it has them.
     tau2_method, ci, prediction, alpha
         As in `random_effects`.
 
     Returns
     -------
     pandas.DataFrame
-        Columns GLOBAL_COLUMNS, one row an (exposure, outcome, method), in order of first appearance. A pair without a
-        usable locus has n_loci 0 and NaN.
+        Columns GLOBAL_COLUMNS, one row an (exposure, outcome, method), in order of first appearance: se_loci is the
+        standard error of the meta-analysis, se_members the members' spread (NaN if the local table has none), se both.
+        A pair without a usable locus has n_loci 0 and NaN.
 
     Raises
     ------
     InputError
-        If a column is missing or holds something that is not a number, or an option is unknown.
+        If a column is missing or holds something that is not a number, an option is unknown, or an estimate lacks
+        some of its members'.
 
     References
     ----------
@@ -67,10 +76,18 @@ def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.0
         results.append(
             random_effects(*columns, tau2_method=tau2_method, ci=ci, prediction=prediction, tau2_ci=None, alpha=alpha)
         )
-    for name in GLOBAL_COLUMNS[len(KEYS) :]:
+    for name in [name for name in GLOBAL_COLUMNS[len(KEYS) :] if name not in ("se_loci", "se_members")]:
         field = "n_studies" if name == "n_loci" else name
         parts = [getattr(result, field) for result in results]
         table[name] = np.concatenate(parts) if parts else np.empty(0, dtype=int if name == "n_loci" else float)
+    own = local.filter(regex=OF_MEMBER).columns
+    if len(own) > 1:
+        used = np.isfinite(effects) & np.isfinite(ses) & (ses > 0)
+        estimates = np.stack([_numeric(local, name)[used] for name in own], axis=1)
+        by_member = members_global_effects(codes[used], estimates, ses[used], table["tau2"].to_numpy())
+        table = with_members(table, by_member, ci, prediction, alpha)
+    else:
+        table = table.assign(se_loci=table["se"], se_members=np.nan)
     for position, excluded in enumerate(np.concatenate([r.n_excluded for r in results]) if results else []):
         if excluded:
             pair = " ".join(str(table.at[position, key]) for key in KEYS)

@@ -74,7 +74,7 @@ def closed_form(estimator):
     Returns
     -------
     callable or None
-        Of (effect, effect_se, mask, pairs), as `fit_all_pairs` takes them; it gives an MRResult of arrays
+        Of (effect, effect_se, instruments, pairs), as `fit_all_pairs` takes them; it gives an MRResult of arrays
         (locus, pair).
     """
     kind = CLOSED.get(inspect.unwrap(estimator.func))
@@ -88,9 +88,9 @@ def closed_form(estimator):
     return partial(_fit, kind=kind, options=options)
 
 
-def _fit(effect, effect_se, mask, pairs, kind, options):
+def _fit(effect, effect_se, instruments, pairs, kind, options):
     regression, minimum, from_sums, _ = kind
-    n, reason, sums = pair_sums(effect, effect_se, mask, pairs, regression)
+    n, reason, sums = pair_sums(effect, effect_se, instruments, pairs, regression)
     problems = Problems(None, None, None, n, np.full(n.shape, "", dtype=object))
     problems.need(minimum)
     for code in range(1, len(REASONS)):
@@ -102,14 +102,13 @@ def _fit(effect, effect_se, mask, pairs, kind, options):
                        i2_gx=np.where(solved, i_squared(sums.q_gx, n - 1.0), np.nan))
 
 
-def pair_sums(effect, effect_se, mask, pairs, regression):
+def pair_sums(effect, effect_se, instruments, pairs, regression):
     """Sums of one regression for each locus and pair.
 
     Parameters
     ----------
     effect, effect_se : (locus, variant, mark) float64
-    mask : (locus, variant, mark) bool
-        Instruments of each mark as exposure.
+    instruments : Instruments
     pairs : dict of int to list of int
         Outcomes of each exposure, none of them the exposure itself.
     regression : {ORIGIN, INTERCEPT, RATIO}
@@ -127,11 +126,15 @@ def pair_sums(effect, effect_se, mask, pairs, regression):
     for row, several in enumerate(pairs.values()):
         place[row, np.searchsorted(outcomes, several)] = np.arange(first, first + len(several))
         first += len(several)
-    bx, sx, mask = effect[..., exposures], effect_se[..., exposures], mask[..., exposures]
+    bx, sx, mask = (a[..., exposures] for a in (effect, effect_se, instruments.mask))
     by, sy = (np.ascontiguousarray(a[..., outcomes]) for a in (effect, effect_se))
     shape = len(effect), first
     n, reason, sums = np.empty(shape, np.int64), np.empty(shape, np.int8), np.empty((len(Sums._fields), *shape))
-    _all_sums(bx, sx, by, sy, mask, place, regression, n, reason, sums)
+    if instruments.size is None:
+        _all_sums(bx, sx, by, sy, mask, place, regression, n, reason, sums)
+    else:
+        sizes = instruments.size[..., exposures], np.ascontiguousarray(instruments.size[..., outcomes])
+        _sums_of_filtered(bx, sx, by, sy, mask, *sizes, place, regression, n, reason, sums)
     return n, reason, Sums(*sums)
 
 
@@ -148,6 +151,25 @@ def _all_sums(bx, sx, by, sy, mask, place, regression, n, reason, sums):
                     reason[locus, place[j, k]] = why[k]
                     for field in range(len(found)):
                         sums[field, locus, place[j, k]] = found[field, k]
+
+
+@compiled
+def _sums_of_filtered(bx, sx, by, sy, mask, size_x, size_y, place, regression, n, reason, sums):
+    """As `_all_sums`, where each pair has instruments of its own: those that move the exposure more."""
+    for locus in range(bx.shape[0]):
+        for j in range(bx.shape[2]):
+            chosen = np.nonzero(mask[locus, :, j])[0]
+            x, s, size = bx[locus, :, j][chosen], sx[locus, :, j][chosen], size_x[locus, :, j][chosen]
+            y, se, other = by[locus][chosen], sy[locus][chosen], size_y[locus][chosen]
+            for k in range(place.shape[1]):
+                if place[j, k] >= 0:
+                    kept = np.nonzero(size > other[:, k])[0]
+                    found, why = _outcomes_of_one(x[kept], s[kept], y[:, k][kept].reshape((-1, 1)),
+                                                  se[:, k][kept].reshape((-1, 1)), np.arange(len(kept)), regression)
+                    n[locus, place[j, k]] = len(kept)
+                    reason[locus, place[j, k]] = why[0]
+                    for field in range(len(found)):
+                        sums[field, locus, place[j, k]] = found[field, 0]
 
 
 @compiled

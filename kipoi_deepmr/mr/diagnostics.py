@@ -88,12 +88,12 @@ def diagnose(bx, sx, by, sy, mask=None, n_draws=1000, seed=42):
 
 
 def diagnose_pairs(effects, exposures=None, outcomes=None, instruments="pooled", instrument_z=3.0,
-                   se_shrinkage="none", n_draws=1000, seed=42):
+                   se_shrinkage="none", steiger=False, n_draws=1000, seed=42):
     """Diagnostics of every locus and ordered pair of marks.
 
     Parameters
     ----------
-    effects, exposures, outcomes, instruments, instrument_z, se_shrinkage
+    effects, exposures, outcomes, instruments, instrument_z, se_shrinkage, steiger
         As for `fit_pairs`.
     n_draws, seed
         As for `diagnose`.
@@ -110,7 +110,7 @@ def diagnose_pairs(effects, exposures=None, outcomes=None, instruments="pooled",
         As for `fit_pairs`.
     """
     check_pairs(effects["mark"].values, exposures, outcomes)
-    rule = rule_for(effects, instruments, instrument_z, se_shrinkage)
+    rule = rule_for(effects, instruments, instrument_z, se_shrinkage, steiger=steiger)
     return pd.concat(iter_diagnostics(effects, exposures, outcomes, rule, n_draws, seed), ignore_index=True)
 
 
@@ -169,38 +169,57 @@ def share_of_red(counts):
 
 def _block(effects, block, pairs, rule, n_draws, seed):
     effect, effect_se = (effects[name][block].values.astype(np.float64) for name in ("effect", "effect_se"))
-    mask = rule.mask(effect, effect_se, block)
+    instruments = rule.instruments(effect, effect_se, block)
     if rule.moderation:
         effect_se = rule.moderation.moderated(effect_se)
 
     def of_exposure(exposure):
-        return diagnose(*instruments_first(effect, effect_se, mask[..., exposure], exposure, pairs[exposure]),
+        return diagnose(*instruments_first(effect, effect_se, instruments, exposure, pairs[exposure]),
                         n_draws=n_draws, seed=seed)
 
     with ThreadPoolExecutor(numba.get_num_threads()) as threads:
         each = list(threads.map(of_exposure, pairs))
     columns = {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
-    columns.update(_from_all_mutants(effect, mask, pairs))
+    columns.update(_from_all_mutants(effect, instruments, pairs))
     columns["red"] = _flags(columns)
     columns["note"] = np.where(not_predicted(effect)[:, None], NOT_PREDICTED, columns["note"])
     return columns
 
 
-def _from_all_mutants(effect, mask, pairs):
+def _from_all_mutants(effect, instruments, pairs):
     """What takes the locus's other mutants too: Steiger's test, and instruments that also pass for the outcome."""
-    exposure = [x for x, outcomes in pairs.items() for _ in outcomes]
-    outcome = [y for outcomes in pairs.values() for y in outcomes]
-    r2 = r2_of_mutants(effect, mask)
-    r2_exposure, r2_outcome = r2[:, exposure, exposure], r2[:, exposure, outcome]
-    n = effect.shape[1] + 1
-    chosen = mask.astype(np.float32)
-    both = (np.swapaxes(chosen, 1, 2) @ chosen).astype(np.float64)
-    with np.errstate(all="ignore"):
-        shared = both[:, exposure, outcome] / both[:, exposure, exposure]
-    some = both[:, exposure, exposure] > 0
+    count, also, r2_exposure, r2_outcome = (
+        _of_exposures if instruments.size is None else _of_each_pair)(effect, instruments, pairs)
+    n, some = effect.shape[1] + 1, count > 0
+    shared = np.divide(also, count, out=np.zeros(count.shape), where=some)
     numbers = {"r2_exposure": r2_exposure, "r2_outcome": r2_outcome,
                "steiger_pvalue": steiger(r2_exposure, r2_outcome, n, n)[1], "shared_share": shared}
     return {name: np.where(some, values, np.nan) for name, values in numbers.items()}
+
+
+def _of_exposures(effect, instruments, pairs):
+    """How many instruments each pair has, how many of them pass for the outcome, and what they explain of either mark.
+
+    All pairs of an exposure have the same instruments. Arrays (locus, pair).
+    """
+    exposure = [x for x, outcomes in pairs.items() for _ in outcomes]
+    outcome = [y for outcomes in pairs.values() for y in outcomes]
+    chosen = instruments.mask.astype(np.float32)
+    both = (np.swapaxes(chosen, 1, 2) @ chosen).astype(np.float64)
+    r2 = r2_of_mutants(effect, instruments.mask)
+    return (both[:, exposure, exposure], both[:, exposure, outcome], r2[:, exposure, exposure],
+            r2[:, exposure, outcome])
+
+
+def _of_each_pair(effect, instruments, pairs):
+    """As `_of_exposures`, for pairs with instruments of their own."""
+    found = []
+    for exposure, outcomes in pairs.items():
+        for outcome in outcomes:
+            chosen = instruments.of_pairs(exposure, outcome)
+            r2 = r2_of_mutants(effect[..., [exposure, outcome]], chosen[..., None])
+            found.append([chosen.sum(1), (chosen & instruments.mask[..., outcome]).sum(1), r2[:, 0, 0], r2[:, 0, 1]])
+    return np.moveaxis(np.array(found, np.float64), 0, 2)
 
 
 def _flags(columns):

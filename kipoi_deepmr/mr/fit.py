@@ -13,22 +13,25 @@ from .lasso import lasso
 from .likelihood import max_likelihood
 from .median import median_penalized, median_simple, median_weighted
 from .mode import mode_simple, mode_weighted
+from .multivariable import mvmr_egger, mvmr_ivw
 from .raps import raps
 from .ratio import wald_mean
 from .regression import egger, egger_robust, ivw
+from .simex import egger_simex
 from .strength import with_strength
 from .two_stage import two_stage_least_squares
 
 METHODS = {name: with_strength(estimator) for name, estimator in {
     "wald_mean": wald_mean, "ivw": ivw, "egger": egger, "egger_robust": egger_robust,
+    "egger_simex": egger_simex,
     "median_simple": median_simple, "median_weighted": median_weighted, "median_penalized": median_penalized,
     "mode_simple": mode_simple, "mode_weighted": mode_weighted, "raps": raps, "divw": divw,
     "max_likelihood": max_likelihood, "contamination_mixture": contamination_mixture, "lasso": lasso,
     "ivw_correlated": ivw_correlated, "egger_correlated": egger_correlated,
     "two_stage_least_squares": two_stage_least_squares,
-}.items()}
+}.items()} | {"mvmr_ivw": mvmr_ivw, "mvmr_egger": mvmr_egger}  # which have a strength of their own
 DATA = ("bx", "sx", "by", "sy", "mask")
-MORE_DATA = ("covariance", "bx_members", "by_members")  # of methods that know how errors are correlated
+MORE_DATA = ("covariance", "bx_members", "by_members", "covariates", "covariates_se")  # of some methods
 
 
 def fit(bx, sx, by, sy, method="egger", **options):
@@ -44,7 +47,8 @@ def fit(bx, sx, by, sy, method="egger", **options):
         A name in `METHODS`.
     **options
         Those of the method, such as `alpha`, `model` or `distribution`; for methods that know how errors are
-        correlated also `covariance` (n, n) or `bx_members` and `by_members` (members, n).
+        correlated also `covariance` (n, n) or `bx_members` and `by_members` (members, n); for multivariable ones
+        `covariates` and `covariates_se` (covariates, n).
 
     Returns
     -------

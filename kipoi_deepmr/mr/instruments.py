@@ -1,7 +1,7 @@
 """Instruments: which variants serve for a mark as exposure."""
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -12,6 +12,42 @@ from .moderation import SE_SHRINKAGES, Moderation, moderation_for
 RULES = ("pooled", "own", "variants")
 NOT_PREDICTED = "the model's predictions are not finite"
 BLOCK_BYTES = 16_000_000  # of effects in float64 held at a time
+
+
+class Instruments(NamedTuple):
+    """Instruments of some loci, or of one (then without the axis locus).
+
+    Attributes
+    ----------
+    mask : (locus, variant, mark) bool
+        Which variants are instruments for a mark as exposure.
+    size : (locus, variant, mark) float64, or None
+        With Steiger's filter: how much a variant moves each mark, in that mark's standard deviations. An instrument of
+        the exposure then serves for the outcomes that it moves less.
+    """
+
+    mask: np.ndarray
+    size: Optional[np.ndarray] = None
+
+    def at(self, index):
+        """Those at an index of the first axes, such as a slice of loci."""
+        return Instruments(self.mask[index], None if self.size is None else self.size[index])
+
+    def of_pairs(self, exposure, outcome):
+        """Which variants are instruments of ordered pairs of marks.
+
+        Parameters
+        ----------
+        exposure, outcome : int or (pair,) sequences of int
+            Broadcast against each other.
+
+        Returns
+        -------
+        (locus, variant) or (locus, variant, pair) bool
+        """
+        exposure, outcome = np.broadcast_arrays(exposure, outcome)
+        chosen = self.mask[..., exposure]
+        return chosen if self.size is None else chosen & (self.size[..., exposure] > self.size[..., outcome])
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +67,14 @@ class InstrumentRule:
         Of the standard errors, for whatever is done with them.
     variants : (n,) int64, for the rule variants
         Mutants, as the number of the locus times mutants a locus plus the mutant's number in it; sorted.
+    scale : (mark,) float64, optional
+        Steiger's filter: an instrument of X serves for the pair X -> Y only if `|effect| / scale` is larger on X than
+        on Y. `rule_for` gives the standard deviation over all mutants of all loci; 0 means that nothing moves the mark.
+
+    References
+    ----------
+    Hemani G, Tilling K, Davey Smith G (2017). PLoS Genet 13: e1007081. R: TwoSampleMR::steiger_filtering, here with the
+    same genotypes for all mutants, so that shares of variance compare as squares of `|effect| / scale`.
     """
 
     rule: str
@@ -39,6 +83,7 @@ class InstrumentRule:
     sd: Optional[np.ndarray] = None
     moderation: Optional[Moderation] = None
     variants: Optional[np.ndarray] = None
+    scale: Optional[np.ndarray] = None
 
     def __post_init__(self):
         if self.rule not in RULES:
@@ -49,7 +94,7 @@ class InstrumentRule:
             raise InputError("the instrument rule variants, and no other, goes with the variants of a VCF")
 
     def mask(self, effect, effect_se, loci=None):
-        """Which variants are instruments for a mark as exposure.
+        """Which variants are instruments for a mark as exposure, before Steiger's filter.
 
         Parameters
         ----------
@@ -79,6 +124,17 @@ class InstrumentRule:
         chosen = (np.abs(effect - self.mean) >= self.z * self.sd) & (self.sd > 0)
         return chosen & self._among_variants(loci, effect.shape[-2]) if self.rule == "variants" else chosen
 
+    def instruments(self, effect, effect_se, loci=None):
+        """The `Instruments` that the rule finds; arguments and errors are those of `mask`."""
+        return Instruments(self.mask(effect, effect_se, loci), self.size(effect))
+
+    def size(self, effect):
+        """How much variants move each mark, in units of `scale`; None without Steiger's filter."""
+        if self.scale is None:
+            return None
+        moves = self.scale > 0
+        return np.where(moves, np.abs(np.asarray(effect, np.float64)) / np.where(moves, self.scale, 1.0), 0.0)
+
     def _among_variants(self, loci, n_mutants):
         """Which mutants of loci are natural: (locus, variant, 1) bool, without locus for a single one."""
         numbers = np.arange(loci.start, loci.stop) if isinstance(loci, slice) else np.asarray(loci)
@@ -87,13 +143,13 @@ class InstrumentRule:
         return (place < np.searchsorted(self.variants, mutants, "right"))[..., None]
 
 
-def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none", variants=None, map_blocks=None):
+def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none", variants=None, steiger=False, map_blocks=None):
     """The instrument rule for a Dataset of effects.
 
     Parameters
     ----------
     effects : xarray.Dataset
-        With `effect` (locus, variant, mark): read once, block by block; not at all for the rule own.
+        With `effect` (locus, variant, mark): read once, block by block; not at all for the rule own without `steiger`.
     rule : {"pooled", "own", "variants"}
     z : float
         3 in the paper's analysis of BPNet, 2 in its simulation.
@@ -101,15 +157,18 @@ def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none", variants=None, 
         moderated: the rule holds the moderation of the standard errors, as `moderation_for` finds it.
     variants : (n,) int64, for the rule variants
         As `InstrumentRule` has them.
+    steiger : bool
+        Steiger's filter: of the instruments of X, those alone serve for X -> Y that move X more than Y, each in
+        standard deviations of that mark's effects.
     map_blocks : callable, optional
         As `each_block`, which is the default: where blocks are read.
 
     Returns
     -------
     InstrumentRule
-        For the rules pooled and variants, mean and standard deviation are those of all mutants of all loci, without the
-        loci whose effects are all NaN, since the model's predictions were not finite. These are the whole population
-        that the rule speaks about, so the divisor is their number (ddof = 0).
+        For the rules pooled and variants, and for `steiger`, mean and standard deviation are those of all mutants of
+        all loci, without the loci whose effects are all NaN, since the model's predictions were not finite. These are
+        the whole population that the rule speaks about, so the divisor is their number (ddof = 0).
 
     Raises
     ------
@@ -123,13 +182,14 @@ def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none", variants=None, 
     check_choice("se_shrinkage", se_shrinkage, SE_SHRINKAGES)
     InstrumentRule(rule, z, variants=variants)  # refuses bad ones before the effects are read
     moderation = moderation_for(effects) if se_shrinkage == "moderated" else None
-    if rule == "own":
+    if rule == "own" and not steiger:
         return InstrumentRule(rule, z, moderation=moderation)
     mean, sd = _moments(effects, map_blocks or each_block)
     bad = effects["mark"].values[~np.isfinite(sd)]
     if len(bad):
         raise InputError(f"effects on {', '.join(map(str, bad[:5]))} are not finite numbers: predict them again")
-    return InstrumentRule(rule, z, mean, sd, moderation, variants)
+    of_all = {} if rule == "own" else {"mean": mean, "sd": sd}
+    return InstrumentRule(rule, z, **of_all, moderation=moderation, variants=variants, scale=sd if steiger else None)
 
 
 def locus_blocks(effects):

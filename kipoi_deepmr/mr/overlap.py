@@ -30,16 +30,19 @@ def psi_of_members(effects, rule):
         effect, effect_se, members = (effects[name][block].values.astype(np.float64)
                                       for name in ("effect", "effect_se", "member_effect"))
         known = ~not_predicted(effect)
-        mask = rule.mask(effect, effect_se, block)[known]
+        instruments = rule.instruments(effect, effect_se, block).at(known)
         effect_se, members = effect_se[known], members[known]
         if rule.moderation:
             effect_se = rule.moderation.moderated(effect_se)
         usable = (effect_se > 0) & np.isfinite(effect_se)
         scale = np.where(usable, 1 / np.where(usable, effect_se, 1.0), 0.0)
-        error = ((members - members.mean(1, keepdims=True)) * scale[:, None]).reshape(-1, n)
-        chosen = np.broadcast_to(mask[:, None], members.shape).reshape(-1, n).astype(np.float64)
-        xy += (chosen * error).T @ error
-        xx += (chosen * error ** 2).T @ np.broadcast_to(usable[:, None], members.shape).reshape(-1, n)
-        yy += chosen.T @ error ** 2
+        error = np.moveaxis((members - members.mean(1, keepdims=True)) * scale[:, None], 1, 2)
+        for x in range(n):
+            found = instruments.mask[..., x]
+            serves, errors = instruments.at(found).of_pairs(x, np.arange(n)), error[found]
+            square = errors ** 2
+            xy[x] += ((errors[..., x, None] * errors).sum(1) * serves).sum(0)
+            xx[x] += (square[..., x].sum(1)[:, None] * usable[found] * serves).sum(0)
+            yy[x] += (square.sum(1) * serves).sum(0)
     with np.errstate(all="ignore"):
         return np.clip(xy / np.sqrt(xx * yy), -LARGEST, LARGEST)

@@ -3,19 +3,21 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numba
 import numpy as np
 import pandas as pd
 
 from ..errors import InputError, nearest
+from ..inference import check_choice
 from .all_pairs import closed_form
 from .fit import bind, takes
 from .instruments import NOT_PREDICTED, InstrumentRule, each_block, not_predicted, rule_for
+from .moderation import SE_SHRINKAGES
 from .overlap import psi_of_members
 from .result import MRResult
-from .uncertainty import cross_fitted, from_members, need_members, wants_members
+from .uncertainty import cross_fitted, from_members, moderation_of_spread, need_members, wants_members
 
 NUMBERS = ("n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se",
            "intercept_pvalue", "q", "q_pvalue", "i2", "i2_gx", "f_statistic", "phi", "tau2", "note")
@@ -23,7 +25,8 @@ COMPILED_FROM = 500_000  # fits of one method: compiling takes seconds, in which
 
 
 def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instruments="pooled", instrument_z=3.0,
-              se_shrinkage="none", uncertainty="instrument", alpha=0.05, **options):
+              se_shrinkage="none", uncertainty="instrument", spread_shrinkage="moderated", steiger=False,
+              adjust=None, alpha=0.05, **options):
     """Local causal effects: one fit per locus, ordered pair of marks and method.
 
     Parameters
@@ -45,6 +48,16 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
         member's own effects, or both; see `uncertainty.from_members`. cross_fitted: as members, but each member's
         instruments are chosen and weighted by the others, and the estimate is the mean of the members'; see
         `uncertainty.cross_fitted`. All but the first need `member_effect`, the last of three members or more.
+    spread_shrinkage : {"moderated", "none"}
+        Of the members' spread at a locus: drawn towards what the pair has at all loci, or as it is. Moderation takes
+        every fit twice; see `uncertainty.moderation_of_spread`.
+    steiger : bool
+        Whether an instrument must move the exposure more than the outcome, each in that mark's standard deviations, to
+        serve for the pair; as for `rule_for`.
+    adjust : str or sequence of str, optional
+        Marks that the multivariable methods, and no others, hold fixed; "all" for all marks. A pair's covariates are
+        these without its exposure and outcome, and its instruments are theirs too (with Steiger's filter those that
+        move the covariate more than the outcome). A pair that has none left is fitted without covariates.
     alpha : float
         Intervals cover 1 - alpha.
     **options
@@ -55,25 +68,27 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
     -------
     pandas.DataFrame
         In the order of loci, exposures, outcomes, methods, with columns chrom, start, end, strand, locus, exposure,
-        outcome, method and those of `NUMBERS`, fields of `MRResult`. A pair that cannot be fitted at a locus is a row
+        outcome, method and those of `NUMBERS`, fields of `MRResult`; then, if uncertainty is not instrument,
+        estimate_1 to estimate_K, what each member's own effects give. A pair that cannot be fitted at a locus is a row
         of NaN with the reason in `note`, which is empty otherwise.
 
     Raises
     ------
     InputError
-        An unknown mark, method, rule or option, one named twice, or no pair of two different marks.
+        An unknown mark, method, rule or option, one named twice, no pair of two different marks, or one of
+        multivariable methods and marks to adjust for without the other.
     """
     methods = [method] if isinstance(method, str) else list(method)
 
     def make_rule():
-        return rule_for(effects, instruments, instrument_z, se_shrinkage)
+        return rule_for(effects, instruments, instrument_z, se_shrinkage, steiger=steiger)
 
-    return pd.concat(_tables(effects, exposures, outcomes, methods, make_rule, uncertainty, alpha, options),
-                     ignore_index=True)
+    return pd.concat(_tables(effects, exposures, outcomes, methods, make_rule, uncertainty, spread_shrinkage, adjust,
+                             alpha, options), ignore_index=True)
 
 
 def iter_pairs(effects, exposures=None, outcomes=None, methods=("egger",), rule=None, uncertainty="instrument",
-               alpha=0.05, map_blocks=each_block, **options):
+               spread_shrinkage="moderated", adjust=None, alpha=0.05, map_blocks=each_block, **options):
     """Local causal effects as `fit_pairs` gives them, one table per block of loci.
 
     Parameters
@@ -82,7 +97,7 @@ def iter_pairs(effects, exposures=None, outcomes=None, methods=("egger",), rule=
         That of `rule_for(effects)` by default.
     map_blocks : callable
         As `each_block`: where blocks are fitted.
-    effects, exposures, outcomes, methods, uncertainty, alpha, **options
+    effects, exposures, outcomes, methods, uncertainty, spread_shrinkage, adjust, alpha, **options
         As for `fit_pairs`.
 
     Returns
@@ -94,17 +109,17 @@ def iter_pairs(effects, exposures=None, outcomes=None, methods=("egger",), rule=
     InputError
         As for `fit_pairs`; raised by the call itself, before the first table.
     """
-    return _tables(effects, exposures, outcomes, list(methods), lambda: rule or rule_for(effects), uncertainty, alpha,
-                   options, map_blocks)
+    return _tables(effects, exposures, outcomes, list(methods), lambda: rule or rule_for(effects), uncertainty,
+                   spread_shrinkage, adjust, alpha, options, map_blocks)
 
 
-def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), /, **options):
+def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), adjust=None, /, **options):
     """What is to be fitted, or why it cannot be.
 
     Parameters
     ----------
     marks : sequence of str
-    exposures, outcomes, methods, **options
+    exposures, outcomes, methods, adjust, **options
         As for `fit_pairs`.
 
     Returns
@@ -126,7 +141,25 @@ def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), /, **o
         raise InputError(f"no pair of two different marks: {', '.join(marks[x] for x in exposures)}")
     if not methods or len(set(methods)) < len(methods):
         raise InputError(f"methods must be named, each once: {', '.join(methods)}")
-    return pairs, bind(methods, options)
+    estimators = bind(methods, options)
+    _check_adjust(adjust, methods, estimators)
+    _held_fixed(adjust, marks)
+    return pairs, estimators
+
+
+def _check_adjust(adjust, methods, estimators):
+    """Raise InputError unless there are multivariable methods, or marks to adjust for, or both or neither."""
+    multivariable = [name for name, estimator in zip(methods, estimators) if takes(estimator, "covariates")]
+    if adjust and not multivariable:
+        raise InputError(f"--adjust is for the methods mvmr_ivw and mvmr_egger, not for {', '.join(methods)}")
+    if multivariable and not adjust:
+        raise InputError(f"method {multivariable[0]} needs marks to hold fixed: --adjust names them, or is all")
+
+
+def _held_fixed(adjust, marks):
+    """Indices of the marks to adjust for."""
+    names = [adjust] if isinstance(adjust, str) else list(adjust or ())
+    return _indices("mark to adjust for", None if names == ["all"] else names, marks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +167,8 @@ class Plan:
     """What is fitted in each block: outcomes of each exposure, estimators, and how errors are found.
 
     `psi` (mark, mark) is the measured correlation of an exposure's and an outcome's errors, or None. `compiled` says
-    whether there are enough fits for compiled loops.
+    whether there are enough fits for compiled loops, `spreads` has a moderation of the members' spread for each
+    estimator, if they are moderated, `adjust` the marks that multivariable estimators hold fixed.
     """
 
     pairs: dict
@@ -145,24 +179,49 @@ class Plan:
     psi: Optional[np.ndarray]
     wants_members: bool
     compiled: bool
+    spreads: tuple = ()
+    adjust: tuple = ()
 
 
-def _tables(effects, exposures, outcomes, methods, make_rule, uncertainty, alpha, options, map_blocks=each_block):
+class Fit(NamedTuple):
+    """One estimator's result, and the members' own estimates (locus, pair, member) if that is what its errors are."""
+
+    result: MRResult
+    by_member: Optional[np.ndarray] = None
+
+
+def _tables(effects, exposures, outcomes, methods, make_rule, uncertainty, spread_shrinkage, adjust, alpha, options,
+            map_blocks=each_block):
+    check_choice("spread_shrinkage", spread_shrinkage, SE_SHRINKAGES)
     measured = options.get("psi") == "members"
     known = {**options, "psi": 0.0} if measured else options
-    pairs, estimators = check_pairs(effects["mark"].values, exposures, outcomes, methods, alpha=alpha, **known)
+    marks = effects["mark"].values.tolist()
+    pairs, estimators = check_pairs(marks, exposures, outcomes, methods, adjust, alpha=alpha, **known)
     wanting = wants_members(dict(zip(methods, estimators)), uncertainty, options.get("psi", 0.0))
     need_members(effects, wanting, uncertainty)
     rule = make_rule()
     psi = psi_of_members(effects, rule) if measured else None
     n_fits = effects.sizes["locus"] * sum(map(len, pairs.values())) * (
         1 if uncertainty == "instrument" else effects.sizes["member"] + 1)
-    plan = Plan(pairs, estimators, rule, uncertainty, alpha, psi, bool(wanting), n_fits >= COMPILED_FROM)
+    plan = Plan(pairs, estimators, rule, uncertainty, alpha, psi, bool(wanting), n_fits >= COMPILED_FROM,
+                adjust=tuple(_held_fixed(adjust, marks)))
+    if uncertainty != "instrument" and spread_shrinkage == "moderated":
+        plan = replace(plan, spreads=_moderations(effects, plan, map_blocks))
     return map_blocks(partial(_table_of_block, methods=methods, plan=plan), effects)
 
 
 def _table_of_block(effects, block, methods, plan):
     return _table(effects, block, plan.pairs, methods, _fit_block(effects, block, plan))
+
+
+def _moderations(effects, plan, map_blocks):
+    """Moderation of the members' spread for each estimator, from a first round of fits."""
+    blocks = list(map_blocks(partial(_spreads_of_block, plan=plan), effects))
+    return tuple(moderation_of_spread(np.concatenate(of_one), effects.sizes["member"]) for of_one in zip(*blocks))
+
+
+def _spreads_of_block(effects, block, plan):
+    return [fit.by_member.std(-1, ddof=1) for fit in _fit_block(effects, block, plan)]
 
 
 def _indices(role, names, marks):
@@ -178,79 +237,106 @@ def _indices(role, names, marks):
 
 
 def _fit_block(effects, block, plan):
-    """MRResults of arrays (locus, pair), one an estimator."""
+    """A `Fit` of arrays (locus, pair) for each estimator."""
     effect, effect_se = (effects[name][block].values.astype(np.float64) for name in ("effect", "effect_se"))
-    lost, mask = not_predicted(effect), plan.rule.mask(effect, effect_se, block)
+    lost, instruments = not_predicted(effect), plan.rule.instruments(effect, effect_se, block)
     if plan.rule.moderation:
         effect_se = plan.rule.moderation.moderated(effect_se)
     members = effects["member_effect"][block].values if plan.wants_members else None
     if plan.uncertainty == "cross_fitted":
-        results = _cross_fit(members.astype(np.float64), block, plan)
+        fits = _cross_fit(members.astype(np.float64), block, plan)
     else:
-        results = [_fit_whole(effect, effect_se, mask, members, plan, estimator) for estimator in plan.estimators]
-    return [replace(result, note=np.where(lost[:, None], NOT_PREDICTED, result.note)) for result in results]
+        fits = [_fit_whole(effect, effect_se, instruments, members, plan, number)
+                for number in range(len(plan.estimators))]
+    return [fit._replace(result=replace(fit.result, note=np.where(lost[:, None], NOT_PREDICTED, fit.result.note)))
+            for fit in fits]
 
 
-def _fit_whole(effect, effect_se, mask, members, plan, estimator):
-    """One estimator's MRResult of arrays (locus, pair), with intervals from where they are to come."""
-    result = _fit_all(effect, effect_se, mask, members, plan, estimator)
+def _fit_whole(effect, effect_se, instruments, members, plan, number):
+    """The `Fit` of an estimator, by its number, with intervals from where they are to come."""
+    estimator = plan.estimators[number]
+    result = _fit_all(effect, effect_se, instruments, members, plan, estimator)
     if plan.uncertainty == "instrument":
-        return result
-    own = [_fit_all(members[:, k].astype(np.float64), effect_se, mask, members, plan, estimator)
+        return Fit(result)
+    own = [_fit_all(members[:, k].astype(np.float64), effect_se, instruments, members, plan, estimator)
            for k in range(members.shape[1])]
-    return from_members(result, own, plan.uncertainty, plan.alpha)
+    return _with_members(from_members(result, own, plan.uncertainty, plan.alpha, *plan.spreads[number:number + 1]), own)
 
 
 def _cross_fit(members, block, plan):
-    """MRResults of arrays (locus, pair), one an estimator: every member fitted over what the others chose."""
+    """A `Fit` for each estimator: every member fitted over what the others chose."""
     rule, fits = plan.rule, []
     if rule.moderation:
         rule = replace(rule, moderation=replace(rule.moderation, df=rule.moderation.df - 1))
     for k in range(members.shape[1]):
         others = np.delete(members, k, axis=1)
         effect, effect_se = others.mean(1), others.std(1, ddof=1)
-        mask = rule.mask(effect, effect_se, block)
+        instruments = rule.instruments(effect, effect_se, block)
         if rule.moderation:
             effect_se = rule.moderation.moderated(effect_se)
-        fits.append([_fit_all(members[:, k], effect_se, mask, others, plan, estimator)
+        fits.append([_fit_all(members[:, k], effect_se, instruments, others, plan, estimator)
                      for estimator in plan.estimators])
-    return [cross_fitted(of_one, plan.alpha) for of_one in zip(*fits)]
+    return [_with_members(cross_fitted(of_one, plan.alpha, *plan.spreads[number:number + 1]), of_one)
+            for number, of_one in enumerate(zip(*fits))]
 
 
-def _fit_all(effect, effect_se, mask, members, plan, estimator):
+def _with_members(result, own):
+    """A `Fit`: members' estimates beside a result, NaN where it has none."""
+    by_member = np.stack([fit.estimate for fit in own], axis=-1)
+    return Fit(result, np.where(np.isfinite(result.estimate)[..., None], by_member, np.nan))
+
+
+def _fit_all(effect, effect_se, instruments, members, plan, estimator):
     """One estimator's MRResult of arrays (locus, pair)."""
     all_at_once = plan.compiled and closed_form(estimator)
     if all_at_once:
-        parts = np.array_split(np.arange(len(effect)), min(numba.get_num_threads(), len(effect)))
+        numbers = np.array_split(np.arange(len(effect)), min(numba.get_num_threads(), len(effect)))
+        parts = [slice(each[0], each[-1] + 1) for each in numbers]
         with ThreadPoolExecutor(len(parts)) as threads:
-            done = threads.map(lambda i: all_at_once(effect[i[0]:i[-1] + 1], effect_se[i[0]:i[-1] + 1],
-                                                     mask[i[0]:i[-1] + 1], plan.pairs), parts)
+            done = threads.map(lambda part: all_at_once(effect[part], effect_se[part], instruments.at(part),
+                                                        plan.pairs), parts)
             return _joined(list(done), axis=0)
-    return _joined([result for exposure, outcomes in plan.pairs.items() if outcomes for result in
-                    _fit_exposure(effect, effect_se, mask, members, plan, estimator, exposure, outcomes)], axis=1)
+    each = (_fit_exposure(effect, effect_se, instruments, members, plan, estimator, exposure, outcomes)
+            for exposure, outcomes in plan.pairs.items() if outcomes)
+    return _joined([result for results in each for result in results], axis=1)
 
 
-def _fit_exposure(effect, effect_se, mask, members, plan, estimator, exposure, outcomes):
-    """MRResults of arrays (locus, outcome) of one exposure: of all outcomes, or one by one if each has its own psi."""
-    mask = mask[..., exposure]
+def _fit_exposure(effect, effect_se, instruments, members, plan, estimator, exposure, outcomes):
+    """MRResults of arrays (locus, outcome) of one exposure: of all outcomes, or one by one if each has what is its own.
+    """
+    if takes(estimator, "covariates"):
+        for outcome in outcomes:
+            covariates = [mark for mark in plan.adjust if mark not in (exposure, outcome)]
+            yield estimator(**_multivariable(effect, effect_se, instruments, exposure, outcome, covariates))
+        return
     if plan.psi is None or not takes(estimator, "psi"):
-        data = instruments_first(effect, effect_se, mask, exposure, outcomes)
-        yield estimator(*data, **_members_of_instruments(members, mask, exposure, outcomes, estimator))
+        data = instruments_first(effect, effect_se, instruments, exposure, outcomes)
+        yield estimator(*data, **_members_of_instruments(members, instruments, exposure, outcomes, estimator))
         return
     for outcome in outcomes:
         psi = np.nan_to_num(plan.psi[exposure, outcome])
-        yield partial(estimator, psi=psi)(*instruments_first(effect, effect_se, mask, exposure, [outcome]))
+        yield partial(estimator, psi=psi)(*instruments_first(effect, effect_se, instruments, exposure, [outcome]))
 
 
-def _members_of_instruments(members, mask, exposure, outcomes, estimator):
+def _members_of_instruments(members, instruments, exposure, outcomes, estimator):
     """Members' effects (locus, 1 or outcome, member, n) that an estimator takes, as `instruments_first` orders them."""
     if not takes(estimator, "by_members"):
         return {}
-    variant, _ = _chosen(mask)
-    locus, member = np.arange(len(mask))[:, None, None], np.arange(members.shape[1])[:, None]
+    variant, _ = _chosen(instruments.mask[..., exposure])
+    locus, member = np.arange(len(variant))[:, None, None], np.arange(members.shape[1])[:, None]
     chosen = members[locus, member, variant[:, None]].astype(np.float64)
     data = {"by_members": np.moveaxis(chosen[..., outcomes], 3, 1)}
     return {**data, "bx_members": chosen[:, None, ..., exposure]} if takes(estimator, "bx_members") else data
+
+
+def _multivariable(effect, effect_se, instruments, exposure, outcome, covariates):
+    """What a multivariable estimator takes of one pair: arrays (locus, 1, n), of the covariates (locus, 1, A, n)."""
+    variant, filled = _chosen(instruments.of_pairs([exposure, *covariates], outcome).any(-1))
+    locus = np.arange(len(variant))[:, None]
+    b, s = (np.moveaxis(values[locus[..., None], variant[..., None], [exposure, outcome, *covariates]], 2, 1)
+            for values in (effect, effect_se))
+    return {"bx": b[:, :1], "sx": s[:, :1], "by": b[:, 1:2], "sy": s[:, 1:2], "mask": filled[:, None],
+            "covariates": b[:, None, 2:], "covariates_se": s[:, None, 2:]}
 
 
 def _joined(results, axis):
@@ -258,7 +344,7 @@ def _joined(results, axis):
                        for field in fields(MRResult)})
 
 
-def instruments_first(effect, effect_se, mask, exposure, outcomes):
+def instruments_first(effect, effect_se, instruments, exposure, outcomes):
     """One exposure's bx, sx, by, sy and mask, cut to its instruments and padded to the locus that has most of them.
 
     A locus has tens of instruments among thousands of variants: this is what makes all pairs of many marks feasible.
@@ -266,7 +352,7 @@ def instruments_first(effect, effect_se, mask, exposure, outcomes):
     Parameters
     ----------
     effect, effect_se : (locus, variant, mark) arrays
-    mask : (locus, variant) bool
+    instruments : Instruments
     exposure : int
     outcomes : list of int
 
@@ -274,14 +360,18 @@ def instruments_first(effect, effect_se, mask, exposure, outcomes):
     -------
     bx, sx : (locus, 1, n) arrays
     by, sy : (locus, outcome, n) arrays
-    mask : (locus, 1, n) bool
+    mask : (locus, 1, n) bool; (locus, outcome, n) with Steiger's filter
     """
-    variant, filled = _chosen(mask)
-    locus = np.arange(len(mask))[:, None]
+    variant, filled = _chosen(instruments.mask[..., exposure])
+    locus = np.arange(len(variant))[:, None]
     b, s = effect[locus, variant], effect_se[locus, variant]
     bx, sx = b[..., exposure][:, None], s[..., exposure][:, None]
     by, sy = (np.ascontiguousarray(np.moveaxis(values[..., outcomes], 2, 1)) for values in (b, s))
-    return bx, sx, by, sy, filled[:, None]
+    if instruments.size is None:
+        return bx, sx, by, sy, filled[:, None]
+    size = instruments.size[locus, variant]
+    moves_it_more = size[..., exposure, None] > size[..., outcomes]
+    return bx, sx, by, sy, filled[:, None] & np.moveaxis(moves_it_more, 2, 1)
 
 
 def _chosen(mask):
@@ -293,10 +383,13 @@ def _chosen(mask):
     return variant, filled
 
 
-def _table(effects, block, pairs, methods, results):
+def _table(effects, block, pairs, methods, fits):
     place = place_columns(effects, block, pairs, len(methods))
-    method = pd.Index(methods).take(np.tile(np.arange(len(methods)), results[0].note.size))
-    numbers = {name: np.stack([getattr(r, name) for r in results], axis=-1).ravel() for name in NUMBERS}
+    method = pd.Index(methods).take(np.tile(np.arange(len(methods)), fits[0].result.note.size))
+    numbers = {name: np.stack([getattr(fit.result, name) for fit in fits], axis=-1).ravel() for name in NUMBERS}
+    if fits[0].by_member is not None:
+        by_member = np.stack([fit.by_member for fit in fits], axis=2)
+        numbers.update((f"estimate_{k}", by_member[..., k - 1].ravel()) for k in range(1, by_member.shape[-1] + 1))
     return pd.DataFrame({**place, "method": method, **numbers})
 
 

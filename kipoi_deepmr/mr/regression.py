@@ -100,7 +100,7 @@ def ivw_result(problems, estimate, sxx, rss, smallest, model="default", alpha=0.
     q_df = (problems.n if penalized_n is None else penalized_n) - 1.0
     q = _q(rss, smallest, q_df)
     spread = np.sqrt(q / q_df)
-    se = np.where((q_df > 0) & _random(problems, model), np.maximum(spread, 1.0), 1.0) * smallest / np.sqrt(sxx)
+    se = np.where((q_df > 0) & is_random(problems, model), np.maximum(spread, 1.0), 1.0) * smallest / np.sqrt(sxx)
     return _finish(problems, alpha, estimate, se, spread, q, q_df, penalized_n)
 
 
@@ -112,12 +112,12 @@ def _robust_ivw(problems, ratio, w, sxx, smallest, model, alpha, penalized_n):
     alone = problems.n == 1
     x, y = np.abs(problems.bx), np.where(problems.bx < 0, -problems.by, problems.by)
     estimate, se, _, _, scale, _ = mm_regression(problems, x, y, w, smallest, False, ~alone)
-    se = se / np.where(_random(problems, model), np.minimum(scale, 1.0), scale)
+    se = se / np.where(is_random(problems, model), np.minimum(scale, 1.0), scale)
     estimate, se = np.where(alone, ratio, estimate), np.where(alone, smallest / np.sqrt(sxx), se)
     return _finish(problems, alpha, estimate, se, scale, scale ** 2 * (n - 1), n - 1.0, penalized_n)
 
 
-def _random(problems, model):
+def is_random(problems, model):
     return problems.n >= RANDOM_FROM if model == "default" else np.full(problems.n.shape, model == "random")
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import InputError
-from ..inference import check_choice, interval, two_sided_pvalue
+from ..inference import added, check_choice, interval, two_sided_pvalue
 from .fit import takes
+from .moderation import Moderation, fit_prior
 from .result import MRResult
 
 UNCERTAINTIES = ("instrument", "members", "combined", "cross_fitted")
@@ -64,12 +65,40 @@ def check_number(n_members, uncertainty):
         raise InputError(f"uncertainty='cross_fitted' needs {LEAST_TO_CROSS_FIT} members or more, not {n_members}")
 
 
-def from_members(result, members, uncertainty, alpha=0.05):
+def moderation_of_spread(spreads, n_members):
+    """The moderation of members' spreads: one prior for each pair, over all loci.
+
+    The prior is worth no more degrees of freedom than all other loci's spreads have together.
+
+    Parameters
+    ----------
+    spreads : (locus, pair) array
+        Standard deviations (ddof = 1) of the members' estimates; those that are not finite, or 0, are left out.
+    n_members : int
+
+    Returns
+    -------
+    Moderation
+        Its last axis is that of the pairs.
+
+    References
+    ----------
+    Smyth GK (2004). Stat Appl Genet Mol Biol 3: 3. R: limma::squeezeVar; limma::eBayes has the same upper limit.
+    """
+    df = n_members - 1.0
+    known = np.where(spreads > 0, spreads, np.nan)
+    priors = np.array([fit_prior(of_pair ** 2, df) for of_pair in known.T]).reshape(-1, 2)
+    most = df * np.maximum(np.isfinite(known).sum(0) - 1, 0)
+    return Moderation(df, np.minimum(priors[:, 0], most), priors[:, 1])
+
+
+def from_members(result, members, uncertainty, alpha=0.05, moderation=None):
     """A result whose standard errors, intervals and p-values come from the members' own fits.
 
     The estimate stays that of the ensemble's effects. `members` has as standard error the standard deviation
     (ddof = 1) of the K members' estimates, and t quantiles at K - 1 degrees of freedom. `combined` adds its square to
-    that of the regression's standard error; the degrees of freedom are Welch and Satterthwaite's.
+    that of the regression's standard error; the degrees of freedom are Welch and Satterthwaite's. With a moderation
+    the standard deviation is drawn towards what the pair has at other loci, and its degrees of freedom are more.
 
     The standard deviation is not divided by sqrt(K). Like `effect_se`, it is the spread of what one training could
     have given; the mean of K is nearer to what infinitely many would give, but no nearer to the truth by what they have
@@ -84,29 +113,29 @@ def from_members(result, members, uncertainty, alpha=0.05):
         Of K members' effects, with the same instruments and standard errors; arrays of the same shape.
     uncertainty : {"members", "combined"}
     alpha : float
+    moderation : Moderation, optional
+        As `moderation_of_spread` gives it: of the estimate's spread; the intercept keeps its own.
 
     Returns
     -------
     MRResult
         Also where a member's fit has no answer: NaN, and a note that says so.
-
-    References
-    ----------
-    Satterthwaite FE (1946). Biometrics Bulletin 2: 110-114.
     """
     note, solved = _notes(result, members)
     with np.errstate(all="ignore"):
         sd = np.std([m.estimate for m in members], axis=0, ddof=1)
         intercept_sd = np.std([m.intercept for m in members], axis=0, ddof=1)
+        intercept_df = np.float64(len(members) - 1)
+        equal, df = sd == 0, moderation.total_df if moderation else intercept_df
+        if moderation:
+            sd = moderation.moderated(sd)
         if uncertainty == "members":
-            note[solved & (sd == 0)] = EQUAL
-            solved = solved & (sd > 0)
-            df = np.float64(len(members) - 1)
-            intercept_df = df
+            note[solved & equal] = EQUAL
+            solved = solved & ~equal
             se, intercept_se = sd, intercept_sd
         else:
-            se, df = _added(result.se, result.df, sd, len(members) - 1.0)
-            intercept_se, intercept_df = _added(result.intercept_se, result.df, intercept_sd, len(members) - 1.0)
+            se, df = added(result.se, result.df, sd, df)
+            intercept_se, intercept_df = added(result.intercept_se, result.df, intercept_sd, intercept_df)
         low, high = interval(result.estimate, se, alpha, df)
         changed = {
             "se": se, "ci_low": low, "ci_high": high, "df": df, "intercept_se": intercept_se,
@@ -118,7 +147,7 @@ def from_members(result, members, uncertainty, alpha=0.05):
                                          for name, values in {**numbers, **changed}.items()})
 
 
-def cross_fitted(fits, alpha=0.05):
+def cross_fitted(fits, alpha=0.05, moderation=None):
     """Mean of the fits of K members, each over instruments that the other members chose and weighted.
 
     A mutant chosen because its effect is large is large in part by the errors of those who chose it. Here a member has
@@ -130,6 +159,8 @@ def cross_fitted(fits, alpha=0.05):
     fits : sequence of MRResult
         Arrays of the same shape.
     alpha : float
+    moderation : Moderation, optional
+        As for `from_members`.
 
     Returns
     -------
@@ -143,7 +174,7 @@ def cross_fitted(fits, alpha=0.05):
     """
     means = {name: np.mean([getattr(fit, name) for fit in fits], axis=0) for name in vars(fits[0]) if name != "note"}
     result = MRResult(**means, note=np.full(fits[0].note.shape, "", dtype=object))
-    result = from_members(result, fits, "members", alpha)
+    result = from_members(result, fits, "members", alpha, moderation)
     failed = ~np.isfinite(result.estimate)
     for number, fit in reversed(list(enumerate(fits, 1))):
         unsolved = failed & (fit.note != "")
@@ -159,9 +190,3 @@ def _notes(result, members):
         note[failed] = [f"member {number}: {reason}" for reason in member.note[failed]]
         solved = solved & ~failed
     return note, solved
-
-
-def _added(se, df, sd, sd_df):
-    """Standard error of a sum of two independent errors, and its degrees of freedom."""
-    variance, spread = se ** 2, sd ** 2
-    return np.sqrt(variance + spread), (variance + spread) ** 2 / (variance ** 2 / df + spread ** 2 / sd_df)

@@ -13,7 +13,7 @@ import pysam
 from .. import variants
 from ..errors import InputError
 from .causal_text import PREFIX, number
-from .vcf import TABIX_LIMIT, encoded, htslib_reasons, info_keys, info_line
+from .vcf import TABIX_LIMIT, columns_of, encoded, htslib_reasons, info_keys, info_line
 from .vcf_lines import VcfLines
 
 BATCH = 1000  # records in hand, or
@@ -35,7 +35,7 @@ class Annotator:
     causal : CausalText
     names : sequence of str
         Of the loci.
-    marks, exposures : list of str
+    marks : list of str
     predictor : object, optional
         `predictor(placed)` gives, for the `Placed` records of a batch (None where out of loci), the effects and
         standard errors (mark,) of alleles that are no mutants, or the reason why there are none, by (number of the
@@ -50,11 +50,12 @@ class Annotator:
         Those inside loci, by what became of them: `predicted`, or the reasons of `kipoi_deepmr.variants`.
     """
 
-    def __init__(self, index, loci, causal, names, marks, exposures, predictor=None):
+    def __init__(self, index, loci, causal, names, marks, predictor=None):
         self._index, self._loci, self._causal, self._predictor = index, loci, causal, predictor
         self._names = [encoded(name) for name in names]
         self._marks, self._mark_keys = marks, info_keys(marks)
-        self._exposures = [(marks.index(x), x, encoded(x).replace("&", "%26")) for x in exposures]
+        self._columns = columns_of(causal.pairs, causal.together, marks)
+        self._exposures = [encoded(marks[x]).replace("&", "%26") for x in self._columns[0]]
         self._number_keys = [f"{PREFIX}{start}_{key}" for key in self._mark_keys for start in ("EFFECT", "SE")]
         self._no_numbers = ["."] * len(self._number_keys)
         self.counts, self.alleles = Counter(), Counter()
@@ -73,7 +74,8 @@ class Annotator:
             effect = "ALT minus REF, mean over ensemble members"
             yield f"{PREFIX}EFFECT_{key}", "A", "Float", f"{effect}; mark: {mark}"
             yield f"{PREFIX}SE_{key}", "A", "Float", f"Standard error of {PREFIX}EFFECT_{key}; mark: {mark}"
-        what = "Exposures that the allele is an instrument of (names percent-encoded, & between them), . if none"
+        what = ("Exposures that the allele is an instrument of in at least one pair (names percent-encoded, & between "
+                "them), . if none")
         yield f"{PREFIX}INSTRUMENT", "A", "String", what
         yield from self._causal.fields()
 
@@ -112,19 +114,18 @@ class Annotator:
         if PREDICTED in statuses:
             self.counts["annotated"] += 1
             text += "".join(f";{key}={','.join(values)}" for key, values in zip(self._number_keys, zip(*numbers)))
-            shown = ("&".join(shown for _, shown in each) or "." for each in instruments)
+            shown = ("&".join(dict.fromkeys(self._exposures[i] for i in each)) or "." for each in instruments)
             text += f";{PREFIX}INSTRUMENT={','.join(shown)}"
-        serving = {x for each in instruments for x, _ in each}
-        return text + self._causal.of(placed.locus, tuple(x for _, x, _ in self._exposures if x in serving))
+        return text + self._causal.of(placed.locus, tuple(sorted(set().union(*instruments))))
 
     def _of_allele(self, locus, allele, found):
-        """Status, numbers as text, and (name, encoded name) of the exposures that an allele is an instrument of."""
+        """Status, numbers as text, and which of the causal effects' `together` an allele is an instrument of."""
         instruments = ()
         if allele.mutant >= 0:
             stored = self._loci[locus]
             found = stored.effect[allele.mutant], stored.effect_se[allele.mutant]
-            chosen = stored.instruments[allele.mutant]
-            instruments = [(x, shown) for column, x, shown in self._exposures if chosen[column]]
+            chosen = self._loci.instruments_of(locus, allele.mutant).of_pairs(*self._columns)
+            instruments = np.flatnonzero(chosen).tolist()
         if isinstance(found, str):
             return found, self._no_numbers, instruments
         return PREDICTED, [number(v) for v in np.stack(found, -1).ravel().tolist()], instruments

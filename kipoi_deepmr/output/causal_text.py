@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import InputError
-from .vcf import CausalEffects, encoded, info_keys
+from .vcf import CausalEffects, encoded, info_keys, served_together
 
 PREFIX = "DEEPMR_"
 MOST_PAIRS = 1000  # in every record
@@ -27,6 +27,12 @@ class CausalText:
     folder : str
         Where a temporary file of the local effects may lie.
 
+    Attributes
+    ----------
+    pairs : list of (exposure, outcome)
+    together : list of list of int
+        Numbers of the pairs that always have the same instruments, as `vcf.served_together` gives them.
+
     Raises
     ------
     InputError
@@ -34,17 +40,17 @@ class CausalText:
     """
 
     def __init__(self, run, exposures, outcomes, which, folder):
-        self._pairs = [(x, y) for x in exposures for y in outcomes if x != y]
-        if which == "all" and len(self._pairs) > MOST_PAIRS:
-            raise InputError(f"the run has {len(self._pairs):,} pairs of marks, too many for every record of a VCF; "
+        self.pairs = [(x, y) for x in exposures for y in outcomes if x != y]
+        if which == "all" and len(self.pairs) > MOST_PAIRS:
+            raise InputError(f"the run has {len(self.pairs):,} pairs of marks, too many for every record of a VCF; "
                              "give --causal_effects instruments for the pairs that each record is an instrument of")
         self._every = which == "all"
-        self._names = [f"{encoded(x)}>{encoded(y)}" for x, y in self._pairs]
-        self._of_exposure = {x: [i for i, pair in enumerate(self._pairs) if pair[0] == x] for x in exposures}
-        self._methods, self._local = _local_effects(run, self._pairs, folder)
+        self._names = [f"{encoded(x)}>{encoded(y)}" for x, y in self.pairs]
+        self.together = served_together(self.pairs, run.rule)
+        self._methods, self._local = _local_effects(run, self.pairs, folder)
         self._keys = info_keys(self._methods)
-        self._global = _global_effects(run, self._pairs, self._methods)
-        longest = NUMBER_BYTES * len(self._pairs) * (1 + 4 * len(self._methods))
+        self._global = _global_effects(run, self.pairs, self._methods)
+        longest = NUMBER_BYTES * len(self.pairs) * (1 + 4 * len(self._methods))
         self.of = lru_cache(max(1, HELD_BYTES // longest))(self._of)
 
     def fields(self):
@@ -57,15 +63,14 @@ class CausalText:
                 yield f"{PREFIX}{scope}_{key}", ".", "Float", f"{what}, . where not estimated; method: {method}"
                 yield f"{PREFIX}{scope}_SE_{key}", ".", "Float", f"Standard errors of {PREFIX}{scope}_{key}"
 
-    def _of(self, locus, exposures):
+    def _of(self, locus, served):
         """The fields of a record at a locus, as text that begins with `;`; empty where there is no pair to tell.
 
-        `exposures` is a tuple of those that the record is an instrument of.
+        `served` is a tuple of numbers in `together`: the pairs that the record is an instrument of.
         """
-        pairs = range(len(self._pairs)) if self._every else [i for x in exposures for i in self._of_exposure[x]]
+        pairs = list(range(len(self.pairs))) if self._every else [i for group in served for i in self.together[group]]
         if not pairs:
             return ""
-        pairs = list(pairs)
         parts = [f";{PREFIX}PAIRS={','.join(self._names[i] for i in pairs)}"]
         for method, key in enumerate(self._keys):
             for scope, values in zip(SCOPES, (self._local[locus, pairs, method], self._global[pairs, method])):

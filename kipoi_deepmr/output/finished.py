@@ -114,7 +114,8 @@ class FinishedRun:
         """The instrument rule of the run (reads all effects once)."""
         settings = self.settings
         return mr.rule_for(self.effects, settings.get("instruments", "pooled"), settings.get("instrument_z", 3.0),
-                           settings.get("se_shrinkage", "none"), self._natural_variants())
+                           settings.get("se_shrinkage", "none"), self._natural_variants(),
+                           settings.get("steiger", False))
 
     def _natural_variants(self):
         """The mutants that the run's VCF holds, read again; None if the run had none."""
@@ -127,10 +128,10 @@ class FinishedRun:
         return natural_variants(path, index_of(self.effects)).mutants
 
     def effects_at(self, index):
-        """Effects, standard errors as the run used them, and instruments of one locus: (variant, mark) arrays."""
+        """Effects and standard errors (variant, mark) as the run used them, and the `Instruments`, of one locus."""
         effect, se = (self.effects[name][index].values.astype(np.float64) for name in ("effect", "effect_se"))
-        mask = self.rule.mask(effect, se, index)
-        return effect, self.rule.moderation.moderated(se) if self.rule.moderation else se, mask
+        instruments = self.rule.instruments(effect, se, index)
+        return effect, self.rule.moderation.moderated(se) if self.rule.moderation else se, instruments
 
     def locus_index(self, name):
         """Number of the locus of that name.

@@ -6,17 +6,18 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import effects_store
+from ..mr.instruments import Instruments
 from ..variants import LocusIndex
 
 HELD_BYTES = 256_000_000  # of each, letters and effects
 
 
 class StoredLocus(NamedTuple):
-    """Effects and standard errors (variant, mark) float32, and instruments (variant, mark) bool."""
+    """Effects and standard errors (variant, mark) float32, and the mask of `Instruments` (variant, mark) bool."""
 
     effect: np.ndarray
     effect_se: np.ndarray
-    instruments: np.ndarray
+    mask: np.ndarray
 
 
 class StoredLoci:
@@ -38,6 +39,11 @@ class StoredLoci:
         """The `StoredLocus` of a number."""
         chunk, place = divmod(locus, self._block)
         return StoredLocus(*(values[place] for values in self._read(chunk)))
+
+    def instruments_of(self, locus, mutant):
+        """What one mutant of a locus is an instrument of: `Instruments` of arrays (mark,)."""
+        stored = self[locus]
+        return Instruments(stored.mask[mutant], self._rule.size(stored.effect[mutant]))
 
     def _read_chunk(self, chunk):
         loci = slice(chunk * self._block, (chunk + 1) * self._block)

@@ -1,6 +1,7 @@
 """Tables as TSV: full precision, missing values `NA`; written whole or not at all."""
 
 import os
+import re
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,6 +14,7 @@ LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note
 LOCAL_NUMBERS = ("start", "end", "n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept",
                  "intercept_se", "intercept_pvalue", "q", "q_pvalue")
 LOCAL_MORE = ("i2", "i2_gx", "f_statistic", "phi", "tau2")  # numbers that older tables lack
+OF_MEMBER = re.compile(r"estimate_\d+")  # each member's estimates, where errors are theirs
 ROWS_AT_A_TIME = 100_000
 
 # How to read every digit: pandas 3 does so by itself and warns of the option, pandas 2 needs it.
@@ -69,7 +71,8 @@ def read_estimates(path):
     Returns
     -------
     pandas.DataFrame
-        Columns exposure, outcome and method (categories), estimate and se.
+        Columns exposure, outcome and method (categories), estimate and se; estimate_1 to estimate_K if the file has
+        them.
 
     Raises
     ------
@@ -77,8 +80,9 @@ def read_estimates(path):
         As `read_local`.
     """
     names = {key: {} for key in ("exposure", "outcome", "method")}
-    codes, numbers = {key: [] for key in names}, {"estimate": [], "se": []}
+    codes, numbers = {key: [] for key in names}, {}
     for piece in _pieces(path):
+        numbers = numbers or {name: [] for name in ("estimate", "se", *_of_members(piece))}
         for key, known in names.items():
             code, unique = pd.factorize(piece[key])
             codes[key].append(np.array([known.setdefault(name, len(known)) for name in unique], np.int32)[code])
@@ -106,7 +110,8 @@ def _pieces(path):
 
 
 def _opened(path):
-    numbers = dict.fromkeys((*LOCAL_NUMBERS, *LOCAL_MORE), ["NA"])
+    header = pd.read_csv(path, sep="\t", nrows=0)
+    numbers = dict.fromkeys((*LOCAL_NUMBERS, *LOCAL_MORE, *_of_members(header)), ["NA"])
     return pd.read_csv(path, sep="\t", dtype=dict.fromkeys(LOCAL_TEXT, str), na_values=numbers, keep_default_na=False,
                        chunksize=ROWS_AT_A_TIME, **EXACT)
 
@@ -115,9 +120,13 @@ def _checked(path, table):
     missing = [column for column in (*LOCAL_TEXT, *LOCAL_NUMBERS) if column not in table]
     if missing:
         raise InputError(f"{path}: not a table of local effects: it has no column {', '.join(missing)}")
-    for column in (*LOCAL_NUMBERS, *(name for name in LOCAL_MORE if name in table)):
+    for column in (*LOCAL_NUMBERS, *(name for name in LOCAL_MORE if name in table), *_of_members(table)):
         table[column] = _numbers(path, table[column])
     return table.assign(note=table["note"].replace("NA", ""))
+
+
+def _of_members(table):
+    return [name for name in table if OF_MEMBER.fullmatch(str(name))]
 
 
 def _numbers(path, column):

@@ -30,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="instruments"):
     """Write instruments, or all mutants, as BGZF-compressed VCF with its tabix index beside it.
 
-    A variant is an instrument of the pairs exposure > outcome of each exposure whose mask `rule` sets. Its record has
+    A variant is an instrument of the pairs exposure > outcome for which `rule` has it as one. Its record has
     FILTER `PASS`, since many pipelines keep nothing else (`bcftools view -f PASS`); with `which="all"` the other
     mutants have FILTER `.`, so that the same command picks the instruments from that file.
 
@@ -49,8 +49,7 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
     local : pandas.DataFrame or CausalEffects
         Columns start, exposure, outcome, method, estimate, se; rows in the order of the loci of `effects`, then
         exposures, outcomes, methods.
-    rule : object
-        `rule.mask(effect, effect_se, locus)` gives bool (variant, mark) for float arrays (variant, mark).
+    rule : kipoi_deepmr.mr.InstrumentRule
     exposures, outcomes : sequences of str
         Names of marks; every ordered pair of different marks counts.
     which : {"instruments", "all"}
@@ -153,9 +152,8 @@ class _Records:
         self._mark_keys = info_keys(self._marks)
         pairs = [(x, y) for x in exposures for y in outcomes if x != y]
         self._pairs = [f"{encoded(x)}>{encoded(y)}" for x, y in pairs]
-        used = list(dict.fromkeys(x for x, _ in pairs))
-        self._exposure_columns = [self._marks.index(x) for x in used]
-        self._pairs_of = [[i for i, (x, _) in enumerate(pairs) if x == exposure] for exposure in used]
+        self._pairs_of = served_together(pairs, rule)
+        self._columns = columns_of(pairs, self._pairs_of, self._marks)
         self._methods, self._causal = (local.of(len(self._start), len(pairs)) if isinstance(local, CausalEffects)
                                        else _causal_effects(local, self._start, pairs))
         self._method_keys = info_keys(self._methods)
@@ -248,7 +246,7 @@ class _Records:
 
     def _records(self, contig, index, effect, effect_se, position, ref, alt):
         """(contig, position, locus) and line of each record of one locus, by position and ALT."""
-        served = np.asarray(self._rule.mask(effect, effect_se, index), dtype=bool)[:, self._exposure_columns]
+        served = self._rule.instruments(effect, effect_se, index).of_pairs(*self._columns)
         order = np.lexsort((alt, position))
         if not self._every:
             order = order[served[order].any(axis=1)]
@@ -266,7 +264,7 @@ class _Records:
                 f"{prefix}{values}{suffixes[pattern]}\n")
 
     def _pair_values(self, index):
-        """INFO values of one locus, in the order of `_pair_keys`, for the pairs of each exposure."""
+        """INFO values of one locus, in the order of `_pair_keys`, for pairs that are served together."""
         values = []
         for pairs in self._pairs_of:
             effects = self._causal[index, pairs].reshape(len(pairs), -1).T.tolist()
@@ -275,8 +273,32 @@ class _Records:
         return values
 
     def _suffix(self, values):
-        """INFO of a record that is an instrument of exposures with these values; empty if there is none."""
+        """INFO of a record that is an instrument of pairs with these values; empty if there is none."""
         return "".join(f";{key}={','.join(parts)}" for key, parts in zip(self._pair_keys, zip(*values)))
+
+
+def served_together(pairs, rule):
+    """Numbers of the pairs that always have the same instruments: those of one exposure, with Steiger's filter each.
+
+    Parameters
+    ----------
+    pairs : list of (exposure, outcome)
+    rule : InstrumentRule
+
+    Returns
+    -------
+    list of list of int
+    """
+    together = {}
+    for number, (exposure, outcome) in enumerate(pairs):
+        together.setdefault(exposure if rule.scale is None else (exposure, outcome), []).append(number)
+    return list(together.values())
+
+
+def columns_of(pairs, together, marks):
+    """Numbers of exposure and outcome of one pair of each group that `served_together` gives: two arrays."""
+    firsts = [pairs[numbers[0]] for numbers in together]
+    return [np.array([marks.index(names[role]) for names in firsts], np.intp) for role in (0, 1)]
 
 
 def _before(key, begun):

@@ -67,6 +67,6 @@ def annotate(folder, input_vcf, output, *, causal_effects="all", ensemble=None, 
     with disk_full_told(lambda: "no VCF is written; free some space and start again"):
         causal = CausalText(run, exposures, outcomes, causal_effects, beside)
         annotator = Annotator(index, StoredLoci(run.effects, run.rule), causal, run.effects["name"].values, marks,
-                              exposures, predictor)
+                              predictor)
         notes = annotate_vcf(input_vcf, output, annotator)
     return AnnotationResult(annotator.counts, annotator.alleles, notes)

@@ -20,8 +20,10 @@ PRESSO_DRAWS = 1000
 
 
 def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=("egger",), instruments="pooled",
-             instrument_z=3.0, se_shrinkage="none", uncertainty="instrument", method_args=None, diagnostics="quick",
-             vcf="instruments", fasta_file=None, calibration=None, variants=None, each=None, cluster=None):
+             instrument_z=3.0, se_shrinkage="none", uncertainty="instrument",
+             spread_shrinkage="moderated", method_args=None, adjust=None,
+             diagnostics="quick", vcf="instruments", fasta_file=None, calibration=None, variants=None, steiger=False,
+             each=None, cluster=None):
     """Local causal effects from a store of effects (steps 5 and 6).
 
     Writes the table, and beside it `diagnostics.tsv`, `diagnostics_by_pair.tsv`, and `instruments.vcf.gz` with its
@@ -42,8 +44,12 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
         Of the mutants' standard errors; see `kipoi_deepmr.mr.rule_for`.
     uncertainty : {"instrument", "members", "combined", "cross_fitted"}
         Where intervals come from; see `kipoi_deepmr.mr.fit_pairs`.
+    spread_shrinkage : {"moderated", "none"}
+        Of the members' spread at a locus; see `kipoi_deepmr.mr.fit_pairs`.
     method_args : dict, optional
         Options of the methods, such as `{"model": "fixed"}`; see `kipoi_deepmr.mr.fit_pairs`.
+    adjust : sequence of str, optional
+        Marks that multivariable methods hold fixed; see `kipoi_deepmr.mr.fit_pairs`.
     diagnostics : {"quick", "all", "none"}
         all: with MR-PRESSO's global test, which takes 1,000 draws a locus and pair.
     vcf : {"instruments", "all", "none"}
@@ -53,6 +59,8 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
         File by which the effects are calibrated before anything else; see `kipoi_deepmr.calibration.calibrated`.
     variants : NaturalVariants, optional
         With `instruments="variants"`; `kipoi_deepmr.output.natural_variants.natural_variants` reads them.
+    steiger : bool
+        Steiger's filter of the instruments of each pair; see `kipoi_deepmr.mr.rule_for`.
     each : callable, optional
         Gets the table piece by piece, whole loci each; then it is not kept as a whole, which takes memory.
     cluster : Cluster, optional
@@ -72,20 +80,21 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     """
     effects = effects_store.open_effects(os.path.abspath(effects_path) if cluster else effects_path)
     effects_store.check_chunks(effects_path)
-    mr.check_pairs(effects["mark"].values, exposures, outcomes, method,
+    mr.check_pairs(effects["mark"].values, exposures, outcomes, method, adjust,
                    **{name: value for name, value in (method_args or {}).items() if value != "members"})
     map_blocks = partial(cluster.map_blocks, effects_path) if cluster else mr.each_block
     if calibration:
         effects = calibrated_by(effects, calibration)
     genome = genome_of(effects.attrs, fasta_file, vcf)
-    rule = mr.rule_for(effects, instruments, instrument_z, se_shrinkage, variants and variants.mutants, map_blocks)
+    rule = mr.rule_for(effects, instruments, instrument_z, se_shrinkage, variants and variants.mutants, steiger,
+                       map_blocks)
     folder, pieces = os.path.dirname(local_path), []
     calibration_used = os.path.splitext(local_path)[0] + manifest.CALIBRATION_SUFFIX
     with contextlib.ExitStack() as complete:
         complete.enter_context(disk_full_told(lambda: "the effects are kept; free some space and start again"))
         temporary = complete.enter_context(tables.replacing(local_path))
         fitted = mr.iter_pairs(effects, exposures, outcomes, method, rule, uncertainty,
-                               map_blocks=map_blocks, **(method_args or {}))
+                               spread_shrinkage, adjust=adjust, map_blocks=map_blocks, **(method_args or {}))
         causal = CausalEffects(folder) if genome else None
         viewers = [each or pieces.append, *([causal.add] if causal else [])]
         tables.write_tsv(temporary, _shown(fitted, *viewers))

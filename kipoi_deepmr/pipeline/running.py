@@ -97,10 +97,11 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
 
 def _check_before_predicting(ensemble, details, keep, exposures=None, outcomes=None, method=("egger",),
                              vcf="instruments", fasta_file=None, uncertainty="instrument", se_shrinkage="none",
-                             diagnostics="quick", method_args=None, **rule):
+                             spread_shrinkage="moderated", diagnostics="quick", method_args=None, adjust=None, **rule):
     """Raise `InputError` for what `estimate` would refuse after hours of predictions."""
-    _, estimators = mr.check_pairs(ensemble.marks, exposures, outcomes, method, **(method_args or {}))
+    _, estimators = mr.check_pairs(ensemble.marks, exposures, outcomes, method, adjust, **(method_args or {}))
     check_choice("se_shrinkage", se_shrinkage, mr.SE_SHRINKAGES)
+    check_choice("spread_shrinkage", spread_shrinkage, mr.SE_SHRINKAGES)
     check_choice("diagnostics", diagnostics, ("quick", "all", "none"))
     wanting = mr.wants_members(dict(zip(method, estimators)), uncertainty)
     if wanting and keep != "members":

@@ -8,13 +8,15 @@ from .simulation import (
     levers_figure,
     plot_coverage,
     plot_coverage_against_width,
+    plot_sweep,
     plot_true_effects,
     simulation_figure,
+    sweep_figure,
 )
 from .spacing import plot_strata, strata_figure
 from .tracks import heights_of, plot_track, tracks_figure
 
 __all__ = ["check_path", "global_effects_figure", "heights_of", "levers_figure", "plot_coverage",
            "plot_coverage_against_width", "plot_global_effects", "plot_local_scatter", "plot_reliability",
-           "plot_strata", "plot_track", "plot_true_effects", "reliability_figure", "save", "simulation_figure",
-           "strata_figure", "tracks_figure"]
+           "plot_strata", "plot_sweep", "plot_track", "plot_true_effects", "reliability_figure", "save",
+           "simulation_figure", "strata_figure", "sweep_figure", "tracks_figure"]

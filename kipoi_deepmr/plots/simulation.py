@@ -10,6 +10,9 @@ from .axes import BLUE, GREY, ORANGE, SPREAD, axes_of
 
 MARKERS = "osD^v<>PX*hd"
 COLOURS = matplotlib.colormaps["tab20"].colors
+# scores against the strength of confounders: label of the axis, and what is wanted
+SWEPT = {"bias": ("global bias / true effect", (-0.05, 0.05)), "coverage": ("local coverage", (0.93, 0.97)),
+         "relative_width": ("local width / true effect", None)}
 
 
 def plot_true_effects(rounds, ax=None):
@@ -114,6 +117,45 @@ def levers_figure(table):
     shapes = [Line2D([], [], color="k", marker=MARKERS[i % len(MARKERS)], linestyle="", label=name)
               for i, name in enumerate(methods)]
     figure.legend(handles=colours + shapes, loc="outside right center", frameon=False, fontsize="small")
+    return figure
+
+
+def plot_sweep(table, column, ax=None):
+    """A score against the strength of the confounders, one line a scenario.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns strength, scenario and that of the score.
+    column : {"bias", "coverage", "relative_width"}
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = axes_of(ax, 4, 2.5)
+    label, wanted = SWEPT[column]
+    if wanted:
+        ax.axhspan(*wanted, color=GREY, alpha=0.4, linewidth=0, zorder=0)
+    for scenario in names_in(table, "scenario"):
+        line = table[table["scenario"] == scenario].sort_values("strength")
+        ax.plot(line["strength"], line[column], marker="o", markersize=4, label=scenario)
+    ax.set_xlabel("strength of the confounders")
+    ax.set_ylabel(label)
+    return ax
+
+
+def sweep_figure(table):
+    """`plot_sweep` of bias, coverage and width, one below the other, a column for each method of the table."""
+    methods = names_in(table, "method")
+    figure = Figure(figsize=(3.2 * len(methods) + 1.5, 7.5), layout="constrained")
+    panels = figure.subplots(len(SWEPT), len(methods), squeeze=False, sharex=True, sharey="row")
+    for method, axes in zip(methods, panels.T):
+        for ax, column in zip(axes, SWEPT):
+            plot_sweep(table[table["method"] == method], column, ax).label_outer()
+        axes[0].set_title(method, parse_math=False, fontsize="medium")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
     return figure
 
 

@@ -33,25 +33,33 @@ def of_loci(run, pairs, local, loci, max_bytes=MAX_BYTES):
     marks = run.effects["mark"].values.tolist()
     at = {key: i for i, key in enumerate(zip(*(run.effects[name].values.tolist()
                                                for name in ("name", "chrom", "start", "end", "strand"))))}
-    expected = dict(zip(zip(local["number"], local["exposure"]), local["n_instruments"]))
+    expected = _counts(run, local)
     details, total = {}, 0
     for number in _order(run, local, len(loci)):
         key = tuple(loci.iloc[number])
         index = at.get(key)
         if index is None:
             return {}, f"effects.zarr does not hold locus {key[0]} of local.tsv"
-        effect, se, mask = run.effects_at(index)
-        for exposure in dict.fromkeys(x for x, _ in pairs):
-            n = expected.get((number, exposure))
-            if n is not None and n != mask[:, marks.index(exposure)].sum():
+        effect, se, instruments = run.effects_at(index)
+        for exposure, outcome in pairs:
+            n = expected.get((number, exposure, outcome))
+            if n is not None and n != instruments.of_pairs(marks.index(exposure), marks.index(outcome)).sum():
                 return {}, "local.tsv was made with other settings than run.json tells: its instruments are others"
         sequence = "".join(run.effects["ref_base"][index].values[::3].tolist())
-        text = json.dumps(_detail(effect, se, mask, marks, pairs, sequence), separators=(",", ":"), allow_nan=False)
+        detail = _detail(effect, se, instruments, marks, pairs, sequence)
+        text = json.dumps(detail, separators=(",", ":"), allow_nan=False)
         total += len(text)
         if total > max_bytes:
             break
         details[number] = text
     return details, ""
+
+
+def _counts(run, local):
+    """Numbers of instruments by locus, exposure and outcome, as far as local.tsv tells them."""
+    if run.settings.get("uncertainty") == "cross_fitted" or run.settings.get("adjust"):
+        return {}  # means over the members, and instruments of other marks too
+    return dict(zip(zip(local["number"], local["exposure"], local["outcome"]), local["n_instruments"]))
 
 
 def _order(run, local, n_loci):
@@ -66,26 +74,34 @@ def _order(run, local, n_loci):
     return np.argsort(-total, kind="stable").tolist()
 
 
-def _detail(effect, se, mask, marks, pairs, sequence):
+def _detail(effect, se, instruments, marks, pairs, sequence):
     """One locus: variants are numbered as in the Dataset (3 a position, in the order ACGT without the reference)."""
-    exposures = list(dict.fromkeys(marks.index(x) for x, _ in pairs))
-    outcomes = {x: [marks.index(y) for a, y in pairs if marks.index(a) == x] for x in exposures}
-    used = sorted({marks.index(mark) for pair in pairs for mark in pair})
-    variants = np.flatnonzero(mask[:, exposures].any(1))
+    numbers = [(marks.index(x), marks.index(y)) for x, y in pairs]
+    chosen = {pair: instruments.of_pairs(*pair) for pair in numbers}
+    used = sorted({mark for pair in numbers for mark in pair})
+    variants = np.flatnonzero(np.any(list(chosen.values()), axis=0))
     return {
         "sequence": sequence, "variants": variants.tolist(),
         "effect": {marks[m]: rounded(effect[variants, m]) for m in used},
         "se": {marks[m]: rounded(se[variants, m], 3) for m in used},
-        "instruments": {marks[x]: np.flatnonzero(mask[variants, x]).tolist() for x in exposures},
+        "instruments": _nested(marks, {pair: np.flatnonzero(of_pair[variants]).tolist()
+                                       for pair, of_pair in chosen.items()}),
         # the height of a letter is what the locus loses, on average, when the letter is changed
         "track": {marks[m]: rounded(-effect[:, m].reshape(-1, 3).mean(1), 3) for m in used},
-        "without": {marks[x]: _without_each(effect, se, mask[:, x], x, outcomes[x], marks) for x in exposures},
+        "without": _nested(marks, {pair: _without_each(effect, se, of_pair, *pair)
+                                   for pair, of_pair in chosen.items()}),
     }
 
 
-def _without_each(effect, se, chosen, exposure, outcomes, marks):
-    """IVW without each instrument in turn: estimates and standard errors by outcome."""
-    bx, sx = effect[chosen, exposure][None], se[chosen, exposure][None]
-    left = leave_one_out(bx, sx, effect[chosen][:, outcomes].T, se[chosen][:, outcomes].T)
-    return {marks[y]: {"estimate": rounded(left.estimate[i]), "se": rounded(left.se[i], 3)}
-            for i, y in enumerate(outcomes)}
+def _nested(marks, by_pair):
+    """What there is of each pair of numbers, by name of the exposure and then of the outcome."""
+    found = {}
+    for (x, y), value in by_pair.items():
+        found.setdefault(marks[x], {})[marks[y]] = value
+    return found
+
+
+def _without_each(effect, se, chosen, exposure, outcome):
+    """IVW without each instrument in turn: estimates and standard errors."""
+    left = leave_one_out(effect[chosen, exposure], se[chosen, exposure], effect[chosen, outcome], se[chosen, outcome])
+    return {"estimate": rounded(left.estimate), "se": rounded(left.se, 3)}

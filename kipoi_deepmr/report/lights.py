@@ -40,7 +40,8 @@ SENTENCES = {
         "another `--scale`."),
     "direction": (
         "the instruments explain at least as much of the outcome as of the exposure",
-        "Look at the reverse pair: the effect may run the other way, or both marks follow a third."),
+        "Look at the reverse pair: the effect may run the other way, or both marks follow a third. `--steiger` leaves "
+        "out the instruments that move the outcome more."),
     "shared": (
         "more than half of the instruments also pass for the outcome",
         "Both directions will look causal: compare them, and trust neither without the direction."),

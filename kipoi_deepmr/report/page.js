@@ -348,9 +348,11 @@ function showLocus(number) {
   showInstruments(instruments, x, y);
 }
 
+const instrumentsAt = (detail, x, y) => (detail.instruments[marks[x]] || {})[marks[y]] || [];
+
 function instrumentsOf(detail, x, y) {
   const without = (detail.without[marks[x]] || {})[marks[y]] || { estimate: [], se: [] };
-  return (detail.instruments[marks[x]] || []).map((i, k) => {
+  return instrumentsAt(detail, x, y).map((i, k) => {
     const variant = detail.variants[i], position = Math.floor(variant / 3), ref = detail.sequence[position];
     const alt = "ACGT".replace(ref, "")[variant % 3], bx = detail.effect[marks[x]][i], by = detail.effect[marks[y]][i];
     return { position, name: `${position} ${ref}>${alt}`, bx, by, sx: detail.se[marks[x]][i], sy: detail.se[marks[y]][i],
@@ -405,7 +407,7 @@ function drawLeaveOneOut(instruments, at) {
 // One row of letters a mark; a letter's outline fills a box of 1 by 1, which is stretched to its height.
 function drawTracks(detail, x, y) {
   const length = detail.sequence.length, width = Math.max(900, 9 * length), height = 110, gap = 46;
-  const at = [...new Set((detail.instruments[marks[x]] || []).map((i) => Math.floor(detail.variants[i] / 3)))];
+  const at = [...new Set(instrumentsAt(detail, x, y).map((i) => Math.floor(detail.variants[i] / 3)))];
   const tracks = [x, y].map((m, k) => {
     const values = detail.track[marks[m]], top = Math.max(1e-12, ...values), low = Math.min(0, ...values);
     const biggest = Math.max(top, -low);

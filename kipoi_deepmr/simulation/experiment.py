@@ -14,7 +14,9 @@ from ..errors import InputError, nearest
 from ..output.tables import EXACT, replacing, write_tsv
 from ..plots import levers_figure, save, simulation_figure
 from .binding import EXPOSURE, MARKS
-from .rounds import make_round
+from .child import make_round_in_child
+from .levers import Levers, check, moved_by
+from .rounds import Design, marks_of
 from .scenarios import SCENARIOS
 from .scores import score_round, summarise
 
@@ -43,7 +45,8 @@ def places(scenarios, n_rounds):
 def make_rounds(root, design, wanted, say=lambda text: None):
     """Make those of the wanted rounds that the folder lacks.
 
-    Several processes may do this at once in one folder: each leaves a round that another is making to it.
+    Each is made in a process of its own. Several may do this at once in one folder: each leaves a round that another is
+    making to it.
 
     Parameters
     ----------
@@ -56,8 +59,9 @@ def make_rounds(root, design, wanted, say=lambda text: None):
     Raises
     ------
     InputError
-        The folder holds rounds of another design.
+        The folder holds rounds of another design, or a scenario lacks the confounder that is to be a mark.
     """
+    _check_confounder(design, wanted)
     os.makedirs(root, exist_ok=True)
     _settle(os.path.join(root, DESIGN), design.as_json())
     for place in wanted:
@@ -71,7 +75,15 @@ def make_rounds(root, design, wanted, say=lambda text: None):
             except InputError:
                 continue
             if not os.path.exists(folder):
-                say(_told(make_round(folder, design, *place)))
+                say(_told(make_round_in_child(folder, design, *place)))
+
+
+def _check_confounder(design, wanted):
+    lacking = [place.scenario for place in wanted if not SCENARIOS[place.scenario].shown]
+    if design.confounder_mark and lacking:
+        having = ",".join(name for name, scenario in SCENARIOS.items() if scenario.shown)
+        raise InputError(f"--confounder_mark: the sequences of scenario {lacking[0]} show no confounder; "
+                         f"--scenarios {having}")
 
 
 def _told(record):
@@ -82,7 +94,7 @@ def _told(record):
             f"{record['test_loci']['removed']} removed; mean validation R^2 {r2}")
 
 
-def analyse(root, name, wanted, estimate_options, tau2_method="REML"):
+def analyse(root, name, wanted, estimate_options, tau2_method="REML", levers=Levers()):
     """Estimate, aggregate and score stored rounds; what an earlier call of the same name and options did is kept.
 
     Writes below ``root/analyses/name`` each round's ``local.tsv``, ``global.tsv`` and ``scores.tsv``; and over all
@@ -97,6 +109,8 @@ def analyse(root, name, wanted, estimate_options, tau2_method="REML"):
     estimate_options : dict
         Keyword arguments of `kipoi_deepmr.pipeline.estimate`.
     tau2_method : str
+    levers : Levers
+        What is done to the rounds' effects before; each round's folder of the analysis keeps what that makes.
 
     Returns
     -------
@@ -106,22 +120,28 @@ def analyse(root, name, wanted, estimate_options, tau2_method="REML"):
     Raises
     ------
     InputError
-        No round is stored, an analysis of this name had other options, or there is no such method.
+        No round is stored, an analysis of this name had other options, there is no such method, or the rounds'
+        networks cannot be used as levers say.
     """
     if not _stored(root, wanted):
         raise InputError(f"{root}: none of the rounds is stored there; leave out --stored to make them")
     given = {option: value for option, value in estimate_options.get("method_args", {}).items() if value != "members"}
-    mr.check_pairs(MARKS, None, None, estimate_options["method"], **given)
+    with open(os.path.join(root, DESIGN), encoding="utf-8") as file:
+        design = Design.from_json(json.load(file))
+    mr.check_pairs(marks_of(design), None, None, estimate_options["method"], estimate_options.get("adjust"), **given)
     folder = os.path.join(root, "analyses", name)
+    if not os.path.exists(os.path.join(folder, ANALYSIS)):
+        check(levers, _stored(root, wanted)[0].folder(root), design)
     os.makedirs(folder, exist_ok=True)
     # whoever made the other rounds may be analysing them just now
-    with filelock.FileLock(os.path.join(root, "analyses", LOCK)):
-        _settle(os.path.join(folder, ANALYSIS), {**estimate_options, "tau2_method": tau2_method})
-        rounds = pd.concat([_scored(root, folder, place, estimate_options, tau2_method)
+    with filelock.FileLock(os.path.join(folder, LOCK)):
+        _settle(os.path.join(folder, ANALYSIS), {**estimate_options, "tau2_method": tau2_method, **levers.as_json()})
+        rounds = pd.concat([_scored(root, folder, place, estimate_options, tau2_method, levers, design)
                             for place in _stored(root, wanted)], ignore_index=True)
         table = summarise(rounds)
-        _write_summary(folder, rounds, table)
-        _compare(os.path.join(root, "analyses"))
+        with filelock.FileLock(os.path.join(root, "analyses", LOCK)):
+            _write_summary(folder, rounds, table)
+            _compare(os.path.join(root, "analyses"))
     return rounds, table
 
 
@@ -129,15 +149,16 @@ def _stored(root, wanted):
     return [place for place in wanted if os.path.exists(place.folder(root))]
 
 
-def _scored(root, folder, place, estimate_options, tau2_method):
+def _scored(root, folder, place, estimate_options, tau2_method, levers, design):
     """Scores of one round."""
     source, target = place.folder(root), place.folder(folder)
     os.makedirs(target, exist_ok=True)
     scores = os.path.join(target, "scores.tsv")
     if not os.path.exists(scores):
         local_path, global_path = (os.path.join(target, f) for f in ("local.tsv", "global.tsv"))
-        local = pipeline.estimate(os.path.join(source, "effects.zarr"), local_path, diagnostics="none", vcf="none",
-                                  **estimate_options)
+        moved = moved_by(levers, source, target, design)
+        local = pipeline.estimate(local_path=local_path, exposures=MARKS, outcomes=MARKS, diagnostics="none",
+                                  vcf="none", **moved, **estimate_options)
         global_ = pipeline.aggregate(local_path, global_path, tau2_method=tau2_method)
         truth = pd.read_csv(os.path.join(source, "truth.tsv"), sep="\t", **EXACT)
         with open(os.path.join(source, "round.json"), encoding="utf-8") as file:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .binding import CONFOUNDER, MARKS, Parameters, affinities, anscombe, load_pwms
+from .binding import CONFOUNDER, MARKS, Parameters, affinities, anscombe, binding_probability, load_pwms, soft_or
 from .sequences import Sequences, mutate_once, sample_sequences
 
 N_TRAINING = 10_000
@@ -31,6 +31,10 @@ class Strengths(NamedTuple):
     tau: float = 25.0
     gamma: float | None = None
 
+    def times(self, factor):
+        """Confounders so many times as strong."""
+        return self._replace(eta=factor * self.eta, nu=factor * self.nu, tau=factor * self.tau)
+
 
 def draw_parameters(rng, scenario=SCENARIOS["none"], strengths=Strengths()):
     """alpha ~ N(100, 3); gamma ~ an even mixture of N(10, 0.5) and N(1, 0.5), cut at 0; the rest is fixed."""
@@ -52,11 +56,18 @@ def draw_labels(bases, pwms, parameters, rng):
     return anscombe(rng.poisson(affinities(bases, pwms, parameters, hidden))).astype(np.float32)
 
 
-def training_data(pwms, parameters, rng, n=N_TRAINING):
+def draw_confounder_labels(bases, pwms, parameters, rng):
+    """(n, 1) float32 Anscombe-transformed Poisson counts of SOX2, whose mean is 1 + alpha q."""
+    mean = 1 + parameters.alpha * soft_or(binding_probability(bases, pwms[CONFOUNDER]))
+    return anscombe(rng.poisson(mean[:, None])).astype(np.float32)
+
+
+def training_data(pwms, parameters, rng, n=N_TRAINING, confounder_mark=False):
     """Bases and noisy labels for training and for validation: ``(train, train_labels), (valid, valid_labels)``.
 
     n sequences, and a copy of a quarter of them with one base changed and a label of its own. A copy goes where its
-    original goes, so that validation sequences have no near-twins in training.
+    original goes, so that validation sequences have no near-twins in training. With `confounder_mark` a third column of
+    labels, SOX2's; it is drawn last, so that all else is what it is without.
     """
     originals = sample_sequences(n, pwms, rng)
     copied = rng.choice(n, int(MUTANT_SHARE * n), replace=False)
@@ -66,4 +77,6 @@ def training_data(pwms, parameters, rng, n=N_TRAINING):
     held_out = np.zeros(n, dtype=bool)
     held_out[rng.choice(n, int(VALIDATION_SHARE * n), replace=False)] = True
     valid = np.concatenate([held_out, held_out[copied]])
+    if confounder_mark:
+        labels = np.concatenate([labels, draw_confounder_labels(bases, pwms, parameters, rng)], axis=1)
     return (bases[~valid], labels[~valid]), (bases[valid], labels[valid])

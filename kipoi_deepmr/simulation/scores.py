@@ -21,19 +21,21 @@ def score_round(local, global_, truth):
     Returns
     -------
     pandas.DataFrame
-        true_effect and visible_effect are means over all loci; estimate to tau those of global_; in_2tau, in_ci whether
-        estimate +- 2 tau and the global interval hold the truth; coverage and coverage_visible the shares of local
-        intervals that hold the local true and visible effect, out of n_intervals; width their median; significant the
-        share of local p-values below 0.05.
+        true_effect and visible_effect are means over all loci; estimate to se_members those of global_; in_2tau, in_ci
+        and in_pi whether estimate +- 2 tau, the global interval and the prediction interval hold the truth; coverage
+        and coverage_visible the shares of local intervals that hold the local true and visible effect, out of
+        n_intervals; width their median; significant the share of local p-values below 0.05.
     """
     known = truth[["locus", *PAIR, *EFFECTS]].merge(local, on=["locus", *PAIR], validate="one_to_many")
     rows = [_of_loci(loci) for _, loci in known.groupby([*PAIR, "method"], sort=False)]
     means = truth.groupby(PAIR, sort=False)[EFFECTS].mean().reset_index()
-    columns = [*PAIR, "method", "estimate", "se", "ci_low", "ci_high", "pvalue", "tau"]
+    columns = [*PAIR, "method", "estimate", "se", "ci_low", "ci_high", "pvalue", "tau", "pi_low", "pi_high",
+               "se_members"]
     table = means.merge(global_[columns], on=PAIR).merge(pd.DataFrame(rows), on=[*PAIR, "method"])
     table["in_2tau"] = (table["estimate"] - table["true_effect"]).abs() <= 2 * table["tau"].fillna(0)
     table["in_ci"] = table["true_effect"].between(table["ci_low"], table["ci_high"])
-    for column in ("in_2tau", "in_ci"):
+    table["in_pi"] = table["true_effect"].between(table["pi_low"], table["pi_high"])
+    for column in ("in_2tau", "in_ci", "in_pi"):
         table[column] = table[column].astype(float).where(table["estimate"].notna())
     return table
 
@@ -68,10 +70,11 @@ def summarise(rounds):
     -------
     pandas.DataFrame
         r2 is the squared correlation of estimated and true global effects, bias the mean of their difference over the
-        mean truth (bias_visible: over the mean visible effect), error the mean absolute difference; in_2tau and in_ci
-        are shares of rounds; coverage (with its lowest and highest round), median width over rounds, and the share of
-        loci with an interval; significant and global_significant the shares of loci and of rounds with p below 0.05,
-        which is power where the truth is not 0, and the rate of false positives where it is.
+        mean truth (bias_visible: over the mean visible effect), error the mean absolute difference; in_2tau, in_ci and
+        in_pi are shares of rounds, global_width the median width of the global interval over the truth; coverage (with
+        its lowest and highest round), median width over rounds, and the share of loci with an interval; significant
+        and global_significant the shares of loci and of rounds with p below 0.05, which is power where the truth is
+        not 0, and the rate of false positives where it is.
     """
     keys = ["scenario", *PAIR, "method"]
     return pd.DataFrame([{**dict(zip(keys, key)), **_over_rounds(group)}
@@ -87,6 +90,8 @@ def _over_rounds(group):
         "r2": _squared_correlation(true, estimate), "bias": difference.mean() / scale,
         "bias_visible": (estimate - visible).mean() / (visible.mean() or np.nan),
         "error": difference.abs().mean(), "in_2tau": group["in_2tau"].mean(), "in_ci": group["in_ci"].mean(),
+        "in_pi": group["in_pi"].mean(),
+        "global_width": ((group["ci_high"] - group["ci_low"]) / true.where(true != 0)).median(),
         "coverage": group["coverage"].mean(), "coverage_visible": group["coverage_visible"].mean(),
         "coverage_lowest": group["coverage"].min(), "coverage_highest": group["coverage"].max(),
         "width": group["width"].median(),

@@ -1,0 +1,79 @@
+"""The error that all loci share: each member's own global effect, and intervals that take in how these differ."""
+
+import numpy as np
+
+from ..errors import InputError
+from ..inference import added, interval, quantile, two_sided_pvalue
+
+OF_MEMBER = r"^estimate_\d+$"  # columns of the local table with the estimates from each member's own effects
+
+
+def members_global_effects(group, estimates, ses, tau2):
+    """Every member's global effect: the mean of its local effects by the weights of the meta-analysis.
+
+    Parameters
+    ----------
+    group : (n,) int array
+        Number of each row's meta-analysis.
+    estimates : (n, K) array
+        Of each of K members.
+    ses : (n,) array
+        Standard error of the ensemble's estimate; positive and finite.
+    tau2 : (n_groups,) array
+        Variance between loci; NaN, of a single locus, counts as 0.
+
+    Returns
+    -------
+    (n_groups, K) float64
+        NaN for a group without rows.
+
+    Raises
+    ------
+    InputError
+        An estimate is not a finite number.
+    """
+    bad = np.argwhere(~np.isfinite(estimates))
+    if len(bad):
+        raise InputError("a locus of the local table has an estimate and a standard error, but its "
+                         f"estimate_{bad[0][1] + 1} is {estimates[tuple(bad[0])]}")
+    error = np.hypot(ses, np.sqrt(np.nan_to_num(tau2))[group])
+    smallest = np.full(len(tau2), np.inf)
+    np.minimum.at(smallest, group, error)
+    weight = (smallest[group] / error) ** 2
+    total = np.bincount(group, weight, len(tau2))
+    with np.errstate(invalid="ignore"):
+        return np.stack([np.bincount(group, weight * own, len(tau2)) / total for own in estimates.T], axis=1)
+
+
+def with_members(table, effects, ci, prediction, alpha):
+    """Global effects with the members' spread added to their standard errors and intervals.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns n_loci, estimate, se, ci_low, ci_high, pvalue, pi_low and pi_high of meta-analyses.
+    effects : (n, K) array
+        As `members_global_effects` gives them.
+    ci, prediction : str
+        What the intervals of the table are; see `random_effects`.
+    alpha : float
+
+    Returns
+    -------
+    pandas.DataFrame
+        With columns se_loci, the standard error before, and se_members.
+    """
+    k, df = table["n_loci"].to_numpy(np.float64), effects.shape[1] - 1.0
+    estimate, se = (table[name].to_numpy() for name in ("estimate", "se"))
+    normal = np.full(len(k), np.inf)
+    of_new = {"t_k1": k - 1, "hts": k - 2, "normal": normal, "hk": k - 1}[prediction]
+    with np.errstate(all="ignore"):
+        spread = effects.std(axis=1, ddof=1)
+        both, both_df = added(se, normal if ci == "wald" else np.where(k > 1, k - 1, np.inf), spread, df)
+        low, high = interval(estimate, both, alpha, both_df)
+        new = (table["pi_high"].to_numpy() - estimate) / quantile(alpha, of_new)
+        new, new_df = added(new, of_new, spread, df)
+        new_low, new_high = interval(estimate, new, alpha, new_df)
+        return table.assign(se=both, ci_low=low, ci_high=high, pvalue=two_sided_pvalue(estimate, both, both_df),
+                            pi_low=new_low, pi_high=new_high, se_loci=se, se_members=spread)
+

@@ -1,0 +1,147 @@
+"""What an analysis does to a stored round before it estimates: other members from its networks, a calibration."""
+
+import json
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import calibration, dna, pipeline
+from ..errors import InputError
+from ..models import Ensemble
+from ..output.manifest import versions
+from ..output.tables import replacing
+from .binding import Parameters
+from .rounds import random_streams
+from .scenarios import SCENARIOS, pwms_of, training_data
+from .training import explained_variance
+
+DDOF = 1  # of the stored effects
+R2_TOLERANCE = 1e-3  # stored R^2 has four digits; that of other sequences is off by more
+
+
+class Levers(NamedTuple):
+    """What is done to a round's effects; by default nothing, and the stored ones are taken.
+
+    Attributes
+    ----------
+    use_members : int or None
+        The first so many networks of the ensemble; all by default.
+    augment : tuple of str
+        Views of the sequence that make members of each network; see `kipoi_deepmr.models.host.views`.
+    mc_dropout : int or None
+        Members made of each network by so many dropout masks.
+    recalibration : {"none", "scale", "quantile"}
+    noise_sd : float
+        As for `kipoi_deepmr.calibration.fit`, with the round's own validation sequences and labels.
+    """
+
+    use_members: int | None = None
+    augment: tuple = ()
+    mc_dropout: int | None = None
+    recalibration: str = "none"
+    noise_sd: float = 0.0
+
+    def as_json(self):
+        """Those that are used, as JSON values."""
+        return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
+
+    @property
+    def predicts(self):
+        """Whether networks must be asked again."""
+        return bool(self.use_members or self.augment or self.mc_dropout)
+
+
+def check(levers, source, design):
+    """Raise `InputError` where a round's networks cannot be used in this way.
+
+    Parameters
+    ----------
+    levers : Levers
+    source : str
+        Folder of the round.
+    design : Design
+    """
+    if levers.noise_sd and levers.recalibration == "none":
+        raise InputError("--noise_sd goes with --recalibration scale")
+    if levers.as_json():
+        with _ensemble(source, levers, design) as ensemble:
+            if levers.recalibration != "none":
+                calibration.check_options(len(ensemble.names), levers.recalibration, DDOF, levers.noise_sd)
+
+
+def moved_by(levers, source, folder, design):
+    """Effects of a stored round with levers moved; what an earlier call left is kept.
+
+    Parameters
+    ----------
+    levers : Levers
+    source : str
+        Folder of the round, into which nothing is written.
+    folder : str
+        Of the round in the analysis: gets effects.zarr if networks are asked again, and calibration.json.
+    design : Design
+
+    Returns
+    -------
+    dict
+        Arguments of `kipoi_deepmr.pipeline.estimate`.
+    """
+    options = {"effects_path": os.path.join(source, "effects.zarr")}
+    if not levers.as_json():
+        return options
+    with _ensemble(source, levers, design) as ensemble:
+        if levers.predicts:
+            options["effects_path"] = os.path.join(folder, "effects.zarr")
+            selection = pipeline.select_loci(ensemble, intervals_file=os.path.join(source, "test_loci.bed"),
+                                             fasta_file=os.path.join(source, "test_loci.fa"))
+            pipeline.predict(ensemble, selection, options["effects_path"], ddof=DDOF, quiet=True)
+        if levers.recalibration != "none":
+            options["calibration"] = os.path.join(folder, "calibration.json")
+            if not os.path.exists(options["calibration"]):
+                _calibrate(ensemble, levers, source, options["calibration"], design)
+    return options
+
+
+def _ensemble(source, levers, design):
+    n, used = design.n_members, levers.use_members or design.n_members
+    if used > n:
+        raise InputError(f"--use_members {used}: the rounds have {n} networks each")
+    settings = {"augment": list(levers.augment)} if levers.augment else {}
+    if levers.mc_dropout:
+        settings.update(mc_dropout=levers.mc_dropout, seed=design.seed)
+    return Ensemble.from_kipoi([os.path.join(source, str(member)) for member in range(1, used + 1)], source="dir",
+                               settings=settings)
+
+
+def _calibrate(ensemble, levers, source, path, design):
+    """Write the calibration of an ensemble by the sequences with which its training was validated."""
+    with open(os.path.join(source, "round.json"), encoding="utf-8") as file:
+        record = json.load(file)
+    bases, labels = _validation_data(record, design)
+    predicted = ensemble.predict(dna.BASES[bases])
+    if not levers.mc_dropout:
+        _check_drawn(source, predicted[::len(ensemble.names) // len(ensemble.members)], labels, record, ensemble.marks)
+    how = {"recalibration": levers.recalibration, "ddof": DDOF, "noise_sd": levers.noise_sd}
+    fitted = calibration.fit(predicted, labels.astype(np.float64), ensemble.marks, **how)
+    fitted = fitted.of_models(calibration.settings_of_models(ensemble, DDOF))
+    with replacing(path) as temporary:
+        calibration.write(temporary, fitted, {"noise_sd": levers.noise_sd, "versions": versions()})
+
+
+def _validation_data(record, design):
+    """Bases and labels of the validation sequences of a round, drawn once more."""
+    scenario = SCENARIOS[record["scenario"]]
+    rng = random_streams(design, record["scenario"], record["round"])[0]
+    return training_data(pwms_of(scenario), Parameters(**record["parameters"]), rng, design.n_training,
+                         design.confounder_mark)[1]
+
+
+def _check_drawn(source, predicted, labels, record, marks):
+    """Whether each network explains as much of the labels as it did when it was trained."""
+    for of_member, member in zip(predicted, record["members"]):
+        for mark, value in zip(marks, explained_variance(labels, of_member)):
+            if not abs(value - member["validation_r2"][mark]) < R2_TOLERANCE:
+                raise InputError(f"{source}: its validation sequences cannot be drawn again: member {member['member']} "
+                                 f"explains {value:.4f} of {mark}'s variance, {member['validation_r2'][mark]:.4f} when "
+                                 "it was trained; made by another version?")
