@@ -16,7 +16,7 @@ from kipoi_deepmr.models import Ensemble
 LOCAL = ("chrom start end strand locus exposure outcome method n_instruments estimate se ci_low ci_high pvalue "
          "intercept intercept_se intercept_pvalue q q_pvalue i2 i2_gx f_statistic phi tau2 note").split()
 GLOBAL = ("exposure outcome method n_loci estimate se ci_low ci_high pvalue tau tau2 i2 q q_pvalue pi_low "
-          "pi_high").split()
+          "pi_high se_loci se_members").split()
 METHODS = ("egger", "ivw", "wald_mean")
 
 

@@ -377,7 +377,7 @@ def test_the_figure_of_levers_has_a_point_for_each_way():
 # What is committed
 
 
-@pytest.mark.parametrize("prefix", ["", "cross_fitted_"])
+@pytest.mark.parametrize("prefix", ["", "cross_fitted_", "steiger_"])
 def test_the_committed_table_follows_from_the_committed_rounds(prefix):
     folder = Path(__file__).parents[1] / "docs" / "simulation"
     made, table = (pd.read_csv(folder / f"{prefix}{name}.tsv", sep="\t") for name in ("rounds", "table1"))

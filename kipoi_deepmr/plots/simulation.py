@@ -10,6 +10,7 @@ from .axes import BLUE, GREY, ORANGE, SPREAD, axes_of
 
 MARKERS = "osD^v<>PX*hd"
 COLOURS = matplotlib.colormaps["tab20"].colors
+LEGEND_ROWS = 28  # what fits beside a panel
 # scores against the strength of confounders: label of the axis, and what is wanted
 SWEPT = {"bias": ("global bias / true effect", (-0.05, 0.05)), "coverage": ("local coverage", (0.93, 0.97)),
          "relative_width": ("local width / true effect", None)}
@@ -107,7 +108,8 @@ def plot_coverage_against_width(table, ax=None, analyses=None, methods=None):
 def levers_figure(table):
     """`plot_coverage_against_width` for each scenario, with one legend; `table` has a column scenario too."""
     scenarios, analyses, methods = (names_in(table, column) for column in ("scenario", "analysis", "method"))
-    figure = Figure(figsize=(4 * len(scenarios) + 2.5, 6), layout="constrained")
+    columns = -(-(len(analyses) + len(methods)) // LEGEND_ROWS)
+    figure = Figure(figsize=(4 * len(scenarios) + 2.5 * columns, 6), layout="constrained")
     panels = figure.subplots(1, len(scenarios), squeeze=False, sharey=True)[0]
     for ax, scenario in zip(panels, scenarios):
         plot_coverage_against_width(table[table["scenario"] == scenario], ax, analyses, methods)
@@ -116,7 +118,7 @@ def levers_figure(table):
                for i, name in enumerate(analyses)]
     shapes = [Line2D([], [], color="k", marker=MARKERS[i % len(MARKERS)], linestyle="", label=name)
               for i, name in enumerate(methods)]
-    figure.legend(handles=colours + shapes, loc="outside right center", frameon=False, fontsize="small")
+    figure.legend(handles=colours + shapes, loc="outside right center", frameon=False, fontsize="small", ncols=columns)
     return figure
 
 
