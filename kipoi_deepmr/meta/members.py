@@ -15,8 +15,8 @@ def members_global_effects(group, estimates, ses, tau2):
     ----------
     group : (n,) int array
         Number of each row's meta-analysis.
-    estimates : (n, K) array
-        Of each of K members.
+    estimates : iterable of (n,) arrays
+        Of one member after the other.
     ses : (n,) array
         Standard error of the ensemble's estimate; positive and finite.
     tau2 : (n_groups,) array
@@ -32,17 +32,20 @@ def members_global_effects(group, estimates, ses, tau2):
     InputError
         An estimate is not a finite number.
     """
-    bad = np.argwhere(~np.isfinite(estimates))
-    if len(bad):
-        raise InputError("a locus of the local table has an estimate and a standard error, but its "
-                         f"estimate_{bad[0][1] + 1} is {estimates[tuple(bad[0])]}")
     error = np.hypot(ses, np.sqrt(np.nan_to_num(tau2))[group])
     smallest = np.full(len(tau2), np.inf)
     np.minimum.at(smallest, group, error)
     weight = (smallest[group] / error) ** 2
     total = np.bincount(group, weight, len(tau2))
-    with np.errstate(invalid="ignore"):
-        return np.stack([np.bincount(group, weight * own, len(tau2)) / total for own in estimates.T], axis=1)
+    found = []
+    for number, own in enumerate(estimates, 1):
+        bad = own[~np.isfinite(own)]
+        if len(bad):
+            raise InputError("a locus of the local table has an estimate and a standard error, but its "
+                             f"estimate_{number} is {bad[0]}")
+        with np.errstate(invalid="ignore"):
+            found.append(np.bincount(group, weight * own, len(tau2)) / total)
+    return np.stack(found, axis=1)
 
 
 def with_members(table, effects, ci, prediction, alpha):

@@ -83,7 +83,7 @@ def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.0
     own = local.filter(regex=OF_MEMBER).columns
     if len(own) > 1:
         used = np.isfinite(effects) & np.isfinite(ses) & (ses > 0)
-        estimates = np.stack([_numeric(local, name)[used] for name in own], axis=1)
+        estimates = (_numeric(local, name)[used] for name in own)
         by_member = members_global_effects(codes[used], estimates, ses[used], table["tau2"].to_numpy())
         table = with_members(table, by_member, ci, prediction, alpha)
     else:

@@ -216,12 +216,16 @@ def _table_of_block(effects, block, methods, plan):
 
 def _moderations(effects, plan, map_blocks):
     """Moderation of the members' spread for each estimator, from a first round of fits."""
-    blocks = list(map_blocks(partial(_spreads_of_block, plan=plan), effects))
-    return tuple(moderation_of_spread(np.concatenate(of_one), effects.sizes["member"]) for of_one in zip(*blocks))
+    spreads = np.empty((len(plan.estimators), effects.sizes["locus"], sum(map(len, plan.pairs.values()))))
+    done = 0
+    for of_block in map_blocks(partial(_spreads_of_block, plan=plan), effects):
+        spreads[:, done:done + of_block.shape[1]] = of_block
+        done += of_block.shape[1]
+    return tuple(moderation_of_spread(of_one, effects.sizes["member"]) for of_one in spreads)
 
 
 def _spreads_of_block(effects, block, plan):
-    return [fit.by_member.std(-1, ddof=1) for fit in _fit_block(effects, block, plan)]
+    return np.stack([fit.by_member.std(-1, ddof=1) for fit in _fit_block(effects, block, plan)])
 
 
 def _indices(role, names, marks):
