@@ -11,11 +11,9 @@ from .studies import UNWEIGHTABLE
 from .tau2 import TAU2_METHODS
 
 KEYS = ["exposure", "outcome", "method"]
-GLOBAL_COLUMNS = (
-    KEYS
-    + ["n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "tau", "tau2", "i2"]
-    + ["q", "q_pvalue", "pi_low", "pi_high", "se_loci", "se_members"]
-)
+FOUND = ["n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "tau", "tau2", "i2", "q", "q_pvalue", "pi_low",
+         "pi_high"]
+GLOBAL_COLUMNS = [*KEYS, *FOUND, "se_loci", "se_members"]
 
 # Elements of the (loci, pairs) arrays that are filled at a time: 64 MB each.
 PADDED_ELEMENTS = 8_000_000
@@ -76,18 +74,12 @@ def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.0
         results.append(
             random_effects(*columns, tau2_method=tau2_method, ci=ci, prediction=prediction, tau2_ci=None, alpha=alpha)
         )
-    for name in [name for name in GLOBAL_COLUMNS[len(KEYS) :] if name not in ("se_loci", "se_members")]:
+    for name in FOUND:
         field = "n_studies" if name == "n_loci" else name
         parts = [getattr(result, field) for result in results]
         table[name] = np.concatenate(parts) if parts else np.empty(0, dtype=int if name == "n_loci" else float)
-    own = local.filter(regex=OF_MEMBER).columns
-    if len(own) > 1:
-        used = np.isfinite(effects) & np.isfinite(ses) & (ses > 0)
-        estimates = (_numeric(local, name)[used] for name in own)
-        by_member = members_global_effects(codes[used], estimates, ses[used], table["tau2"].to_numpy())
-        table = with_members(table, by_member, ci, prediction, alpha)
-    else:
-        table = table.assign(se_loci=table["se"], se_members=np.nan)
+    used = np.isfinite(effects) & np.isfinite(ses) & (ses > 0)
+    table = _with_shared_error(table, local, codes, used, ses, ci, prediction, alpha)
     for position, excluded in enumerate(np.concatenate([r.n_excluded for r in results]) if results else []):
         if excluded:
             pair = " ".join(str(table.at[position, key]) for key in KEYS)
@@ -95,6 +87,16 @@ def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.0
     table = table[GLOBAL_COLUMNS]
     table.attrs["notes"] = notes
     return table
+
+
+def _with_shared_error(table, local, codes, used, ses, ci, prediction, alpha):
+    """Global effects, with the members' spread in their errors if the local table has every member's estimates."""
+    own = local.filter(regex=OF_MEMBER).columns
+    if len(own) < 2:
+        return table.assign(se_loci=table["se"], se_members=np.nan)
+    estimates = (_numeric(local, name)[used] for name in own)
+    by_member = members_global_effects(codes[used], estimates, ses[used], table["tau2"].to_numpy())
+    return with_members(table, by_member, ci, prediction, alpha)
 
 
 def _check_columns(local):
