@@ -124,14 +124,14 @@ class Cluster:
                     self._client.run(_forget, recipe)
 
     def _tell_of_missing_resources(self):
-        if self._resources and not self._client.run_on_scheduler(_is_declared, self._resources):
+        if self._resources and not _asked(self._client.run_on_scheduler, _is_declared, self._resources):
             wanted = " ".join(f"{name}={amount:g}" for name, amount in self._resources.items())
             log.warning("no worker of the cluster declares %s (dask worker --resources); waiting for one", wanted)
 
     def sees(self, path):
         """Whether all workers find at `path` the store that this process finds there."""
         with _failures():
-            return set(self._client.run(_identity, os.path.abspath(path)).values()) == {_identity(path)}
+            return set(_asked(self._client.run, _identity, os.path.abspath(path)).values()) == {_identity(path)}
 
     def map_blocks(self, path, function, effects):
         """What `function(effects, block)` gives for each block of loci, as `mr.instruments.each_block` has it.
@@ -174,7 +174,7 @@ class Cluster:
 
     def _places(self):
         """How many blocks the cluster, which may grow or shrink, is given at a time."""
-        return max(AHEAD, AHEAD * sum(self._client.nthreads().values()))
+        return max(AHEAD, AHEAD * sum(_asked(self._client.nthreads).values()))
 
     def close(self):
         """Leave the cluster; end it if it is of this machine's processes."""
@@ -219,6 +219,16 @@ def _security(path):
         if not os.path.isfile(file):
             raise InputError(f"--dask_tls_config {path}: {file}: no such file")
     return Security(require_encryption=True, **named)
+
+
+def _asked(call, *arguments):
+    """What the scheduler answers; one that cannot be reached any more is told as one that hangs up."""
+    from distributed.comm import CommClosedError
+
+    try:
+        return call(*arguments)
+    except OSError as error:
+        raise CommClosedError(str(error)) from error
 
 
 @contextmanager

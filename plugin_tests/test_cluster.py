@@ -176,6 +176,16 @@ def test_a_scheduler_that_dies_while_loci_are_estimated(store, scheduler, monkey
             list(moments)
 
 
+def test_a_scheduler_that_does_not_answer_any_more(store, scheduler, monkeypatch):
+    """It is gone between two questions, so that the next finds nobody to connect to."""
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 2)
+    with Cluster(scheduler_file=str(scheduler.file)) as running:
+        scheduler.kill()
+        for ask in (running.sees, lambda path: next(running.map_blocks(path, len, effects_store.open_effects(path)))):
+            with pytest.raises(ClusterFailed, match="scheduler is gone"):
+                ask(str(store))
+
+
 def kill_after_a_block(record, scheduler):
     while not (record.exists() and len(record.read_text().splitlines()) > 1):
         time.sleep(0.02)
