@@ -19,6 +19,8 @@ from .. import errors
 
 START = "import sys; sys.path[:] = sys.argv[1:]; from kipoi_deepmr.simulation.child import main; main()"
 LOG = "kipoi_deepmr"
+# The number of threads decides the order of sums: one, so that a seed gives the same networks whatever the processors.
+ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 TAIL_LINES, TAIL_BYTES = 12, 8192
 
 
@@ -55,7 +57,7 @@ def make_round_in_child(folder, design, scenario, number):
 @contextlib.contextmanager
 def _started(said):
     """The process, in a session of its own: Ctrl-C is for the one who asks, and ends this one as all else does."""
-    variables = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
+    variables = {"TF_CPP_MIN_LOG_LEVEL": "2", **ONE_THREAD, **os.environ}
     with subprocess.Popen([sys.executable, "-c", START, *sys.path], env=variables, bufsize=0, stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, stderr=said, start_new_session=True) as process:
         try:
