@@ -268,6 +268,9 @@ def test_a_confounder_that_no_sequence_shows_is_no_mark(tmp_path, scenario):
 # A round's own process
 
 
+ROUNDS = "import kipoi_deepmr.simulation.rounds as r"
+
+
 def start_with(words):
     """How a round's process starts, with something that goes wrong in it."""
     return child.START.replace("from kipoi", f"{words}; from kipoi")
@@ -278,8 +281,8 @@ def start_with(words):
     ("import os; os.write(2, b'no memory'); os.kill(os.getpid(), 9)", Stopped, "killed by SIGKILL.*\n *no memory"),
     ("sys.exit(3)", Stopped, "ended with exit code 3; it said nothing"),
     ("import os; os.write(1, b'{') and os._exit(4)", Stopped, "ended with exit code 4; it said nothing"),
-    ("import shutil; shutil.rmtree = lambda *a, **k: open('/none/there')", InputError, "/none/there: No such file"),
-    ("import shutil; shutil.rmtree = lambda *a, **k: 1 / 0", RuntimeError, "ZeroDivisionError: division by zero"),
+    (f"{ROUNDS}; r.make_round = lambda *a: open('/none/there')", InputError, "/none/there: No such file"),
+    (f"{ROUNDS}; r.make_round = lambda *a: 1 / 0", RuntimeError, "ZeroDivisionError: division by zero"),
 ])
 def test_what_goes_wrong_in_a_rounds_process_is_told(tmp_path, monkeypatch, words, kind, said):
     monkeypatch.setattr(child, "START", start_with(words))
@@ -290,7 +293,7 @@ def test_what_goes_wrong_in_a_rounds_process_is_told(tmp_path, monkeypatch, word
 
 def test_what_a_rounds_process_logs_and_prints(tmp_path, monkeypatch, caplog, capfd):
     monkeypatch.setattr(child, "START", start_with(
-        "import logging, os, kipoi_deepmr.simulation.rounds as r; r.make_round = lambda *a: print('loud') or "
+        f"import logging, os; {ROUNDS}; r.make_round = lambda *a: print('loud') or "
         "os.write(1, b'louder') and logging.getLogger('kipoi_deepmr.models').warning('100 % slow') or list(a)"))
     design = rounds.Design(seed=5)
     record = child.make_round_in_child("here", design, "both", 2)

@@ -91,16 +91,21 @@ def _over_rounds(group):
         "bias_visible": (estimate - visible).mean() / (visible.mean() or np.nan),
         "error": difference.abs().mean(), "in_2tau": group["in_2tau"].mean(), "in_ci": group["in_ci"].mean(),
         "in_pi": group["in_pi"].mean(),
-        "global_width": ((group["ci_high"] - group["ci_low"]) / true.where(true != 0)).median(),
+        "global_width": _median((group["ci_high"] - group["ci_low"]) / true.where(true != 0)),
         "coverage": group["coverage"].mean(), "coverage_visible": group["coverage_visible"].mean(),
         "coverage_lowest": group["coverage"].min(), "coverage_highest": group["coverage"].max(),
-        "width": group["width"].median(),
-        "relative_width": (group["width"] / true.where(true != 0)).median(),
+        "width": _median(group["width"]),
+        "relative_width": _median(group["width"] / true.where(true != 0)),
         "local_rmse": (group["local_rmse"] ** 2).mean() ** 0.5,
         "loci_estimated": group["n_intervals"].sum() / group["n_loci"].sum(),
         "significant": group["significant"].mean(),
         "global_significant": (group["pvalue"] < SIGNIFICANT).where(group["pvalue"].notna()).astype(float).mean(),
     }
+
+
+def _median(values):
+    """Of those that are numbers; of none NaN, of which older NumPy warns."""
+    return float(np.median(values.dropna())) if values.notna().any() else np.nan
 
 
 def _squared_correlation(x, y):
