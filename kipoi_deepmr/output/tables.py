@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError, one_line
+from ..meta.members import OF_MEMBER
 from ..tabular import to_numbers
 
 LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note")
 LOCAL_NUMBERS = ("start", "end", "n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept",
                  "intercept_se", "intercept_pvalue", "q", "q_pvalue")
 LOCAL_MORE = ("i2", "i2_gx", "f_statistic", "phi", "tau2")  # numbers that older tables lack
-OF_MEMBER = re.compile(r"estimate_\d+")  # each member's estimates, where errors are theirs
 ROWS_AT_A_TIME = 100_000
 
 # How to read every digit: pandas 3 does so by itself and warns of the option, pandas 2 needs it.
@@ -126,7 +126,7 @@ def _checked(path, table):
 
 
 def _of_members(table):
-    return [name for name in table if OF_MEMBER.fullmatch(str(name))]
+    return [name for name in table if re.match(OF_MEMBER, str(name))]
 
 
 def _numbers(path, column):

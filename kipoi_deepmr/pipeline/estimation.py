@@ -20,10 +20,9 @@ PRESSO_DRAWS = 1000
 
 
 def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=("egger",), instruments="pooled",
-             instrument_z=3.0, se_shrinkage="none", uncertainty="instrument",
-             spread_shrinkage="moderated", method_args=None, adjust=None,
-             diagnostics="quick", vcf="instruments", fasta_file=None, calibration=None, variants=None, steiger=False,
-             each=None, cluster=None):
+             instrument_z=3.0, steiger=False, se_shrinkage="none", uncertainty="instrument",
+             spread_shrinkage="moderated", method_args=None, adjust=None, diagnostics="quick", vcf="instruments",
+             fasta_file=None, calibration=None, variants=None, each=None, cluster=None):
     """Local causal effects from a store of effects (steps 5 and 6).
 
     Writes the table, and beside it `diagnostics.tsv`, `diagnostics_by_pair.tsv`, and `instruments.vcf.gz` with its
@@ -40,6 +39,8 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     instruments : {"pooled", "own", "variants"}
         Rule by which a mutant is an instrument; see `kipoi_deepmr.mr.rule_for`.
     instrument_z : float
+    steiger : bool
+        Steiger's filter of the instruments of each pair; see `kipoi_deepmr.mr.rule_for`.
     se_shrinkage : {"none", "moderated"}
         Of the mutants' standard errors; see `kipoi_deepmr.mr.rule_for`.
     uncertainty : {"instrument", "members", "combined", "cross_fitted"}
@@ -59,8 +60,6 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
         File by which the effects are calibrated before anything else; see `kipoi_deepmr.calibration.calibrated`.
     variants : NaturalVariants, optional
         With `instruments="variants"`; `kipoi_deepmr.output.natural_variants.natural_variants` reads them.
-    steiger : bool
-        Steiger's filter of the instruments of each pair; see `kipoi_deepmr.mr.rule_for`.
     each : callable, optional
         Gets the table piece by piece, whole loci each; then it is not kept as a whole, which takes memory.
     cluster : Cluster, optional
