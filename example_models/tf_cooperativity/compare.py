@@ -20,7 +20,7 @@ truth     mean true effect over the loci that have an estimate
 covered   share of local 95 % intervals that hold the local truth
 r         correlation of local estimates with local truths, which differ little between loci
 TAL1 -> GATA is truly 0. An estimate away from 0 there is reverse causation: mutants in the GATA motif change TAL1
-through GATA, so that they look like instruments for TAL1 and are not."""
+through GATA, so that they look like instruments for TAL1 and are not; --steiger leaves them out."""
 
 
 def with_truth(local, truth):
