@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import signal
 
 
 class InputError(ValueError):
@@ -32,6 +33,13 @@ class DiskFull(Stopped):
 
 class ClusterFailed(Stopped):
     """The Dask cluster was lost, or lost a worker again and again on the same loci."""
+
+
+def how_it_ended(code):
+    """What there is to say of a process that ended with an exit code, as `subprocess` has it: negative for a signal."""
+    if code < 0:
+        return f"its process was killed by {signal.Signals(-code).name}"
+    return f"its process ended with exit code {code}"
 
 
 def one_line(error):

@@ -82,6 +82,15 @@ def test_tables_and_known_effect(ensemble, selection, tmp_path, options):
     assert effect["B", "A", "ivw"] == pytest.approx(0.5, abs=0.05)
 
 
+def test_a_run_takes_a_correlation_that_is_measured(ensemble, selection, tmp_path, options):
+    """As `estimate` does; the check before the predictions used to refuse it."""
+    options = {**options, "method": ("max_likelihood",), "method_args": {"psi": "members"}}
+    local = run(ensemble, selection, tmp_path / "out", options).local
+    effects = mutagenesis.saturate(ensemble, selection.loci)
+    expected = mr.fit_pairs(effects, method="max_likelihood", instrument_z=1.0, psi="members")
+    pd.testing.assert_frame_equal(local, expected)
+
+
 def test_same_inputs_give_the_same_bytes(ensemble, selection, tmp_path, options):
     for name in ("one", "two"):
         run(ensemble, selection, tmp_path / name, options)

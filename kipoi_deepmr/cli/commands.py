@@ -15,6 +15,7 @@ from ..report import write_report
 from . import streams, summary
 from .annotate import ensemble_of_run, natural_variants_of, of_annotation, of_natural_variants
 from .calibrate import calibration_of
+from .estimators import estimator_options
 from .models import load_ensemble
 from .plots import figure_of
 from .simulate import simulate  # noqa: F401, called by name as the others
@@ -171,16 +172,9 @@ def _select(arguments, ensemble, dataloader_args):
 
 def _estimate_options(arguments, natural):
     given = {"variants": natural} if natural else {}
-    if arguments.adjust:
-        given["adjust"] = arguments.adjust
-    if arguments.steiger:
-        given["steiger"] = True
-    return {**given, "exposures": arguments.exposures, "outcomes": arguments.outcomes, "method": arguments.method,
-            "instruments": arguments.instruments, "instrument_z": arguments.instrument_z,
-            "se_shrinkage": arguments.se_shrinkage, "uncertainty": arguments.uncertainty,
-            "spread_shrinkage": arguments.spread_shrinkage, "method_args": dict(arguments.method_args or ()),
-            "diagnostics": arguments.diagnostics,
-            "vcf": arguments.vcf, "fasta_file": arguments.fasta_file, "calibration": arguments.calibration}
+    return {**given, **estimator_options(arguments), "exposures": arguments.exposures, "outcomes": arguments.outcomes,
+            "diagnostics": arguments.diagnostics, "vcf": arguments.vcf, "fasta_file": arguments.fasta_file,
+            "calibration": arguments.calibration}
 
 
 def _none_beside_stdout(name, value):

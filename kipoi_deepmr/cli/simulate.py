@@ -8,6 +8,7 @@ from ..simulation.levers import Levers
 from ..simulation.rounds import Design
 from ..simulation.scenarios import Strengths
 from ..simulation.sweep import confounded, make_sweep, strength_folder, write_sweep
+from .estimators import estimator_options
 
 SHOWN = ("scenario", "method", "rounds", "true_effect", "estimate", "r2", "in_2tau", "coverage", "width", "significant")
 
@@ -45,13 +46,7 @@ def _sweep(arguments, design, wanted, say):
 
 def _analysed(arguments, root, wanted):
     """The table over the rounds in a folder."""
-    options = {name: getattr(arguments, name)
-               for name in ("method", "instruments", "instrument_z", "se_shrinkage", "uncertainty", "spread_shrinkage")}
-    options["method_args"] = dict(arguments.method_args or ())
-    if arguments.adjust:
-        options["adjust"] = arguments.adjust
-    if arguments.steiger:
-        options["steiger"] = True
+    options = estimator_options(arguments)
     levers = Levers(**{name: getattr(arguments, name) for name in Levers._fields})
     return analyse(root, arguments.analysis, wanted, options, arguments.tau2_method, levers)[1]
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..inference import added, interval, quantile, two_sided_pvalue
+from .pooled import prediction_df
 
 OF_MEMBER = r"^estimate_\d+$"  # columns of the local table with the estimates from each member's own effects
 
@@ -68,15 +69,13 @@ def with_members(table, effects, ci, prediction, alpha):
     """
     k, df = table["n_loci"].to_numpy(np.float64), effects.shape[1] - 1.0
     estimate, se = (table[name].to_numpy() for name in ("estimate", "se"))
-    normal = np.full(len(k), np.inf)
-    of_new = {"t_k1": k - 1, "hts": k - 2, "normal": normal, "hk": k - 1}[prediction]
+    of_new = prediction_df(prediction, k)
     with np.errstate(all="ignore"):
         spread = effects.std(axis=1, ddof=1)
-        both, both_df = added(se, normal if ci == "wald" else np.where(k > 1, k - 1, np.inf), spread, df)
+        both, both_df = added(se, np.where((ci == "wald") | (k <= 1), np.inf, k - 1), spread, df)
         low, high = interval(estimate, both, alpha, both_df)
         new = (table["pi_high"].to_numpy() - estimate) / quantile(alpha, of_new)
         new, new_df = added(new, of_new, spread, df)
         new_low, new_high = interval(estimate, new, alpha, new_df)
         return table.assign(se=both, ci_low=low, ci_high=high, pvalue=two_sided_pvalue(estimate, both, both_df),
                             pi_low=new_low, pi_high=new_high, se_loci=se, se_members=spread)
-

@@ -155,7 +155,7 @@ def _mean(model, tau2, ci, adhoc, prediction, alpha):
             narrow = se * quantile(alpha, df) < classic * quantile(alpha, np.inf)
             se, df = np.where(narrow, classic, se), np.where(narrow, np.inf, df)
     half = quantile(alpha, df) * se
-    new_df = {"t_k1": k - 1, "hts": k - 2, "normal": np.where(one, np.nan, np.inf), "hk": k - 1}[prediction]
+    new_df = prediction_df(prediction, k)
     new_se = np.sqrt((hartung_knapp if prediction == "hk" else classic) ** 2 + tau2)
     new_half = quantile(alpha, new_df) * new_se
     return {
@@ -167,6 +167,11 @@ def _mean(model, tau2, ci, adhoc, prediction, alpha):
         "pi_low": s.mean - new_half,
         "pi_high": s.mean + new_half,
     }
+
+
+def prediction_df(prediction, k):
+    """Degrees of freedom of the prediction interval of k studies, an array; NaN where there is none."""
+    return {"t_k1": k - 1, "hts": k - 2, "normal": np.where(k == 1, np.nan, np.inf), "hk": k - 1}[prediction]
 
 
 def _notes(se, n_studies, n_excluded):

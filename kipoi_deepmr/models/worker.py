@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, ModelFailed
+from ..errors import InputError, ModelFailed, how_it_ended
 from .environments import check_interpreter
 from .host import errors, frames
 from .host.session import DEFAULT_BATCH_SIZE
@@ -289,9 +289,7 @@ class Process:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             return f"its process sent what is no answer ({errors.one_line(error)})"
-        if code < 0:
-            return f"its process was killed by {signal.Signals(-code).name}"
-        return f"its process ended with exit code {code}"
+        return how_it_ended(code)
 
     def _last_words(self):
         self._end()

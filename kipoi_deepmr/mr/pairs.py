@@ -141,7 +141,8 @@ def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), adjust
         raise InputError(f"no pair of two different marks: {', '.join(marks[x] for x in exposures)}")
     if not methods or len(set(methods)) < len(methods):
         raise InputError(f"methods must be named, each once: {', '.join(methods)}")
-    estimators = bind(methods, options)
+    # what is measured later is bound as 0 until then
+    estimators = bind(methods, {**options, "psi": 0.0} if options.get("psi") == "members" else options)
     _check_adjust(adjust, methods, estimators)
     _held_fixed(adjust, marks)
     return pairs, estimators
@@ -194,9 +195,8 @@ def _tables(effects, exposures, outcomes, methods, make_rule, uncertainty, sprea
             map_blocks=each_block):
     check_choice("spread_shrinkage", spread_shrinkage, SE_SHRINKAGES)
     measured = options.get("psi") == "members"
-    known = {**options, "psi": 0.0} if measured else options
     marks = effects["mark"].values.tolist()
-    pairs, estimators = check_pairs(marks, exposures, outcomes, methods, adjust, alpha=alpha, **known)
+    pairs, estimators = check_pairs(marks, exposures, outcomes, methods, adjust, alpha=alpha, **options)
     wanting = wants_members(dict(zip(methods, estimators)), uncertainty, options.get("psi", 0.0))
     need_members(effects, wanting, uncertainty)
     rule = make_rule()

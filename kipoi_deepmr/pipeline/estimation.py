@@ -79,8 +79,7 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     """
     effects = effects_store.open_effects(os.path.abspath(effects_path) if cluster else effects_path)
     effects_store.check_chunks(effects_path)
-    mr.check_pairs(effects["mark"].values, exposures, outcomes, method, adjust,
-                   **{name: value for name, value in (method_args or {}).items() if value != "members"})
+    mr.check_pairs(effects["mark"].values, exposures, outcomes, method, adjust, **(method_args or {}))
     map_blocks = partial(cluster.map_blocks, effects_path) if cluster else mr.each_block
     if calibration:
         effects = calibrated_by(effects, calibration)

@@ -51,7 +51,7 @@ def make_round_in_child(folder, design, scenario, number):
                 raise kind(reply["message"]) from RuntimeError(reply["trace"])
             else:
                 return reply["record"]
-        raise errors.Stopped(f"{folder}: its process {_how_it_ended(process.wait())}; {_last_words(said)}")
+        raise errors.Stopped(f"{folder}: {errors.how_it_ended(process.wait())}; {_last_words(said)}")
 
 
 @contextlib.contextmanager
@@ -65,10 +65,6 @@ def _started(said):
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-
-
-def _how_it_ended(code):
-    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 def _last_words(said):

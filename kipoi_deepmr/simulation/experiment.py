@@ -125,10 +125,10 @@ def analyse(root, name, wanted, estimate_options, tau2_method="REML", levers=Lev
     """
     if not _stored(root, wanted):
         raise InputError(f"{root}: none of the rounds is stored there; leave out --stored to make them")
-    given = {option: value for option, value in estimate_options.get("method_args", {}).items() if value != "members"}
     with open(os.path.join(root, DESIGN), encoding="utf-8") as file:
         design = Design.from_json(json.load(file))
-    mr.check_pairs(marks_of(design), None, None, estimate_options["method"], estimate_options.get("adjust"), **given)
+    mr.check_pairs(marks_of(design), None, None, estimate_options["method"], estimate_options.get("adjust"),
+                   **estimate_options.get("method_args", {}))
     folder = os.path.join(root, "analyses", name)
     if not os.path.exists(os.path.join(folder, ANALYSIS)):
         check(levers, _stored(root, wanted)[0].folder(root), design)
