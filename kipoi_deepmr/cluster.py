@@ -15,10 +15,10 @@ from pathlib import Path
 import yaml
 
 from . import effects_store
+from .effects_store import locus_blocks
 from .errors import ClusterFailed, InputError, Stopped, one_line
 from .loci import Genome
 from .models import Ensemble
-from .mr.instruments import locus_blocks
 from .mutagenesis import effects_of_block, engines
 
 AHEAD = 2  # blocks that wait for each thread of the cluster, so that none is idle while results travel
@@ -134,7 +134,7 @@ class Cluster:
             return set(_asked(self._client.run, _identity, os.path.abspath(path)).values()) == {_identity(path)}
 
     def map_blocks(self, path, function, effects):
-        """What `function(effects, block)` gives for each block of loci, as `mr.instruments.each_block` has it.
+        """What `function(effects, block)` gives for each block of loci, as `effects_store.each_block` has it.
 
         A worker reads from disk what it needs of a block, after it has compared its files with their checksums.
 

@@ -9,9 +9,9 @@ from ..effects_store import open_effects
 from ..errors import InputError
 from ..models import parse_dataloader_args
 from ..output.annotated_vcf import PREDICTED
-from ..output.finished import FinishedRun
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
+from ..runs.finished import FinishedRun
 from .models import load_ensemble
 from .parser import make_parser
 

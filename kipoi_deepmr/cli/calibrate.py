@@ -7,9 +7,9 @@ from tqdm import tqdm
 
 from .. import calibration
 from ..errors import InputError
-from ..output.manifest import file_checksum, versions
-from ..output.tables import replacing
+from ..files import file_checksum, replacing
 from ..plots import reliability_figure, save
+from ..runs.manifest import versions
 from . import summary
 
 AT_A_TIME = 1024  # sequences, between two steps of the progress bar

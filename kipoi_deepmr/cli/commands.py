@@ -7,10 +7,10 @@ from functools import partial
 
 from .. import pipeline
 from ..errors import InputError
+from ..files import file_checksum
 from ..models import parse_dataloader_args
 from ..models.check import measure, random_sequences
 from ..mutagenesis import agreement, engines
-from ..output.manifest import file_checksum
 from ..report import write_report
 from . import streams, summary
 from .annotate import ensemble_of_run, natural_variants_of, of_annotation, of_natural_variants

@@ -1,8 +1,7 @@
 """`plot`: from tables and run folders to figures."""
 
 from ..errors import InputError, nearest
-from ..output.finished import FinishedRun, read_table
-from ..output.tables import replacing
+from ..files import replacing
 from ..plots import (
     check_path,
     global_effects_figure,
@@ -13,6 +12,7 @@ from ..plots import (
     strata_figure,
     tracks_figure,
 )
+from ..runs.finished import FinishedRun, read_table
 
 PAIR = ("exposure", "outcome")
 

@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from ..mutagenesis import agreement
-from ..output.manifest import OUTPUTS
+from ..runs.manifest import OUTPUTS
 
 MAX_ROWS = 20
 NAMES_SHOWN = 3

@@ -3,6 +3,7 @@
 On disk it is a Zarr store of format 2, the one that both zarr 2 (Python 3.10) and zarr 3 read and write.
 """
 
+from .blocks import each_block, locus_blocks, not_predicted
 from .computed import with_computed
 from .reading import check_chunks, open_effects
 from .record import RECORD, damaged_chunks
@@ -19,4 +20,5 @@ from .writer import (
 
 __all__ = ["COORDINATES", "DATA", "LOCK_SUFFIX", "MAX_LOCI_PER_CHUNK", "OPTIONAL", "PARTIAL_SUFFIX", "RECORD",
            "Writer", "bytes_left_by_an_earlier_run", "bytes_on_disk", "check_chunks", "damaged_chunks", "dataset",
-           "differences", "loci_per_block", "locked", "open_effects", "reopen", "with_computed"]
+           "differences", "each_block", "loci_per_block", "locked", "locus_blocks", "not_predicted", "open_effects",
+           "reopen", "with_computed"]

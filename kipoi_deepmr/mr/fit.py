@@ -6,20 +6,20 @@ from functools import partial
 import numpy as np
 
 from ..errors import InputError, nearest
-from .contamination import contamination_mixture
-from .correlated import egger_correlated, ivw_correlated
-from .divw import divw
-from .lasso import lasso
-from .likelihood import max_likelihood
-from .median import median_penalized, median_simple, median_weighted
-from .mode import mode_simple, mode_weighted
-from .multivariable import mvmr_egger, mvmr_ivw
-from .raps import raps
-from .ratio import wald_mean
-from .regression import egger, egger_robust, ivw
-from .simex import egger_simex
-from .strength import with_strength
-from .two_stage import two_stage_least_squares
+from .diagnostics.strength import with_strength
+from .estimators.contamination import contamination_mixture
+from .estimators.correlated import egger_correlated, ivw_correlated
+from .estimators.divw import divw
+from .estimators.lasso import lasso
+from .estimators.likelihood import max_likelihood
+from .estimators.median import median_penalized, median_simple, median_weighted
+from .estimators.mode import mode_simple, mode_weighted
+from .estimators.multivariable import mvmr_egger, mvmr_ivw
+from .estimators.raps import raps
+from .estimators.ratio import wald_mean
+from .estimators.regression import egger, egger_robust, ivw
+from .estimators.simex import egger_simex
+from .estimators.two_stage import two_stage_least_squares
 
 METHODS = {name: with_strength(estimator) for name, estimator in {
     "wald_mean": wald_mean, "ivw": ivw, "egger": egger, "egger_robust": egger_robust,

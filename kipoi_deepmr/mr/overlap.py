@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .instruments import locus_blocks, not_predicted
+from ..effects_store import locus_blocks, not_predicted
 
 LARGEST = 0.9999  # in size, of a correlation that estimators can use
 

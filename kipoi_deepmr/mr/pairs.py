@@ -9,12 +9,13 @@ import numba
 import numpy as np
 import pandas as pd
 
+from ..effects_store import each_block, not_predicted
 from ..errors import InputError, nearest
 from ..inference import check_choice
-from .all_pairs import closed_form
+from ..instruments.moderation import SE_SHRINKAGES
+from ..instruments.rules import NOT_PREDICTED, InstrumentRule, rule_for
+from .estimators.closed_form import closed_form
 from .fit import bind, takes
-from .instruments import NOT_PREDICTED, InstrumentRule, each_block, not_predicted, rule_for
-from .moderation import SE_SHRINKAGES
 from .overlap import psi_of_members
 from .result import MRResult
 from .uncertainty import cross_fitted, from_members, moderation_of_spread, need_members, wants_members

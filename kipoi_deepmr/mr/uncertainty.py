@@ -6,8 +6,8 @@ import numpy as np
 
 from ..errors import InputError
 from ..inference import added, check_choice, interval, two_sided_pvalue
+from ..instruments.moderation import Moderation, fit_prior
 from .fit import takes
-from .moderation import Moderation, fit_prior
 from .result import MRResult
 
 UNCERTAINTIES = ("instrument", "members", "combined", "cross_fitted")

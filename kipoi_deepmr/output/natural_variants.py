@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import variants
 from ..errors import InputError
-from .manifest import file_checksum
+from ..files import file_checksum
 from .vcf_lines import VcfLines
 
 DUPLICATE = "duplicate"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import effects_store
-from ..mr.instruments import Instruments
+from ..instruments.rules import Instruments
 from ..variants import LocusIndex
 
 HELD_BYTES = 256_000_000  # of each, letters and effects
@@ -27,7 +27,7 @@ class StoredLoci:
     ----------
     effects : xarray.Dataset
         As `effects_store.open_effects` gives it.
-    rule : kipoi_deepmr.mr.InstrumentRule
+    rule : kipoi_deepmr.instruments.InstrumentRule
     """
 
     def __init__(self, effects, rule):

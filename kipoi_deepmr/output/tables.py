@@ -2,12 +2,12 @@
 
 import os
 import re
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 
 from ..errors import InputError, one_line
+from ..files import replacing
 from ..meta.members import OF_MEMBER
 from ..tabular import to_numbers
 
@@ -19,18 +19,6 @@ ROWS_AT_A_TIME = 100_000
 
 # How to read every digit: pandas 3 does so by itself and warns of the option, pandas 2 needs it.
 EXACT = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
-
-
-@contextmanager
-def replacing(path):
-    """Give a temporary name beside `path` to write to; rename it to `path` at the end, remove it on failure."""
-    temporary = f"{path}.tmp"
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
 
 
 def write_tsv(path, pieces):

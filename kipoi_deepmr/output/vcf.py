@@ -49,7 +49,7 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
     local : pandas.DataFrame or CausalEffects
         Columns start, exposure, outcome, method, estimate, se; rows in the order of the loci of `effects`, then
         exposures, outcomes, methods.
-    rule : kipoi_deepmr.mr.InstrumentRule
+    rule : kipoi_deepmr.instruments.InstrumentRule
     exposures, outcomes : sequences of str
         Names of marks; every ordered pair of different marks counts.
     which : {"instruments", "all"}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from .. import meta, strata
+from ..files import replacing
 from ..output import tables
 from ..plots import global_effects_figure, strata_figure
 from .disk import disk_full_told
@@ -39,7 +40,7 @@ def aggregate(local_path, global_path, *, tau2_method="REML"):
     table = table.astype(dict.fromkeys(("exposure", "outcome", "method"), str))
     with disk_full_told(lambda: f"{local_path} is kept; free some space and start again"):
         tables.write_tsv(global_path, [table])
-        with tables.replacing(os.path.splitext(global_path)[0] + ".png") as temporary:
+        with replacing(os.path.splitext(global_path)[0] + ".png") as temporary:
             global_effects_figure(table).savefig(temporary, format="png", dpi=150)
     return table
 
@@ -86,5 +87,5 @@ def _write_strata(folder, result):
     tables.write_tsv(os.path.join(folder, "strata_tests.tsv"), [result.tests])
     if result.strata is not None:
         tables.write_tsv(os.path.join(folder, "strata.tsv"), [result.strata])
-        with tables.replacing(os.path.join(folder, "strata.png")) as temporary:
+        with replacing(os.path.join(folder, "strata.png")) as temporary:
             strata_figure(result.strata).savefig(temporary, format="png", dpi=150)

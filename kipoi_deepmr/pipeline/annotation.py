@@ -9,8 +9,8 @@ from ..errors import InputError
 from ..inference import check_choice
 from ..output.annotated_vcf import STDOUT, Annotator, annotate_vcf
 from ..output.causal_text import CausalText
-from ..output.finished import FinishedRun
 from ..output.stored_loci import StoredLoci, index_of
+from ..runs.finished import FinishedRun
 from .disk import disk_full_told
 from .predictor import Predictor
 

@@ -10,9 +10,12 @@ import pandas as pd
 from .. import effects_store, mr
 from ..calibration import calibrated_by
 from ..errors import InputError
+from ..files import replacing
+from ..instruments import rule_for
 from ..loci import Genome
-from ..output import manifest, tables
+from ..output import tables
 from ..output.vcf import CausalEffects, write_vcf
+from ..runs import manifest
 from .disk import disk_full_told
 
 DIAGNOSTICS = ("diagnostics.tsv", "diagnostics_by_pair.tsv")
@@ -37,12 +40,12 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     method : sequence of str
         Names in `kipoi_deepmr.mr.METHODS`.
     instruments : {"pooled", "own", "variants"}
-        Rule by which a mutant is an instrument; see `kipoi_deepmr.mr.rule_for`.
+        Rule by which a mutant is an instrument; see `kipoi_deepmr.instruments.rule_for`.
     instrument_z : float
     steiger : bool
-        Steiger's filter of the instruments of each pair; see `kipoi_deepmr.mr.rule_for`.
+        Steiger's filter of the instruments of each pair; see `kipoi_deepmr.instruments.rule_for`.
     se_shrinkage : {"none", "moderated"}
-        Of the mutants' standard errors; see `kipoi_deepmr.mr.rule_for`.
+        Of the mutants' standard errors; see `kipoi_deepmr.instruments.rule_for`.
     uncertainty : {"instrument", "members", "combined", "cross_fitted"}
         Where intervals come from; see `kipoi_deepmr.mr.fit_pairs`.
     spread_shrinkage : {"moderated", "none"}
@@ -80,31 +83,31 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     effects = effects_store.open_effects(os.path.abspath(effects_path) if cluster else effects_path)
     effects_store.check_chunks(effects_path)
     mr.check_pairs(effects["mark"].values, exposures, outcomes, method, adjust, **(method_args or {}))
-    map_blocks = partial(cluster.map_blocks, effects_path) if cluster else mr.each_block
+    map_blocks = partial(cluster.map_blocks, effects_path) if cluster else effects_store.each_block
     if calibration:
         effects = calibrated_by(effects, calibration)
     genome = genome_of(effects.attrs, fasta_file, vcf)
-    rule = mr.rule_for(effects, instruments, instrument_z, se_shrinkage, variants and variants.mutants, steiger,
-                       map_blocks)
+    rule = rule_for(effects, instruments, instrument_z, se_shrinkage, variants and variants.mutants, steiger,
+                    map_blocks)
     folder, pieces = os.path.dirname(local_path), []
     calibration_used = os.path.splitext(local_path)[0] + manifest.CALIBRATION_SUFFIX
     with contextlib.ExitStack() as complete:
         complete.enter_context(disk_full_told(lambda: "the effects are kept; free some space and start again"))
-        temporary = complete.enter_context(tables.replacing(local_path))
+        temporary = complete.enter_context(replacing(local_path))
         fitted = mr.iter_pairs(effects, exposures, outcomes, method, rule, uncertainty,
                                spread_shrinkage, adjust=adjust, map_blocks=map_blocks, **(method_args or {}))
         causal = CausalEffects(folder) if genome else None
         viewers = [each or pieces.append, *([causal.add] if causal else [])]
         tables.write_tsv(temporary, _shown(fitted, *viewers))
         if diagnostics != "none":
-            by_locus, by_pair = (complete.enter_context(tables.replacing(os.path.join(folder, name)))
+            by_locus, by_pair = (complete.enter_context(replacing(os.path.join(folder, name)))
                              for name in DIAGNOSTICS)
             counts, draws = [], PRESSO_DRAWS if diagnostics == "all" else 0
             diagnosed = mr.iter_diagnostics(effects, exposures, outcomes, rule, draws, map_blocks=map_blocks)
             tables.write_tsv(by_locus, _shown(diagnosed, partial(_count_red, counts)))
             tables.write_tsv(by_pair, [mr.share_of_red(counts)])
         if calibration:
-            shutil.copyfile(calibration, complete.enter_context(tables.replacing(calibration_used)))
+            shutil.copyfile(calibration, complete.enter_context(replacing(calibration_used)))
         elif os.path.exists(calibration_used):
             os.remove(calibration_used)
         if genome:

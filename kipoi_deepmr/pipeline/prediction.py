@@ -12,7 +12,7 @@ from tqdm import tqdm
 from .. import effects_store, mutagenesis
 from ..errors import DiskFull, InputError, Stopped
 from ..mutagenesis import agreement, engines
-from ..output import manifest
+from ..runs import manifest
 from .disk import check_disk, disk_full_told
 from .duration import TimeTold
 

@@ -9,7 +9,7 @@ from ..calibration import moved
 from ..calibration import read as read_calibration
 from ..errors import InputError
 from ..loci import Genome
-from ..output import manifest
+from ..runs import manifest
 from ..variants import INDEL, MNV, NOT_FINITE
 
 REFERENCES_HELD = 10_000

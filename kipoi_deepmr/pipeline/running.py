@@ -9,8 +9,9 @@ import pandas as pd
 from .. import calibration, mr
 from ..errors import InputError, Stopped
 from ..inference import check_choice
-from ..output import manifest
+from ..instruments import SE_SHRINKAGES, InstrumentRule
 from ..report import write_report
+from ..runs import manifest
 from .aggregation import aggregate
 from .disk import check_disk, disk_full_told
 from .estimation import estimate, genome_of
@@ -100,8 +101,8 @@ def _check_before_predicting(ensemble, details, keep, exposures=None, outcomes=N
                              spread_shrinkage="moderated", diagnostics="quick", method_args=None, adjust=None, **rule):
     """Raise `InputError` for what `estimate` would refuse after hours of predictions."""
     _, estimators = mr.check_pairs(ensemble.marks, exposures, outcomes, method, adjust, **(method_args or {}))
-    check_choice("se_shrinkage", se_shrinkage, mr.SE_SHRINKAGES)
-    check_choice("spread_shrinkage", spread_shrinkage, mr.SE_SHRINKAGES)
+    check_choice("se_shrinkage", se_shrinkage, SE_SHRINKAGES)
+    check_choice("spread_shrinkage", spread_shrinkage, SE_SHRINKAGES)
     check_choice("diagnostics", diagnostics, ("quick", "all", "none"))
     wanting = mr.wants_members(dict(zip(method, estimators)), uncertainty, (method_args or {}).get("psi", 0.0))
     if wanting and keep != "members":
@@ -109,8 +110,8 @@ def _check_before_predicting(ensemble, details, keep, exposures=None, outcomes=N
     mr.check_number(len(ensemble.names), uncertainty)
     if rule:
         natural = rule.get("variants")
-        mr.InstrumentRule(rule.get("instruments", "pooled"), rule.get("instrument_z", 3.0),
-                          variants=natural and natural.mutants)
+        InstrumentRule(rule.get("instruments", "pooled"), rule.get("instrument_z", 3.0),
+                       variants=natural and natural.mutants)
     genome = genome_of(details, fasta_file, vcf)
     if genome:
         genome.close()

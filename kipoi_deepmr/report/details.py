@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from ..mr.influence import leave_one_out
+from ..mr.diagnostics.influence import leave_one_out
 from .numbers import rounded
 
 MAX_BYTES = 25_000_000  # of all loci; with the rest, a page stays below 50 MB

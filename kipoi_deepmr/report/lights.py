@@ -1,6 +1,6 @@
 """Diagnostics as traffic lights: a colour for the share of loci at which a flag is red, a sentence for each flag."""
 
-from ..mr.diagnostics import RED
+from ..mr.diagnostics.table import RED
 
 GREEN_TO, AMBER_TO = 0.10, 1 / 3  # twice what a test at 5 % gives by chance; a third of the loci
 

@@ -8,9 +8,9 @@ from importlib.resources import files
 from string import Template
 
 from .. import __version__
+from ..files import replacing
 from ..mutagenesis import agreement
-from ..output.finished import FinishedRun
-from ..output.tables import replacing
+from ..runs.finished import FinishedRun
 from . import contents, details
 from .letters import outlines
 

@@ -11,7 +11,8 @@ import pandas as pd
 from .. import mr, pipeline
 from ..effects_store import differences, locked
 from ..errors import InputError, nearest
-from ..output.tables import EXACT, replacing, write_tsv
+from ..files import replacing
+from ..output.tables import EXACT, write_tsv
 from ..plots import levers_figure, save, simulation_figure
 from .binding import EXPOSURE, MARKS
 from .child import make_round_in_child

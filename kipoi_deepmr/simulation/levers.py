@@ -8,9 +8,9 @@ import numpy as np
 
 from .. import calibration, dna, pipeline
 from ..errors import InputError
+from ..files import replacing
 from ..models import Ensemble
-from ..output.manifest import versions
-from ..output.tables import replacing
+from ..runs.manifest import versions
 from .binding import Parameters
 from .rounds import random_streams
 from .scenarios import SCENARIOS, pwms_of, training_data

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import pipeline
 from ..models import Ensemble
-from ..output.manifest import versions
+from ..runs.manifest import versions
 from .binding import CONFOUNDER, EXPOSURE, MARKS
 from .scenarios import N_TRAINING, SCENARIOS, Strengths, draw_parameters, pwms_of, training_data
 from .training import N_MEMBERS, ONE_CYCLE, Schedule, train_ensemble

@@ -6,7 +6,8 @@ import filelock
 import pandas as pd
 
 from ..errors import InputError
-from ..output.tables import replacing, write_tsv
+from ..files import replacing
+from ..output.tables import write_tsv
 from ..plots import save, sweep_figure
 from .binding import EXPOSURE
 from .experiment import LOCK, make_rounds

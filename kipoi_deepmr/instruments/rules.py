@@ -1,0 +1,220 @@
+"""Instruments: which variants serve for a mark as exposure."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from ..effects_store import each_block, not_predicted
+from ..errors import InputError, nearest
+from ..inference import check_choice
+from .moderation import SE_SHRINKAGES, Moderation, moderation_for
+
+RULES = ("pooled", "own", "variants")
+NOT_PREDICTED = "the model's predictions are not finite"
+
+
+class Instruments(NamedTuple):
+    """Instruments of some loci, or of one (then without the axis locus).
+
+    Attributes
+    ----------
+    mask : (locus, variant, mark) bool
+        Which variants are instruments for a mark as exposure.
+    size : (locus, variant, mark) float64, or None
+        With Steiger's filter: how much a variant moves each mark, in that mark's standard deviations. An instrument of
+        the exposure then serves for the outcomes that it moves less.
+    """
+
+    mask: np.ndarray
+    size: Optional[np.ndarray] = None
+
+    def at(self, index):
+        """Those at an index of the first axes, such as a slice of loci."""
+        return Instruments(self.mask[index], None if self.size is None else self.size[index])
+
+    def of_pairs(self, exposure, outcome):
+        """Which variants are instruments of ordered pairs of marks.
+
+        Parameters
+        ----------
+        exposure, outcome : int or (pair,) sequences of int
+            Broadcast against each other.
+
+        Returns
+        -------
+        (locus, variant) or (locus, variant, pair) bool
+        """
+        exposure, outcome = np.broadcast_arrays(exposure, outcome)
+        chosen = self.mask[..., exposure]
+        return chosen if self.size is None else chosen & (self.size[..., exposure] > self.size[..., outcome])
+
+
+@dataclass(frozen=True, eq=False)
+class InstrumentRule:
+    """Which variants are instruments for each mark.
+
+    Attributes
+    ----------
+    rule : {"pooled", "own", "variants"}
+        pooled, the paper's: `|effect - mean| / sd >= z`, against all mutants of all loci. own:
+        `|effect| / effect_se >= z`, against the variant's own standard error; a variant whose effect_se is 0 or not a
+        number is no instrument. variants: as pooled, and the mutant is one of `variants`.
+    z : float
+    mean, sd : (mark,) float64, or None for the rule own
+        Of the effects over all mutants of all loci. A mark whose sd is 0 has no instruments.
+    moderation : Moderation, optional
+        Of the standard errors, for whatever is done with them.
+    variants : (n,) int64, for the rule variants
+        Mutants, as the number of the locus times mutants a locus plus the mutant's number in it; sorted.
+    scale : (mark,) float64, optional
+        Steiger's filter: an instrument of X serves for the pair X -> Y only if `|effect| / scale` is larger on X than
+        on Y. `rule_for` gives the standard deviation over all mutants of all loci; 0 means that nothing moves the mark.
+
+    References
+    ----------
+    Hemani G, Tilling K, Davey Smith G (2017). PLoS Genet 13: e1007081. R: TwoSampleMR::steiger_filtering, here with the
+    same genotypes for all mutants, so that shares of variance compare as squares of `|effect| / scale`.
+    """
+
+    rule: str
+    z: float
+    mean: Optional[np.ndarray] = None
+    sd: Optional[np.ndarray] = None
+    moderation: Optional[Moderation] = None
+    variants: Optional[np.ndarray] = None
+    scale: Optional[np.ndarray] = None
+
+    def __post_init__(self):
+        if self.rule not in RULES:
+            raise InputError(f"unknown instrument rule {self.rule!r}{nearest(self.rule, RULES)}")
+        if not 0 <= self.z < np.inf:
+            raise InputError(f"the instruments' z must be a number of at least 0, not {self.z!r}")
+        if (self.rule == "variants") != (self.variants is not None):
+            raise InputError("the instrument rule variants, and no other, goes with the variants of a VCF")
+
+    def mask(self, effect, effect_se, loci=None):
+        """Which variants are instruments for a mark as exposure, before Steiger's filter.
+
+        Parameters
+        ----------
+        effect, effect_se : (..., mark) arrays
+            (locus, variant, mark) or (variant, mark) for the rule variants.
+        loci : slice, array of int or int
+            Numbers of the loci in the Dataset; what the rule variants needs.
+
+        Returns
+        -------
+        (..., mark) bool
+
+        Raises
+        ------
+        InputError
+            The rule was made for another number of marks.
+        """
+        effect, effect_se = np.asarray(effect, np.float64), np.asarray(effect_se, np.float64)
+        if self.rule == "own":
+            if self.moderation:
+                effect_se = self.moderation.moderated(effect_se)
+            usable = (effect_se > 0) & np.isfinite(effect_se)
+            return usable & (np.abs(effect) >= self.z * np.where(usable, effect_se, 1.0))
+        if np.shape(self.mean) != effect.shape[-1:]:
+            raise InputError(f"the instrument rule is for {np.size(self.mean)} marks, the effects have "
+                             f"{effect.shape[-1]}")
+        chosen = (np.abs(effect - self.mean) >= self.z * self.sd) & (self.sd > 0)
+        return chosen & self._among_variants(loci, effect.shape[-2]) if self.rule == "variants" else chosen
+
+    def instruments(self, effect, effect_se, loci=None):
+        """The `Instruments` that the rule finds; arguments and errors are those of `mask`."""
+        return Instruments(self.mask(effect, effect_se, loci), self.size(effect))
+
+    def size(self, effect):
+        """How much variants move each mark, in units of `scale`; None without Steiger's filter."""
+        if self.scale is None:
+            return None
+        moves = self.scale > 0
+        return np.where(moves, np.abs(np.asarray(effect, np.float64)) / np.where(moves, self.scale, 1.0), 0.0)
+
+    def _among_variants(self, loci, n_mutants):
+        """Which mutants of loci are natural: (locus, variant, 1) bool, without locus for a single one."""
+        numbers = np.arange(loci.start, loci.stop) if isinstance(loci, slice) else np.asarray(loci)
+        mutants = numbers[..., None] * n_mutants + np.arange(n_mutants)
+        place = np.searchsorted(self.variants, mutants)
+        return (place < np.searchsorted(self.variants, mutants, "right"))[..., None]
+
+
+def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none", variants=None, steiger=False, map_blocks=None):
+    """The instrument rule for a Dataset of effects.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+        With `effect` (locus, variant, mark): read once, block by block; not at all for the rule own without `steiger`.
+    rule : {"pooled", "own", "variants"}
+    z : float
+        3 in the paper's analysis of BPNet, 2 in its simulation.
+    se_shrinkage : {"none", "moderated"}
+        moderated: the rule holds the moderation of the standard errors, as `moderation_for` finds it.
+    variants : (n,) int64, for the rule variants
+        As `InstrumentRule` has them.
+    steiger : bool
+        Steiger's filter: of the instruments of X, those alone serve for X -> Y that move X more than Y, each in
+        standard deviations of that mark's effects.
+    map_blocks : callable, optional
+        As `each_block`, which is the default: where blocks are read.
+
+    Returns
+    -------
+    InstrumentRule
+        For the rules pooled and variants, and for `steiger`, mean and standard deviation are those of all mutants of
+        all loci, without the loci whose effects are all NaN, since the model's predictions were not finite. These are
+        the whole population that the rule speaks about, so the divisor is their number (ddof = 0).
+
+    Raises
+    ------
+    InputError
+        An unknown rule or se_shrinkage, a z that is not a number of at least 0, or effects that are not finite.
+
+    References
+    ----------
+    Malina S, Cizin D, Knowles DA (2022). Deep Mendelian randomization. PLoS Comput Biol 18(10): e1009880.
+    """
+    check_choice("se_shrinkage", se_shrinkage, SE_SHRINKAGES)
+    InstrumentRule(rule, z, variants=variants)  # refuses bad ones before the effects are read
+    moderation = moderation_for(effects) if se_shrinkage == "moderated" else None
+    if rule == "own" and not steiger:
+        return InstrumentRule(rule, z, moderation=moderation)
+    mean, sd = _moments(effects, map_blocks or each_block)
+    bad = effects["mark"].values[~np.isfinite(sd)]
+    if len(bad):
+        raise InputError(f"effects on {', '.join(map(str, bad[:5]))} are not finite numbers: predict them again")
+    of_all = {} if rule == "own" else {"mean": mean, "sd": sd}
+    return InstrumentRule(rule, z, **of_all, moderation=moderation, variants=variants, scale=sd if steiger else None)
+
+
+def _moments(effects, map_blocks):
+    """Mean and sd over all loci and variants; blocks are merged by Chan's formula, which does not cancel."""
+    count, mean, squares = 0, 0.0, 0.0
+    with np.errstate(all="ignore"):
+        for n, block_mean, block_squares in map_blocks(_moments_of_block, effects):
+            if not n:
+                continue
+            shift = block_mean - mean
+            squares = squares + block_squares + shift ** 2 * (count * n / (count + n))
+            mean = mean + shift * (n / (count + n))
+            count += n
+    if not count:
+        return np.full((2, effects.sizes["mark"]), np.nan)
+    return mean, np.sqrt(squares / count)
+
+
+def _moments_of_block(effects, block):
+    """How many numbers there are, their mean and their sum of squares about it, by mark."""
+    values = effects["effect"][block].values
+    values = values[~not_predicted(values)].astype(np.float64)
+    n = values.shape[0] * values.shape[1]
+    if not n:
+        return 0, None, None
+    with np.errstate(all="ignore"):
+        mean = values.mean((0, 1))
+        return n, mean, ((values - mean) ** 2).sum((0, 1))

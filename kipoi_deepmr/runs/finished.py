@@ -1,0 +1,183 @@
+"""A finished run, as the report and the figures read it."""
+
+import json
+import os
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from .. import effects_store
+from ..calibration import calibrated_by
+from ..errors import InputError, nearest, one_line
+from ..files import file_checksum
+from ..instruments import rule_for
+from ..output.natural_variants import natural_variants
+from ..output.stored_loci import index_of
+from ..output.tables import EXACT, LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT
+from . import manifest
+
+ROWS_AT_A_TIME = 500_000
+PAIR = ["exposure", "outcome"]
+MISSING = ["NA", ""]
+
+
+class FinishedRun:
+    """The folder of a run.
+
+    Parameters
+    ----------
+    path : str
+
+    Attributes
+    ----------
+    told : dict
+        Contents of run.json.
+    settings : dict
+        Those of `told`.
+    global_ : pandas.DataFrame
+        global.tsv.
+
+    Raises
+    ------
+    InputError
+        The folder does not hold a run whose tables are complete.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        if not os.path.isfile(self._file(manifest.NAME)):
+            raise InputError(f"{path}: no run's folder: it has no {manifest.NAME}")
+        try:
+            with open(self._file(manifest.NAME), encoding="utf-8") as content:
+                self.told = json.load(content)
+            self.settings = dict(self.told["settings"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self._file(manifest.NAME)}: cannot be read ({one_line(error)})") from error
+        self.global_ = read_table(self._file("global.tsv"), (*PAIR, "method"), ("n_loci", "estimate", "se"))
+
+    def _file(self, name):
+        return os.path.join(self.path, name)
+
+    @property
+    def methods(self):
+        """Names of the methods, in the order in which they were given."""
+        return list(dict.fromkeys(self.global_["method"]))
+
+    def local_of(self, pairs):
+        """The rows of local.tsv that belong to some ordered pairs: a table of local effects.
+
+        Parameters
+        ----------
+        pairs : iterable of (exposure, outcome)
+        """
+        table = self._rows_of("local.tsv", pairs, LOCAL_TEXT, LOCAL_NUMBERS, LOCAL_MORE)
+        return table.assign(note=table["note"].fillna(""))
+
+    def pieces_of_local(self):
+        """local.tsv, piece by piece."""
+        return _chunks(self._file("local.tsv"), LOCAL_TEXT, LOCAL_NUMBERS, ())
+
+    def diagnostics_of(self, pairs):
+        """The rows of diagnostics.tsv that belong to some ordered pairs; None if the run made none."""
+        if not os.path.isfile(self._file("diagnostics.tsv")):
+            return None
+        table = self._rows_of("diagnostics.tsv", pairs, ("chrom", "strand", "locus", *PAIR, "red", "note"),
+                              ("start", "end"))
+        return table.assign(red=table["red"].fillna(""))
+
+    def _rows_of(self, name, pairs, text, numbers, more=()):
+        wanted = pd.MultiIndex.from_tuples(list(pairs), names=PAIR)
+        try:
+            pieces = [piece[pd.MultiIndex.from_frame(piece[PAIR]).isin(wanted)]
+                      for piece in _chunks(self._file(name), text, numbers, more)]
+        except (ValueError, UnicodeDecodeError) as error:
+            raise InputError(f"{self._file(name)}: not the table that `estimate` writes ({one_line(error)})") from error
+        return pd.concat(pieces, ignore_index=True)
+
+    @cached_property
+    def shares_of_red(self):
+        """diagnostics_by_pair.tsv, or None if the run made none."""
+        path = self._file("diagnostics_by_pair.tsv")
+        return read_table(path, PAIR, ("n_loci",)) if os.path.isfile(path) else None
+
+    @cached_property
+    def effects(self):
+        """The effects as estimates were made from them (xarray.Dataset), or None if their store is there no more."""
+        path, calibration = self._file(manifest.STORE), self._file(manifest.CALIBRATION)
+        if not os.path.exists(path):
+            return None
+        effects = effects_store.open_effects(path)
+        effects_store.check_chunks(path)
+        return calibrated_by(effects, calibration) if os.path.exists(calibration) else effects
+
+    @cached_property
+    def rule(self):
+        """The instrument rule of the run (reads all effects once)."""
+        settings = self.settings
+        return rule_for(self.effects, settings.get("instruments", "pooled"), settings.get("instrument_z", 3.0),
+                        settings.get("se_shrinkage", "none"), self._natural_variants(),
+                        settings.get("steiger", False))
+
+    def _natural_variants(self):
+        """The mutants that the run's VCF holds, read again; None if the run had none."""
+        path, checksum = self.told.get("input_vcf"), self.settings.get("input_vcf_sha256")
+        if checksum is None:
+            return None
+        if not os.path.isfile(path) or file_checksum(path) != checksum:
+            raise InputError(f"{path}: the VCF of the run's natural variants is missing or has changed, and without it "
+                             "the run's instruments are not known; put it back, or run again")
+        return natural_variants(path, index_of(self.effects)).mutants
+
+    def effects_at(self, index):
+        """Effects and standard errors (variant, mark) as the run used them, and the `Instruments`, of one locus."""
+        effect, se = (self.effects[name][index].values.astype(np.float64) for name in ("effect", "effect_se"))
+        instruments = self.rule.instruments(effect, se, index)
+        return effect, self.rule.moderation.moderated(se) if self.rule.moderation else se, instruments
+
+    def locus_index(self, name):
+        """Number of the locus of that name.
+
+        Raises
+        ------
+        InputError
+            There is no such locus, or there are no effects.
+        """
+        if self.effects is None:
+            raise InputError(f"{self.path}: effects.zarr is missing, which this needs")
+        names = self.effects["name"].values.tolist()
+        if name not in names:
+            raise InputError(f"{self.path}: no locus {name!r}{nearest(name, names)}")
+        return names.index(name)
+
+
+def read_table(path, text, numbers):
+    """A TSV of ours with at least these columns of text and of numbers; `NA` is missing.
+
+    Raises
+    ------
+    InputError
+        The file or a column is missing, or a cell is not a number where one is needed.
+    """
+    try:
+        table = pd.concat(_chunks(path, text, numbers, None), ignore_index=True)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
+    if table.empty:
+        raise InputError(f"{path}: the table holds no rows")
+    return table
+
+
+def _chunks(path, text, numbers, more):
+    """Pieces of a TSV: columns of text and numbers, and those of `more` that there are (None: all)."""
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file")
+    header = pd.read_csv(path, sep="\t", nrows=0).columns
+    missing = [name for name in (*text, *numbers) if name not in header]
+    if missing:
+        raise InputError(f"{path}: it has no column {', '.join(missing)}")
+    used = list(header) if more is None else [n for n in header if n in {*text, *numbers, *more}]
+    named = {name: (MISSING if name in ("note", "red") else []) if name in text else MISSING for name in used}
+    dtype = {**dict.fromkeys(text, str), **dict.fromkeys(numbers, float)}
+    return pd.read_csv(path, sep="\t", usecols=used, dtype=dtype, na_values=named, keep_default_na=False,
+                       chunksize=ROWS_AT_A_TIME, **EXACT)

@@ -1,0 +1,334 @@
+"""Predictions on a Dask cluster: the same bytes as in this process, and workers and schedulers that die."""
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import LENGTH, Scheduler, member_weights, write_model
+from test_worker import write
+
+from kipoi_deepmr import cluster, effects_store, pipeline
+from kipoi_deepmr.cli import main
+from kipoi_deepmr.cluster import Cluster
+from kipoi_deepmr.effects_store import blocks
+from kipoi_deepmr.errors import ClusterFailed, InputError
+from kipoi_deepmr.instruments import rules
+from kipoi_deepmr.models import Ensemble
+
+distributed = pytest.importorskip("distributed")
+
+N_LOCI = 150  # three blocks
+
+
+@pytest.fixture(scope="module")
+def two_processes():
+    with Cluster("local:2") as running:
+        yield running
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_as_many_processes_as_are_asked_for(n):
+    with Cluster(f"local:{n}") as running:
+        assert list(running._client.nthreads().values()) == [1] * n
+
+
+@pytest.fixture
+def loci_files(tmp_path):
+    bases = "".join(np.random.default_rng(2).choice(list("ACGT"), N_LOCI * LENGTH))
+    (tmp_path / "genome.fa").write_text(f">chr1\n{bases}\n")
+    (tmp_path / "loci.bed").write_text("".join(f"chr1\t{i * LENGTH}\t{(i + 1) * LENGTH}\n" for i in range(N_LOCI)))
+    return {"intervals_file": str(tmp_path / "loci.bed"), "fasta_file": str(tmp_path / "genome.fa")}
+
+
+def read_all(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
+
+
+def written(models, loci_files, path, running, **more):
+    with Ensemble.from_kipoi(models, "dir", **loci_files, **more) as ensemble:
+        selection = pipeline.select_loci(ensemble, **loci_files)
+        dropped = pipeline.predict(ensemble, selection, str(path), quiet=True, cluster=running)
+    return read_all(path), dropped
+
+
+def test_the_same_bytes_as_in_this_process(tmp_path, loci_files, two_processes):
+    """One member fails on sequences that begin with ACG: the loci dropped are the same, too."""
+    models = [write_model(tmp_path / str(k), w, nan_start="ACG" if k else "") for k, w in enumerate(member_weights())]
+    here, dropped = written(models, loci_files, tmp_path / "here.zarr", None)
+    there, dropped_there = written(models, loci_files, tmp_path / "there.zarr", two_processes)
+    assert here == there and dropped == dropped_there and sum(map(len, dropped.values())) > 1
+    assert not list(tmp_path.glob("*.lock"))
+
+
+@pytest.mark.parametrize("pythons", [None, [os.sys.executable] * 2])
+def test_models_that_need_their_dataloader_and_models_in_their_own_python(tmp_path, loci_files, two_processes, pythons):
+    models = [write(tmp_path / str(k), k, has_side=True) for k in range(2)]
+    here, _ = written(models, loci_files, tmp_path / "here.zarr", None)
+    there, _ = written(models, loci_files, tmp_path / "there.zarr", two_processes, pythons=pythons)
+    assert here == there
+
+
+def test_models_are_loaded_once_a_worker(tmp_path, loci_files, two_processes):
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    for model in models:
+        path = Path(model) / "model.py"
+        path.write_text(path.read_text().replace("        self.weights =", f"        open({str(tmp_path / 'loads')!r}, "
+                                                 "'a').write('x')\n        self.weights ="))
+    (tmp_path / "loads").write_text("")
+    written(models, loci_files, tmp_path / "there.zarr", two_processes)
+    assert len((tmp_path / "loads").read_text()) in (4, 6), "two models here, and in one or both workers"
+
+
+KILLER = '''
+        if os.path.exists({flag!r}) and x.shape[0] and os.getpid() != {driver}:
+            {first}
+            os.kill(os.getpid(), 9)
+'''
+
+
+def deadly(tmp_path, first):
+    """Models that kill the process which asks them, unless it is this one, as long as the file `flag` exists."""
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    path = Path(models[0]) / "model.py"
+    code = KILLER.format(flag=str(tmp_path / "flag"), driver=os.getpid(), first=first.format(str(tmp_path / "flag")))
+    path.write_text("import os\n" + path.read_text().replace("        predicted =", code + "        predicted ="))
+    return models
+
+
+def test_a_worker_killed_in_mid_block(tmp_path, loci_files, two_processes):
+    """The file is there for the first worker only, which removes it and dies while it predicts."""
+    models = deadly(tmp_path, "os.remove({!r})")
+    here, _ = written(models, loci_files, tmp_path / "here.zarr", None)
+    Ensemble.from_kipoi(models, "dir")
+    (tmp_path / "flag").write_text("")
+    there, _ = written(models, loci_files, tmp_path / "there.zarr", two_processes)
+    assert not (tmp_path / "flag").exists() and here == there
+
+
+def test_workers_that_always_die_stop_the_run_and_what_was_done_is_kept(tmp_path, loci_files, two_processes):
+    models = deadly(tmp_path, "pass")
+    here, _ = written(models, loci_files, tmp_path / "here.zarr", None)
+    (tmp_path / "flag").write_text("")
+    with pytest.raises(ClusterFailed, match="workers of the cluster died again and again(?s:.)*of 150 loci are kept"):
+        written(models, loci_files, tmp_path / "there.zarr", two_processes)
+    (tmp_path / "flag").unlink()
+    assert written(models, loci_files, tmp_path / "there.zarr", two_processes)[0] == here
+
+
+def test_an_error_of_the_model_is_what_it_is_in_this_process(tmp_path, loci_files, two_processes):
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    path = Path(models[0]) / "model.py"
+    path.write_text(path.read_text().replace("        if self.nan_start", "        if len(x) > 30:\n"
+                                             "            raise ValueError('no more')\n        if self.nan_start"))
+    with pytest.raises(InputError, match="failed to predict [0-9]+ sequences: ValueError: no more"):
+        written(models, loci_files, tmp_path / "there.zarr", two_processes)
+    assert not (tmp_path / "there.zarr.partial").exists()
+
+
+def test_a_worker_that_finds_other_models(tmp_path, loci_files, two_processes):
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    with Ensemble.from_kipoi(models, "dir") as ensemble:
+        selection = pipeline.select_loci(ensemble, **loci_files)
+        np.save(Path(models[0]) / "weights.npy", member_weights(3)[2])
+        with pytest.raises(InputError, match="finds other models than this process"):
+            pipeline.predict(ensemble, selection, str(tmp_path / "e.zarr"), quiet=True, cluster=two_processes)
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    running = Scheduler(tmp_path)
+    running.add_worker()
+    yield running
+    running.close()
+
+
+def test_a_scheduler_that_dies(tmp_path, loci_files, scheduler, monkeypatch):
+    """The client tries to come back for as long as Dask's setting says: 30 s by default."""
+    monkeypatch.setitem(distributed.config["distributed"]["comm"]["timeouts"], "connect", "2s")
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    here, _ = written(models, loci_files, tmp_path / "here.zarr", None)
+    slow = Path(models[0]) / "model.py"
+    slow.write_text("import time, os\n" + slow.read_text().replace(
+        "        predicted =", f"        time.sleep(0.05 * (os.getpid() != {os.getpid()}))\n        predicted ="))
+    with Cluster(scheduler_file=str(scheduler.file)) as running:
+        with Ensemble.from_kipoi(models, "dir") as ensemble:
+            selection = pipeline.select_loci(ensemble, **loci_files)
+            record = tmp_path / "there.zarr.partial" / effects_store.RECORD
+            threading.Thread(target=kill_after_a_block, args=(record, scheduler)).start()
+            with pytest.raises(ClusterFailed, match="scheduler is gone(?s:.)*64 of 150 loci are kept"):
+                pipeline.predict(ensemble, selection, str(tmp_path / "there.zarr"), quiet=True, cluster=running)
+            pipeline.predict(ensemble, selection, str(tmp_path / "there.zarr"), quiet=True)
+    differing = [name for name, content in read_all(tmp_path / "there.zarr").items() if content != here[name]]
+    assert differing == [".zattrs", ".zmetadata"], "which hold the models' checksums"
+
+
+def test_a_scheduler_that_dies_while_loci_are_estimated(store, scheduler, monkeypatch):
+    monkeypatch.setitem(distributed.config["distributed"]["comm"]["timeouts"], "connect", "2s")
+    effects = effects_store.open_effects(str(store))
+    with Cluster(scheduler_file=str(scheduler.file)) as running:
+        moments = running.map_blocks(str(store), rules._moments_of_block, effects)
+        assert next(moments)[0]
+        scheduler.kill()
+        with pytest.raises(ClusterFailed, match="scheduler is gone.*the effects are kept: the same command estimates"):
+            list(moments)
+
+
+def test_a_scheduler_that_does_not_answer_any_more(store, scheduler, monkeypatch):
+    """It is gone between two questions, so that the next finds nobody to connect to."""
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 2)
+    with Cluster(scheduler_file=str(scheduler.file)) as running:
+        scheduler.kill()
+        for ask in (running.sees, lambda path: next(running.map_blocks(path, len, effects_store.open_effects(path)))):
+            with pytest.raises(ClusterFailed, match="scheduler is gone"):
+                ask(str(store))
+
+
+def kill_after_a_block(record, scheduler):
+    while not (record.exists() and len(record.read_text().splitlines()) > 1):
+        time.sleep(0.02)
+    scheduler.kill()
+
+
+@pytest.fixture
+def named_models(tmp_path):
+    """Models that write the name of the Dask worker which asks them."""
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    path = Path(models[0]) / "model.py"
+    path.write_text("import os\n" + path.read_text().replace(
+        "        predicted =", f"        open({str(tmp_path / 'asked')!r}, 'a').write(f'{{os.getpid()}} ')\n"
+                               "        predicted ="))
+    return models
+
+
+def test_blocks_go_to_workers_that_declare_a_resource(tmp_path, loci_files, scheduler, named_models, caplog):
+    """One worker has none; the one that has a GPU comes when the run already waits."""
+    given = [*named_models, "--source", "dir", "--intervals_file", loci_files["intervals_file"], "--fasta_file",
+             loci_files["fasta_file"], "-q", "-o", str(tmp_path / "e.zarr")]
+    workers = []
+
+    def come_late():
+        while "waiting for one" not in caplog.text:
+            time.sleep(0.05)
+        (tmp_path / "asked").write_text("")
+        workers.append(scheduler.add_worker("--resources", "GPU=1", "--no-nanny"))
+
+    coming = threading.Thread(target=come_late, daemon=True)
+    coming.start()
+    assert main(["predict", *given, "--dask_scheduler_file", str(scheduler.file), "--dask_resources", "GPU=1"]) == 0
+    coming.join()
+    assert "no worker of the cluster declares GPU=1 (dask worker --resources); waiting for one" in caplog.text
+    assert {int(pid) for pid in (tmp_path / "asked").read_text().split()} == {workers[0].pid}
+
+
+ESTIMATE = ["--method", "egger,ivw,median_weighted", "--uncertainty", "combined", "--se_shrinkage", "moderated",
+            "--instrument_z", "1.5", "-q"]
+
+
+@pytest.fixture
+def store(tmp_path, loci_files, monkeypatch):
+    """Effects of 150 loci, which are estimated in blocks of 20."""
+    models = [write_model(tmp_path / str(k), w, nan_start="ACG" if k else "") for k, w in enumerate(member_weights())]
+    written(models, loci_files, tmp_path / "e.zarr", None)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 20 * 8 * 3 * LENGTH * 3)
+    return tmp_path / "e.zarr"
+
+
+def test_estimates_are_the_same_bytes(tmp_path, loci_files, store):
+    given = ["estimate", str(store), *ESTIMATE, "--steiger", "--fasta_file", loci_files["fasta_file"], "-o"]
+    for folder, options in (("here", []), ("there", ["--dask", "local:2"])):
+        (tmp_path / folder).mkdir()
+        assert main([*given, str(tmp_path / folder / "local.tsv"), *options]) == 0
+    here, there = read_all(tmp_path / "here"), read_all(tmp_path / "there")
+    assert here == there and set(here) == {"local.tsv", "diagnostics.tsv", "diagnostics_by_pair.tsv",
+                                           "instruments.vcf.gz", "instruments.vcf.gz.tbi"}
+
+
+def test_a_run_estimates_on_the_cluster(tmp_path, loci_files, two_processes, monkeypatch):
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    mapped = []
+    monkeypatch.setattr(Cluster, "map_blocks", lambda *given: mapped.append(given) or MAP_BLOCKS(*given))
+    found = []
+    for running in (None, two_processes):
+        with Ensemble.from_kipoi(models, "dir", **loci_files) as ensemble:
+            selection = pipeline.select_loci(ensemble, **loci_files)
+            out = tmp_path / f"OUT{len(found)}"
+            pipeline.run(ensemble, selection, str(out), details={"fasta_file": loci_files["fasta_file"]}, quiet=True,
+                         cluster=running, report=False)
+        found.append({name: content for name, content in read_all(out).items() if name.endswith((".tsv", ".gz"))})
+    assert found[0] == found[1] and len(found[0]) == 5
+    assert len(mapped) == 3, "moments, fits and diagnostics"
+
+
+MAP_BLOCKS = Cluster.map_blocks
+
+
+def test_a_worker_that_does_not_find_the_store(tmp_path, store, two_processes, monkeypatch):
+    """Another store takes its place while loci are estimated."""
+    effects = effects_store.open_effects(str(store))
+    blocks = two_processes.map_blocks(str(store), first_of_block, effects)
+    assert next(blocks) == 0 and two_processes.sees(str(store))
+    content = (store / ".zmetadata").read_text()
+    (store / ".zmetadata").write_text(content + " ")
+    with pytest.raises(InputError, match="a worker of the cluster .* does not find at .*e.zarr the store"):
+        list(blocks)
+    (store / ".zmetadata").write_text(content)
+    next(store.glob("effect/2.*")).write_bytes(b"damaged")
+    with pytest.raises(InputError, match="effect/2.0.0: damaged since it was written"):
+        list(two_processes.map_blocks(str(store), first_of_block, effects))
+
+
+def first_of_block(effects, block):
+    return block.start
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--dask", "local:0"], "local:N needs a number of processes"),
+    (["--dask", "nowhere"], "no scheduler answers"),
+    (["--dask_scheduler_file", "none.json"], "none.json: no such file"),
+    (["--dask_tls_config", "none.yaml"], "goes with --dask"),
+    (["--dask_resources", "GPU=1"], "--dask_resources goes with --dask"),
+    (["--dask", "local:1", "--dask_resources", "GPU=1"], "not for local:N"),
+    (["--dask", "local:1", "--dask_tls_config", "none.yaml"], "none.yaml: No such file"),
+    (["--dask", "local:1", "--dask_tls_config", "empty.yaml"], "distributed.comm.tls"),
+    (["--dask", "local:1", "--dask_tls_config", "files.yaml"], "nothing.pem: no such file"),
+])
+def test_clusters_that_cannot_be_used(tmp_path, loci_files, monkeypatch, capsys, options, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    (tmp_path / "empty.yaml").write_text("")
+    (tmp_path / "files.yaml").write_text(json.dumps({"distributed": {"comm": {"tls": {
+        "ca-file": "nothing.pem", "client": {"cert": "nothing.pem", "key": "nothing.pem"}}}}}))
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    assert main(["predict", *models, "--source", "dir", "--intervals_file", loci_files["intervals_file"],
+                 "--fasta_file", loci_files["fasta_file"], "-o", "e.zarr", *options]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1 and not (tmp_path / "e.zarr").exists()
+
+
+@pytest.fixture
+def secured(tmp_path):
+    """A cluster that talks TLS only, and the configuration file of those who may."""
+    security = distributed.Security.temporary()
+    names = {"ca.pem": security.tls_ca_file, "cert.pem": security.tls_client_cert, "key.pem": security.tls_client_key}
+    for name, content in names.items():
+        (tmp_path / name).write_text(content)
+    ca, cert, key = (str(tmp_path / name) for name in names)
+    (tmp_path / "dask.yaml").write_text(json.dumps({"distributed": {"comm": {"tls": {
+        "ca-file": ca, "client": {"cert": cert, "key": key}}}}}))
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, protocol="tls://",
+                                  dashboard_address="127.0.0.1:0", security=security) as running:
+        yield running.scheduler_address, str(tmp_path / "dask.yaml")
+
+
+def test_certificates(tmp_path, loci_files, secured, capfd):
+    address, config = secured
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    command = ["predict", *models, "--source", "dir", "--intervals_file", loci_files["intervals_file"], "--fasta_file",
+               loci_files["fasta_file"], "-q", "-o", str(tmp_path / "e.zarr"), "--dask", address]
+    assert main(command) == 2 and "no scheduler answers" in capfd.readouterr().err
+    assert main([*command, "--dask_tls_config", config]) == 0
+    assert effects_store.open_effects(str(tmp_path / "e.zarr")).sizes["locus"] == N_LOCI

@@ -1,0 +1,201 @@
+"""report.html: what it holds of a run, and what it says that it leaves out."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from finished_runs import METHODS, write_run
+
+from kipoi_deepmr import instruments
+from kipoi_deepmr.cli import main
+from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.mr.diagnostics.influence import leave_one_out
+from kipoi_deepmr.mr.diagnostics.table import RED
+from kipoi_deepmr.report import contents, details, lights, write_report
+from kipoi_deepmr.report.letters import outlines
+from kipoi_deepmr.report.significance import adjusted_pvalues
+from kipoi_deepmr.runs.finished import FinishedRun
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def held(path):
+    """JSON blocks of a page by id."""
+    found = re.findall(r'<script type="application/json" id="([\w-]+)">(.*?)</script>', Path(path).read_text(), re.S)
+    return {name: json.loads(text) for name, text in found}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report") / "out"
+    effects = write_run(folder)
+    return folder, effects, held(write_report(str(folder)))
+
+
+def test_tables_are_those_of_the_run(finished):
+    folder, _, blocks = finished
+    table = pd.read_csv(folder / "global.tsv", sep="\t")
+    data = blocks["data"]
+    assert [data["marks"][i] for i in data["global"]["exposure"]] == table["exposure"].tolist()
+    assert np.allclose(data["global"]["estimate"], table["estimate"], rtol=1e-5)
+    local = pd.read_csv(folder / "local.tsv", sep="\t")
+    assert len(data["pairs"]) == 6 and data["left_out"] == []
+    for i, (x, y) in enumerate(data["pairs"]):
+        for method in METHODS:
+            rows = local[(local["exposure"] == data["marks"][x]) & (local["outcome"] == data["marks"][y])
+                         & (local["method"] == method)]
+            shown = blocks[f"pair-{i}"]["methods"][method]
+            assert [data["loci"]["locus"][j] for j in blocks[f"pair-{i}"]["locus"]] == rows["locus"].tolist()
+            assert np.allclose(np.array(shown["estimate"], float), rows["estimate"], rtol=1e-3, equal_nan=True)
+
+
+def test_flags_of_each_locus(finished):
+    folder, _, blocks = finished
+    diagnostics = pd.read_csv(folder / "diagnostics.tsv", sep="\t", keep_default_na=False)
+    marks = blocks["data"]["marks"]
+    assert diagnostics["red"].ne("").any()
+    for i, (x, y) in enumerate(blocks["data"]["pairs"]):
+        rows = diagnostics[(diagnostics["exposure"] == marks[x]) & (diagnostics["outcome"] == marks[y])]
+        shown = blocks[f"pair-{i}"]["red"]
+        assert [",".join(f for bit, f in enumerate(RED) if bits >> bit & 1) for bits in shown] == rows["red"].tolist()
+
+
+def test_details_are_the_instruments_and_their_effects(finished):
+    _, effects, blocks = finished
+    rule = instruments.rule_for(effects, "pooled", 1.5)
+    for number in range(8):
+        shown, effect = blocks[f"locus-{number}"], effects["effect"].values[number].astype(float)
+        se = effects["effect_se"].values[number].astype(float)
+        mask = rule.mask(effect, se)
+        assert shown["variants"] == np.flatnonzero(mask.any(1)).tolist()
+        assert shown["sequence"] == "".join(effects["ref_base"].values[number, ::3])
+        for m, mark in enumerate("ABC"):
+            for indices in shown["instruments"][mark].values():
+                assert np.array(shown["variants"])[indices].tolist() == np.flatnonzero(mask[:, m]).tolist()
+            assert np.allclose(shown["effect"][mark], effect[shown["variants"], m], rtol=1e-3)
+            assert np.allclose(shown["track"][mark], -effect[:, m].reshape(-1, 3).mean(1), rtol=1e-2)
+        chosen = mask[:, 0]
+        expected = leave_one_out(effect[chosen, 0], se[chosen, 0], effect[chosen, 1], se[chosen, 1]).estimate
+        assert np.allclose(np.array(shown["without"]["A"]["B"]["estimate"], float), expected, rtol=1e-3, equal_nan=True)
+
+
+def test_what_does_not_fit_is_left_out_and_told(finished, tmp_path, monkeypatch):
+    folder = tmp_path / "out"
+    shutil.copytree(finished[0], folder)
+    monkeypatch.setattr(contents, "MAX_PAIRS", 2)
+    size = len(json.dumps(finished[2]["locus-0"]))
+    monkeypatch.setattr(details.of_loci, "__defaults__", (3 * size,))
+    blocks = held(write_report(str(folder)))
+    told = blocks["data"]["left_out"]
+    assert len(blocks["data"]["pairs"]) == 2 and "pair-2" not in blocks and "2 pairs" in told[0] and "of 6" in told[0]
+    n_detailed = sum(name.startswith("locus-") for name in blocks)
+    assert 1 <= n_detailed < 8 and f"{n_detailed} loci" in told[1]
+    strength = pd.read_csv(folder / "global.tsv", sep="\t").query("method == 'ivw'").eval("abs(estimate / se)")
+    assert len(blocks["data"]["global"]["estimate"]) == 12
+    best = strength.nlargest(2).index
+    table = pd.read_csv(folder / "global.tsv", sep="\t").loc[best]
+    assert [blocks["data"]["marks"][x] for x, _ in blocks["data"]["pairs"]] == table["exposure"].tolist()
+
+
+def test_the_loci_that_weigh_most_come_first(finished):
+    run = FinishedRun(str(finished[0]))
+    local = run.local_of([("A", "B")])
+    loci = contents.loci_of(local)
+    order = details._order(run, contents.numbered(local, loci), len(loci))
+    tau2 = run.global_.query("exposure == 'A' and outcome == 'B' and method == 'ivw'")["tau"].iloc[0] ** 2
+    weight = 1 / (local[local["method"] == "ivw"]["se"] ** 2 + tau2)
+    assert order == np.argsort(-weight.fillna(0).to_numpy(), kind="stable").tolist()
+
+
+def test_without_effects(finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "out", ignore=shutil.ignore_patterns("effects.zarr"))
+    blocks = held(write_report(str(tmp_path / "out")))
+    assert "pair-0" in blocks and "locus-0" not in blocks
+    assert "effects.zarr is not in the folder" in blocks["data"]["left_out"][0]
+
+
+def test_tables_of_other_settings_are_noticed(finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "out")
+    told = json.loads((tmp_path / "out" / "run.json").read_text())
+    told["settings"]["instrument_z"] = 0.5
+    (tmp_path / "out" / "run.json").write_text(json.dumps(told))
+    blocks = held(write_report(str(tmp_path / "out")))
+    assert "locus-0" not in blocks and "other settings" in blocks["data"]["left_out"][0]
+
+
+def test_without_diagnostics(tmp_path):
+    write_run(tmp_path / "out", diagnostics="none", n_loci=3)
+    blocks = held(write_report(str(tmp_path / "out")))
+    assert blocks["data"]["lights"] is None and "red" not in blocks["pair-0"]
+
+
+def test_bad_folders_are_told(tmp_path, finished, capsys):
+    assert main(["report", str(tmp_path)]) == 2
+    assert "no run's folder: it has no run.json" in capsys.readouterr().err
+    folder = tmp_path / "out"
+    shutil.copytree(finished[0], folder)
+    text = (folder / "global.tsv").read_text()
+    (folder / "global.tsv").write_text(text.replace("\tse\t", "\tstderr\t"))
+    with pytest.raises(InputError, match="global.tsv: it has no column se"):
+        write_report(str(folder))
+    (folder / "global.tsv").write_text(text)
+    (folder / "local.tsv").write_text((folder / "local.tsv").read_text().replace("\tivw\t", "\tivw\tmany", 1))
+    with pytest.raises(InputError, match="local.tsv: not the table that `estimate` writes"):
+        write_report(str(folder))
+
+
+def test_the_same_run_gives_the_same_page(finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "out")
+    assert main(["report", str(tmp_path / "out"), "-q"]) == 0
+    assert (tmp_path / "out" / "report.html").read_bytes() == (finished[0] / "report.html").read_bytes()
+
+
+def test_nothing_is_loaded_from_elsewhere(finished):
+    tags = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: tags.append((tag, dict(attributes)))
+    parser.feed((finished[0] / "report.html").read_text())
+    policy = next(a["content"] for tag, a in tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; script-src 'sha256-") and "eval" not in policy
+    loaded = [a[name] for tag, a in tags for name in ("src", "href") if name in a]
+    assert all(link.startswith("#") for link in loaded) and not {"link", "img", "iframe"} & {tag for tag, _ in tags}
+
+
+def test_sentences_are_those_of_the_documentation():
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", (DOCS / "diagnostics.md").read_text(), re.M)
+    assert rows == [(flag, *lights.SENTENCES[flag]) for flag in RED]
+
+
+@pytest.mark.parametrize("share, colour", [(0.0, "green"), (0.1, "green"), (0.2, "amber"), (0.5, "red"),
+                                           (np.nan, "none")])
+def test_colours(share, colour):
+    assert lights.colour_of(share) == colour and lights.colour_of(share, tested=False) == "none"
+
+
+def test_adjusted_pvalues():
+    """Benjamini and Hochberg's step-up by its definition, within each group; missing ones do not count."""
+    rng = np.random.default_rng(3)
+    p, groups = rng.uniform(size=60) ** 3, np.repeat(["a", "b"], 30)
+    p[[4, 40]] = np.nan
+    found = adjusted_pvalues(p, groups)
+    for group in "ab":
+        tested = (groups == group) & np.isfinite(p)
+        m, values = tested.sum(), p[tested]
+        rank = values.argsort().argsort() + 1
+        expected = [min(1, min(m * q / r for q, r in zip(values, rank) if q >= v)) for v in values]
+        assert np.allclose(found[tested], expected, rtol=1e-12)
+    assert np.isnan(found[[4, 40]]).all()
+    with pytest.raises(InputError, match="between 0 and 1"):
+        adjusted_pvalues([1.2], ["a"])
+
+
+def test_outlines_fill_their_box():
+    for letter, path in outlines().items():
+        numbers = np.array(re.findall(r"(-?[\d.]+),(-?[\d.]+)", path), float)
+        assert path[0] == "M" and path[-1] == "Z", letter
+        assert np.allclose([numbers.min(0), numbers.max(0)], [(0, -1), (1, 0)], atol=0.03), letter

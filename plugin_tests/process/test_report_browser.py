@@ -1,0 +1,258 @@
+"""report.html in a real headless Chromium."""
+
+import json
+import re
+import shutil
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from finished_runs import write_run
+
+from kipoi_deepmr.report import write_report
+from kipoi_deepmr.report.significance import adjusted_pvalues
+from kipoi_deepmr.report.write import page as page_of
+from kipoi_deepmr.runs.finished import FinishedRun
+
+HOSTILE = ("<script>alert(1)</script>", '"; DROP', "</script><img src=x onerror=alert(1)>", "__proto__",
+           "$x_{1}$ {{7*7}}", "datum.effect")
+CHARTS = ("heatmap", "histogram", "forest", "scatter", "funnel", "leave-one-out", "tracks")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("needs the program chromium")
+    sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+class Opened:
+    """A report in a tab of its own, and all that the browser complained of or asked for."""
+
+    def __init__(self, browser, path, **options):
+        self.tab = browser.new_page(**options)
+        self.complaints, self.requests = [], []
+        self.tab.on("console", lambda message: self.complaints.append(message.text))
+        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.tab.on("dialog", lambda dialog: (self.complaints.append("dialog"), dialog.dismiss()))
+        self.tab.on("request", lambda request: self.requests.append(request.url))
+        self.address = f"file://{path}"
+        self.tab.goto(self.address)
+        self.tab.wait_for_selector("html[data-ready]")
+
+    def drawn(self, *charts):
+        for chart in charts:
+            self.tab.wait_for_selector(f"#{chart} svg, #{chart} canvas", timeout=10_000)
+        return self
+
+    def column(self, table, number):
+        return self.tab.locator(f"#{table} tbody td:nth-child({number})").all_inner_texts()
+
+    def count(self, table):
+        return self.tab.inner_text(f"#{table} [aria-live]")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browser") / "out"
+    write_run(folder, n_loci=40)
+    write_report(str(folder))
+    return folder
+
+
+@pytest.fixture
+def report(browser, folder):
+    opened = Opened(browser, folder / "report.html").drawn(*CHARTS)
+    yield opened
+    assert opened.complaints == [] and opened.requests == [opened.address]
+    opened.tab.close()
+
+
+def test_search_sort_and_filter(report, folder):
+    local = pd.read_csv(folder / "local.tsv", sep="\t")
+    local = local.query("exposure == 'A' and outcome == 'B' and method == 'ivw'")
+    report.tab.select_option("#pair-select", label="A \u2192 B")
+    assert report.count("local-table") == "1 to 25 of 40"
+    report.tab.click("#local-table button:text-is('effect')")
+    shown = [float(v) for v in report.column("local-table", 4)]
+    assert np.allclose(shown, local["estimate"].sort_values(ascending=False)[:25], rtol=1e-3)
+    assert report.tab.get_attribute("#local-table th:nth-child(4)", "aria-sort") == "descending"
+    report.tab.click("#local-table button:text-is('effect')")
+    assert float(report.column("local-table", 4)[0]) == pytest.approx(local["estimate"].min(), rel=1e-3)
+    report.tab.click("#local-table button:text-is('Next')")
+    assert report.count("local-table") == "26 to 40 of 40" and len(report.column("local-table", 1)) == 15
+    report.tab.fill("#local-table input[type=search]", "LOCUS3")
+    assert set(report.column("local-table", 1)) == {"locus3", *(f"locus{i}" for i in range(30, 40))}
+    report.tab.fill("#local-table input[type=search]", "nowhere")
+    assert report.count("local-table") == "no row (of 40)"
+
+
+def test_significant_ones_only(report, folder):
+    table = pd.read_csv(folder / "global.tsv", sep="\t").query("method == 'egger'")
+    expected = (adjusted_pvalues(table["pvalue"], table["method"]) < 0.05).sum()
+    report.tab.select_option("#method", label="egger")
+    report.tab.check("#global-table input[type=checkbox]")
+    assert len(report.column("global-table", 1)) == expected
+
+
+def test_a_locus_is_shown_as_it_is(report, folder):
+    """What is chosen by table, list or keyboard is what the locus's instruments and lines show."""
+    report.tab.select_option("#pair-select", label="B \u2192 A")
+    report.tab.fill("#locus-input", "locus17")
+    report.tab.press("#locus-input", "Enter")
+    assert "locus17 (chr1:1700-1730, - strand), B \u2192 A" in report.tab.inner_text("#locus-summary")
+    run = FinishedRun(str(folder))
+    effect, _, instruments = run.effects_at(17)
+    chosen = np.flatnonzero(instruments.of_pairs(1, 0))
+    ref, alt = (run.effects[name].values[17][chosen] for name in ("ref_base", "alt_base"))
+    assert report.column("instrument-table", 1) == [f"{v // 3} {r}>{a}" for v, r, a in zip(chosen, ref, alt)][:25]
+    assert np.allclose([float(v) for v in report.column("instrument-table", 3)], effect[chosen, 1][:25], rtol=2e-3)
+    report.drawn(*CHARTS)
+    assert report.tab.locator("#scatter svg path[aria-roledescription='line mark']").count() == 2
+
+
+def test_a_cell_of_the_heat_map_shows_its_pair(report):
+    cells = report.tab.locator("#heatmap svg path[aria-roledescription='rect mark']")
+    assert cells.count() == 6
+    cells.nth(4).click(position={"x": 5, "y": 5})
+    told = report.tab.inner_text("#pair-summary").split(",")[0]
+    assert told in cells.nth(4).get_attribute("aria-label").replace("; ", ",").replace("pair: ", "").split(",")
+
+
+def test_keyboard_alone(report):
+    report.tab.keyboard.press("Tab")
+    assert report.tab.evaluate("document.activeElement.textContent") == "Skip to the results"
+    report.tab.locator("#local-table tbody button").nth(3).focus()
+    name = report.tab.evaluate("document.activeElement.textContent")
+    report.tab.keyboard.press("Enter")
+    assert report.tab.inner_text("#locus-summary").startswith(f"{name} (")
+    report.tab.locator("#local-table th button").first.focus()
+    report.tab.keyboard.press("Enter")
+    assert report.tab.get_attribute("#local-table th", "aria-sort") == "ascending"
+    assert report.tab.evaluate("[...document.querySelectorAll('.chart')].every(c => c.tabIndex === 0 && c.ariaLabel)")
+
+
+def test_dark_and_on_paper(report):
+    def colours():
+        return report.tab.evaluate("[getComputedStyle(document.body).backgroundColor, "
+                                   "getComputedStyle(document.querySelector('#forest svg text')).fill]")
+    assert colours() == ["rgb(255, 255, 255)", "rgb(28, 28, 28)"]
+    report.tab.emulate_media(color_scheme="dark")
+    report.tab.wait_for_timeout(300)
+    assert colours() == ["rgb(22, 22, 22)", "rgb(232, 232, 232)"]
+    report.tab.emulate_media(media="print")
+    assert colours() == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"]
+    assert not report.tab.is_visible("#global-table .pager") and report.tab.is_visible("#global-table table")
+
+
+def test_traffic_lights(report, folder):
+    shares = pd.read_csv(folder / "diagnostics_by_pair.tsv", sep="\t")
+    shares = shares.query("exposure == 'A' and outcome == 'B'").iloc[0]
+    report.tab.select_option("#pair-select", label="A \u2192 B")
+    items = report.tab.locator("#pair-lights li").all_inner_texts()
+    by_name = {item.split(" ", 2)[-1].split(" at ")[0].replace(" ", "_"): item for item in items}
+    for flag, share in shares[3:].items():
+        if flag == "presso":
+            assert any("not tested presso" in item for item in items)
+            continue
+        colour = "green" if share <= 0.1 else "amber" if share <= 1 / 3 else "red"
+        assert colour in by_name[flag].split(" ")[1] and f"at {round(100 * share, 1):g} % of" in by_name[flag]
+
+
+def test_hostile_names(browser, tmp_path):
+    folder = tmp_path / "out"
+    write_run(folder, marks=HOSTILE, n_loci=3)
+    write_report(str(folder))
+    opened = Opened(browser, folder / "report.html").drawn(*CHARTS)
+    assert set(opened.column("global-table", 1)) | set(opened.column("global-table", 2)) == set(HOSTILE)
+    labels = set(opened.tab.locator("#heatmap svg text").all_text_contents())
+    assert set(HOSTILE) <= labels
+    for x in HOSTILE:
+        y = HOSTILE[HOSTILE.index(x) - 1]
+        opened.tab.select_option("#pair-select", label=f"{x} \u2192 {y}")
+        opened.drawn(*CHARTS)
+        assert f"{x} \u2192 {y}" in opened.tab.inner_text("#pair-summary")
+        assert opened.tab.locator("#instrument-table tbody tr").count() > 0
+    opened.tab.fill("#global-table input[type=search]", "<script>")
+    assert opened.count("global-table") == "1 to 10 of 10 (of 30)"
+    assert opened.tab.locator("main img, main script").count() == 0
+    assert opened.complaints == [] and opened.requests == [opened.address]
+    opened.tab.close()
+
+
+@pytest.mark.parametrize("options, said", [
+    ({"instrument_z": 50.0}, {"heatmap": "No pair has an estimate", "forest": "No locus has an estimate",
+                              "scatter": "No mutant of this locus is an instrument", "pair-summary": "no estimate"}),
+    ({"diagnostics": "none", "methods": ("median_simple",)}, {"pair-lights": "The run made no diagnostics"}),
+])
+def test_little_to_show(browser, tmp_path, options, said):
+    write_run(tmp_path / "out", n_loci=3, **options)
+    opened = Opened(browser, write_report(str(tmp_path / "out"))).drawn("tracks")
+    for place, text in said.items():
+        assert text in opened.tab.inner_text(f"#{place}")
+    assert opened.complaints == [] and opened.count("local-table") == "1 to 3 of 3"
+    opened.tab.close()
+
+
+def test_loci_without_details(browser, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "out", ignore=shutil.ignore_patterns("effects.zarr"))
+    opened = Opened(browser, write_report(str(tmp_path / "out"))).drawn("heatmap", "histogram", "forest")
+    assert "effects.zarr is not in the folder" in opened.tab.inner_text("#left-out")
+    assert "The page holds no instruments of this locus" in opened.tab.inner_text("#scatter")
+    assert opened.complaints == []
+    opened.tab.close()
+
+
+def blocks_of_164_marks(folder, size):
+    """The data of a page of 26,732 pairs and 2,000 loci, from those of a small one, filled up to `size` bytes."""
+    text = (folder / "report.html").read_text()
+    found = dict(re.findall(r'<script type="application/json" id="([\w-]+)">(.*?)</script>', text, re.S))
+    del found["letters"]
+    data, pair, n = json.loads(found["data"]), json.loads(found["pair-0"]), 2000
+    rng = np.random.default_rng(0)
+    x, y = np.nonzero(~np.eye(164, dtype=bool))
+    data["marks"] = [f"mark number {i}" for i in range(164)]
+    z = rng.normal(size=len(x))
+    numbers = {name: np.abs(z).round(5).tolist() for name in data["global"]}
+    data["global"] = {**numbers, "estimate": z.round(5).tolist(), "exposure": x.tolist(), "outcome": y.tolist(),
+                      "method": [0] * len(x)}
+    data["methods"] = ["ivw"]
+    data["pairs"] = [[int(a), int(b)] for a, b in zip(x[:60], y[:60])]
+    data["lights"] = None
+    data["loci"] = {name: [values[0]] * n for name, values in data["loci"].items()}
+    data["loci"]["locus"] = [f"locus {i}" for i in range(n)]
+    columns = {name: (1 + rng.uniform(size=n)).round(4).tolist() for name in pair["methods"]["ivw"]}
+    pair = json.dumps({"locus": list(range(n)), "n": [9] * n, "note": [""] * n, "red": [3] * n,
+                       "methods": {"ivw": columns}})
+    detail = json.loads(found["locus-0"])
+    of = dict(zip("ABC", data["marks"]))
+    detail = {key: {of[k]: {of[q]: w for q, w in v.items()} if key == "without" else v for k, v in value.items()}
+              if isinstance(value, dict) else value for key, value in detail.items()}
+    blocks = {"data": json.dumps(data), **{f"pair-{i}": pair for i in range(60)}}
+    left = size - sum(map(len, blocks.values()))
+    detail = json.dumps({**detail, "filler": "x" * max(0, left // n - 3000)})
+    return {**blocks, **{f"locus-{i}": detail for i in range(n)}}
+
+
+def test_50_mb_open_in_5_seconds(browser, folder, tmp_path):
+    path = tmp_path / "big.html"
+    path.write_text(page_of(blocks_of_164_marks(folder, 50_000_000)))
+    assert 45e6 < path.stat().st_size < 55e6
+    began = time.perf_counter()
+    opened = Opened(browser, path).drawn("heatmap")
+    took = time.perf_counter() - began
+    print(f"opened in {took:.1f} s")
+    assert took < 5 and opened.count("global-table") == "1 to 25 of 26,732"
+    began = time.perf_counter()
+    opened.tab.click("#global-table button:text-is('effect')")
+    opened.tab.fill("#global-table input[type=search]", "number 163")
+    assert opened.count("global-table") == "1 to 25 of 326 (of 26,732)"
+    print(f"sorted and searched in {time.perf_counter() - began:.1f} s")
+    assert time.perf_counter() - began < 2 and opened.complaints == []
+    opened.tab.close()

@@ -1,0 +1,169 @@
+"""Moderated standard errors against limma's published formulas, and what they do to fits."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import optimize, special, stats
+from test_mr_pairs import MARKS, made_data, made_loci
+
+from kipoi_deepmr import effects_store, instruments, mr
+from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.instruments import moderation
+
+
+def by_the_paper(variances, df):
+    """Prior df and variance by Smyth (2004), section 6.2, in its own words, the trigamma inverted by bisection."""
+    z = np.log(variances)
+    e = z - special.psi(df / 2) + np.log(df / 2)
+    target = np.mean((e - e.mean()) ** 2 * len(e) / (len(e) - 1) - special.polygamma(1, df / 2))
+    half = optimize.brentq(lambda y: special.polygamma(1, y) - target, 1e-4, 1e8, xtol=1e-14, rtol=1e-14)
+    return 2 * half, np.exp(e.mean() + special.psi(half) - np.log(half))
+
+
+def drawn(rng, n, df, prior_df, prior_variance):
+    """Variances of `df` degrees of freedom whose true values follow the prior."""
+    true = prior_variance * prior_df / rng.chisquare(prior_df, n) if np.isfinite(prior_df) else prior_variance
+    return true * rng.chisquare(df, n) / df
+
+
+@pytest.mark.parametrize("df", [1, 2, 4, 20])
+@pytest.mark.parametrize("prior_df", [0.5, 3.0, 30.0])
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e9])
+def test_prior_against_the_paper(df, prior_df, scale):
+    variances = drawn(np.random.default_rng(3), 4000, df, prior_df, scale)
+    expected = by_the_paper(np.maximum(variances, 1e-5 * np.median(variances)), df)
+    np.testing.assert_allclose(instruments.fit_prior(variances, df), expected, rtol=1e-8)
+
+
+def test_prior_by_hand():
+    """Two variances of two degrees of freedom: the whole computation on paper.
+
+    e = log(v) + gamma, since digamma(1) = -gamma and log(1) = 0; e's variance is log(9)^2 / 2 = 2.4139, less
+    trigamma(1) = pi^2 / 6 leaves 0.76899, and trigamma(y) is that at y = 1.7414.
+    """
+    prior_df, prior_variance = instruments.fit_prior(np.array([1.0, 9.0]), 2)
+    left = np.log(9) ** 2 / 2 - np.pi ** 2 / 6
+    half = prior_df / 2
+    np.testing.assert_allclose(half, 1.7414, atol=1e-4)
+    np.testing.assert_allclose(special.zeta(2, half), left, rtol=1e-12)
+    mean = np.log(3) + np.euler_gamma
+    np.testing.assert_allclose(prior_variance, np.exp(mean + special.psi(half)) / half, rtol=1e-12)
+    moderation = instruments.Moderation(2.0, np.array([prior_df]), np.array([prior_variance]))
+    squeezed = moderation.moderated([[1.0], [3.0]]) ** 2
+    expected = [(2 * v + prior_df * prior_variance) / (2 + prior_df) for v in (1.0, 9.0)]
+    np.testing.assert_allclose(squeezed[:, 0], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("prior_df", [2.0, 8.0])
+def test_the_prior_that_variances_were_drawn_from_is_found(prior_df):
+    """80,000 variances: the prior's degrees of freedom within 5 %, its scale within 2 %."""
+    found_df, found_variance = instruments.fit_prior(drawn(np.random.default_rng(0), 80_000, 4, prior_df, 0.3), 4)
+    assert found_df == pytest.approx(prior_df, rel=0.05) and found_variance == pytest.approx(0.3, rel=0.02)
+
+
+def test_equal_true_variances_give_an_infinite_prior():
+    variances = np.random.default_rng(5).chisquare(4, 300) / 4
+    variances = np.sort(variances)[30:-30]  # less spread than chance has
+    prior_df, prior_variance = instruments.fit_prior(variances, 4)
+    assert prior_df == np.inf and prior_variance == variances.mean()
+    moderation = instruments.Moderation(4.0, np.array([prior_df]), np.array([prior_variance]))
+    np.testing.assert_allclose(moderation.moderated([[0.0], [5.0]])[:, 0], np.sqrt(prior_variance), rtol=1e-14)
+    assert moderation.total_df == np.inf
+
+
+@pytest.mark.parametrize("variances", [[], [1.0], [np.nan, np.inf, 2.0], [0.0, 0.0, 1.0]])
+def test_too_little_to_go_by_leaves_a_mark_as_it_is(variances):
+    prior = instruments.fit_prior(np.array(variances, dtype=float), 4)
+    assert prior[0] == 0
+    moderation = instruments.Moderation(4.0, *np.array(prior)[:, None])
+    assert moderation.moderated([[0.0], [0.3]])[:, 0].tolist() == [0.0, 0.3] and moderation.total_df == 4
+
+
+def test_zeros_count_as_limma_has_them():
+    variances = np.array([0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    expected = by_the_paper(np.array([2e-5, 2e-5, 1.0, 2.0, 3.0, 4.0, 5.0]), 4)
+    np.testing.assert_allclose(instruments.fit_prior(variances, 4), expected, rtol=1e-10)
+
+
+@given(x=st.floats(1e-9, 1e9))
+def test_inverse_trigamma(x):
+    np.testing.assert_allclose(special.polygamma(1, moderation.inverse_trigamma(x)), x, rtol=1e-6)
+
+
+@given(seed=st.integers(0, 10**6), factor=st.floats(1e-100, 1e100))
+def test_scaling_the_variances_scales_the_prior(seed, factor):
+    variances = drawn(np.random.default_rng(seed), 50, 4, 3.0, 1.0)
+    once, scaled = instruments.fit_prior(variances, 4), instruments.fit_prior(factor * variances, 4)
+    np.testing.assert_allclose(scaled, [once[0], factor * once[1]], rtol=1e-9)
+
+
+@given(st.lists(st.floats(0) | st.just(np.nan), max_size=6), st.integers(1, 30))
+def test_no_number_raises(variances, df):
+    with np.errstate(over="ignore"):
+        prior = instruments.fit_prior(np.array(variances), df)
+    assert prior[0] >= 0
+
+
+@pytest.fixture(scope="module")
+def effects():
+    """Seven loci of three marks with members; one mark's standard errors are 0 here and there."""
+    data = made_data(7, 20, 3)
+    rng = np.random.default_rng(1)
+    data["effect_se"] = np.sqrt(drawn(rng, data["effect_se"].size, 4, 6.0, 0.04)).reshape(data["effect_se"].shape)
+    data["effect_se"][rng.random(data["effect_se"].shape) < 0.05] = 0.0
+    data["reference"] = np.zeros((7, 5, 3), "float32")
+    return effects_store.dataset(made_loci(7, 20), MARKS, [f"m{k}" for k in range(5)], data)
+
+
+def test_one_prior_a_mark_over_all_loci(effects, monkeypatch):
+    whole = instruments.moderation_for(effects)
+    monkeypatch.setattr(moderation, "MARKS_BYTES", 1)  # one mark at a time
+    apart = instruments.moderation_for(effects)
+    assert whole.df == 4.0
+    for mark in range(3):
+        expected = instruments.fit_prior(effects["effect_se"].values[..., mark].ravel() ** 2, 4)
+        for found in (whole, apart):
+            np.testing.assert_allclose([found.prior_df[mark], found.prior_variance[mark]], expected, rtol=1e-14)
+
+
+def test_the_divisor_of_the_variances_does_not_matter(effects):
+    other = effects.copy(deep=True)
+    other["effect_se"] = other["effect_se"] * np.sqrt(0.8)  # ddof = 0 instead of 1 for five members
+    one, two = (instruments.rule_for(e, "own", se_shrinkage="moderated").moderation for e in (effects, other))
+    np.testing.assert_allclose(two.prior_df, one.prior_df, rtol=1e-9)
+    np.testing.assert_allclose(two.prior_variance, 0.8 * one.prior_variance, rtol=1e-9)
+
+
+@pytest.mark.parametrize("rule,z", [("pooled", 2.0), ("own", 3.0)])
+def test_fits_take_the_moderated_standard_errors(effects, rule, z):
+    """The same as fits of a Dataset that holds them; an outcome's standard error of 0 is then no reason."""
+    before = mr.fit_pairs(effects, method=["ivw", "egger"], instruments=rule, instrument_z=z)
+    assert (before["note"] == "a standard error is zero").any()
+    ours = mr.fit_pairs(effects, method=["ivw", "egger"], instruments=rule, instrument_z=z, se_shrinkage="moderated")
+    assert not (ours["note"] == "a standard error is zero").any() and (ours["note"] == "").sum() > 20
+    shrunk = effects.copy(deep=True)
+    moderated = instruments.moderation_for(effects).moderated(effects["effect_se"].values)
+    shrunk["effect_se"] = effects["effect_se"].dims, moderated
+    expected = mr.fit_pairs(shrunk, method=["ivw", "egger"], instruments=rule, instrument_z=z)
+    assert ours.equals(expected)
+
+
+def test_moderated_t_has_the_degrees_of_freedom_that_it_says():
+    """Effects of 0: |effect / moderated se| beyond the 5 % quantile of t(total_df) in 5 % of 40,000 mutants."""
+    rng = np.random.default_rng(9)
+    true = np.sqrt(5.0 / rng.chisquare(5.0, 40_000))
+    members = rng.normal(size=(5, 40_000)) * true
+    se = members.std(0, ddof=1)
+    prior = instruments.fit_prior(se ** 2, 4)
+    found = instruments.Moderation(4.0, *np.array(prior)[:, None])
+    t = members.mean(0) * np.sqrt(5) / found.moderated(se[:, None])[:, 0]
+    beyond = np.mean(np.abs(t) > stats.t.isf(0.025, found.total_df[0]))
+    assert abs(beyond - 0.05) < 0.004
+
+
+def test_bad_choices(effects):
+    with pytest.raises(InputError, match='did you mean "moderated"'):
+        instruments.rule_for(effects, se_shrinkage="moderate")
+    with pytest.raises(InputError, match="two members or more"):
+        instruments.moderation_for(effects.isel(member=[0]))

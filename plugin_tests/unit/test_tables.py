@@ -1,0 +1,117 @@
+"""TSV tables and run.json."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.output import tables
+from kipoi_deepmr.runs import manifest
+
+COLUMNS = ["chrom", "start", "end", "strand", "locus", "exposure", "outcome", "method", "n_instruments", "estimate",
+           "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se", "intercept_pvalue", "q", "q_pvalue",
+           "note"]
+
+
+@pytest.fixture
+def local():
+    rows = [["chr1", 5, 17, "+", "NA", 'quo"te', "B", "ivw", 3, 0.1 + 0.2, 1 / 3, *[1e-300] * 8, ""],
+            ["chr1", 5, 17, "-", "nan", "B", "A", "ivw", 0, *[np.nan] * 10, "0 instruments, needs 1"]]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_round_trip_in_full_precision(tmp_path, local):
+    path = str(tmp_path / "local.tsv")
+    tables.write_tsv(path, [local[:1], local[1:]])
+    pd.testing.assert_frame_equal(tables.read_local(path), local, check_exact=True)
+    lines = open(path).read().splitlines()
+    assert len(lines) == 3 and lines[0].split("\t") == COLUMNS
+    assert lines[1].endswith("\tNA") and lines[2].count("\tNA") == 10
+    assert "0.30000000000000004" in lines[1]
+
+
+def test_nothing_is_left_when_writing_fails(tmp_path, local):
+    def pieces():
+        yield local
+        raise InputError("no")
+
+    with pytest.raises(InputError):
+        tables.write_tsv(str(tmp_path / "local.tsv"), pieces())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_number_names_line_and_column(tmp_path, local):
+    path = str(tmp_path / "local.tsv")
+    tables.write_tsv(path, [local])
+    text = open(path).read().replace("0.30000000000000004", "abc")
+    open(path, "w").write(text)
+    with pytest.raises(InputError, match='line 2: estimate must be a number or NA, not "abc"'):
+        tables.read_local(path)
+
+
+@pytest.mark.parametrize("text, said", [("", "not a table"), ("a\tb\n1\t2\n", "no column chrom"),
+                                        ("a\tb\n1\t2\t3\t4\n1\n1\t2\t3\t4\t5\n", "not a table")])
+def test_other_files_are_refused(tmp_path, text, said):
+    (tmp_path / "x.tsv").write_text(text)
+    with pytest.raises(InputError, match=said):
+        tables.read_local(str(tmp_path / "x.tsv"))
+
+
+def test_table_without_rows(tmp_path):
+    (tmp_path / "x.tsv").write_text("\t".join(COLUMNS) + "\n")
+    with pytest.raises(InputError, match="x.tsv: the table of local effects holds no rows"):
+        tables.read_local(str(tmp_path / "x.tsv"))
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        tables.read_local(str(tmp_path / "x.tsv"))
+
+
+def test_new_folder_and_the_same_run_again(tmp_path):
+    out = str(tmp_path / "a" / "b")
+    first = manifest.OutputFolder(out, {"marks": ("A", "B")})
+    assert not first.holds_this_run
+    first.write_manifest({"finished": None})
+    assert json.load(open(first.file("run.json"))) == {"settings": {"marks": ["A", "B"]}, "finished": None}
+    assert manifest.OutputFolder(out, {"marks": ["A", "B"]}).holds_this_run
+
+
+def test_another_run_is_refused_unless_overwritten(tmp_path):
+    out = str(tmp_path / "out")
+    manifest.OutputFolder(out, {"z": 2, "same": 1}).write_manifest({})
+    with pytest.raises(InputError, match="a different run.*z: 2 -> 3.*--overwrite"):
+        manifest.OutputFolder(out, {"z": 3, "same": 1})
+    assert not manifest.OutputFolder(out, {"z": 3, "same": 1}, overwrite=True).holds_this_run
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_foreign_folders_are_left_alone(tmp_path):
+    (tmp_path / "thesis.doc").write_text("precious")
+    with pytest.raises(InputError, match="holds no DeepMR run"):
+        manifest.OutputFolder(str(tmp_path), {})
+    manifest.OutputFolder(str(tmp_path), {}, overwrite=True).discard()
+    assert (tmp_path / "thesis.doc").read_text() == "precious"
+
+
+def test_folder_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="a file of that name"):
+        manifest.OutputFolder(str(tmp_path / "file"), {})
+    with pytest.raises(InputError, match="cannot be made"):
+        manifest.OutputFolder(str(tmp_path / "file" / "below"), {})
+
+
+def test_discard_removes_only_a_folder_of_its_own(tmp_path):
+    manifest.OutputFolder(str(tmp_path / "new"), {}).discard()
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    manifest.OutputFolder(str(tmp_path / "old"), {}).discard()
+    assert (tmp_path / "old").exists()
+
+
+def test_versions_name_what_is_not_installed(monkeypatch):
+    monkeypatch.setattr(manifest, "PACKAGES", ("numpy", "no-such-package"))
+    assert manifest.versions()["numpy"] == np.__version__ and manifest.versions()["no-such-package"] is None
