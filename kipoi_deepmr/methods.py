@@ -1,0 +1,65 @@
+"""The methods of Mendelian randomization: their names, and what each needs. Read without importing numpy."""
+
+from dataclasses import dataclass
+from typing import FrozenSet
+
+COVARIATES = "covariates"  # the effects on other marks, held fixed: --adjust
+OUTCOME_MEMBERS = "outcome_members"  # each member's effects on the outcome
+ALL_MEMBERS = "all_members"  # each member's effects on both marks at once, so that no member can be left out
+NEEDS = (COVARIATES, OUTCOME_MEMBERS, ALL_MEMBERS)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method that `--method` accepts.
+
+    Attributes
+    ----------
+    name : str
+    module : str
+        Module of `kipoi_deepmr.mr.estimators` that holds the function of that name.
+    fewest : int
+        The fewest instruments with which it has an answer, with its default options.
+    needs : frozenset of str
+        What it needs beside effects and standard errors, among `NEEDS`.
+    takes_psi : bool
+        Whether it accepts the correlation of an instrument's two errors.
+    closed_form : bool
+        Whether sums of one regression give it, for all loci and pairs at once (`estimators/closed_form.py`).
+    """
+
+    name: str
+    module: str
+    fewest: int
+    needs: FrozenSet[str] = frozenset()
+    takes_psi: bool = False
+    closed_form: bool = False
+
+    @property
+    def needs_members(self):
+        """Whether it needs each member's effects."""
+        return bool(self.needs & {OUTCOME_MEMBERS, ALL_MEMBERS})
+
+
+METHODS = {method.name: method for method in (
+    Method("wald_mean", "ratio", 2, closed_form=True),
+    Method("ivw", "regression", 1, takes_psi=True, closed_form=True),
+    Method("egger", "regression", 3, closed_form=True),
+    Method("egger_robust", "regression", 5),
+    Method("egger_simex", "simex", 4),
+    Method("median_simple", "median", 3),
+    Method("median_weighted", "median", 3),
+    Method("median_penalized", "median", 3),
+    Method("mode_simple", "mode", 2),
+    Method("mode_weighted", "mode", 2),
+    Method("raps", "raps", 1),
+    Method("divw", "divw", 1),
+    Method("max_likelihood", "likelihood", 1, takes_psi=True),
+    Method("contamination_mixture", "contamination", 2),
+    Method("lasso", "lasso", 2),
+    Method("ivw_correlated", "correlated", 1, frozenset({OUTCOME_MEMBERS})),
+    Method("egger_correlated", "correlated", 3, frozenset({OUTCOME_MEMBERS})),
+    Method("two_stage_least_squares", "two_stage", 1, frozenset({ALL_MEMBERS})),
+    Method("mvmr_ivw", "multivariable", 1, frozenset({COVARIATES})),
+    Method("mvmr_egger", "multivariable", 3, frozenset({COVARIATES})),
+)}
