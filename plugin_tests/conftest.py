@@ -163,3 +163,13 @@ def cooperativity():
     folder = EXAMPLES / "tf_cooperativity"
     arguments = {"intervals_file": str(folder / "test_loci.bed"), "fasta_file": str(folder / "test_loci.fa")}
     return [str(folder / str(k)) for k in range(1, 6)], arguments
+
+
+OURS = "from kipoi_deepmr.cli import console_main; console_main()"
+
+
+def simulate(folder, *words):
+    """As a user does; what TensorFlow says while it trains is kept from them."""
+    done = run_python(sys.executable, "-c", OURS, "simulate", *words, "-o", folder, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout

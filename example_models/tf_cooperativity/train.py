@@ -36,7 +36,7 @@ import pandas as pd
 from kipoi_deepmr.simulation.binding import load_pwms
 from kipoi_deepmr.simulation.rounds import RULE
 from kipoi_deepmr.simulation.scenarios import draw_parameters, training_data
-from kipoi_deepmr.simulation.training import CONSTANT, N_MEMBERS, train_ensemble
+from kipoi_deepmr.simulation.training import CONSTANT, N_MEMBERS, Card, train_ensemble
 from kipoi_deepmr.simulation.truth import draw_test_loci, true_global_effect, write_test_loci
 
 
@@ -68,8 +68,9 @@ def main(argv=None):
     bases, truth, counts = draw_test_loci(pwms, parameters, test_rng)
     write_test_loci(args.output, bases, truth, spacer_rng)
     members = train_ensemble(args.output, [10 * args.seed + member for member in range(1, N_MEMBERS + 1)],
-                             *training_data(pwms, parameters, training_rng), CONSTANT, "tf_cooperativity",
-                             "train.py beside this folder", each=lambda record: print(record, flush=True))
+                             *training_data(pwms, parameters, training_rng), CONSTANT,
+                             Card("tf_cooperativity", "train.py beside this folder"),
+                             each=lambda record: print(record, flush=True))
     record = {"seed": args.seed, "alpha": parameters.alpha, "gamma": parameters.gamma,
               "true_global_effect": true_global_effect(truth),
               "test_loci": {"rule": RULE, **counts, "kept": len(bases)}, "members": members, "versions": versions()}

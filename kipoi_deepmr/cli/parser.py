@@ -14,6 +14,8 @@ METHODS = ("egger", "egger_robust", "egger_simex", "ivw", "wald_mean", "median_s
 SIMULATED_METHODS = ("egger_robust", "egger", "ivw", "wald_mean", "median_weighted", "mode_weighted", "raps",
                      "ivw_correlated", "egger_correlated")
 SCENARIOS = ("none", "sequence", "independent", "both")
+GRAPHS = ("chain", "fork", "collider", "cycle", "mediator", "random")
+LABELS = ("linear", "saturating")
 MARK_SUMMARIES = ("sum", "mean", "max", "log_sum", "profile_mean")
 SCALES = ("identity", "logit", "log", "log1p", "anscombe")
 ENGINES = ("auto", "exact", "gradient", "integrated_gradients", "deeplift", "naive")
@@ -142,20 +144,19 @@ def _add_simulation(command):
     group = command.add_argument_group("rounds: data, networks and effects of their own (docs/simulation.md)")
     group.add_argument("--rounds", type=_positive, default=10, metavar="N",
                        help="how many of each scenario (default: %(default)s)")
-    group.add_argument("--scenarios", type=_names, default=list(SCENARIOS), metavar="A,B",
-                       help=f"where confounders act from: {', '.join(SCENARIOS)} (default: all)")
-    group.add_argument("--seed", type=_seed, default=1, help="of all rounds (default: %(default)s)")
+    group.add_argument("--scenarios", type=_names, metavar="A,B",
+                       help=f"where confounders act from: {', '.join(SCENARIOS)}; with --graph, how labels follow from "
+                            f"it: {', '.join(LABELS)} (default: all)")
+    group.add_argument("--seed", type=_count, default=1, help="of all rounds (default: %(default)s)")
     group.add_argument("--members", type=_positive, default=5, metavar="N",
                        help="networks of each ensemble (default: %(default)s)")
     group.add_argument("--n_training", type=_positive, default=10_000, metavar="N",
                        help="training sequences (default: %(default)s)")
-    group.add_argument("--eta", type=_strength, default=20.0,
-                       help="strength of the confounder that the sequence shows, on the exposure "
-                            "(default: %(default)s)")
-    group.add_argument("--nu", type=_strength, default=30.0, help="the same, on the outcome (default: %(default)s)")
-    group.add_argument("--tau", type=_strength, default=25.0,
-                       help="strength of the confounder that the sequence does not show, on both "
-                            "(default: %(default)s)")
+    group.add_argument("--eta", type=_strength,
+                       help="strength of the confounder that the sequence shows, on the exposure (default: 20)")
+    group.add_argument("--nu", type=_strength, help="the same, on the outcome (default: 30)")
+    group.add_argument("--tau", type=_strength,
+                       help="strength of the confounder that the sequence does not show, on both (default: 25)")
     group.add_argument("--gamma", type=_strength,
                        help="strength of the exposure on the outcome "
                             "(default: drawn for each round, near 1 or near 10)")
@@ -169,11 +170,20 @@ def _add_simulation(command):
     group.add_argument("--dropout", type=_rate, default=0.0, metavar="RATE",
                        help="train the networks with dropout after each layer, for --mc_dropout (default: none)")
     group.add_argument("--stored", action="store_true", help="make no round: analyse those that the folder holds")
+    _add_graphs(command)
     group = command.add_argument_group("their analysis, through estimate and aggregate")
     group.add_argument("--analysis", default="main", metavar="NAME",
                        help="folder below FOLDER/analyses for these options (default: %(default)s)")
     _add_estimators(group, SIMULATED_METHODS, z=2.0)
     _add_levers(command)
+
+
+def _add_graphs(command):
+    group = command.add_argument_group("rounds of a causal graph with more than two marks, instead of the paper's")
+    group.add_argument("--graph", choices=GRAPHS, help="which marks act on which (docs/simulation.md)")
+    group.add_argument("--marks", type=_positive, metavar="D", help="how many marks (default: 4)")
+    group.add_argument("--hidden", type=_count, metavar="N",
+                       help="causes of two or three marks each that are no marks themselves (default: 0)")
 
 
 def _add_levers(command):
@@ -307,7 +317,7 @@ def _add_loci(command):
     group.add_argument("--intervals_file", metavar="BED", help="loci, each as long as the model's input; those on the "
                                                                "- strand are reverse-complemented")
     group.add_argument("--n_loci", type=_positive, help="use a random sample of so many (default: all)")
-    group.add_argument("--seed", type=_seed, default=42,
+    group.add_argument("--seed", type=_count, default=42,
                        help="of the random sample, and of --mc_dropout (default: %(default)s)")
 
 
@@ -484,6 +494,13 @@ def _positive(text):
     return number
 
 
+def _count(text):
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
 def _not_negative(text):
     number = float(text)
     if not 0 <= number < float("inf"):
@@ -526,11 +543,4 @@ def _noise(text):
     number = float(text)
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not at least 0")
-    return number
-
-
-def _seed(text):
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
     return number

@@ -56,15 +56,15 @@ def load_pwms(factors=MARKS):
     return {factor: np.array(collection.getPwm(MOTIFS[factor]).getRows()) for factor in factors}
 
 
-def binding_probability(bases, pwm):
-    """(n, LENGTH - width + 1) probability that the factor binds at each offset.
+def binding_probability(bases, pwm, threshold=0.0):
+    """(n, length - width + 1) probability that the factor binds at each offset.
 
-    ``1 / (1 + exp(E))``, E the PWM's summed negative log-likelihood ratio against the background.
+    ``1 / (1 + exp(E))``, E the PWM's summed negative log-likelihood ratio against the background, and `threshold`.
     """
     ratios = -np.log(pwm / BACKGROUND)
     n_offsets = bases.shape[1] - len(pwm) + 1
     energy = sum(row[bases[:, k:k + n_offsets]] for k, row in enumerate(ratios))
-    return 1 / (1 + np.exp(energy))
+    return 1 / (1 + np.exp(energy + threshold))
 
 
 def soft_or(probability):

@@ -25,14 +25,24 @@ TAIL_LINES, TAIL_BYTES = 12, 8192
 
 
 def make_round_in_child(folder, design, scenario, number):
-    """`kipoi_deepmr.simulation.rounds.make_round` in a process that ends with it, or with this one.
+    """`design.make` in a process that ends with it, or with this one.
 
-    Parameters and result are those of `make_round`.
+    Parameters
+    ----------
+    folder : str
+    design : Design or GraphDesign
+    scenario : str
+    number : int
+
+    Returns
+    -------
+    dict
+        The contents of round.json.
 
     Raises
     ------
     InputError
-        As `make_round` raises it, or `Stopped`: the process was killed.
+        As `design.make` raises it, or `Stopped`: the process was killed.
     """
     request = {"folder": folder, "design": design.as_json(), "scenario": scenario, "number": number,
                "level": logging.getLogger(LOG).getEffectiveLevel()}
@@ -88,10 +98,10 @@ def main():
 
 
 def _answer(folder, design, scenario, number):
-    from .rounds import Design, make_round
+    from .designs import read_design
 
     try:
-        return {"record": make_round(folder, Design.from_json(design), scenario, number)}
+        return {"record": read_design(design).make(folder, scenario, number)}
     except errors.InputError as error:
         kind, message = type(error).__name__, str(error)
     except OSError as error:

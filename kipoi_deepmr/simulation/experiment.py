@@ -13,13 +13,13 @@ from ..effects_store import differences, locked
 from ..errors import InputError, nearest
 from ..files import replacing
 from ..output.tables import EXACT, write_tsv
-from ..plots import levers_figure, save, simulation_figure
-from .binding import EXPOSURE, MARKS
+from . import graph_analysis, paper_analysis
 from .child import make_round_in_child
+from .designs import read_design
+from .graph_rounds import GraphDesign
 from .levers import Levers, check, moved_by
-from .rounds import Design, marks_of
+from .round_folder import read_record
 from .scenarios import SCENARIOS
-from .scores import score_round, summarise
 
 DESIGN, ANALYSIS, LOCK = "simulation.json", "analysis.json", "analyses.lock"
 
@@ -35,11 +35,11 @@ class Place(NamedTuple):
         return os.path.join(root, self.scenario, f"round-{self.number:02d}")
 
 
-def places(scenarios, n_rounds):
+def places(scenarios, n_rounds, known=tuple(SCENARIOS)):
     """Rounds in the order in which they are made: the first of every scenario, then the second of every one."""
     for scenario in scenarios:
-        if scenario not in SCENARIOS:
-            raise InputError(f"unknown scenario {scenario!r}{nearest(scenario, SCENARIOS)}")
+        if scenario not in known:
+            raise InputError(f"unknown scenario {scenario!r}{nearest(scenario, known)}")
     return [Place(scenario, number) for number in range(1, n_rounds + 1) for scenario in scenarios]
 
 
@@ -52,7 +52,7 @@ def make_rounds(root, design, wanted, say=lambda text: None):
     Parameters
     ----------
     root : str
-    design : Design
+    design : Design or GraphDesign
     wanted : list of Place
     say : callable
         Gets one line of text for each round made.
@@ -60,9 +60,9 @@ def make_rounds(root, design, wanted, say=lambda text: None):
     Raises
     ------
     InputError
-        The folder holds rounds of another design, or a scenario lacks the confounder that is to be a mark.
+        The folder holds rounds of another design, or the design is not for one of the scenarios.
     """
-    _check_confounder(design, wanted)
+    design.check([place.scenario for place in wanted])
     os.makedirs(root, exist_ok=True)
     _settle(os.path.join(root, DESIGN), design.as_json())
     for place in wanted:
@@ -76,23 +76,13 @@ def make_rounds(root, design, wanted, say=lambda text: None):
             except InputError:
                 continue
             if not os.path.exists(folder):
-                say(_told(make_round_in_child(folder, design, *place)))
+                say(_line(design, make_round_in_child(folder, design, *place)))
 
 
-def _check_confounder(design, wanted):
-    lacking = [place.scenario for place in wanted if not SCENARIOS[place.scenario].shown]
-    if design.confounder_mark and lacking:
-        having = ",".join(name for name, scenario in SCENARIOS.items() if scenario.shown)
-        raise InputError(f"--confounder_mark: the sequences of scenario {lacking[0]} show no confounder; "
-                         f"--scenarios {having}")
-
-
-def _told(record):
+def _line(design, record):
     fitted = pd.DataFrame([member["validation_r2"] for member in record["members"]]).mean()
     r2 = ", ".join(f"{mark} {value:.3f}" for mark, value in fitted.items())
-    return (f"{record['scenario']} round {record['round']}: gamma {record['parameters']['gamma']:.2f}, true effect "
-            f"{record['true_global_effect']['mean']:.3f}, {record['test_loci']['kept']} loci, "
-            f"{record['test_loci']['removed']} removed; mean validation R^2 {r2}")
+    return f"{record['scenario']} round {record['round']}: {design.summary(record)}; mean validation R^2 {r2}"
 
 
 def analyse(root, name, wanted, estimate_options, tau2_method="REML", levers=Levers()):
@@ -127,68 +117,59 @@ def analyse(root, name, wanted, estimate_options, tau2_method="REML", levers=Lev
     if not _stored(root, wanted):
         raise InputError(f"{root}: none of the rounds is stored there; leave out --stored to make them")
     with open(os.path.join(root, DESIGN), encoding="utf-8") as file:
-        design = Design.from_json(json.load(file))
-    mr.check_pairs(marks_of(design), None, None, estimate_options["method"], estimate_options.get("adjust"),
+        design = read_design(json.load(file))
+    mr.check_pairs(design.marks, None, None, estimate_options["method"], estimate_options.get("adjust"),
                    **estimate_options.get("method_args", {}))
     folder = os.path.join(root, "analyses", name)
     if not os.path.exists(os.path.join(folder, ANALYSIS)):
         check(levers, _stored(root, wanted)[0].folder(root), design)
     os.makedirs(folder, exist_ok=True)
+    kind = _kind(design)
     # whoever made the other rounds may be analysing them just now
     with filelock.FileLock(os.path.join(folder, LOCK)):
         _settle(os.path.join(folder, ANALYSIS), {**estimate_options, "tau2_method": tau2_method, **levers.as_json()})
-        rounds = pd.concat([_scored(root, folder, place, estimate_options, tau2_method, levers, design)
-                            for place in _stored(root, wanted)], ignore_index=True)
-        table = summarise(rounds)
+        scored = [_scored(root, folder, place, estimate_options, tau2_method, levers, design, kind)
+                  for place in _stored(root, wanted)]
+        rounds = pd.concat([_first(table, len(kind.ABOUT)) for table in scored], ignore_index=True)
         with filelock.FileLock(os.path.join(root, "analyses", LOCK)):
-            _write_summary(folder, rounds, table)
-            _compare(os.path.join(root, "analyses"))
+            table = kind.write_summary(folder, rounds, [place.folder(folder) for place in _stored(root, wanted)])
+            kind.compare(os.path.join(root, "analyses"))
     return rounds, table
+
+
+def shown(design, table, columns=()):
+    """The columns that say most of a table that `analyse` gave, after some others."""
+    return _kind(design).shown(table, list(columns))
+
+
+def _kind(design):
+    return graph_analysis if isinstance(design, GraphDesign) else paper_analysis
 
 
 def _stored(root, wanted):
     return [place for place in wanted if os.path.exists(place.folder(root))]
 
 
-def _scored(root, folder, place, estimate_options, tau2_method, levers, design):
-    """Scores of one round."""
+def _scored(root, folder, place, estimate_options, tau2_method, levers, design, kind):
+    """Scores of one round, and in the last columns which round it is."""
     source, target = place.folder(root), place.folder(folder)
     os.makedirs(target, exist_ok=True)
     scores = os.path.join(target, "scores.tsv")
     if not os.path.exists(scores):
         local_path, global_path = (os.path.join(target, f) for f in ("local.tsv", "global.tsv"))
         moved = moved_by(levers, source, target, design)
-        local = pipeline.estimate(local_path=local_path, exposures=MARKS, outcomes=MARKS, diagnostics="none",
+        marks = kind.estimated(design)
+        local = pipeline.estimate(local_path=local_path, exposures=marks, outcomes=marks, diagnostics="none",
                                   vcf="none", **moved, **estimate_options)
         global_ = pipeline.aggregate(local_path, global_path, tau2_method=tau2_method)
-        truth = pd.read_csv(os.path.join(source, "truth.tsv"), sep="\t", **EXACT)
-        with open(os.path.join(source, "round.json"), encoding="utf-8") as file:
-            gamma = json.load(file)["parameters"]["gamma"]
-        told = {"scenario": place.scenario, "round": place.number, "gamma": gamma}
-        write_tsv(scores, [score_round(local, global_, truth).assign(**told)])
-    table = pd.read_csv(scores, sep="\t", **EXACT)
-    return table[[*list(table.columns[-3:]), *table.columns[:-3]]]
+        about = kind.about(read_record(source))
+        write_tsv(scores, [kind.score(local, global_, source, target, moved).assign(**about)])
+    return pd.read_csv(scores, sep="\t", **EXACT)
 
 
-def _write_summary(folder, rounds, table):
-    """rounds.tsv, table1.tsv, and a figure in the manner of the paper's Fig 2 for each method."""
-    write_tsv(os.path.join(folder, "rounds.tsv"), [rounds])
-    write_tsv(os.path.join(folder, "table1.tsv"), [table])
-    forward = rounds[rounds["exposure"] == EXPOSURE]
-    for method, of_method in forward.groupby("method", sort=False):
-        with replacing(os.path.join(folder, f"{method}.png")) as temporary:
-            save(simulation_figure(of_method), temporary, ".png")
-
-
-def _compare(folder):
-    """levers.tsv and levers.png: the tables of all analyses in a folder, one below the other."""
-    tables = {name: os.path.join(folder, name, "table1.tsv") for name in sorted(os.listdir(folder))}
-    table = pd.concat([pd.read_csv(path, sep="\t", **EXACT).assign(analysis=name) for name, path in tables.items()
-                       if os.path.exists(path)], ignore_index=True)
-    table = table.set_index("analysis").reset_index()
-    write_tsv(os.path.join(folder, "levers.tsv"), [table])
-    with replacing(os.path.join(folder, "levers.png")) as temporary:
-        save(levers_figure(table[table["exposure"] == EXPOSURE]), temporary, ".png")
+def _first(table, n):
+    """The table with its last n columns first."""
+    return table[[*table.columns[-n:], *table.columns[:-n]]]
 
 
 def _settle(path, settings):

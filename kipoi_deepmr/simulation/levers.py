@@ -1,6 +1,5 @@
 """What an analysis does to a stored round before it estimates: other members from its networks, a calibration."""
 
-import json
 import os
 from typing import NamedTuple
 
@@ -11,9 +10,7 @@ from ..errors import InputError
 from ..files import replacing
 from ..models import Ensemble
 from ..runs.manifest import versions
-from .binding import Parameters
-from .rounds import random_streams
-from .scenarios import SCENARIOS, pwms_of, training_data
+from .round_folder import read_record
 from .training import explained_variance
 
 DDOF = 1  # of the stored effects
@@ -60,7 +57,7 @@ def check(levers, source, design):
     levers : Levers
     source : str
         Folder of the round.
-    design : Design
+    design : Design or GraphDesign
     """
     if levers.noise_sd and levers.recalibration == "none":
         raise InputError("--noise_sd goes with --recalibration scale")
@@ -80,7 +77,7 @@ def moved_by(levers, source, folder, design):
         Folder of the round, into which nothing is written.
     folder : str
         Of the round in the analysis: gets effects.zarr if networks are asked again, and calibration.json.
-    design : Design
+    design : Design or GraphDesign
 
     Returns
     -------
@@ -116,9 +113,8 @@ def _ensemble(source, levers, design):
 
 def _calibrate(ensemble, levers, source, path, design):
     """Write the calibration of an ensemble by the sequences with which its training was validated."""
-    with open(os.path.join(source, "round.json"), encoding="utf-8") as file:
-        record = json.load(file)
-    bases, labels = _validation_data(record, design)
+    record = read_record(source)
+    bases, labels = design.validation_data(record)
     predicted = ensemble.predict(dna.BASES[bases])
     if not levers.mc_dropout:
         _check_drawn(source, predicted[::len(ensemble.names) // len(ensemble.members)], labels, record, ensemble.marks)
@@ -127,14 +123,6 @@ def _calibrate(ensemble, levers, source, path, design):
     fitted = fitted.of_models(calibration.settings_of_models(ensemble, DDOF))
     with replacing(path) as temporary:
         calibration.write(temporary, fitted, {"noise_sd": levers.noise_sd, "versions": versions()})
-
-
-def _validation_data(record, design):
-    """Bases and labels of the validation sequences of a round, drawn once more."""
-    scenario = SCENARIOS[record["scenario"]]
-    rng = random_streams(design, record["scenario"], record["round"])[0]
-    return training_data(pwms_of(scenario), Parameters(**record["parameters"]), rng, design.n_training,
-                         design.confounder_mark)[1]
 
 
 def _check_drawn(source, predicted, labels, record, marks):

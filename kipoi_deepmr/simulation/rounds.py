@@ -1,18 +1,14 @@
-"""One round of the simulation: draw, train, write test loci, predict the effects of their mutants."""
+"""One round of the paper's simulation: draw, train, write test loci, predict the effects of their mutants."""
 
-import json
-import os
-import shutil
 from typing import NamedTuple
 
 import numpy as np
 
-from .. import pipeline
-from ..models import Ensemble
-from ..runs.manifest import versions
-from .binding import CONFOUNDER, EXPOSURE, MARKS
+from ..errors import InputError
+from .binding import CONFOUNDER, EXPOSURE, MARKS, Parameters
+from .round_folder import member_seeds, predict_round, round_folder
 from .scenarios import N_TRAINING, SCENARIOS, Strengths, draw_parameters, pwms_of, training_data
-from .training import N_MEMBERS, ONE_CYCLE, Schedule, train_ensemble
+from .training import N_MEMBERS, ONE_CYCLE, Card, Schedule, Size, train_ensemble
 from .truth import (
     MIN_EXPOSURE_CHANGE,
     N_TEST,
@@ -65,10 +61,38 @@ class Design(NamedTuple):
         nested = {"strengths": Strengths(**values["strengths"]), "schedule": Schedule(**values["schedule"])}
         return cls(**{**values, **nested})
 
+    @property
+    def scenarios(self):
+        """Names of the scenarios that it may have."""
+        return tuple(SCENARIOS)
 
-def marks_of(design):
-    """Names of what the networks predict."""
-    return (*MARKS, CONFOUNDER) if design.confounder_mark else MARKS
+    @property
+    def marks(self):
+        """Names of what the networks predict."""
+        return (*MARKS, CONFOUNDER) if self.confounder_mark else MARKS
+
+    def check(self, scenarios):
+        """Raise `InputError` if one of some scenarios cannot be made."""
+        lacking = [name for name in scenarios if not SCENARIOS[name].shown]
+        if self.confounder_mark and lacking:
+            having = ",".join(name for name, scenario in SCENARIOS.items() if scenario.shown)
+            raise InputError(f"--confounder_mark: the sequences of scenario {lacking[0]} show no confounder; "
+                             f"--scenarios {having}")
+
+    def make(self, folder, scenario, number):
+        """`make_round` of this design."""
+        return make_round(folder, self, scenario, number)
+
+    def summary(self, record):
+        """What to say of a round in a line, from its round.json."""
+        return (f"gamma {record['parameters']['gamma']:.2f}, true effect {record['true_global_effect']['mean']:.3f}, "
+                f"{record['test_loci']['kept']} loci, {record['test_loci']['removed']} removed")
+
+    def validation_data(self, record):
+        """Bases and labels of the validation sequences of a round, drawn once more."""
+        rng = random_streams(self, record["scenario"], record["round"])[0]
+        return training_data(pwms_of(SCENARIOS[record["scenario"]]), Parameters(**record["parameters"]), rng,
+                             self.n_training, self.confounder_mark)[1]
 
 
 def make_round(folder, design, scenario, number):
@@ -92,24 +116,18 @@ def make_round(folder, design, scenario, number):
     dict
         The contents of round.json.
     """
-    partial = f"{folder}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    os.makedirs(partial)
     streams = random_streams(design, scenario, number)
     parameters = draw_parameters(np.random.default_rng([design.seed, number]), SCENARIOS[scenario], design.strengths)
     pwms = pwms_of(SCENARIOS[scenario])
     record = {"scenario": scenario, "round": number, "parameters": parameters._asdict()}
-    record.update(_write_loci(partial, design, pwms, parameters, *streams[1:3]))
-    train, valid = training_data(pwms, parameters, streams[0], design.n_training, design.confounder_mark)
-    seeds = [int(seed) for seed in streams[3].integers(0, 2**31, design.n_members)]
-    record["members"] = train_ensemble(partial, seeds, train, valid, design.schedule, f"simulation/{scenario}/{number}",
-                                       f"scenario {scenario}, round {number}", marks=marks_of(design),
-                                       dropout=design.dropout, balanced=design.confounder_mark)
-    _predict(partial, design.n_members)
-    record["versions"] = versions()
-    with open(os.path.join(partial, "round.json"), "w", encoding="utf-8") as file:
-        json.dump(record, file, indent=2)
-    os.rename(partial, folder)
+    with round_folder(folder, record) as partial:
+        record.update(_write_loci(partial, design, pwms, parameters, *streams[1:3]))
+        train, valid = training_data(pwms, parameters, streams[0], design.n_training, design.confounder_mark)
+        card = Card(f"simulation/{scenario}/{number}", f"scenario {scenario}, round {number}")
+        record["members"] = train_ensemble(
+            partial, member_seeds(design, streams[3]), train, valid, design.schedule, card, marks=design.marks,
+            size=Size(dropout=design.dropout), balanced=design.confounder_mark)
+        predict_round(partial, design.n_members)
     return record
 
 
@@ -126,12 +144,3 @@ def _write_loci(folder, design, pwms, parameters, test_rng, spacer_rng):
     truth["visible_effect"] = np.where(forward, np.tile(visible, 2), 0.0)
     write_test_loci(folder, bases, truth, spacer_rng)
     return {"true_global_effect": true_global_effect(truth), "test_loci": {"rule": RULE, **counts, "kept": len(bases)}}
-
-
-def _predict(folder, n_members):
-    models = [os.path.join(folder, str(member)) for member in range(1, n_members + 1)]
-    files = {"intervals_file": os.path.join(folder, "test_loci.bed"),
-             "fasta_file": os.path.join(folder, "test_loci.fa")}
-    with Ensemble.from_kipoi(models, source="dir") as ensemble:
-        selection = pipeline.select_loci(ensemble, **files)
-        pipeline.predict(ensemble, selection, os.path.join(folder, "effects.zarr"), quiet=True)

@@ -5,11 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .binding import CONFOUNDER, MARKS, Parameters, affinities, anscombe, binding_probability, load_pwms, soft_or
-from .sequences import Sequences, mutate_once, sample_sequences
+from .sequences import hold_out, sample_sequences, with_mutated_copies
 
 N_TRAINING = 10_000
-MUTANT_SHARE = 0.25
-VALIDATION_SHARE = 0.15
 
 
 class Scenario(NamedTuple):
@@ -65,18 +63,12 @@ def draw_confounder_labels(bases, pwms, parameters, rng):
 def training_data(pwms, parameters, rng, n=N_TRAINING, confounder_mark=False):
     """Bases and noisy labels for training and for validation: ``(train, train_labels), (valid, valid_labels)``.
 
-    n sequences, and a copy of a quarter of them with one base changed and a label of its own. A copy goes where its
-    original goes, so that validation sequences have no near-twins in training. With `confounder_mark` a third column of
-    labels, SOX2's; it is drawn last, so that all else is what it is without.
+    n sequences, and a copy of a quarter of them with one base changed and a label of its own. With `confounder_mark` a
+    third column of labels, SOX2's; it is drawn last, so that all else is what it is without.
     """
-    originals = sample_sequences(n, pwms, rng)
-    copied = rng.choice(n, int(MUTANT_SHARE * n), replace=False)
-    mutants = mutate_once(Sequences(*(array[copied] for array in originals)), pwms, rng)
-    bases = np.concatenate([originals.bases, mutants])
+    bases, copied = with_mutated_copies(sample_sequences(n, pwms, rng), pwms, rng)
     labels = draw_labels(bases, pwms, parameters, rng)
-    held_out = np.zeros(n, dtype=bool)
-    held_out[rng.choice(n, int(VALIDATION_SHARE * n), replace=False)] = True
-    valid = np.concatenate([held_out, held_out[copied]])
+    valid = hold_out(n, copied, rng)
     if confounder_mark:
         labels = np.concatenate([labels, draw_confounder_labels(bases, pwms, parameters, rng)], axis=1)
     return (bases[~valid], labels[~valid]), (bases[valid], labels[valid])

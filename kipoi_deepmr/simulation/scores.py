@@ -1,7 +1,11 @@
 """How estimates fare against the truth: in one round, and over rounds."""
 
+import os
+
 import numpy as np
 import pandas as pd
+
+from ..output.tables import EXACT
 
 PAIR = ["exposure", "outcome"]
 EFFECTS = ["true_effect", "visible_effect"]
@@ -113,3 +117,11 @@ def _squared_correlation(x, y):
     if both.sum() < 3 or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0:
         return np.nan
     return np.corrcoef(x[both], y[both])[0, 1] ** 2
+
+
+def all_tables(folder):
+    """The table1.tsv of all analyses in a folder, one below the other, with a first column analysis."""
+    tables = {name: os.path.join(folder, name, "table1.tsv") for name in sorted(os.listdir(folder))}
+    table = pd.concat([pd.read_csv(path, sep="\t", **EXACT).assign(analysis=name) for name, path in tables.items()
+                       if os.path.exists(path)], ignore_index=True)
+    return table.set_index("analysis").reset_index()

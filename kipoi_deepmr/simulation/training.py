@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .binding import LENGTH, MARKS
+from .binding import EXPOSURE, LENGTH, MARKS, OUTCOME
 from .sequences import one_hot
 
 N_MEMBERS = 5
@@ -37,24 +37,43 @@ CONSTANT = Schedule(batch_size=100, learning_rate=1e-3, epochs=100)
 ONE_CYCLE = Schedule(batch_size=50, learning_rate=5e-3, epochs=20, warmup=0.15, execution=32)
 
 
-def build_network(n_marks=len(MARKS), dropout=0.0):
-    """The paper's CNN: three convolutions of 15 filters and width 7, two dense layers of 30, an output a mark.
+class Size(NamedTuple):
+    """Of a network: filters of each convolution, units of each dense layer, and the rate of dropout after each.
 
-    With `dropout`, which is not the paper's, at that rate after each of the five.
+    The defaults are the paper's.
     """
+
+    filters: int = 15
+    units: int = 30
+    dropout: float = 0.0
+
+
+class Card(NamedTuple):
+    """What an ensemble's model.yaml says: its name, what made the data, what it predicts, and in which unit."""
+
+    name: str
+    source: str
+    subject: str = ("the Anscombe-transformed binding of {marks}\n    in a simulation in which "
+                    f"{EXPOSURE}'s binding raises {OUTCOME}'s")
+    unit: str = "Anscombe-transformed counts, 2 * sqrt(count + 3/8)"
+
+
+def build_network(n_marks=len(MARKS), length=LENGTH, size=Size()):
+    """The paper's CNN: three convolutions of width 7, two dense layers, an output a mark."""
     import keras
 
     layers = keras.layers
 
     def dropped(*blocks):
-        return [layer for block in blocks for layer in ([block, layers.Dropout(dropout)] if dropout else [block])]
+        after = [layers.Dropout(size.dropout)] if size.dropout else []
+        return [layer for block in blocks for layer in (block, *after)]
 
     return keras.Sequential(
         [
-            keras.Input((LENGTH, 4), name="sequence"),
-            *dropped(*(layers.Conv1D(15, 7, activation="relu") for _ in range(3))),
+            keras.Input((length, 4), name="sequence"),
+            *dropped(*(layers.Conv1D(size.filters, 7, activation="relu") for _ in range(3))),
             layers.Flatten(),
-            *dropped(*(layers.Dense(30, activation="relu") for _ in range(2))),
+            *dropped(*(layers.Dense(size.units, activation="relu") for _ in range(2))),
             layers.Dense(n_marks, name="marks"),
         ]
     )
@@ -73,7 +92,7 @@ def _learning_rate(schedule, n):
         warmup_steps=rising)
 
 
-def train_member(seed, train, valid, schedule=CONSTANT, dropout=0.0, balanced=False):
+def train_member(seed, train, valid, schedule=CONSTANT, size=Size(), balanced=False):
     """Fit one network from its own random start; returns it and the number of epochs it took.
 
     With `balanced` the squared error of each mark is taken over the variance of its labels.
@@ -83,7 +102,7 @@ def train_member(seed, train, valid, schedule=CONSTANT, dropout=0.0, balanced=Fa
     scale = train[1].std(axis=0) if balanced else np.float32(1)
     train, valid = ((sequences, labels / scale) for sequences, labels in (train, valid))
     keras.utils.set_random_seed(seed)
-    network = build_network(train[1].shape[1], dropout)
+    network = build_network(train[1].shape[1], train[0].shape[1], size)
     # XLA takes 1.7 times as long for these convolutions on a processor
     network.compile(optimizer=keras.optimizers.Adam(_learning_rate(schedule, len(train[0]))), loss="mse",
                     steps_per_execution=schedule.execution, jit_compile=False)
@@ -126,8 +145,7 @@ info:
   license: MIT
   trained_on: Simulated sequences ({source})
   doc: >
-    Member {member} of a five-member deep ensemble that predicts the Anscombe-transformed binding of {marks}
-    in a simulation in which GATA's binding raises TAL1's. After the simulation of the DeepMR paper
+    Member {member} of a five-member deep ensemble that predicts {subject}. After the simulation of the DeepMR paper
     (https://doi.org/10.1371/journal.pcbi.1009880).
   cite_as: https://doi.org/10.1371/journal.pcbi.1009880
   tags:
@@ -148,7 +166,7 @@ schema:
   targets:
     name: marks
     shape: "({n_marks},)"
-    doc: Anscombe-transformed counts, 2 * sqrt(count + 3/8)
+    doc: {unit}
     column_labels:
 {labels}
 """
@@ -180,7 +198,7 @@ def repack(path):
             packed.writestr(name, content)
 
 
-def write_member(folder, member, network, name, source, marks=MARKS):
+def write_member(folder, member, network, card, marks=MARKS):
     """Write the Kipoi model directory ``folder/member``; returns the SHA-256 of its weights.
 
     Parameters
@@ -188,8 +206,7 @@ def write_member(folder, member, network, name, source, marks=MARKS):
     folder : path
     member : int
     network : keras.Model
-    name, source : str
-        What model.yaml says of the ensemble's name, and of what made the data.
+    card : Card
     marks : sequence of str
         Names of the outputs.
     """
@@ -202,15 +219,15 @@ def write_member(folder, member, network, name, source, marks=MARKS):
     bare.set_weights(network.get_weights())
     bare.save(directory / "model.keras")
     repack(directory / "model.keras")
-    text = MODEL_YAML.format(member=member, length=LENGTH, name=name, source=source, n_marks=len(marks),
-                             marks=f"{', '.join(marks[:-1])} and {marks[-1]}",
+    subject = card.subject.format(marks=f"{', '.join(marks[:-1])} and {marks[-1]}")
+    text = MODEL_YAML.format(member=member, length=network.input_shape[1], name=card.name, source=card.source,
+                             subject=subject, unit=card.unit, n_marks=len(marks),
                              labels="\n".join(f"      - {mark}" for mark in marks))
     (directory / "model.yaml").write_text(text)
     return hashlib.sha256(b"".join(weights.tobytes() for weights in bare.get_weights())).hexdigest()
 
 
-def train_ensemble(folder, seeds, train, valid, schedule, name, source, each=None, marks=MARKS, dropout=0.0,
-                   balanced=False):
+def train_ensemble(folder, seeds, train, valid, schedule, card, each=None, marks=MARKS, size=Size(), balanced=False):
     """Train and write the members ``folder/1`` and so on, one a seed; returns one record per member.
 
     Parameters
@@ -219,14 +236,12 @@ def train_ensemble(folder, seeds, train, valid, schedule, name, source, each=Non
     seeds : sequence of int
     train, valid : (bases, labels)
     schedule : Schedule
-    name, source : str
-        As for `write_member`.
+    card : Card
     each : callable, optional
         Gets each record when its member is done.
     marks : sequence of str
         Names of the labels' columns.
-    dropout : float
-        As for `build_network`.
+    size : Size
     balanced : bool
         As for `train_member`.
     """
@@ -236,11 +251,11 @@ def train_ensemble(folder, seeds, train, valid, schedule, name, source, each=Non
     train, valid = ((one_hot(bases), labels) for bases, labels in (train, valid))
     records = []
     for member, seed in enumerate(seeds, 1):
-        network, epochs = train_member(seed, train, valid, schedule, dropout, balanced)
+        network, epochs = train_member(seed, train, valid, schedule, size, balanced)
         r2 = explained_variance(valid[1], network.predict(valid[0], verbose=0))
         record = {"member": member, "seed": seed, "epochs": epochs}
         record["validation_r2"] = {mark: round(float(value), 4) for mark, value in zip(marks, r2, strict=True)}
         if each:
             each(record)
-        records.append(record | {"weights_sha256": write_member(folder, member, network, name, source, marks)})
+        records.append(record | {"weights_sha256": write_member(folder, member, network, card, marks)})
     return records

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .binding import BACKGROUND, EXPOSURE, LENGTH, OUTCOME, affinities, anscombe
+from .binding import BACKGROUND, EXPOSURE, OUTCOME, affinities, anscombe
 from .sequences import motif_mutants, sample_sequences
 
 N_TEST = 1_000
@@ -50,7 +50,7 @@ def visible_local_effects(bases, gata_starts, pwms, parameters):
 
 def _slopes(bases, gata_starts, pwms, labels_of):
     mutants = motif_mutants(bases, gata_starts, len(pwms[EXPOSURE]))
-    mutant = labels_of(mutants.reshape(-1, LENGTH)).reshape(*mutants.shape[:2], 2)
+    mutant = labels_of(mutants.reshape(-1, bases.shape[1])).reshape(*mutants.shape[:2], 2)
     exposure, outcome = np.moveaxis(mutant - labels_of(bases)[:, None], -1, 0)
     effect = (exposure * outcome).sum(axis=1) / (exposure**2).sum(axis=1)
     return effect, np.abs(exposure).max(axis=1)
@@ -61,7 +61,7 @@ def draw_test_loci(pwms, parameters, rng, n=N_TEST):
 
     Returns
     -------
-    bases : ndarray (n, LENGTH)
+    bases : ndarray (n, length)
     truth : DataFrame, the columns of truth.tsv
     counts : dict, how many sequences were generated, held both motifs, and were removed by MIN_EXPOSURE_CHANGE
     """
@@ -70,12 +70,17 @@ def draw_test_loci(pwms, parameters, rng, n=N_TEST):
     bases, starts = generated.bases[both], generated.starts[both]
     effect, largest_change = true_local_effects(bases, starts[:, 0], pwms, parameters)
     kept = largest_change >= MIN_EXPOSURE_CHANGE
-    names = [f"locus{i:04d}" for i in range(1, kept.sum() + 1)]
-    truth = pd.DataFrame({"locus": names, "exposure": EXPOSURE, "outcome": OUTCOME, "true_effect": effect[kept]})
+    truth = pd.DataFrame({"locus": locus_names(kept.sum()), "exposure": EXPOSURE, "outcome": OUTCOME,
+                          "true_effect": effect[kept]})
     truth[["gata_start", "tal1_start"]] = starts[kept, :2]
     truth["largest_gata_change"] = largest_change[kept]
     counts = {"generated": n, "with_both_motifs": int(both.sum()), "removed": int((~kept).sum())}
     return bases[kept], with_reverse(truth), counts
+
+
+def locus_names(n):
+    """Names of n test loci."""
+    return [f"locus{i:04d}" for i in range(1, n + 1)]
 
 
 def with_reverse(truth):
@@ -87,15 +92,15 @@ def with_reverse(truth):
 def write_test_loci(folder, bases, truth, rng):
     """Write test_loci.fa, test_loci.bed and truth.tsv: one contig, the loci between stretches of background."""
     folder = Path(folder)
-    step = LENGTH + SPACER
+    length = bases.shape[1]
+    step = length + SPACER
     contig = rng.choice(4, size=len(bases) * step + SPACER, p=BACKGROUND)
     starts = SPACER + step * np.arange(len(bases))
-    contig[starts[:, None] + np.arange(LENGTH)] = bases
+    contig[starts[:, None] + np.arange(length)] = bases
     text = "".join(np.array(list("ACGT"))[contig])
     lines = [text[i:i + FASTA_WIDTH] for i in range(0, len(text), FASTA_WIDTH)]
     (folder / "test_loci.fa").write_text("\n".join([f">{CONTIG}", *lines, ""]))
-    names = truth["locus"].unique()
-    bed = [f"{CONTIG}\t{s}\t{s + LENGTH}\t{name}\t0\t+\n" for s, name in zip(starts, names, strict=True)]
+    bed = [f"{CONTIG}\t{s}\t{s + length}\t{name}\t0\t+\n" for s, name in zip(starts, locus_names(len(bases)))]
     (folder / "test_loci.bed").write_text("".join(bed))
     truth.to_csv(folder / "truth.tsv", sep="\t", index=False, float_format="%.8f", lineterminator="\n")
 

@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run_python
+from conftest import simulate
 
 from kipoi_deepmr import dna
 from kipoi_deepmr.cli import main
@@ -21,7 +20,6 @@ pytest.importorskip("tensorflow")
 
 SMALL = ("--rounds", "1", "--scenarios", "sequence", "--members", "4", "--n_training", "400", "--dropout", "0.1")
 STORED = ("simulate", "--stored", "--rounds", "1", "--scenarios", "sequence", "--method", "ivw")
-OURS = "from kipoi_deepmr.cli import console_main; console_main()"
 DESIGN = Design(n_members=4, n_training=400, dropout=0.1)
 
 
@@ -29,8 +27,7 @@ DESIGN = Design(n_members=4, n_training=400, dropout=0.1)
 def experiment(tmp_path_factory):
     """Made in a process of its own: TensorFlow's determinism, once switched on, is for all that a process computes."""
     folder = tmp_path_factory.mktemp("levers")
-    done = run_python(sys.executable, "-c", OURS, "simulate", *SMALL, "--method", "ivw", "-o", folder, timeout=300)
-    assert done.returncode == 0, done.stderr
+    simulate(folder, *SMALL, "--method", "ivw")
     return folder
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from conftest import heed_interrupts, run_python
+from conftest import OURS, heed_interrupts, simulate
 
 from kipoi_deepmr import effects_store
 from kipoi_deepmr.cli import main
@@ -24,16 +24,6 @@ pytest.importorskip("tensorflow")
 
 METHODS = "egger_robust,ivw,wald_mean"
 SMALL = ("--rounds", "1", "--scenarios", "both", "--members", "2", "--n_training", "400", "--method", METHODS)
-OURS = "from kipoi_deepmr.cli import console_main; console_main()"
-
-
-def simulate(folder, *words):
-    """As a user does; what TensorFlow says while it trains is kept from them."""
-    done = run_python(sys.executable, "-c", OURS, "simulate", *words, "-o", folder, timeout=300)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):
     folder = tmp_path_factory.mktemp("simulation")

@@ -254,7 +254,7 @@ def test_a_design_is_stored_as_before_and_read_back():
     assert list(plain.as_json()) == ["seed", "strengths", "n_members", "n_training", "n_test", "schedule"]
     for design in (plain, plain._replace(confounder_mark=True, strengths=plain.strengths.times(0.5))):
         assert rounds.Design.from_json(json.loads(json.dumps(design.as_json()))) == design
-    assert rounds.marks_of(design) == ("GATA", "TAL1", "SOX2") and rounds.marks_of(plain) == ("GATA", "TAL1")
+    assert design.marks == ("GATA", "TAL1", "SOX2") and plain.marks == ("GATA", "TAL1")
 
 
 @pytest.mark.parametrize("scenario", ["none", "independent"])
