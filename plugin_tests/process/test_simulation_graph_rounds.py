@@ -52,12 +52,12 @@ def test_stored_loci_are_those_of_the_truth(experiment):
     truth = pd.read_csv(made / "truth.tsv", sep="\t")
     fasta = "".join((made / "test_loci.fa").read_text().split("\n")[1:])
     bed = [line.split("\t") for line in (made / "test_loci.bed").read_text().splitlines()]
-    assert [line[3] for line in bed] == effects["locus"].values.tolist()
+    assert [line[3] for line in bed] == effects["name"].values.tolist()
     own = graph_activity.own_input(np.array([["ACGT".index(b) for b in fasta[int(x[1]):int(x[2])]] for x in bed],
                                             dtype=np.uint8), pwms)
     for mark, column in zip("ABCD", own.T):
         with_motif = truth.loc[truth["exposure"] == mark, "locus"].unique()
-        held = np.isin(effects["locus"].values, with_motif)
+        held = np.isin(effects["name"].values, with_motif)
         assert column[held].mean() > 6 and column[~held].mean() < 2
 
 
