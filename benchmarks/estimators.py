@@ -50,9 +50,9 @@ def main():
 
 def run(method, data):
     """Fit problems, of which some methods want each member's effects as well, or those on two further marks."""
-    wanted = inspect.signature(mr.METHODS[method]).parameters
+    wanted = inspect.signature(mr.ESTIMATORS[method]).parameters
     more = zip(("bx_members", "by_members", "covariates", "covariates_se"), data[4:])
-    mr.METHODS[method](*data[:4], **{name: values for name, values in more if name in wanted})
+    mr.ESTIMATORS[method](*data[:4], **{name: values for name, values in more if name in wanted})
 
 
 def problems(n, size, seed=0, n_members=5):

@@ -19,13 +19,13 @@ class Method:
     module : str
         Module of `kipoi_deepmr.mr.estimators` that holds the function of that name.
     fewest : int
-        The fewest instruments with which it has an answer, with its default options.
+        The fewest instruments with which it has an answer, with its default options and without covariates.
     needs : frozenset of str
         What it needs beside effects and standard errors, among `NEEDS`.
     takes_psi : bool
         Whether it accepts the correlation of an instrument's two errors.
-    closed_form : bool
-        Whether sums of one regression give it, for all loci and pairs at once (`estimators/closed_form.py`).
+    closed_form : str
+        The regression whose sums give it for all loci and pairs at once, a name in `estimators/closed_form.py`; or "".
     """
 
     name: str
@@ -33,7 +33,7 @@ class Method:
     fewest: int
     needs: FrozenSet[str] = frozenset()
     takes_psi: bool = False
-    closed_form: bool = False
+    closed_form: str = ""
 
     @property
     def needs_members(self):
@@ -42,11 +42,11 @@ class Method:
 
 
 METHODS = {method.name: method for method in (
-    Method("wald_mean", "ratio", 2, closed_form=True),
-    Method("ivw", "regression", 1, takes_psi=True, closed_form=True),
-    Method("egger", "regression", 3, closed_form=True),
-    Method("egger_robust", "regression", 5),
-    Method("egger_simex", "simex", 4),
+    Method("wald_mean", "ratio", 2, closed_form="ratios"),
+    Method("ivw", "regression", 1, takes_psi=True, closed_form="origin"),
+    Method("egger", "regression", 3, closed_form="line"),
+    Method("egger_robust", "regression", 5),  # with fewer the robust scale is 0 or hangs on one of them
+    Method("egger_simex", "simex", 4),  # with 3, and errors in all of them, a mean over the draws does not exist
     Method("median_simple", "median", 3),
     Method("median_weighted", "median", 3),
     Method("median_penalized", "median", 3),

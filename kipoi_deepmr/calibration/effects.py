@@ -37,7 +37,7 @@ def calibrated(effects, calibration):
     """
     if "member_effect" not in effects:
         raise InputError(NEEDED)
-    ddof = effects.attrs.get("settings", effects.attrs).get("ddof", calibration.ddof)
+    ddof = effects_store.ddof_of(effects, calibration.ddof)
     marks = [str(mark) for mark in effects["mark"].values]
     check_marks(calibration, marks, ddof)
     reader = _Reader(effects, [calibration.moves[mark] for mark in marks], ddof)

@@ -9,8 +9,8 @@ from xarray.core import indexing
 class _Computed(BackendArray):
     """A variable whose values are computed when a slice of them is read."""
 
-    def __init__(self, variable, read):
-        self.shape, self.dtype, self._read = variable.shape, variable.dtype, read
+    def __init__(self, variable, read, dtype):
+        self.shape, self.dtype, self._read = variable.shape, np.dtype(dtype or variable.dtype), read
 
     def __getitem__(self, key):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._values)
@@ -21,7 +21,7 @@ class _Computed(BackendArray):
         return values[tuple(0 if isinstance(k, (int, np.integer)) else slice(None) for k in key)]
 
 
-def with_computed(effects, readers):
+def with_computed(effects, readers, dtype=None):
     """A Dataset some of whose variables are computed when a slice of them is read.
 
     Parameters
@@ -29,12 +29,16 @@ def with_computed(effects, readers):
     effects : xarray.Dataset
     readers : dict of str to callable
         For each variable to replace, a function of one index a dimension (slices or arrays of integers) that gives the
-        values there; they are of the same shape and dtype as those replaced.
+        values there; they are of the same shape as those replaced.
+    dtype : numpy dtype, optional
+        Of the values that the readers give; that of the variable replaced by default.
 
     Returns
     -------
     xarray.Dataset
     """
-    computed = {name: xr.Variable(effects[name].dims, indexing.LazilyIndexedArray(_Computed(effects[name], read)),
-                                  effects[name].attrs) for name, read in readers.items()}
+    computed = {}
+    for name, read in readers.items():
+        values = indexing.LazilyIndexedArray(_Computed(effects[name], read, dtype))
+        computed[name] = xr.Variable(effects[name].dims, values, effects[name].attrs)
     return effects.assign(computed)

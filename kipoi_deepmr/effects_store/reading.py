@@ -89,6 +89,11 @@ def _check_declared(path, opened):
             raise InputError(f"{path}: its attribute {name} is not one that DeepMR writes: {opened.attrs[name]!r:.60}")
 
 
+def ddof_of(effects, default=1):
+    """The ddof of a Dataset's standard errors: the members' number less it divides their variance."""
+    return effects.attrs.get("settings", effects.attrs).get("ddof", default)
+
+
 def check_chunks(path, loci=slice(None)):
     """Raise `InputError` if a store's files are not what was written.
 

@@ -1,11 +1,13 @@
 """Standard errors from few members: empirical-Bayes moderation of the variances over all mutants of a mark."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
 
+from ..effects_store import with_computed
 from ..errors import InputError
+from ..inference import check_choice
 
 SE_SHRINKAGES = ("none", "moderated")
 MARKS_BYTES = 256_000_000  # of standard errors in float64 held at a time
@@ -35,6 +37,10 @@ class Moderation:
         """Degrees of freedom of the t distribution of effect / moderated standard error, by mark."""
         return self.df + self.prior_df
 
+    def of_marks(self, index):
+        """That of some of the marks, by a slice or an array of their numbers."""
+        return replace(self, prior_df=self.prior_df[index], prior_variance=self.prior_variance[index])
+
     def moderated(self, effect_se):
         """Standard errors drawn towards the prior: those that are not finite, or negative, stay as they are.
 
@@ -51,6 +57,70 @@ class Moderation:
         prior = np.where(weight > 0, np.sqrt(weight * self.prior_variance), 0.0)
         usable = np.isfinite(effect_se) & (effect_se >= 0)
         return np.where(usable, np.hypot(np.sqrt(1 - weight) * effect_se, prior), effect_se)
+
+
+def with_se_shrinkage(effects, se_shrinkage):
+    """A Dataset of effects by `--se_shrinkage`: as it is, or with moderated standard errors.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+    se_shrinkage : {"none", "moderated"}
+
+    Returns
+    -------
+    xarray.Dataset
+        As `moderated` gives it, or `effects`.
+
+    Raises
+    ------
+    InputError
+        An unknown se_shrinkage, or as `moderation_for`.
+    """
+    check_choice("se_shrinkage", se_shrinkage, SE_SHRINKAGES)
+    return moderated(effects) if se_shrinkage == "moderated" else effects
+
+
+def moderated(effects):
+    """A Dataset of effects whose standard errors are moderated when they are read.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+        As for `moderation_for`, which reads all standard errors once.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same variables, `effect_se` in float64. `moderation_of` gives the moderation.
+
+    Raises
+    ------
+    InputError
+        As `moderation_for`, or the standard errors are moderated already.
+    """
+    if moderation_of(effects):
+        raise InputError("the standard errors are already moderated")
+    reader = _Reader(effects["effect_se"], moderation_for(effects))
+    view = with_computed(effects, {"effect_se": reader}, np.float64)
+    view["effect_se"].attrs["moderation"] = reader.moderation
+    return view
+
+
+def moderation_of(effects):
+    """The moderation of a Dataset that `moderated` gives; None for others."""
+    return effects["effect_se"].attrs.get("moderation")
+
+
+class _Reader:
+    """Reads pieces of moderated standard errors; an index is a slice or an array of integers, one a dimension."""
+
+    def __init__(self, effect_se, moderation):
+        self._effect_se, self.moderation = effect_se, moderation
+
+    def __call__(self, locus, variant, mark):
+        values = self._effect_se.isel(locus=locus, variant=variant, mark=mark).values
+        return self.moderation.of_marks(mark).moderated(values)
 
 
 def moderation_for(effects):

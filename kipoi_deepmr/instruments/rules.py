@@ -7,11 +7,8 @@ import numpy as np
 
 from ..effects_store import each_block, not_predicted
 from ..errors import InputError, nearest
-from ..inference import check_choice
-from .moderation import SE_SHRINKAGES, Moderation, moderation_for
 
 RULES = ("pooled", "own", "variants")
-NOT_PREDICTED = "the model's predictions are not finite"
 
 
 class Instruments(NamedTuple):
@@ -63,8 +60,6 @@ class InstrumentRule:
     z : float
     mean, sd : (mark,) float64, or None for the rule own
         Of the effects over all mutants of all loci. A mark whose sd is 0 has no instruments.
-    moderation : Moderation, optional
-        Of the standard errors, for whatever is done with them.
     variants : (n,) int64, for the rule variants
         Mutants, as the number of the locus times mutants a locus plus the mutant's number in it; sorted.
     scale : (mark,) float64, optional
@@ -81,7 +76,6 @@ class InstrumentRule:
     z: float
     mean: Optional[np.ndarray] = None
     sd: Optional[np.ndarray] = None
-    moderation: Optional[Moderation] = None
     variants: Optional[np.ndarray] = None
     scale: Optional[np.ndarray] = None
 
@@ -114,8 +108,6 @@ class InstrumentRule:
         """
         effect, effect_se = np.asarray(effect, np.float64), np.asarray(effect_se, np.float64)
         if self.rule == "own":
-            if self.moderation:
-                effect_se = self.moderation.moderated(effect_se)
             usable = (effect_se > 0) & np.isfinite(effect_se)
             return usable & (np.abs(effect) >= self.z * np.where(usable, effect_se, 1.0))
         if np.shape(self.mean) != effect.shape[-1:]:
@@ -143,7 +135,7 @@ class InstrumentRule:
         return (place < np.searchsorted(self.variants, mutants, "right"))[..., None]
 
 
-def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none", variants=None, steiger=False, map_blocks=None):
+def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_blocks=None):
     """The instrument rule for a Dataset of effects.
 
     Parameters
@@ -153,8 +145,6 @@ def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none", variants=None, 
     rule : {"pooled", "own", "variants"}
     z : float
         3 in the paper's analysis of BPNet, 2 in its simulation.
-    se_shrinkage : {"none", "moderated"}
-        moderated: the rule holds the moderation of the standard errors, as `moderation_for` finds it.
     variants : (n,) int64, for the rule variants
         As `InstrumentRule` has them.
     steiger : bool
@@ -173,23 +163,21 @@ def rule_for(effects, rule="pooled", z=3.0, se_shrinkage="none", variants=None, 
     Raises
     ------
     InputError
-        An unknown rule or se_shrinkage, a z that is not a number of at least 0, or effects that are not finite.
+        An unknown rule, a z that is not a number of at least 0, or effects that are not finite.
 
     References
     ----------
     Malina S, Cizin D, Knowles DA (2022). Deep Mendelian randomization. PLoS Comput Biol 18(10): e1009880.
     """
-    check_choice("se_shrinkage", se_shrinkage, SE_SHRINKAGES)
     InstrumentRule(rule, z, variants=variants)  # refuses bad ones before the effects are read
-    moderation = moderation_for(effects) if se_shrinkage == "moderated" else None
     if rule == "own" and not steiger:
-        return InstrumentRule(rule, z, moderation=moderation)
+        return InstrumentRule(rule, z)
     mean, sd = _moments(effects, map_blocks or each_block)
     bad = effects["mark"].values[~np.isfinite(sd)]
     if len(bad):
         raise InputError(f"effects on {', '.join(map(str, bad[:5]))} are not finite numbers: predict them again")
     of_all = {} if rule == "own" else {"mean": mean, "sd": sd}
-    return InstrumentRule(rule, z, **of_all, moderation=moderation, variants=variants, scale=sd if steiger else None)
+    return InstrumentRule(rule, z, **of_all, variants=variants, scale=sd if steiger else None)
 
 
 def _moments(effects, map_blocks):

@@ -1,37 +1,46 @@
-"""The methods by name, and the fit of one problem."""
+"""The estimators by name, and the fit of one problem."""
 
 import inspect
-from functools import partial
+from dataclasses import dataclass, field
+from importlib import import_module
 
 import numpy as np
 
 from ..errors import InputError, nearest
+from ..methods import ALL_MEMBERS, COVARIATES, METHODS, OUTCOME_MEMBERS, Method
+from . import estimators
 from .diagnostics.strength import with_strength
-from .estimators.contamination import contamination_mixture
-from .estimators.correlated import egger_correlated, ivw_correlated
-from .estimators.divw import divw
-from .estimators.lasso import lasso
-from .estimators.likelihood import max_likelihood
-from .estimators.median import median_penalized, median_simple, median_weighted
-from .estimators.mode import mode_simple, mode_weighted
-from .estimators.multivariable import mvmr_egger, mvmr_ivw
-from .estimators.raps import raps
-from .estimators.ratio import wald_mean
-from .estimators.regression import egger, egger_robust, ivw
-from .estimators.simex import egger_simex
-from .estimators.two_stage import two_stage_least_squares
 
-METHODS = {name: with_strength(estimator) for name, estimator in {
-    "wald_mean": wald_mean, "ivw": ivw, "egger": egger, "egger_robust": egger_robust,
-    "egger_simex": egger_simex,
-    "median_simple": median_simple, "median_weighted": median_weighted, "median_penalized": median_penalized,
-    "mode_simple": mode_simple, "mode_weighted": mode_weighted, "raps": raps, "divw": divw,
-    "max_likelihood": max_likelihood, "contamination_mixture": contamination_mixture, "lasso": lasso,
-    "ivw_correlated": ivw_correlated, "egger_correlated": egger_correlated,
-    "two_stage_least_squares": two_stage_least_squares,
-}.items()} | {"mvmr_ivw": mvmr_ivw, "mvmr_egger": mvmr_egger}  # which have a strength of their own
 DATA = ("bx", "sx", "by", "sy", "mask")
-MORE_DATA = ("covariance", "bx_members", "by_members", "covariates", "covariates_se")  # of some methods
+MORE_DATA = {COVARIATES: ("covariates", "covariates_se"), OUTCOME_MEMBERS: ("covariance", "by_members"),
+             ALL_MEMBERS: ("bx_members", "by_members")}
+
+
+def _function_of(method):
+    function = getattr(import_module(f".{method.module}", estimators.__name__), method.name)
+    return function if COVARIATES in method.needs else with_strength(function)  # which has a strength of its own
+
+
+ESTIMATORS = {name: _function_of(method) for name, method in METHODS.items()}
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A method with values of some of its options: a function of bx, sx, by, sy, mask and what the method needs."""
+
+    method: Method
+    options: dict = field(default_factory=dict)
+
+    @property
+    def function(self):
+        return ESTIMATORS[self.method.name]
+
+    def __call__(self, *data, **more):
+        return self.function(*data, **self.options, **more)
+
+    def with_options(self, **options):
+        """The same with further values of options."""
+        return Estimator(self.method, {**self.options, **options})
 
 
 def fit(bx, sx, by, sy, method="egger", **options):
@@ -44,7 +53,7 @@ def fit(bx, sx, by, sy, method="egger", **options):
     by, sy : (n,) arrays
         The same on the outcome.
     method : str
-        A name in `METHODS`.
+        A name in `kipoi_deepmr.methods.METHODS`.
     **options
         Those of the method, such as `alpha`, `model` or `distribution`; for methods that know how errors are
         correlated also `covariance` (n, n) or `bx_members` and `by_members` (members, n); for multivariable ones
@@ -60,9 +69,10 @@ def fit(bx, sx, by, sy, method="egger", **options):
     InputError
         An unknown method or option, or arrays that are not numbers, not one-dimensional or not of one length.
     """
-    estimator, = bind([method], {name: value for name, value in options.items() if name not in MORE_DATA})
-    more = {name: value for name, value in options.items() if name in MORE_DATA}
-    unused = [name for name in more if not takes(estimator, name)]
+    names = set().union(*MORE_DATA.values())
+    estimator, = bind([method], {name: value for name, value in options.items() if name not in names})
+    more = {name: value for name, value in options.items() if name in names}
+    unused = [name for name in more if name not in data_of(estimator.method)]
     if unused:
         raise InputError(f"method {method!r} does not take {', '.join(unused)}")
     arrays = {name: _numbers(name, values, 1) for name, values in zip(DATA, (bx, sx, by, sy))}
@@ -73,9 +83,9 @@ def fit(bx, sx, by, sy, method="egger", **options):
     return estimator(**arrays, **more).as_scalars()
 
 
-def takes(estimator, name):
-    """Whether an estimator, as `bind` gives it, has a parameter of that name."""
-    return name in inspect.signature(estimator.func).parameters
+def data_of(method):
+    """Names of the arrays that a method takes."""
+    return {*DATA, *(name for need in method.needs for name in MORE_DATA[need])}
 
 
 def _numbers(name, values, ndim):
@@ -98,7 +108,7 @@ def bind(methods, options):
 
     Returns
     -------
-    list of callables of (bx, sx, by, sy, mask)
+    list of Estimator
 
     Raises
     ------
@@ -108,17 +118,17 @@ def bind(methods, options):
     for method in methods:
         if method not in METHODS:
             raise InputError(f"unknown method {method!r}{nearest(method, METHODS)}")
-    accepted = [[p for p in inspect.signature(METHODS[m]).parameters if p not in DATA + MORE_DATA] for m in methods]
+    accepted = [set(inspect.signature(ESTIMATORS[m]).parameters) - data_of(METHODS[m]) for m in methods]
     known = sorted(set().union(*accepted))
     for option in options:
         if option not in known:
             raise InputError(f"no option {option!r} for {', '.join(methods)}{nearest(option, known)}")
     for method, names in zip(methods, accepted):
         for option in set(options) & set(names):
-            default = inspect.signature(METHODS[method]).parameters[option].default
+            default = inspect.signature(ESTIMATORS[method]).parameters[option].default
             if isinstance(default, bool) and not isinstance(options[option], bool):
                 raise InputError(f"{option} is true or false, not {options[option]!r}")
-    bound = [partial(METHODS[m], **{o: v for o, v in options.items() if o in a}) for m, a in zip(methods, accepted)]
+    bound = [Estimator(METHODS[m], {o: v for o, v in options.items() if o in a}) for m, a in zip(methods, accepted)]
     for estimator in bound:
         try:
             estimator(*np.empty((4, 0, 0)))  # refuses bad values of options before any work is done

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..effects_store import locus_blocks, not_predicted
+from ..effects_store import locus_blocks
+from .block import Block
 
 LARGEST = 0.9999  # in size, of a correlation that estimators can use
 
@@ -27,13 +28,9 @@ def psi_of_members(effects, rule):
     n = effects.sizes["mark"]
     xy, xx, yy = np.zeros((3, n, n))
     for block in locus_blocks(effects):
-        effect, effect_se, members = (effects[name][block].values.astype(np.float64)
-                                      for name in ("effect", "effect_se", "member_effect"))
-        known = ~not_predicted(effect)
-        instruments = rule.instruments(effect, effect_se, block).at(known)
-        effect_se, members = effect_se[known], members[known]
-        if rule.moderation:
-            effect_se = rule.moderation.moderated(effect_se)
+        known = Block.read(effects, block, rule, with_members=True)
+        known = known.part(~known.lost)
+        instruments, effect_se, members = known.instruments, known.effect_se, known.members.astype(np.float64)
         usable = (effect_se > 0) & np.isfinite(effect_se)
         scale = np.where(usable, 1 / np.where(usable, effect_se, 1.0), 0.0)
         error = np.moveaxis((members - members.mean(1, keepdims=True)) * scale[:, None], 1, 2)

@@ -9,13 +9,16 @@ import numba
 import numpy as np
 import pandas as pd
 
-from ..effects_store import each_block, not_predicted
+from ..effects_store import each_block
 from ..errors import InputError, nearest
 from ..inference import check_choice
-from ..instruments.moderation import SE_SHRINKAGES
-from ..instruments.rules import NOT_PREDICTED, InstrumentRule, rule_for
-from .estimators.closed_form import closed_form
-from .fit import bind, takes
+from ..instruments.moderation import SE_SHRINKAGES, with_se_shrinkage
+from ..instruments.rules import rule_for
+from ..methods import ALL_MEMBERS, COVARIATES, METHODS
+from . import notes
+from .block import Block, LeaveOut
+from .estimators.closed_form import closed_form, has_closed_form
+from .fit import bind
 from .overlap import psi_of_members
 from .result import MRResult
 from .uncertainty import cross_fitted, from_members, moderation_of_spread, need_members, wants_members
@@ -43,7 +46,7 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
         As `rule` and `z` of `rule_for`.
     se_shrinkage : {"none", "moderated"}
         Whether standard errors are moderated over all mutants before anything is done with them; see
-        `moderation.moderation_for`.
+        `instruments.moderated`.
     uncertainty : {"instrument", "members", "combined", "cross_fitted"}
         Where standard errors, intervals and p-values come from: the estimator, the spread of the estimates from each
         member's own effects, or both; see `uncertainty.from_members`. cross_fitted: as members, but each member's
@@ -81,10 +84,11 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
     """
     methods = [method] if isinstance(method, str) else list(method)
 
-    def make_rule():
-        return rule_for(effects, instruments, instrument_z, se_shrinkage, steiger=steiger)
+    def prepare():
+        viewed = with_se_shrinkage(effects, se_shrinkage)
+        return viewed, rule_for(viewed, instruments, instrument_z, steiger=steiger)
 
-    return pd.concat(_tables(effects, exposures, outcomes, methods, make_rule, uncertainty, spread_shrinkage, adjust,
+    return pd.concat(_tables(effects, exposures, outcomes, methods, prepare, uncertainty, spread_shrinkage, adjust,
                              alpha, options), ignore_index=True)
 
 
@@ -110,8 +114,8 @@ def iter_pairs(effects, exposures=None, outcomes=None, methods=("egger",), rule=
     InputError
         As for `fit_pairs`; raised by the call itself, before the first table.
     """
-    return _tables(effects, exposures, outcomes, list(methods), lambda: rule or rule_for(effects), uncertainty,
-                   spread_shrinkage, adjust, alpha, options, map_blocks)
+    return _tables(effects, exposures, outcomes, list(methods), lambda: (effects, rule or rule_for(effects)),
+                   uncertainty, spread_shrinkage, adjust, alpha, options, map_blocks)
 
 
 def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), adjust=None, /, **options):
@@ -151,9 +155,10 @@ def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), adjust
 
 def _check_adjust(adjust, methods, estimators):
     """Raise InputError unless there are multivariable methods, or marks to adjust for, or both or neither."""
-    multivariable = [name for name, estimator in zip(methods, estimators) if takes(estimator, "covariates")]
+    multivariable = [name for name, estimator in zip(methods, estimators) if COVARIATES in estimator.method.needs]
     if adjust and not multivariable:
-        raise InputError(f"--adjust is for the methods mvmr_ivw and mvmr_egger, not for {', '.join(methods)}")
+        possible = " and ".join(name for name, method in METHODS.items() if COVARIATES in method.needs)
+        raise InputError(f"--adjust is for the methods {possible}, not for {', '.join(methods)}")
     if multivariable and not adjust:
         raise InputError(f"method {multivariable[0]} needs marks to hold fixed: --adjust names them, or is all")
 
@@ -168,14 +173,15 @@ def _held_fixed(adjust, marks):
 class Plan:
     """What is fitted in each block: outcomes of each exposure, estimators, and how errors are found.
 
-    `psi` (mark, mark) is the measured correlation of an exposure's and an outcome's errors, or None. `compiled` says
-    whether there are enough fits for compiled loops, `spreads` has a moderation of the members' spread for each
-    estimator, if they are moderated, `adjust` the marks that multivariable estimators hold fixed.
+    `leave_out` has the instrument rule, and what takes its place when a member is left out. `psi` (mark, mark) is the
+    measured correlation of an exposure's and an outcome's errors, or None. `compiled` says whether there are enough
+    fits for compiled loops, `spreads` has a moderation of the members' spread for each estimator, if they are
+    moderated, `adjust` the marks that multivariable estimators hold fixed.
     """
 
     pairs: dict
     estimators: list
-    rule: InstrumentRule
+    leave_out: LeaveOut
     uncertainty: str
     alpha: float
     psi: Optional[np.ndarray]
@@ -192,7 +198,7 @@ class Fit(NamedTuple):
     by_member: Optional[np.ndarray] = None
 
 
-def _tables(effects, exposures, outcomes, methods, make_rule, uncertainty, spread_shrinkage, adjust, alpha, options,
+def _tables(effects, exposures, outcomes, methods, prepare, uncertainty, spread_shrinkage, adjust, alpha, options,
             map_blocks=each_block):
     check_choice("spread_shrinkage", spread_shrinkage, SE_SHRINKAGES)
     measured = options.get("psi") == "members"
@@ -200,12 +206,12 @@ def _tables(effects, exposures, outcomes, methods, make_rule, uncertainty, sprea
     pairs, estimators = check_pairs(marks, exposures, outcomes, methods, adjust, alpha=alpha, **options)
     wanting = wants_members(dict(zip(methods, estimators)), uncertainty, options.get("psi", 0.0))
     need_members(effects, wanting, uncertainty)
-    rule = make_rule()
+    effects, rule = prepare()
     psi = psi_of_members(effects, rule) if measured else None
     n_fits = effects.sizes["locus"] * sum(map(len, pairs.values())) * (
         1 if uncertainty == "instrument" else effects.sizes["member"] + 1)
-    plan = Plan(pairs, estimators, rule, uncertainty, alpha, psi, bool(wanting), n_fits >= COMPILED_FROM,
-                adjust=tuple(_held_fixed(adjust, marks)))
+    plan = Plan(pairs, estimators, LeaveOut.of(effects, rule), uncertainty, alpha, psi, bool(wanting),
+                n_fits >= COMPILED_FROM, adjust=tuple(_held_fixed(adjust, marks)))
     if uncertainty != "instrument" and spread_shrinkage == "moderated":
         plan = replace(plan, spreads=_moderations(effects, plan, map_blocks))
     return map_blocks(partial(_table_of_block, methods=methods, plan=plan), effects)
@@ -241,48 +247,34 @@ def _indices(role, names, marks):
     return [marks.index(name) for name in names]
 
 
-def _fit_block(effects, block, plan):
+def _fit_block(effects, loci, plan):
     """A `Fit` of arrays (locus, pair) for each estimator."""
-    effect, effect_se = (effects[name][block].values.astype(np.float64) for name in ("effect", "effect_se"))
-    lost, instruments = not_predicted(effect), plan.rule.instruments(effect, effect_se, block)
-    if plan.rule.moderation:
-        effect_se = plan.rule.moderation.moderated(effect_se)
-    members = effects["member_effect"][block].values if plan.wants_members else None
+    block = Block.read(effects, loci, plan.leave_out.rule, plan.wants_members)
     if plan.uncertainty == "cross_fitted":
-        fits = _cross_fit(members.astype(np.float64), block, plan)
+        fits = _cross_fit(block, plan)
     else:
-        fits = [_fit_whole(effect, effect_se, instruments, members, plan, number)
-                for number in range(len(plan.estimators))]
-    return [fit._replace(result=replace(fit.result, note=np.where(lost[:, None], NOT_PREDICTED, fit.result.note)))
+        fits = [_fit_whole(block, plan, number) for number in range(len(plan.estimators))]
+    lost = block.lost[:, None]
+    return [fit._replace(result=replace(fit.result, note=np.where(lost, notes.NOT_PREDICTED, fit.result.note)))
             for fit in fits]
 
 
-def _fit_whole(effect, effect_se, instruments, members, plan, number):
+def _fit_whole(block, plan, number):
     """The `Fit` of an estimator, by its number, with intervals from where they are to come."""
     estimator = plan.estimators[number]
-    result = _fit_all(effect, effect_se, instruments, members, plan, estimator)
+    result = _fit_all(block, plan, estimator)
     if plan.uncertainty == "instrument":
         return Fit(result)
-    own = [_fit_all(members[:, k].astype(np.float64), effect_se, instruments, members, plan, estimator)
-           for k in range(members.shape[1])]
+    own = [_fit_all(block.of_member(k), plan, estimator) for k in range(block.members.shape[1])]
     return _with_members(from_members(result, own, plan.uncertainty, plan.alpha, *plan.spreads[number:number + 1]), own)
 
 
-def _cross_fit(members, block, plan):
+def _cross_fit(block, plan):
     """A `Fit` for each estimator: every member fitted over what the others chose."""
-    rule, fits = plan.rule, []
-    if rule.moderation:
-        rule = replace(rule, moderation=replace(rule.moderation, df=rule.moderation.df - 1))
-    for k in range(members.shape[1]):
-        others = np.delete(members, k, axis=1)
-        effect, effect_se = others.mean(1), others.std(1, ddof=1)
-        instruments = rule.instruments(effect, effect_se, block)
-        if rule.moderation:
-            effect_se = rule.moderation.moderated(effect_se)
-        fits.append([_fit_all(members[:, k], effect_se, instruments, others, plan, estimator)
-                     for estimator in plan.estimators])
+    of_members = [plan.leave_out.without(block, k) for k in range(block.members.shape[1])]
+    fits = [[_fit_all(of_member, plan, estimator) for of_member in of_members] for estimator in plan.estimators]
     return [_with_members(cross_fitted(of_one, plan.alpha, *plan.spreads[number:number + 1]), of_one)
-            for number, of_one in enumerate(zip(*fits))]
+            for number, of_one in enumerate(fits)]
 
 
 def _with_members(result, own):
@@ -291,101 +283,48 @@ def _with_members(result, own):
     return Fit(result, np.where(np.isfinite(result.estimate)[..., None], by_member, np.nan))
 
 
-def _fit_all(effect, effect_se, instruments, members, plan, estimator):
+def _fit_all(block, plan, estimator):
     """One estimator's MRResult of arrays (locus, pair)."""
-    all_at_once = plan.compiled and closed_form(estimator)
-    if all_at_once:
-        numbers = np.array_split(np.arange(len(effect)), min(numba.get_num_threads(), len(effect)))
+    if plan.compiled and has_closed_form(estimator):
+        n_loci = len(block.effect)
+        numbers = np.array_split(np.arange(n_loci), min(numba.get_num_threads(), n_loci))
         parts = [slice(each[0], each[-1] + 1) for each in numbers]
         with ThreadPoolExecutor(len(parts)) as threads:
-            done = threads.map(lambda part: all_at_once(effect[part], effect_se[part], instruments.at(part),
-                                                        plan.pairs), parts)
+            done = threads.map(lambda part: closed_form(estimator, block.part(part), plan.pairs), parts)
             return _joined(list(done), axis=0)
-    each = (_fit_exposure(effect, effect_se, instruments, members, plan, estimator, exposure, outcomes)
+    each = (_fit_exposure(block, plan, estimator, exposure, outcomes)
             for exposure, outcomes in plan.pairs.items() if outcomes)
     return _joined([result for results in each for result in results], axis=1)
 
 
-def _fit_exposure(effect, effect_se, instruments, members, plan, estimator, exposure, outcomes):
+def _fit_exposure(block, plan, estimator, exposure, outcomes):
     """MRResults of arrays (locus, outcome) of one exposure: of all outcomes, or one by one if each has what is its own.
     """
-    if takes(estimator, "covariates"):
+    if COVARIATES in estimator.method.needs:
         for outcome in outcomes:
             covariates = [mark for mark in plan.adjust if mark not in (exposure, outcome)]
-            yield estimator(**_multivariable(effect, effect_se, instruments, exposure, outcome, covariates))
+            yield estimator(**block.adjusted_pair(exposure, outcome, covariates))
         return
-    if plan.psi is None or not takes(estimator, "psi"):
-        data = instruments_first(effect, effect_se, instruments, exposure, outcomes)
-        yield estimator(*data, **_members_of_instruments(members, instruments, exposure, outcomes, estimator))
+    if plan.psi is None or not estimator.method.takes_psi:
+        yield estimator(*block.of_pairs(exposure, outcomes), **_members_of(block, exposure, outcomes, estimator))
         return
     for outcome in outcomes:
         psi = np.nan_to_num(plan.psi[exposure, outcome])
-        yield partial(estimator, psi=psi)(*instruments_first(effect, effect_se, instruments, exposure, [outcome]))
+        yield estimator.with_options(psi=psi)(*block.of_pairs(exposure, [outcome]))
 
 
-def _members_of_instruments(members, instruments, exposure, outcomes, estimator):
-    """Members' effects (locus, 1 or outcome, member, n) that an estimator takes, as `instruments_first` orders them."""
-    if not takes(estimator, "by_members"):
+def _members_of(block, exposure, outcomes, estimator):
+    """Members' effects that an estimator needs."""
+    if not estimator.method.needs_members:
         return {}
-    variant, _ = _chosen(instruments.mask[..., exposure])
-    locus, member = np.arange(len(variant))[:, None, None], np.arange(members.shape[1])[:, None]
-    chosen = members[locus, member, variant[:, None]].astype(np.float64)
-    data = {"by_members": np.moveaxis(chosen[..., outcomes], 3, 1)}
-    return {**data, "bx_members": chosen[:, None, ..., exposure]} if takes(estimator, "bx_members") else data
-
-
-def _multivariable(effect, effect_se, instruments, exposure, outcome, covariates):
-    """What a multivariable estimator takes of one pair: arrays (locus, 1, n), of the covariates (locus, 1, A, n)."""
-    variant, filled = _chosen(instruments.of_pairs([exposure, *covariates], outcome).any(-1))
-    locus = np.arange(len(variant))[:, None]
-    b, s = (np.moveaxis(values[locus[..., None], variant[..., None], [exposure, outcome, *covariates]], 2, 1)
-            for values in (effect, effect_se))
-    return {"bx": b[:, :1], "sx": s[:, :1], "by": b[:, 1:2], "sy": s[:, 1:2], "mask": filled[:, None],
-            "covariates": b[:, None, 2:], "covariates_se": s[:, None, 2:]}
+    of_exposure, of_outcomes = block.members_of_pairs(exposure, outcomes)
+    both = ALL_MEMBERS in estimator.method.needs
+    return {"by_members": of_outcomes, **({"bx_members": of_exposure} if both else {})}
 
 
 def _joined(results, axis):
     return MRResult(**{field.name: np.concatenate([getattr(r, field.name) for r in results], axis)
                        for field in fields(MRResult)})
-
-
-def instruments_first(effect, effect_se, instruments, exposure, outcomes):
-    """One exposure's bx, sx, by, sy and mask, cut to its instruments and padded to the locus that has most of them.
-
-    A locus has tens of instruments among thousands of variants: this is what makes all pairs of many marks feasible.
-
-    Parameters
-    ----------
-    effect, effect_se : (locus, variant, mark) arrays
-    instruments : Instruments
-    exposure : int
-    outcomes : list of int
-
-    Returns
-    -------
-    bx, sx : (locus, 1, n) arrays
-    by, sy : (locus, outcome, n) arrays
-    mask : (locus, 1, n) bool; (locus, outcome, n) with Steiger's filter
-    """
-    variant, filled = _chosen(instruments.mask[..., exposure])
-    locus = np.arange(len(variant))[:, None]
-    b, s = effect[locus, variant], effect_se[locus, variant]
-    bx, sx = b[..., exposure][:, None], s[..., exposure][:, None]
-    by, sy = (np.ascontiguousarray(np.moveaxis(values[..., outcomes], 2, 1)) for values in (b, s))
-    if instruments.size is None:
-        return bx, sx, by, sy, filled[:, None]
-    size = instruments.size[locus, variant]
-    moves_it_more = size[..., exposure, None] > size[..., outcomes]
-    return bx, sx, by, sy, filled[:, None] & np.moveaxis(moves_it_more, 2, 1)
-
-
-def _chosen(mask):
-    """Each locus's instruments (locus, n), padded with 0, and which places hold one."""
-    counts = mask.sum(1)
-    filled = np.arange(counts.max()) < counts[:, None]
-    variant = np.zeros(filled.shape, np.intp)
-    variant[filled] = np.nonzero(mask)[1]
-    return variant, filled
 
 
 def _table(effects, block, pairs, methods, fits):

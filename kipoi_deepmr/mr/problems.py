@@ -8,13 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..inference import check_alpha, chi2_pvalue, interval, two_sided_pvalue
+from . import notes
 from .result import MRResult
-
-NOT_FINITE = "an effect is not a finite number"
-SE_ZERO = "a standard error is zero"
-SE_NEGATIVE = "a standard error is negative"
-SE_NOT_FINITE = "a standard error is not a finite number"
-OUT_OF_RANGE = "the numbers are too large or too small to compute with"
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class Problems:
     def need(self, minimum):
         """Note the problems with fewer instruments than the estimator needs."""
         for few in range(minimum):
-            self.refuse(self.n == few, f"{few} instrument{'s' * (few != 1)}, needs {minimum}")
+            self.refuse(self.n == few, notes.too_few(few, minimum))
 
     def standard_errors(self, values):
         """Standard errors with 1 in place of those of masked-out entries; impossible ones are noted.
@@ -65,9 +60,9 @@ class Problems:
         values = np.where(self.mask, values, 1.0)
         smallest, largest = values.min(-1, initial=np.inf), values.max(-1, initial=-np.inf)
         if not ((smallest > 0) & (largest < np.inf)).all():
-            self.refuse(np.isnan(smallest) | (np.isinf(values) & self.mask).any(-1), SE_NOT_FINITE)
-            self.refuse(smallest < 0, SE_NEGATIVE)
-            self.refuse(smallest == 0, SE_ZERO)
+            self.refuse(np.isnan(smallest) | (np.isinf(values) & self.mask).any(-1), notes.SE_NOT_FINITE)
+            self.refuse(smallest < 0, notes.SE_NEGATIVE)
+            self.refuse(smallest == 0, notes.SE_ZERO)
         return values, smallest[..., None]
 
 
@@ -90,7 +85,7 @@ def prepare(bx, by, mask, minimum):
     bx, by = np.where(mask, bx, 0.0), np.where(mask, by, 0.0)
     problems = Problems(bx, by, mask, n, np.full(shape[:-1], "", dtype=object))
     problems.need(minimum)
-    problems.refuse(~(np.isfinite(bx).all(-1) & np.isfinite(by).all(-1)), NOT_FINITE)
+    problems.refuse(~(np.isfinite(bx).all(-1) & np.isfinite(by).all(-1)), notes.NOT_FINITE)
     return problems
 
 
@@ -109,7 +104,7 @@ def finish(problems, alpha, estimate, se, df=None, intercept=np.nan, intercept_s
         sqrt(q / q_df) by default.
     """
     check_alpha(alpha)
-    problems.refuse(~(np.isfinite(estimate) & np.isfinite(se) & (se > 0)), OUT_OF_RANGE)
+    problems.refuse(~(np.isfinite(estimate) & np.isfinite(se) & (se > 0)), notes.OUT_OF_RANGE)
     low, high = interval(estimate, se, alpha, df)
     numbers = {
         "estimate": estimate, "se": se, "ci_low": low, "ci_high": high, "pvalue": two_sided_pvalue(estimate, se, df),

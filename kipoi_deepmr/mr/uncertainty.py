@@ -7,12 +7,12 @@ import numpy as np
 from ..errors import InputError
 from ..inference import added, check_choice, interval, two_sided_pvalue
 from ..instruments.moderation import Moderation, fit_prior
-from .fit import takes
+from ..methods import ALL_MEMBERS
+from . import notes
 from .result import MRResult
 
 UNCERTAINTIES = ("instrument", "members", "combined", "cross_fitted")
 LEAST_TO_CROSS_FIT = 3  # members: of the others, two at least must give a standard error
-EQUAL = "the members' estimates do not vary"
 
 
 def wants_members(estimators, uncertainty, psi=0.0):
@@ -20,7 +20,7 @@ def wants_members(estimators, uncertainty, psi=0.0):
 
     Parameters
     ----------
-    estimators : dict of str to callable
+    estimators : dict of str to Estimator
         Methods by name, as `bind` gives them.
     uncertainty : {"instrument", "members", "combined", "cross_fitted"}
     psi : float or "members"
@@ -31,10 +31,10 @@ def wants_members(estimators, uncertainty, psi=0.0):
         An unknown uncertainty, or a method that cannot be cross-fitted.
     """
     check_choice("uncertainty", uncertainty, UNCERTAINTIES)
-    whole = [name for name, estimator in estimators.items() if takes(estimator, "bx_members")]
+    whole = [name for name, estimator in estimators.items() if ALL_MEMBERS in estimator.method.needs]
     if uncertainty == "cross_fitted" and whole:
         raise InputError(f"method {whole[0]} takes all members at once, so that it cannot be cross-fitted")
-    methods = [f"method {name}" for name, estimator in estimators.items() if takes(estimator, "by_members")]
+    methods = [f"method {name}" for name, estimator in estimators.items() if estimator.method.needs_members]
     if uncertainty != "instrument":
         return f"uncertainty={uncertainty!r}"
     return "psi='members'" if psi == "members" else next(iter(methods), None)
@@ -129,7 +129,7 @@ def from_members(result, members, uncertainty, alpha=0.05, moderation=None):
         if moderation:
             sd = moderation.moderated(sd)
         if uncertainty == "members":
-            note[solved & equal] = EQUAL
+            note[solved & equal] = notes.EQUAL_MEMBERS
             solved = solved & ~equal
             se, intercept_se = sd, intercept_sd
         else:
@@ -177,7 +177,7 @@ def cross_fitted(fits, alpha=0.05, moderation=None):
     failed = ~np.isfinite(result.estimate)
     for number, fit in reversed(list(enumerate(fits, 1))):
         unsolved = failed & (fit.note != "")
-        result.note[unsolved] = [f"member {number}: {reason}" for reason in fit.note[unsolved]]
+        result.note[unsolved] = [notes.of_member(number, reason) for reason in fit.note[unsolved]]
     return replace(result, n_instruments=np.rint(means["n_instruments"]).astype(fits[0].n_instruments.dtype))
 
 
@@ -186,6 +186,6 @@ def _notes(result, members):
     note, solved = result.note.copy(), np.isfinite(result.estimate)
     for number, member in enumerate(members, 1):
         failed = solved & ~np.isfinite(member.estimate)
-        note[failed] = [f"member {number}: {reason}" for reason in member.note[failed]]
+        note[failed] = [notes.of_member(number, reason) for reason in member.note[failed]]
         solved = solved & ~failed
     return note, solved

@@ -11,7 +11,7 @@ from .. import effects_store, mr
 from ..calibration import calibrated_by
 from ..errors import InputError
 from ..files import replacing
-from ..instruments import rule_for
+from ..instruments import rule_for, with_se_shrinkage
 from ..loci import Genome
 from ..output import tables
 from ..output.vcf import CausalEffects, write_vcf
@@ -45,7 +45,7 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     steiger : bool
         Steiger's filter of the instruments of each pair; see `kipoi_deepmr.instruments.rule_for`.
     se_shrinkage : {"none", "moderated"}
-        Of the mutants' standard errors; see `kipoi_deepmr.instruments.rule_for`.
+        Of the mutants' standard errors; see `kipoi_deepmr.instruments.moderated`.
     uncertainty : {"instrument", "members", "combined", "cross_fitted"}
         Where intervals come from; see `kipoi_deepmr.mr.fit_pairs`.
     spread_shrinkage : {"moderated", "none"}
@@ -87,8 +87,8 @@ def estimate(effects_path, local_path, *, exposures=None, outcomes=None, method=
     if calibration:
         effects = calibrated_by(effects, calibration)
     genome = genome_of(effects.attrs, fasta_file, vcf)
-    rule = rule_for(effects, instruments, instrument_z, se_shrinkage, variants and variants.mutants, steiger,
-                    map_blocks)
+    effects = with_se_shrinkage(effects, se_shrinkage)
+    rule = rule_for(effects, instruments, instrument_z, variants and variants.mutants, steiger, map_blocks)
     folder, pieces = os.path.dirname(local_path), []
     calibration_used = os.path.splitext(local_path)[0] + manifest.CALIBRATION_SUFFIX
     with contextlib.ExitStack() as complete:

@@ -43,7 +43,7 @@ def of_loci(run, pairs, local, loci, max_bytes=MAX_BYTES):
         effect, se, instruments = run.effects_at(index)
         for exposure, outcome in pairs:
             n = expected.get((number, exposure, outcome))
-            if n is not None and n != instruments.of_pairs(marks.index(exposure), marks.index(outcome)).sum():
+            if n is not None and n not in _possible_counts(effect, instruments, *map(marks.index, (exposure, outcome))):
                 return {}, "local.tsv was made with other settings than run.json tells: its instruments are others"
         sequence = "".join(run.effects["ref_base"][index].values[::3].tolist())
         detail = _detail(effect, se, instruments, marks, pairs, sequence)
@@ -60,6 +60,12 @@ def _counts(run, local):
     if run.settings.get("uncertainty") == "cross_fitted" or run.settings.get("adjust"):
         return {}  # means over the members, and instruments of other marks too
     return dict(zip(zip(local["number"], local["exposure"], local["outcome"]), local["n_instruments"]))
+
+
+def _possible_counts(effect, instruments, exposure, outcome):
+    """How many instruments a fit may have used: all of the pair, or those that have a delta weight."""
+    chosen = instruments.of_pairs(exposure, outcome)
+    return {chosen.sum(), (chosen & (effect[:, exposure] != 0)).sum()}
 
 
 def _order(run, local, n_loci):

@@ -11,7 +11,7 @@ from .. import effects_store
 from ..calibration import calibrated_by
 from ..errors import InputError, nearest, one_line
 from ..files import file_checksum
-from ..instruments import rule_for
+from ..instruments import rule_for, with_se_shrinkage
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from ..output.tables import EXACT, LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT
@@ -109,15 +109,15 @@ class FinishedRun:
             return None
         effects = effects_store.open_effects(path)
         effects_store.check_chunks(path)
-        return calibrated_by(effects, calibration) if os.path.exists(calibration) else effects
+        effects = calibrated_by(effects, calibration) if os.path.exists(calibration) else effects
+        return with_se_shrinkage(effects, self.settings.get("se_shrinkage", "none"))
 
     @cached_property
     def rule(self):
         """The instrument rule of the run (reads all effects once)."""
         settings = self.settings
         return rule_for(self.effects, settings.get("instruments", "pooled"), settings.get("instrument_z", 3.0),
-                        settings.get("se_shrinkage", "none"), self._natural_variants(),
-                        settings.get("steiger", False))
+                        self._natural_variants(), settings.get("steiger", False))
 
     def _natural_variants(self):
         """The mutants that the run's VCF holds, read again; None if the run had none."""
@@ -132,8 +132,7 @@ class FinishedRun:
     def effects_at(self, index):
         """Effects and standard errors (variant, mark) as the run used them, and the `Instruments`, of one locus."""
         effect, se = (self.effects[name][index].values.astype(np.float64) for name in ("effect", "effect_se"))
-        instruments = self.rule.instruments(effect, se, index)
-        return effect, self.rule.moderation.moderated(se) if self.rule.moderation else se, instruments
+        return effect, se, self.rule.instruments(effect, se, index)
 
     def locus_index(self, name):
         """Number of the locus of that name.

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from finished_runs import METHODS, write_run
 
-from kipoi_deepmr import instruments
+from kipoi_deepmr import instruments, pipeline
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.mr.diagnostics.influence import leave_one_out
@@ -126,6 +126,20 @@ def test_tables_of_other_settings_are_noticed(finished, tmp_path):
     (tmp_path / "out" / "run.json").write_text(json.dumps(told))
     blocks = held(write_report(str(tmp_path / "out")))
     assert "locus-0" not in blocks and "other settings" in blocks["data"]["left_out"][0]
+
+
+def test_instruments_that_no_weight_counts_are_not_other_settings(tmp_path):
+    """Delta weights count no instrument whose exposure effect is exactly 0, which a z of 0 lets in."""
+    folder, zero = tmp_path / "out", [0, 5, 40]
+    effects = write_run(folder, instrument_z=0.0, n_loci=3)
+    for name in ("effect", "member_effect"):
+        effects[name][dict(variant=zero)] = 0.0
+    effects.to_zarr(str(folder / "effects.zarr"), zarr_format=2, mode="w")
+    pipeline.estimate(str(folder / "effects.zarr"), str(folder / "local.tsv"), vcf="none", method=("ivw",),
+                      instrument_z=0.0, method_args={"weights": "delta"}, diagnostics="none")
+    assert (pd.read_csv(folder / "local.tsv", sep="\t")["n_instruments"] == 90 - len(zero)).all()
+    pipeline.aggregate(str(folder / "local.tsv"), str(folder / "global.tsv"))
+    assert "locus-0" in held(write_report(str(folder)))
 
 
 def test_without_diagnostics(tmp_path):

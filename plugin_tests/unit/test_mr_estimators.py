@@ -64,7 +64,7 @@ def test_batches_with_masks_against_loops(method, options, junk):
     mask = rng.random((6, 5, 40)) < rng.uniform(0.12, 0.9, size=(6, 5, 1))
     for a in data:
         a[~mask] = junk
-    ours = mr.METHODS[method](*data, mask, **options)
+    ours = mr.ESTIMATORS[method](*data, mask, **options)
     assert (ours.note == "").all() and (ours.n_instruments == mask.sum(-1)).all()
     fields = ("estimate", "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se", "residual_se", "q",
               "q_pvalue")
@@ -80,7 +80,7 @@ def test_batch_broadcasts_and_equals_single_fits(method, options):
     _, _, by, sy = random_problem(rng, 3, 4, 12)
     mask = rng.random((3, 1, 12)) < 0.3
     mask[0] = False
-    ours = mr.METHODS[method](bx, sx, by, sy, mask, **options)
+    ours = mr.ESTIMATORS[method](bx, sx, by, sy, mask, **options)
     for i in np.ndindex(3, 4):
         m = mask[i[0], 0]
         one = mr.fit(bx[i[0], 0, m], sx[i[0], 0, m], by[i][m], sy[i][m], method=method, **options)
@@ -246,7 +246,7 @@ def test_impossible_problems_say_why(arrays, method, options, note):
 def test_one_impossible_problem_leaves_the_rest_of_the_batch():
     data = [np.tile(a, (3, 1)) for a in (BX, SX, BY, SY)]
     data[3][1, 2] = 0.0
-    ours = mr.METHODS["egger"](*data)
+    ours = mr.ESTIMATORS["egger"](*data)
     assert ours.note.tolist() == ["", "a standard error is zero", ""]
     assert np.isnan(ours.estimate).tolist() == [False, True, False]
 

@@ -169,7 +169,7 @@ def test_the_bootstrap_measures_the_spread_of_repeated_experiments():
     bx = rng.uniform(1.0, 2.0, 21)
     sx, sy = np.full((2, 2000, 21), 0.05)
     observed = bx + 0.05 * rng.standard_normal((2000, 21)), 0.5 * bx + 0.05 * rng.standard_normal((2000, 21))
-    result = mr.METHODS["median_weighted"](observed[0], sx, observed[1], sy, n_bootstrap=200)
+    result = mr.ESTIMATORS["median_weighted"](observed[0], sx, observed[1], sy, n_bootstrap=200)
     # the bootstrap adds the noise to observed data that already hold it once: theory for the median of normal ratios
     # with spread s resampled with spread s gives at most sqrt(2) of the truth
     truth = result.estimate.std(ddof=1)
@@ -179,10 +179,10 @@ def test_the_bootstrap_measures_the_spread_of_repeated_experiments():
 def test_seeds_and_batches():
     data = [np.stack(a) for a in zip(*(problem(s, 15) for s in range(40)))]
     for method in ("median_weighted", "mode_weighted"):
-        batch = mr.METHODS[method](*data, n_bootstrap=100)
+        batch = mr.ESTIMATORS[method](*data, n_bootstrap=100)
         alone = mr.fit(*(a[17] for a in data), method=method, n_bootstrap=100)
         assert (batch.estimate[17], batch.se[17]) == (alone.estimate, alone.se)
-        other = mr.METHODS[method](*data, n_bootstrap=100, seed=1)
+        other = mr.ESTIMATORS[method](*data, n_bootstrap=100, seed=1)
         assert (other.estimate == batch.estimate).all() and (other.se != batch.se).all()
 
 

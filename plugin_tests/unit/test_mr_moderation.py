@@ -1,5 +1,7 @@
 """Moderated standard errors against limma's published formulas, and what they do to fits."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -130,7 +132,7 @@ def test_one_prior_a_mark_over_all_loci(effects, monkeypatch):
 def test_the_divisor_of_the_variances_does_not_matter(effects):
     other = effects.copy(deep=True)
     other["effect_se"] = other["effect_se"] * np.sqrt(0.8)  # ddof = 0 instead of 1 for five members
-    one, two = (instruments.rule_for(e, "own", se_shrinkage="moderated").moderation for e in (effects, other))
+    one, two = map(instruments.moderation_for, (effects, other))
     np.testing.assert_allclose(two.prior_df, one.prior_df, rtol=1e-9)
     np.testing.assert_allclose(two.prior_variance, 0.8 * one.prior_variance, rtol=1e-9)
 
@@ -149,6 +151,21 @@ def test_fits_take_the_moderated_standard_errors(effects, rule, z):
     assert ours.equals(expected)
 
 
+def test_moderated_standard_errors_are_a_view(effects):
+    """The Dataset's own stay; any slice of the view is that slice of all; it travels to another process."""
+    before, moderation = effects["effect_se"].values.copy(), instruments.moderation_for(effects)
+    view = pickle.loads(pickle.dumps(instruments.moderated(effects)))
+    expected = moderation.moderated(before)
+    np.testing.assert_array_equal(view["effect_se"].values, expected)
+    np.testing.assert_array_equal(view["effect_se"][2:5, ::7, [2, 0]].values, expected[2:5, ::7, [2, 0]])
+    np.testing.assert_array_equal(view["effect_se"][3].values, expected[3])
+    np.testing.assert_array_equal(effects["effect_se"].values, before)
+    assert instruments.moderation_of(effects) is None
+    np.testing.assert_array_equal(instruments.moderation_of(view).prior_df, moderation.prior_df)
+    with pytest.raises(InputError, match="already moderated"):
+        instruments.moderated(view)
+
+
 def test_moderated_t_has_the_degrees_of_freedom_that_it_says():
     """Effects of 0: |effect / moderated se| beyond the 5 % quantile of t(total_df) in 5 % of 40,000 mutants."""
     rng = np.random.default_rng(9)
@@ -164,6 +181,6 @@ def test_moderated_t_has_the_degrees_of_freedom_that_it_says():
 
 def test_bad_choices(effects):
     with pytest.raises(InputError, match='did you mean "moderated"'):
-        instruments.rule_for(effects, se_shrinkage="moderate")
+        instruments.with_se_shrinkage(effects, "moderate")
     with pytest.raises(InputError, match="two members or more"):
         instruments.moderation_for(effects.isel(member=[0]))

@@ -114,7 +114,7 @@ def test_batches_with_masks_equal_single_fits(method, options, junk):
         a[~np.broadcast_to(mask, a.shape)] = junk
     for a in (c, sc):
         a[~np.broadcast_to(mask[..., None, :], a.shape)] = junk
-    ours = mr.METHODS[method](bx, sx, by, sy, mask, covariates=c, covariates_se=sc, **options)
+    ours = mr.ESTIMATORS[method](bx, sx, by, sy, mask, covariates=c, covariates_se=sc, **options)
     for i in np.ndindex(4, 3):
         m = mask[i[0], 0]
         one = fitted(method, bx[i[0], 0, m], sx[i[0], 0, m], by[i][m], sy[i][m], c[i[0], 0][:, m], sc[i[0], 0][:, m],

@@ -11,7 +11,8 @@ from kipoi_deepmr.effects_store import blocks
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.loci import Loci
 from kipoi_deepmr.mr import pairs
-from kipoi_deepmr.mr.estimators import closed_form as all_pairs
+from kipoi_deepmr.mr.block import Block
+from kipoi_deepmr.mr.estimators.closed_form import has_closed_form
 from kipoi_deepmr.mr.fit import bind
 
 MARKS = ["Oct4", "Sox2", "Nanog"]
@@ -162,7 +163,7 @@ class Watched:
     """A Dataset that counts the loci taken at once, and refuses to give a variable whole."""
 
     def __init__(self, effects):
-        self._effects, self.sizes, self.largest = effects, effects.sizes, 0
+        self._effects, self.sizes, self.attrs, self.largest = effects, effects.sizes, effects.attrs, 0
 
     def __getitem__(self, name):
         variable = self._effects[name]
@@ -171,6 +172,8 @@ class Watched:
         watched = self
 
         class Sliced:
+            attrs = variable.attrs
+
             def __getitem__(self, block):
                 watched.largest = max(watched.largest, block.stop - block.start)
                 return variable[block]
@@ -214,7 +217,7 @@ def test_iter_pairs_refuses_in_the_call_itself(effects):
 def compiled(monkeypatch):
     """Compiled loops even for few fits, and nothing else: the estimators themselves must not be asked."""
     monkeypatch.setattr(pairs, "COMPILED_FROM", 1)
-    monkeypatch.setattr(pairs, "instruments_first", None)
+    monkeypatch.setattr(Block, "of_pairs", None)
 
 
 SPECIAL = [0.0, -0.0, 1e-300, 1e300, np.nan, np.inf, -np.inf, -1.0]
@@ -244,7 +247,7 @@ def test_compiled_fits_of_all_pairs_against_loops(share, options, compiled):
 
 
 def test_options_beyond_the_closed_form_are_fitted_one_by_one():
-    assert [bool(all_pairs.closed_form(e)) for e in (
+    assert [has_closed_form(e) for e in (
         *bind(["ivw"], {"weights": "delta"}), *bind(["ivw"], {"weights": "simple"}), *bind(["egger_robust"], {}))
             ] == [False, True, False]
 

@@ -160,7 +160,7 @@ def test_dilution_is_corrected():
     rng = np.random.default_rng(4)
     gamma, sx = rng.normal(0, np.sqrt(2), (400, 100)), np.ones((400, 100))
     bx, by = gamma + rng.standard_normal(gamma.shape), 0.5 * gamma + rng.standard_normal(gamma.shape)
-    mean = {m: mr.METHODS[m](bx, sx, by, sx).estimate.mean() for m in ("ivw", "divw", "raps", "max_likelihood")}
+    mean = {m: mr.ESTIMATORS[m](bx, sx, by, sx).estimate.mean() for m in ("ivw", "divw", "raps", "max_likelihood")}
     np.testing.assert_allclose(mean.pop("ivw"), 1 / 3, atol=0.01)
     np.testing.assert_allclose(list(mean.values()), 0.5, atol=0.015)
 

@@ -126,7 +126,7 @@ def test_batches_equal_single_fits(method, options, junk):
     mask = rng.random((9, 10, 30)) < rng.uniform(0.05, 0.9, (9, 10, 1))
     for a in data:
         a[~mask] = junk
-    ours = mr.METHODS[method](*data, mask, **options)
+    ours = mr.ESTIMATORS[method](*data, mask, **options)
     for i in np.ndindex(9, 10):
         one = mr.fit(*(a[i][mask[i]] for a in data), method=method, **options)
         assert one.note == ours.note[i]
@@ -138,7 +138,7 @@ def test_batches_equal_single_fits(method, options, junk):
 def test_batch_broadcasts():
     bx, sx, _, _ = random_problem(np.random.default_rng(2), 3, 1, 12)
     _, _, by, sy = random_problem(np.random.default_rng(3), 3, 4, 12)
-    ours = mr.METHODS["egger_robust"](bx, sx, by, sy)
+    ours = mr.ESTIMATORS["egger_robust"](bx, sx, by, sy)
     assert ours.estimate.shape == (3, 4)
     assert ours.estimate[1, 2] == mr.fit(bx[1, 0], sx[1, 0], by[1, 2], sy[1, 2], "egger_robust").estimate
 
@@ -201,7 +201,7 @@ def test_outliers_do_not_matter(n):
     sy = rng.uniform(0.05, 0.1, (50, n))
     by = 0.3 + 0.7 * bx + rng.normal(size=(50, n)) * sy
     by[:, : n // 3] = 8 - 3 * bx[:, : n // 3]
-    robust, plain = (mr.METHODS[m](bx, sy, by, sy) for m in ("egger_robust", "egger"))
+    robust, plain = (mr.ESTIMATORS[m](bx, sy, by, sy) for m in ("egger_robust", "egger"))
     assert (np.abs(robust.estimate - 0.7) < 5 * robust.se).all() and (np.abs(robust.intercept - 0.3) < 0.3).all()
     assert np.median(np.abs(plain.estimate - 0.7)) > 0.5
 

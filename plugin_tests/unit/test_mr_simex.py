@@ -126,7 +126,7 @@ def test_bias_and_coverage(n, noise, i2_gx, bias, coverage):
     sy = rng.uniform(0.02, 0.06, (2000, n))
     by = 0.1 + 0.7 * gamma + sy * rng.standard_normal((2000, n))
     data = gamma + sx * rng.standard_normal((2000, n)), sx, by, sy
-    plain, ours = mr.METHODS["egger"](*data), mr.METHODS["egger_simex"](*data)
+    plain, ours = mr.ESTIMATORS["egger"](*data), mr.ESTIMATORS["egger_simex"](*data)
     assert abs(plain.i2_gx.mean() - i2_gx) < 0.02
     solved = ours.note == ""
     assert solved.mean() > 0.99

@@ -15,6 +15,7 @@ from test_mr_cross_fitting import dataset
 from kipoi_deepmr import effects_store, instruments, mr
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.mr import pairs
+from kipoi_deepmr.mr.block import Block
 from kipoi_deepmr.mr.diagnostics.steiger import r2_of_mutants
 from kipoi_deepmr.mr.overlap import psi_of_members
 from kipoi_deepmr.runs.finished import FinishedRun
@@ -85,7 +86,7 @@ def test_the_scale_is_that_of_all_mutants_without_lost_loci(effects):
 def test_fits_against_loops(effects, monkeypatch, rule, z, compiled):
     monkeypatch.setattr(pairs, "COMPILED_FROM", 1 if compiled else 10 ** 9)
     if compiled:
-        monkeypatch.setattr(pairs, "instruments_first", None)
+        monkeypatch.setattr(Block, "of_pairs", None)
     methods = CLOSED if compiled else [*CLOSED, "median_weighted", "raps"]
     table = mr.fit_pairs(effects, method=methods, instruments=rule, instrument_z=z, steiger=True)
     plain = mr.fit_pairs(effects, method=methods, instruments=rule, instrument_z=z)

@@ -88,7 +88,7 @@ def test_batches_with_masks_equal_single_fits(method, options, junk):
     mask[2] = False
     for a in (bx, sx, by, sy):
         a[~np.broadcast_to(mask, a.shape)] = junk
-    ours = mr.METHODS[method](bx, sx, by, sy, mask, **options)
+    ours = mr.ESTIMATORS[method](bx, sx, by, sy, mask, **options)
     for i in np.ndindex(4, 3):
         m = mask[i[0], 0]
         one = mr.fit(bx[i[0], 0, m], sx[i[0], 0, m], by[i][m], sy[i][m], method=method, **options)
@@ -120,7 +120,7 @@ def test_no_finite_input_raises_warns_or_hangs(data, n, variant):
 def test_many_instruments_and_many_problems(method, options):
     """600 instruments take another way through the medians, and 100 problems several threads."""
     data = random_problem(np.random.default_rng(5), 100, 30)
-    batch = mr.METHODS[method](*data, **options)
+    batch = mr.ESTIMATORS[method](*data, **options)
     one = mr.fit(*(a[99] for a in data), method=method, **options)
     assert (batch.estimate[99], batch.se[99]) == (one.estimate, one.se)
     large = random_problem(np.random.default_rng(6), 600)

@@ -7,10 +7,13 @@ import numba
 import numpy as np
 import pandas as pd
 
-from ...effects_store import each_block, not_predicted
-from ...instruments.rules import NOT_PREDICTED, rule_for
+from ...effects_store import each_block
+from ...instruments.moderation import with_se_shrinkage
+from ...instruments.rules import rule_for
+from .. import notes
+from ..block import Block
 from ..estimators.regression import egger, ivw
-from ..pairs import check_pairs, instruments_first, place_columns
+from ..pairs import check_pairs, place_columns
 from .influence import leave_one_out
 from .linearity import linearity
 from .presso import presso
@@ -111,7 +114,8 @@ def diagnose_pairs(effects, exposures=None, outcomes=None, instruments="pooled",
         As for `fit_pairs`.
     """
     check_pairs(effects["mark"].values, exposures, outcomes)
-    rule = rule_for(effects, instruments, instrument_z, se_shrinkage, steiger=steiger)
+    effects = with_se_shrinkage(effects, se_shrinkage)
+    rule = rule_for(effects, instruments, instrument_z, steiger=steiger)
     return pd.concat(iter_diagnostics(effects, exposures, outcomes, rule, n_draws, seed), ignore_index=True)
 
 
@@ -168,22 +172,18 @@ def share_of_red(counts):
     return total.assign(n_loci=n_loci, **{flag: total[flag] / n_loci.where(n_loci > 0) for flag in RED})
 
 
-def _block(effects, block, pairs, rule, n_draws, seed):
-    effect, effect_se = (effects[name][block].values.astype(np.float64) for name in ("effect", "effect_se"))
-    instruments = rule.instruments(effect, effect_se, block)
-    if rule.moderation:
-        effect_se = rule.moderation.moderated(effect_se)
+def _block(effects, loci, pairs, rule, n_draws, seed):
+    block = Block.read(effects, loci, rule)
 
     def of_exposure(exposure):
-        return diagnose(*instruments_first(effect, effect_se, instruments, exposure, pairs[exposure]),
-                        n_draws=n_draws, seed=seed)
+        return diagnose(*block.of_pairs(exposure, pairs[exposure]), n_draws=n_draws, seed=seed)
 
     with ThreadPoolExecutor(numba.get_num_threads()) as threads:
         each = list(threads.map(of_exposure, pairs))
     columns = {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
-    columns.update(_from_all_mutants(effect, instruments, pairs))
+    columns.update(_from_all_mutants(block.effect, block.instruments, pairs))
     columns["red"] = _flags(columns)
-    columns["note"] = np.where(not_predicted(effect)[:, None], NOT_PREDICTED, columns["note"])
+    columns["note"] = np.where(block.lost[:, None], notes.NOT_PREDICTED, columns["note"])
     return columns
 
 

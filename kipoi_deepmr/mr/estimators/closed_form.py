@@ -1,48 +1,17 @@
-"""Closed-form estimators for all loci and ordered pairs at once: sums of weighted regressions by compiled loops.
+"""Estimators from sums of one regression, for all loci and ordered pairs at once.
 
-The same numbers as those of the estimators (up to the order of sums), without arrays padded to the largest problem.
+The same numbers as those of the estimators, up to the order of sums.
 """
 
 import inspect
 from dataclasses import replace
-from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
-from ...compiled import compiled
-from ..problems import NOT_FINITE, SE_NEGATIVE, SE_NOT_FINITE, SE_ZERO, Problems, i_squared
-from .ratio import ZERO_EXPOSURE, ratio_result, wald_mean
-from .regression import egger, egger_result, ivw, ivw_result
-
-ORIGIN, INTERCEPT, RATIO = range(3)  # regressions through the origin, of oriented effects with an intercept, of ratios
-REASONS = np.array(["", NOT_FINITE, SE_NOT_FINITE, SE_NEGATIVE, SE_ZERO, ZERO_EXPOSURE], dtype=object)
-
-
-class Sums(NamedTuple):
-    """Arrays (locus, pair); weights are relative to that of the smallest standard error.
-
-    Attributes
-    ----------
-    smallest
-        The smallest standard error of the outcome.
-    total, mean_x, mean_y
-        Sum of weights, and weighted means (0 for a regression through the origin).
-    sxx, estimate, rss
-        Weighted sum of squares of the exposure about its mean, slope, and weighted sum of squared residuals.
-    f_statistic, q_gx
-        Mean F, and Cochran's Q of bx / sy with standard errors sx / sy.
-    """
-
-    smallest: np.ndarray
-    total: np.ndarray
-    mean_x: np.ndarray
-    mean_y: np.ndarray
-    sxx: np.ndarray
-    estimate: np.ndarray
-    rss: np.ndarray
-    f_statistic: np.ndarray
-    q_gx: np.ndarray
+from ..kernels.sums import INTERCEPT, ORIGIN, RATIO, REASONS, pair_sums
+from ..problems import Problems, i_squared
+from .ratio import ratio_result
+from .regression import egger_result, ivw_result
 
 
 def _ivw(problems, sums, **options):
@@ -58,231 +27,40 @@ def _wald_mean(problems, sums, **options):
     return ratio_result(problems, sums.estimate, sums.rss, **options)
 
 
-# estimator: kind of regression, instruments needed, result from sums, options that the result takes
-CLOSED = {ivw: (ORIGIN, 1, _ivw, {"model", "alpha"}), egger: (INTERCEPT, 3, _egger, {"distribution", "alpha"}),
-          wald_mean: (RATIO, 2, _wald_mean, {"alpha"})}
+# closed form of a method: kind of regression, result from sums, options that the result takes
+CLOSED = {"origin": (ORIGIN, _ivw, {"model", "alpha"}), "line": (INTERCEPT, _egger, {"distribution", "alpha"}),
+          "ratios": (RATIO, _wald_mean, {"alpha"})}
 
 
-def closed_form(estimator):
-    """The fit of all pairs at once that equals an estimator, or None if there is none.
+def has_closed_form(estimator):
+    """Whether `closed_form` gives an estimator, as `bind` gives it, with the values of its options."""
+    if not estimator.method.closed_form:
+        return False
+    defaults = inspect.signature(estimator.function).parameters
+    changed = {name for name, value in estimator.options.items() if value != defaults[name].default}
+    return changed <= CLOSED[estimator.method.closed_form][2]
+
+
+def closed_form(estimator, block, pairs):
+    """Fits of all pairs of a block of loci: MRResult of arrays (locus, pair).
 
     Parameters
     ----------
-    estimator : functools.partial
-        As `bind` gives it.
-
-    Returns
-    -------
-    callable or None
-        Of (effect, effect_se, instruments, pairs), as `fit_all_pairs` takes them; it gives an MRResult of arrays
-        (locus, pair).
+    estimator : Estimator
+        One that `has_closed_form`.
+    block : Block
+    pairs : dict of int to list of int
+        Outcomes of each exposure.
     """
-    kind = CLOSED.get(inspect.unwrap(estimator.func))
-    if kind is None:
-        return None
-    defaults = inspect.signature(estimator.func).parameters
-    changed = {name for name, value in estimator.keywords.items() if value != defaults[name].default}
-    if changed - kind[3]:
-        return None
-    options = {name: value for name, value in estimator.keywords.items() if name in kind[3]}
-    return partial(_fit, kind=kind, options=options)
-
-
-def _fit(effect, effect_se, instruments, pairs, kind, options):
-    regression, minimum, from_sums, _ = kind
-    n, reason, sums = pair_sums(effect, effect_se, instruments, pairs, regression)
+    regression, from_sums, taken = CLOSED[estimator.method.closed_form]
+    n, reason, sums = pair_sums(block, pairs, regression)
     problems = Problems(None, None, None, n, np.full(n.shape, "", dtype=object))
-    problems.need(minimum)
+    problems.need(estimator.method.fewest)
     for code in range(1, len(REASONS)):
         problems.refuse(reason == code, REASONS[code])
     with np.errstate(all="ignore"):
+        options = {name: value for name, value in estimator.options.items() if name in taken}
         result = from_sums(problems, sums, **options)
         solved = problems.note == ""
         return replace(result, f_statistic=np.where(solved, sums.f_statistic, np.nan),
                        i2_gx=np.where(solved, i_squared(sums.q_gx, n - 1.0), np.nan))
-
-
-def pair_sums(effect, effect_se, instruments, pairs, regression):
-    """Sums of one regression for each locus and pair.
-
-    Parameters
-    ----------
-    effect, effect_se : (locus, variant, mark) float64
-    instruments : Instruments
-    pairs : dict of int to list of int
-        Outcomes of each exposure, none of them the exposure itself.
-    regression : {ORIGIN, INTERCEPT, RATIO}
-
-    Returns
-    -------
-    n : (locus, pair) int64
-    reason : (locus, pair) int8
-        Index of `REASONS`.
-    sums : Sums
-    """
-    exposures, outcomes = list(pairs), sorted({y for several in pairs.values() for y in several})
-    place = np.full((len(exposures), len(outcomes)), -1)
-    first = 0
-    for row, several in enumerate(pairs.values()):
-        place[row, np.searchsorted(outcomes, several)] = np.arange(first, first + len(several))
-        first += len(several)
-    bx, sx, mask = (a[..., exposures] for a in (effect, effect_se, instruments.mask))
-    by, sy = (np.ascontiguousarray(a[..., outcomes]) for a in (effect, effect_se))
-    shape = len(effect), first
-    n, reason, sums = np.empty(shape, np.int64), np.empty(shape, np.int8), np.empty((len(Sums._fields), *shape))
-    if instruments.size is None:
-        _all_sums(bx, sx, by, sy, mask, place, regression, n, reason, sums)
-    else:
-        sizes = instruments.size[..., exposures], np.ascontiguousarray(instruments.size[..., outcomes])
-        _sums_of_filtered(bx, sx, by, sy, mask, *sizes, place, regression, n, reason, sums)
-    return n, reason, Sums(*sums)
-
-
-@compiled
-def _all_sums(bx, sx, by, sy, mask, place, regression, n, reason, sums):
-    for locus in range(bx.shape[0]):
-        for j in range(bx.shape[2]):
-            chosen = np.nonzero(mask[locus, :, j])[0]
-            x, s = bx[locus, :, j][chosen], sx[locus, :, j][chosen]
-            found, why = _outcomes_of_one(x, s, by[locus], sy[locus], chosen, regression)
-            for k in range(place.shape[1]):
-                if place[j, k] >= 0:
-                    n[locus, place[j, k]] = len(chosen)
-                    reason[locus, place[j, k]] = why[k]
-                    for field in range(len(found)):
-                        sums[field, locus, place[j, k]] = found[field, k]
-
-
-@compiled
-def _sums_of_filtered(bx, sx, by, sy, mask, size_x, size_y, place, regression, n, reason, sums):
-    """As `_all_sums`, where each pair has instruments of its own: those that move the exposure more."""
-    for locus in range(bx.shape[0]):
-        for j in range(bx.shape[2]):
-            chosen = np.nonzero(mask[locus, :, j])[0]
-            x, s, size = bx[locus, :, j][chosen], sx[locus, :, j][chosen], size_x[locus, :, j][chosen]
-            y, se, other = by[locus][chosen], sy[locus][chosen], size_y[locus][chosen]
-            for k in range(place.shape[1]):
-                if place[j, k] >= 0:
-                    kept = np.nonzero(size > other[:, k])[0]
-                    found, why = _outcomes_of_one(x[kept], s[kept], y[:, k][kept].reshape((-1, 1)),
-                                                  se[:, k][kept].reshape((-1, 1)), np.arange(len(kept)), regression)
-                    n[locus, place[j, k]] = len(kept)
-                    reason[locus, place[j, k]] = why[0]
-                    for field in range(len(found)):
-                        sums[field, locus, place[j, k]] = found[field, 0]
-
-
-@compiled
-def _outcomes_of_one(x, s, by, sy, chosen, regression):
-    """Sums (field, outcome) and reason (outcome) of one exposure at one locus; the inner loops run over outcomes."""
-    n_outcomes = by.shape[1]
-    found, reason = np.zeros((9, n_outcomes)), np.zeros(n_outcomes, np.int8)
-    smallest, total, mean_x, mean_y, sxx, estimate, rss, f_statistic, q_gx = found
-    _check(x, by, sy, chosen, smallest, reason)
-    _strength(x, s, sy, chosen, f_statistic, q_gx)
-    q_gx[reason > 1] = np.nan
-    w, y = np.ones((len(chosen), n_outcomes)), np.empty((len(chosen), n_outcomes))
-    if regression == RATIO:
-        reason[reason > 1] = 0
-        reason[reason == 0] = 5 * (x == 0).any()
-        smallest[:] = 1.0
-    else:
-        for i in range(len(chosen)):
-            row, se = w[i], sy[chosen[i]]
-            for k in range(n_outcomes):
-                row[k] = smallest[k] / se[k]
-                row[k] *= row[k]
-    x = _oriented(x, by, chosen, regression, y)
-    if regression == INTERCEPT:
-        _centre(x, y, w, total, mean_x, mean_y)
-    _slope(x, y, w, mean_x, sxx, estimate, rss)
-    return found, reason
-
-
-@compiled
-def _check(x, by, sy, chosen, smallest, reason):
-    """Smallest standard error of each outcome, and why it cannot be fitted."""
-    # 0 times a number is 0 unless it is infinite or NaN
-    effect_check, se_check = np.full(len(smallest), (0 * x).sum()), np.zeros(len(smallest))
-    smallest[:] = np.inf
-    for v in chosen:
-        effect, se = by[v], sy[v]
-        for k in range(len(smallest)):
-            effect_check[k] += 0 * effect[k]
-            se_check[k] += 0 * se[k]
-            smallest[k] = se[k] if se[k] < smallest[k] else smallest[k]
-    for k in range(len(smallest)):
-        if effect_check[k] != 0:
-            reason[k] = 1
-        elif se_check[k] != 0:
-            reason[k] = 2
-        elif smallest[k] < 0:
-            reason[k] = 3
-        elif smallest[k] == 0:
-            reason[k] = 4
-
-
-@compiled
-def _strength(x, s, sy, chosen, f_statistic, q_gx):
-    """As `strength.strength` has it, for each outcome."""
-    usable = ((s > 0) & np.isfinite(s)).all()
-    z = np.abs(x) / s if usable else np.full(len(x), np.nan)
-    f_statistic[:] = (z * z).sum() / len(x)
-    mean, below = np.zeros(len(q_gx)), np.zeros(len(q_gx))
-    for i in range(len(chosen)):
-        se, scale, size = sy[chosen[i]], 1 / s[i], z[i]
-        for k in range(len(q_gx)):
-            ratio = se[k] * scale
-            mean[k] += size * ratio
-            below[k] += ratio * ratio
-    mean /= below
-    for i in range(len(chosen)):
-        se, scale, size = sy[chosen[i]], 1 / s[i], z[i]
-        for k in range(len(q_gx)):
-            q_gx[k] += (size - mean[k] * (se[k] * scale)) ** 2
-
-
-@compiled
-def _oriented(x, by, chosen, regression, y):
-    """Exposure effects as the regression takes them, and the outcomes' in `y`."""
-    if regression == RATIO:
-        divisor, x = x, np.ones(len(x))
-    elif regression == INTERCEPT:
-        divisor, x = np.where(x < 0, -1.0, 1.0), np.abs(x)
-    else:
-        divisor = np.ones(len(x))
-    for i in range(len(chosen)):
-        row, effect, d = y[i], by[chosen[i]], divisor[i]
-        for k in range(y.shape[1]):
-            row[k] = effect[k] / d
-    return x
-
-
-@compiled
-def _centre(x, y, w, total, mean_x, mean_y):
-    """Weighted means; those of y are taken from y."""
-    for i in range(len(x)):
-        weight, effect = w[i], y[i]
-        for k in range(len(total)):
-            total[k] += weight[k]
-            mean_x[k] += weight[k] * x[i]
-            mean_y[k] += weight[k] * effect[k]
-    mean_x /= total
-    mean_y /= total
-    y -= mean_y
-
-
-@compiled
-def _slope(x, y, w, mean_x, sxx, estimate, rss):
-    for i in range(len(x)):
-        weight, effect, xi = w[i], y[i], x[i]
-        for k in range(len(sxx)):
-            d = xi - mean_x[k]
-            sxx[k] += weight[k] * d * d
-            estimate[k] += weight[k] * d * effect[k]
-    estimate /= sxx
-    for i in range(len(x)):
-        weight, effect, xi = w[i], y[i], x[i]
-        for k in range(len(sxx)):
-            residual = effect[k] - estimate[k] * (xi - mean_x[k])
-            rss[k] += weight[k] * residual * residual

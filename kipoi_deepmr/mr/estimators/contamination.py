@@ -8,11 +8,11 @@ from scipy import special
 from ...compiled import compiled
 from ...errors import InputError
 from ...inference import quantile
+from ...methods import METHODS
+from .. import notes
 from ..kernels.rows import in_threads, rows_of
 from ..problems import finish, prepare
-from .ratio import ZERO_EXPOSURE
 
-FLAT = "no causal effect is likelier than none"
 FOUND = ("estimate", "low", "high", "count", "statistic")
 
 
@@ -63,8 +63,8 @@ def contamination_mixture(bx, sx, by, sy, mask=None, *, invalid_sd=None, ci_min=
     if not (-np.inf if ci_min is None else ci_min) < (np.inf if ci_max is None else ci_max):
         raise InputError(f"ci_min must be below ci_max, but they are {ci_min!r} and {ci_max!r}")
     with np.errstate(all="ignore"):
-        problems = prepare(bx, by, mask, minimum=2 if invalid_sd is None else 1)
-        problems.refuse(((problems.bx == 0) & problems.mask).any(-1), ZERO_EXPOSURE)
+        problems = prepare(bx, by, mask, METHODS["contamination_mixture"].fewest if invalid_sd is None else 1)
+        problems.refuse(((problems.bx == 0) & problems.mask).any(-1), notes.ZERO_EXPOSURE)
         rows = rows_of(problems, sx, sy)
         unit = (rows.unit_y / rows.unit_x).ravel()
         ratio = rows.data[:, 2] / rows.data[:, 0]
@@ -76,12 +76,12 @@ def contamination_mixture(bx, sx, by, sy, mask=None, *, invalid_sd=None, ci_min=
         reach, cuts = _cuts(ratio, se_ratio, spread[:, None], lowest[:, None], highest[:, None], rows)
         in_threads(_mixtures, (ratio, se_ratio ** -2.0, reach, cuts, rows.n, found), (quantile(alpha) ** 2,))
         found = dict(zip(FOUND, found.T))
-        problems.refuse(rows.to_shape(np.isnan(found["estimate"]) & (found["count"] > 0)), FLAT)
+        problems.refuse(rows.to_shape(np.isnan(found["estimate"]) & (found["count"] > 0)), notes.FLAT)
         low, high = (rows.to_effect(found[end]) for end in ("low", "high"))
         result = finish(problems, alpha, rows.to_effect(found["estimate"]), (high - low) / (2 * quantile(alpha)))
         solved, count = result.note == "", rows.to_shape(found["count"])
         for several in np.unique(count[solved & (count > 1)]):
-            result.note[solved & (count == several)] = f"the interval spans {several:.0f} separate ones"
+            result.note[solved & (count == several)] = notes.separate_intervals(several)
         numbers = {"ci_low": low, "ci_high": high,
                    "pvalue": rows.to_shape(special.chdtrc(1, found["statistic"]))}
         return replace(result, **{name: np.where(solved, values, np.nan) for name, values in numbers.items()})

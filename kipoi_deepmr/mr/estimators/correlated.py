@@ -4,10 +4,11 @@ import numpy as np
 
 from ...errors import InputError
 from ...inference import check_choice
+from ...methods import METHODS
+from .. import notes
 from ..problems import prepare
 from .regression import DISTRIBUTIONS, MODELS, egger_result, ivw_result
 
-SINGULAR = "the covariance of the outcome errors is singular"
 SMALLEST_EIGENVALUE = 1e-12  # of the correlation matrix, as a share of the largest
 
 
@@ -46,7 +47,7 @@ def ivw_correlated(bx, sx, by, sy, mask=None, *, covariance=None, by_members=Non
     """
     check_choice("model", model, MODELS)
     with np.errstate(all="ignore"):
-        problems, smallest, inverse = _prepare(bx, by, sy, mask, covariance, by_members, minimum=1)
+        problems, smallest, inverse = _prepare(bx, by, sy, mask, covariance, by_members, "ivw_correlated")
         weighted = inverse(problems.bx)
         sxx = (weighted * problems.bx).sum(-1)
         estimate = (weighted * problems.by).sum(-1) / sxx
@@ -84,7 +85,7 @@ def egger_correlated(bx, sx, by, sy, mask=None, *, covariance=None, by_members=N
     """
     check_choice("distribution", distribution, DISTRIBUTIONS)
     with np.errstate(all="ignore"):
-        problems, smallest, inverse = _prepare(bx, by, sy, mask, covariance, by_members, minimum=3)
+        problems, smallest, inverse = _prepare(bx, by, sy, mask, covariance, by_members, "egger_correlated")
         # turning an instrument turns its row and column of the covariance: the same as an intercept of its sign
         one = np.where(problems.mask, np.where(problems.bx < 0, -1.0, 1.0), 0.0)
         weighted = inverse(one)
@@ -99,9 +100,9 @@ def egger_correlated(bx, sx, by, sy, mask=None, *, covariance=None, by_members=N
         return egger_result(problems, estimate, total, mean_x, mean_y, sxx, rss, smallest, distribution, alpha)
 
 
-def _prepare(bx, by, sy, mask, covariance, by_members, minimum):
+def _prepare(bx, by, sy, mask, covariance, by_members, method):
     """Problems, the smallest standard error (...), and the product with the inverse covariance in its square's unit."""
-    problems = prepare(bx, by, mask, minimum)
+    problems = prepare(bx, by, mask, METHODS[method].fewest)
     if problems.bx.size and (covariance is None) == (by_members is None):
         raise InputError("correlated instruments need either the covariance of their outcome errors or by_members")
     if covariance is not None:
@@ -133,7 +134,7 @@ def _solve_dense(problems, correlation):
     correlation = np.where(both & np.isfinite(correlation), correlation, np.where(both, 0, np.eye(both.shape[-1])))
     values, vectors = np.linalg.eigh(correlation)
     small = values[..., :1] <= SMALLEST_EIGENVALUE * values[..., -1:]
-    problems.refuse(np.broadcast_to(small[..., 0], problems.n.shape), SINGULAR)
+    problems.refuse(np.broadcast_to(small[..., 0], problems.n.shape), notes.SINGULAR)
     values = np.where(small, 1.0, values)
 
     def solve(v):

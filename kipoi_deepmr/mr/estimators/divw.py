@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ...methods import METHODS
+from .. import notes
 from ..kernels.rows import rows_of
 from ..problems import finish, prepare
-from .raps import WEAK
 
 
 def divw(bx, sx, by, sy, mask=None, *, overdispersion=True, alpha=0.05):
@@ -40,13 +41,13 @@ def divw(bx, sx, by, sy, mask=None, *, overdispersion=True, alpha=0.05):
     Ye T, Shao J, Kang H (2021). Ann Stat 49: 2079-2100. R: MendelianRandomization::mr_divw.
     """
     with np.errstate(all="ignore"):
-        problems = prepare(bx, by, mask, minimum=1)
+        problems = prepare(bx, by, mask, METHODS["divw"].fewest)
         rows = rows_of(problems, sx, sy)
         x, u, y, s = (np.where(rows.mask, rows.data[:, i], float(i == 3)) for i in range(4))
         smallest = s.min(-1, initial=np.inf, keepdims=True, where=rows.mask)
         w = np.where(rows.mask, (smallest / s) ** 2, 0.0)
         strength = (w * (x ** 2 - u ** 2)).sum(-1)
-        problems.refuse(rows.to_shape(strength <= 0), WEAK)
+        problems.refuse(rows.to_shape(strength <= 0), notes.TOO_WEAK)
         beta = ((w * x * y).sum(-1) / strength)[:, None]
         tau2 = np.zeros_like(beta)
         if overdispersion:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...compiled import compiled
+from ...methods import METHODS
 from ..kernels.rows import in_threads, rows_of
 from ..problems import finish, prepare
 
@@ -49,7 +50,7 @@ def lasso(bx, sx, by, sy, mask=None, *, alpha=0.05):
     106: 626-639. R: MendelianRandomization::mr_lasso.
     """
     with np.errstate(all="ignore"):
-        problems = prepare(bx, by, mask, minimum=2)
+        problems = prepare(bx, by, mask, METHODS["lasso"].fewest)
         rows = rows_of(problems, sx, sy)
         sign_over_se = np.copysign(1.0, rows.data[:, 0]) / rows.data[:, 3]
         x, y = rows.data[:, 0] * sign_over_se, rows.data[:, 2] * sign_over_se

@@ -4,13 +4,12 @@ import numpy as np
 
 from ...errors import InputError
 from ...inference import check_choice
+from ...methods import METHODS
+from .. import notes
 from ..kernels.profile import L2, lowest_minima, neighbourhoods
 from ..kernels.rows import in_threads, rows_of
 from ..problems import finish, prepare
-from .raps import NO_MINIMUM
 from .regression import MODELS, RANDOM_FROM
-
-DEGENERATE = "errors whose correlation is 1 or -1 have no likelihood"
 
 
 def max_likelihood(bx, sx, by, sy, mask=None, *, model="default", psi=0.0, alpha=0.05):
@@ -55,12 +54,12 @@ def max_likelihood(bx, sx, by, sy, mask=None, *, model="default", psi=0.0, alpha
     if not -1 <= psi <= 1:
         raise InputError(f"psi is a correlation, between -1 and 1, not {psi!r}")
     with np.errstate(all="ignore"):
-        problems = prepare(bx, by, mask, minimum=1)
+        problems = prepare(bx, by, mask, METHODS["max_likelihood"].fewest)
         rows = rows_of(problems, sx, sy)
-        problems.refuse(np.full(problems.n.shape, abs(psi) == 1), DEGENERATE)
+        problems.refuse(np.full(problems.n.shape, abs(psi) == 1), notes.DEGENERATE)
         beta = np.full(rows.n.size, np.nan)
         in_threads(lowest_minima, (rows.data, neighbourhoods(rows), rows.n, beta), (float(psi), L2))
-        problems.refuse(rows.to_shape(np.isnan(beta)), NO_MINIMUM)
+        problems.refuse(rows.to_shape(np.isnan(beta)), notes.NO_MINIMUM)
         information, q = _curvature(beta[:, None], *(rows.data[:, i] for i in range(4)), psi, rows.mask)
         q_df, q = problems.n - 1.0, rows.to_shape(q)
         random = (q_df > 0) & ((problems.n >= RANDOM_FROM) if model == "default" else model == "random")

@@ -5,6 +5,8 @@ from scipy import special
 
 from ...compiled import compiled
 from ...inference import check_choice
+from ...methods import METHODS
+from .. import notes
 from ..kernels.rows import in_threads, rows_of
 from ..problems import finish, prepare
 from .bootstrap import by_ratio, check_bootstrap, normal_draws, ratio_weights
@@ -12,7 +14,6 @@ from .regression import WEIGHTS
 
 PENALTY = 20.0
 SORTED = 24  # instruments that are sorted; of more, those around the median are found first
-NO_WEIGHT = "all weights are zero"
 
 
 def median_simple(bx, sx, by, sy, mask=None, *, n_bootstrap=1000, seed=42, alpha=0.05):
@@ -79,7 +80,7 @@ def _median(bx, sx, by, sy, mask, weights, penalized, n_bootstrap, seed, alpha):
     check_choice("weights", weights, (*WEIGHTS, "equal"))
     check_bootstrap(n_bootstrap, seed)
     with np.errstate(all="ignore"):
-        problems = prepare(bx, by, mask, minimum=3)
+        problems = prepare(bx, by, mask, METHODS["median_simple"].fewest)
         rows = rows_of(problems, sx, sy)
         data = by_ratio(rows, rows.mask * 1.0 if weights == "equal" else ratio_weights(rows, weights))
         ratio, w = data[:, 2] / data[:, 0], data[:, 4]
@@ -87,7 +88,7 @@ def _median(bx, sx, by, sy, mask, weights, penalized, n_bootstrap, seed, alpha):
         if penalized:
             w *= np.where(w > 0, np.minimum(1, PENALTY * special.chdtrc(1, w * (ratio - estimate[:, None]) ** 2)), 0.0)
             estimate = _weighted_median(ratio, w, rows.n)
-        problems.refuse(rows.to_shape(w.sum(-1) == 0), NO_WEIGHT)
+        problems.refuse(rows.to_shape(w.sum(-1) == 0), notes.NO_WEIGHT)
         se = np.empty(rows.n.size)
         draws = normal_draws(seed, n_bootstrap, data.shape[2])
         in_threads(_bootstrap, (data, rows.n, se), (draws,))

@@ -5,10 +5,11 @@ import numpy as np
 from ...compiled import compiled
 from ...errors import InputError
 from ...inference import check_choice
+from ...methods import METHODS
+from .. import notes
 from ..kernels.rows import in_threads, rows_of
 from ..problems import finish, prepare
 from .bootstrap import by_ratio, check_bootstrap, normal_draws, ratio_weights
-from .ratio import ZERO_EXPOSURE
 from .regression import WEIGHTS
 
 GRID = 512  # points of R's density()
@@ -76,8 +77,8 @@ def _mode(bx, sx, by, sy, mask, weights, weighted, phi, n_bootstrap, seed, alpha
     if not 0 < phi < np.inf:
         raise InputError(f"phi must be a number above 0, not {phi!r}")
     with np.errstate(all="ignore"):
-        problems = prepare(bx, by, mask, minimum=2)
-        problems.refuse(((problems.bx == 0) & problems.mask).any(-1), ZERO_EXPOSURE)
+        problems = prepare(bx, by, mask, METHODS["mode_simple"].fewest)
+        problems.refuse(((problems.bx == 0) & problems.mask).any(-1), notes.ZERO_EXPOSURE)
         rows = rows_of(problems, sx, sy)
         data = by_ratio(rows, ratio_weights(rows, weights))
         ratio, se_ratio = data[:, 2] / data[:, 0], 1 / np.sqrt(data[:, 4])

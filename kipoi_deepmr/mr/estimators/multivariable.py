@@ -6,10 +6,9 @@ import numpy as np
 
 from ...errors import InputError
 from ...inference import check_choice
-from ..problems import NOT_FINITE, finish, prepare
-from .regression import COLLINEAR, DISTRIBUTIONS, MODELS, NO_EXPOSURE, is_random
-
-TOO_ALIKE = "the effects on exposure and covariates are collinear"
+from .. import notes
+from ..problems import finish, prepare
+from .regression import COLLINEAR, DISTRIBUTIONS, MODELS, is_random
 
 
 def mvmr_ivw(bx, sx, by, sy, mask=None, *, covariates=None, covariates_se=None, model="default",
@@ -95,7 +94,7 @@ def _fit(bx, sx, by, sy, mask, covariates, covariates_se, intercept, model, dist
     with np.errstate(all="ignore"):
         problems = prepare(bx, by, mask, n_columns + 1 if n_columns > 1 else 1)
         known = np.where(problems.mask[..., None, :], covariates, 0.0)
-        problems.refuse(~np.broadcast_to(np.isfinite(known).all((-1, -2)), problems.n.shape), NOT_FINITE)
+        problems.refuse(~np.broadcast_to(np.isfinite(known).all((-1, -2)), problems.n.shape), notes.NOT_FINITE)
         s, smallest = problems.standard_errors(sy)
         slope, slope_se, first, first_se, left = _least_squares(problems, known, smallest / s, intercept)
         smallest, q_df = smallest[..., 0], problems.n - float(n_columns)
@@ -125,11 +124,11 @@ def _least_squares(problems, covariates, root, intercept):
     rows = [(0, max(0, size - design.shape[-2]))]
     design = np.pad(np.where(used[..., None, None], design, 0.0), [(0, 0)] * len(shape) + rows + [(0, 0)])
     unit = _unit(np.swapaxes(design, -1, -2))[..., 0]
-    problems.refuse((design[..., -2] == 0).all(-1), NO_EXPOSURE)
+    problems.refuse((design[..., -2] == 0).all(-1), notes.NO_EXPOSURE)
     r = np.linalg.qr(design / unit[..., None, :], mode="r")
     triangle, right = r[..., :-1, :-1], r[..., :-1, -1:]
     apart = np.abs(np.diagonal(triangle, axis1=-2, axis2=-1))  # what of a column those before it do not explain
-    problems.refuse((apart <= COLLINEAR * np.sqrt((triangle ** 2).sum(-2))).any(-1), TOO_ALIKE)
+    problems.refuse((apart <= COLLINEAR * np.sqrt((triangle ** 2).sum(-2))).any(-1), notes.TOO_ALIKE)
     inverse = np.linalg.inv(np.where((problems.note == "")[..., None, None], triangle, np.eye(size - 1)))
     estimate, errors = (inverse @ right)[..., 0], np.sqrt((inverse ** 2).sum(-1))
     unit_x, unit_y = unit[..., -2], unit[..., -1]

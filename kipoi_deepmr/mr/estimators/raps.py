@@ -6,14 +6,13 @@ import numpy as np
 from scipy import integrate, stats
 
 from ...inference import check_choice
+from ...methods import METHODS
+from .. import notes
 from ..kernels.profile import HUBER_K, TUKEY_K, lowest_minima, neighbourhoods, overdispersed_solutions
 from ..kernels.rows import in_threads, rows_of
 from ..problems import finish, prepare
 
 LOSSES = ("l2", "huber", "tukey")
-NO_MINIMUM = "no finite causal effect fits best"
-NO_SOLUTION = "the estimating equations were not solved"
-WEAK = "the instruments are too weak"
 
 
 def raps(bx, sx, by, sy, mask=None, *, overdispersion=True, loss="l2", alpha=0.05):
@@ -58,7 +57,7 @@ def raps(bx, sx, by, sy, mask=None, *, overdispersion=True, loss="l2", alpha=0.0
     """
     check_choice("loss", loss, LOSSES)
     with np.errstate(all="ignore"):
-        problems = prepare(bx, by, mask, minimum=1)
+        problems = prepare(bx, by, mask, METHODS["raps"].fewest)
         rows = rows_of(problems, sx, sy)
         kind, (delta, c1, c2, c3) = LOSSES.index(loss), _moments(loss)
         beta, tau2, places = np.empty(rows.n.size), np.zeros(rows.n.size), neighbourhoods(rows)
@@ -66,7 +65,7 @@ def raps(bx, sx, by, sy, mask=None, *, overdispersion=True, loss="l2", alpha=0.0
             in_threads(overdispersed_solutions, (rows.data, places, rows.n, beta, tau2), (kind, delta))
         else:
             in_threads(lowest_minima, (rows.data, places, rows.n, beta), (0.0, kind))
-        problems.refuse(rows.to_shape(np.isnan(beta)), NO_SOLUTION if overdispersion else NO_MINIMUM)
+        problems.refuse(rows.to_shape(np.isnan(beta)), notes.NO_SOLUTION if overdispersion else notes.NO_MINIMUM)
         beta, tau2 = beta[:, None], tau2[:, None]
         x, u, y, s = (np.where(rows.mask, rows.data[:, i], 0.0) for i in range(4))
         direct = tau2 + s ** 2
@@ -78,7 +77,7 @@ def raps(bx, sx, by, sy, mask=None, *, overdispersion=True, loss="l2", alpha=0.0
             cross = delta * (u ** 2 * beta / v ** 2).sum(-1)
             slope_tau2 = (delta + c3) / 2 * (u ** 2 / v ** 2).sum(-1)
             variance += c2 * (u ** 4 / v ** 2).sum(-1) * (cross / (slope * slope_tau2)) ** 2
-        problems.refuse(rows.to_shape((slope <= 0) | (variance <= 0)), WEAK)
+        problems.refuse(rows.to_shape((slope <= 0) | (variance <= 0)), notes.TOO_WEAK)
         q, q_df = ((y - beta * x) ** 2 / v).sum(-1), problems.n - 1.0
         return finish(problems, alpha, rows.to_effect(beta[:, 0]), rows.to_effect(np.sqrt(variance)),
                       q=np.where(q_df > 0, rows.to_shape(q), np.nan) if not overdispersion else np.nan, q_df=q_df,

@@ -2,10 +2,9 @@
 
 import numpy as np
 
+from ...methods import METHODS
+from .. import notes
 from ..problems import finish, prepare
-
-ZERO_EXPOSURE = "an exposure effect is zero"
-EQUAL_RATIOS = "the ratios do not vary"
 
 
 def wald_mean(bx, sx, by, sy, mask=None, *, alpha=0.05):
@@ -40,8 +39,8 @@ def wald_mean(bx, sx, by, sy, mask=None, *, alpha=0.05):
     Malina S, Cizin D, Knowles DA (2022). Deep Mendelian randomization. PLoS Comput Biol 18(10): e1009880.
     """
     with np.errstate(all="ignore"):
-        problems = prepare(bx, by, mask, minimum=2)
-        problems.refuse(((problems.bx == 0) & problems.mask).any(-1), ZERO_EXPOSURE)
+        problems = prepare(bx, by, mask, METHODS["wald_mean"].fewest)
+        problems.refuse(((problems.bx == 0) & problems.mask).any(-1), notes.ZERO_EXPOSURE)
         ratios = problems.by / np.where(problems.mask, problems.bx, 1.0)
         mean = ratios.sum(-1) / problems.n
         deviations = np.where(problems.mask, ratios - mean[..., None], 0.0)
@@ -52,5 +51,5 @@ def ratio_result(problems, mean, squares, alpha=0.05):
     """The mean ratio from sums of shape (...): the mean, and the sum of squared deviations from it."""
     sd = np.sqrt(squares / (problems.n - 1))
     rounding = 4 * np.finfo(np.float64).eps * np.abs(mean)
-    problems.refuse(sd <= rounding, EQUAL_RATIOS)
+    problems.refuse(sd <= rounding, notes.EQUAL_RATIOS)
     return finish(problems, alpha, mean, sd)

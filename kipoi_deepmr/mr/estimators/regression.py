@@ -5,7 +5,9 @@ from scipy import special
 
 from ...errors import InputError
 from ...inference import check_choice
-from ..problems import OUT_OF_RANGE, SE_ZERO, finish, prepare
+from ...methods import METHODS
+from .. import notes
+from ..problems import finish, prepare
 from .robust import mm_regression
 
 MODELS = ("default", "fixed", "random")
@@ -13,11 +15,7 @@ WEIGHTS = ("simple", "delta")
 DISTRIBUTIONS = ("normal", "t")
 RANDOM_FROM = 4  # instruments from which the default model is random, as in MendelianRandomization
 COLLINEAR = 1e-7  # R's lm: a column whose part not explained by the others is smaller than this share is collinear
-ROBUST_EGGER_FROM = 5  # with fewer instruments the robust scale is 0 or hangs on one of them
 PENALTY = {"simple": 100.0, "delta": 20.0}  # factors of p, from MendelianRandomization's r.weights and r.weights.delta
-NO_EXPOSURE = "all exposure effects are zero"
-NO_VARIATION = "no variation in the exposure effects"
-NO_WEIGHT = "penalties leave too few instruments a weight"
 
 
 def ivw(bx, sx, by, sy, mask=None, *, model="default", weights="simple", psi=0.0, robust=False, penalized=False,
@@ -74,7 +72,7 @@ def ivw(bx, sx, by, sy, mask=None, *, model="default", weights="simple", psi=0.0
         if weights == "delta":
             counted = np.asarray(bx, dtype=np.float64) != 0
             mask = counted if mask is None else mask & counted
-        problems = prepare(bx, by, mask, minimum=1)
+        problems = prepare(bx, by, mask, METHODS["ivw"].fewest)
         s, smallest = problems.standard_errors(sy)
         if weights == "delta":
             s, smallest = _delta_errors(problems, sx, s, psi)
@@ -96,7 +94,7 @@ def ivw_result(problems, estimate, sxx, rss, smallest, model="default", alpha=0.
 
     `penalized_n` (...) says how many instruments penalties have left a weight, where there are penalties.
     """
-    problems.refuse(sxx == 0, NO_EXPOSURE)
+    problems.refuse(sxx == 0, notes.NO_EXPOSURE)
     q_df = (problems.n if penalized_n is None else penalized_n) - 1.0
     q = _q(rss, smallest, q_df)
     spread = np.sqrt(q / q_df)
@@ -106,9 +104,9 @@ def ivw_result(problems, estimate, sxx, rss, smallest, model="default", alpha=0.
 
 def _robust_ivw(problems, ratio, w, sxx, smallest, model, alpha, penalized_n):
     """IVW by MM-regression; `ratio`, the least-squares estimate, is that of a single instrument."""
-    problems.refuse(sxx == 0, NO_EXPOSURE)
+    problems.refuse(sxx == 0, notes.NO_EXPOSURE)
     n = problems.n if penalized_n is None else penalized_n
-    problems.refuse((n == 1) & (problems.n > 1), NO_WEIGHT)
+    problems.refuse((n == 1) & (problems.n > 1), notes.ALL_PENALIZED)
     alone = problems.n == 1
     x, y = np.abs(problems.bx), np.where(problems.bx < 0, -problems.by, problems.by)
     estimate, se, _, _, scale, _ = mm_regression(problems, x, y, w, smallest, False, ~alone)
@@ -164,7 +162,7 @@ def egger(bx, sx, by, sy, mask=None, *, robust=False, penalized=False, distribut
     """
     check_choice("distribution", distribution, DISTRIBUTIONS)
     with np.errstate(all="ignore"):
-        minimum = ROBUST_EGGER_FROM if robust else 3
+        minimum = METHODS["egger_robust" if robust else "egger"].fewest
         problems = prepare(bx, by, mask, minimum)
         s, smallest = problems.standard_errors(sy)
         smallest, n = smallest[..., 0], None
@@ -175,7 +173,7 @@ def egger(bx, sx, by, sy, mask=None, *, robust=False, penalized=False, distribut
             _refuse_collinear(problems, *line[1:3], line[4])
             estimate, _, mean_x, mean_y = (numbers[..., None] for numbers in line[:4])
             w, n = _penalized(problems, w, (y - mean_y - estimate * (x - mean_x)) / s, PENALTY["simple"])
-            problems.refuse(n < minimum, NO_WEIGHT)
+            problems.refuse(n < minimum, notes.ALL_PENALIZED)
             line = _line(x, y, w)
         if robust:
             return _robust_egger(problems, x, y, w, line, smallest, distribution, alpha, n)
@@ -259,14 +257,14 @@ def _finish(problems, alpha, estimate, se, residual_se, q, q_df, penalized_n, in
 
 
 def _refuse_collinear(problems, total, mean_x, sxx):
-    problems.refuse(sxx <= COLLINEAR ** 2 * (sxx + total * mean_x ** 2), NO_VARIATION)
+    problems.refuse(sxx <= COLLINEAR ** 2 * (sxx + total * mean_x ** 2), notes.NO_VARIATION)
 
 
 def _penalized(problems, w, deviations, factor):
     """Weights (..., V) times min(1, factor p), p being those of the deviations, and how many (...) remain above 0."""
     w = np.where(problems.mask, w * np.minimum(1.0, factor * special.erfc(np.abs(deviations) / np.sqrt(2))), 0.0)
     n = np.count_nonzero(w, -1)
-    problems.refuse((n == 0) & (problems.n > 0), NO_WEIGHT)
+    problems.refuse((n == 0) & (problems.n > 0), notes.ALL_PENALIZED)
     return w, n
 
 
@@ -275,7 +273,7 @@ def _median_ratio(problems):
     has_ratio = problems.mask & (problems.bx != 0)
     ratios = np.sort(np.where(has_ratio, problems.by / problems.bx, np.inf), -1)
     n = has_ratio.sum(-1, keepdims=True)
-    problems.refuse(n[..., 0] == 0, NO_EXPOSURE)
+    problems.refuse(n[..., 0] == 0, notes.NO_EXPOSURE)
     ratios, n = np.broadcast_arrays(ratios, np.maximum(n, 1))
     low, high = (np.take_along_axis(ratios, middle[..., :1], -1) for middle in ((n - 1) // 2, n // 2))
     return (low + high) / 2
@@ -287,8 +285,8 @@ def _delta_errors(problems, sx, sy, psi):
     scaled = np.where(problems.mask, problems.by / problems.bx * sx, 0.0)
     s = np.hypot(sy - psi * scaled, np.sqrt(1 - psi ** 2) * scaled)
     smallest = s.min(-1, initial=np.inf)
-    problems.refuse(smallest == 0, SE_ZERO)
-    problems.refuse(~np.isfinite(s).all(-1), OUT_OF_RANGE)
+    problems.refuse(smallest == 0, notes.SE_ZERO)
+    problems.refuse(~np.isfinite(s).all(-1), notes.OUT_OF_RANGE)
     return s, smallest[..., None]
 
 

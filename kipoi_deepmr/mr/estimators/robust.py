@@ -2,11 +2,10 @@
 
 import numpy as np
 
+from .. import notes
 from ..kernels import mm
 
-NO_SPREAD = "more than half of the instruments lie exactly on one line"
-NOT_CONVERGED = "the robust regression did not converge"
-NO_VARIANCE = "the robust regression's variance is not positive"
+REASONS = {mm.EXACT: notes.ON_ONE_LINE, mm.NOT_CONVERGED: notes.NOT_CONVERGED, mm.SINGULAR: notes.NO_ROBUST_VARIANCE}
 
 
 def mm_regression(problems, x, y, w, smallest, intercept, where=True):
@@ -49,6 +48,6 @@ def mm_regression(problems, x, y, w, smallest, intercept, where=True):
                             fit["rss"] * (y_unit / smallest) ** 2)
         status = np.full(shape, mm.SOLVED)
         status[todo] = fit["status"]
-        for code, reason in ((mm.EXACT, NO_SPREAD), (mm.NOT_CONVERGED, NOT_CONVERGED), (mm.SINGULAR, NO_VARIANCE)):
+        for code, reason in REASONS.items():
             problems.refuse(status == code, reason)
     return numbers

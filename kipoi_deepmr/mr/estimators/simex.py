@@ -14,17 +14,16 @@ import numpy as np
 
 from ...compiled import compiled_fast
 from ...inference import check_choice
+from ...methods import METHODS
+from .. import notes
 from ..kernels.rows import in_threads
-from ..problems import SE_NEGATIVE, SE_NOT_FINITE, finish, prepare
-from .regression import COLLINEAR, DISTRIBUTIONS, NO_VARIATION
+from ..problems import finish, prepare
+from .regression import COLLINEAR, DISTRIBUTIONS
 
 EXTRAPOLATIONS = {"quadratic": 2, "linear": 1}  # the polynomial's degree
 VARIANCES = ("influence", "jackknife")
 LAMBDAS = np.array([0.5, 1.0, 1.5, 2.0])  # R's default
-FEWEST = 4  # with 3 instruments and errors in all of them, 1 / D has no mean
 LEAST_SHARE = 1e-10  # of slope^2: a smaller variance has lost too many digits, being a difference of the two's moments
-NO_RESIDUALS = "the instruments lie too nearly on one line"
-NO_VARIANCE = "the variance extrapolates to no positive number"
 LEAST_REST = 1e-8  # 1 less an instrument's leverage: one that the line must pass through has no residual to divide
 STEP = 0.25
 PLACES = np.arange(-3.75, 75.0, STEP)  # of the double-exponential rule; those that are needed end at about 4
@@ -89,11 +88,11 @@ def egger_simex(bx, sx, by, sy, mask=None, *, extrapolation="quadratic", varianc
     check_choice("variance", variance, VARIANCES)
     check_choice("distribution", distribution, DISTRIBUTIONS)
     with np.errstate(all="ignore"):
-        problems = prepare(bx, by, mask, FEWEST)
+        problems = prepare(bx, by, mask, METHODS["egger_simex"].fewest)
         sy, smallest = problems.standard_errors(sy)
         sx = np.where(problems.mask, sx, 0.0)
-        problems.refuse(~np.isfinite(sx).all(-1), SE_NOT_FINITE)
-        problems.refuse((sx < 0).any(-1), SE_NEGATIVE)
+        problems.refuse(~np.isfinite(sx).all(-1), notes.SE_NOT_FINITE)
+        problems.refuse((sx < 0).any(-1), notes.SE_NEGATIVE)
         x, y = np.abs(problems.bx), np.where(problems.bx < 0, -problems.by, problems.by)
         parts, line, unit, unit_0 = _standardized(problems, x, y, sx, sy, smallest)
         at, degree = np.append(0.0, LAMBDAS), EXTRAPOLATIONS[extrapolation]
@@ -105,8 +104,8 @@ def egger_simex(bx, sx, by, sy, mask=None, *, extrapolation="quadratic", varianc
             slope_variance = np.fmax(slope_variance, (on_slope ** 2).sum(-1))
             on_intercept = on_mean_y - line[0][..., None] * on_slope
             intercept_variance = np.fmax(intercept_variance, (on_intercept ** 2).sum(-1))
-        problems.refuse(np.abs(slope_variance) < LEAST_SHARE * slope ** 2, NO_RESIDUALS)
-        problems.refuse(~(slope_variance > 0) & np.isfinite(slope_variance), NO_VARIANCE)
+        problems.refuse(np.abs(slope_variance) < LEAST_SHARE * slope ** 2, notes.NO_RESIDUALS)
+        problems.refuse(~(slope_variance > 0) & np.isfinite(slope_variance), notes.NO_EXTRAPOLATED_VARIANCE)
         slope, slope_se = slope * unit, np.sqrt(slope_variance) * unit
         intercept, intercept_se = intercept * unit_0, np.sqrt(intercept_variance) * unit_0
         residual = np.where(problems.mask, (y - intercept[..., None] - slope[..., None] * x)
@@ -133,7 +132,7 @@ def _standardized(problems, x, y, sx, sy, smallest):
     mean_x, mean_y = ((root ** 2 * b).sum(-1) / total for b in (x, y))
     x, y = root * (x - mean_x[..., None]), root * (y - mean_y[..., None])
     unit_x, size_y = (np.sqrt((b ** 2).sum(-1)) for b in (x, y))
-    problems.refuse(unit_x ** 2 <= COLLINEAR ** 2 * (unit_x ** 2 + total * mean_x ** 2), NO_VARIATION)
+    problems.refuse(unit_x ** 2 <= COLLINEAR ** 2 * (unit_x ** 2 + total * mean_x ** 2), notes.NO_VARIATION)
     smallest, height = smallest[..., 0], np.sqrt(total)
     unit_y = np.maximum(size_y, smallest)
     parts = (root / height[..., None], x / unit_x[..., None], y / unit_y[..., None],

@@ -3,8 +3,9 @@
 import numpy as np
 
 from ...errors import InputError
+from ...methods import METHODS
+from .. import notes
 from ..problems import finish, prepare
-from .regression import NO_EXPOSURE
 
 
 def two_stage_least_squares(bx, sx, by, sy, mask=None, *, bx_members=None, by_members=None, alpha=0.05):
@@ -42,10 +43,10 @@ def two_stage_least_squares(bx, sx, by, sy, mask=None, *, bx_members=None, by_me
     Econometrica 26: 393-415.
     """
     with np.errstate(all="ignore"):
-        problems = prepare(bx, by, mask, minimum=1)
+        problems = prepare(bx, by, mask, METHODS["two_stage_least_squares"].fewest)
         individuals = problems.n + 1.0
         sxx = _dot(problems.bx, problems.bx, individuals)
-        problems.refuse(~(sxx > 0), NO_EXPOSURE)
+        problems.refuse(~(sxx > 0), notes.NO_EXPOSURE)
         estimate = _dot(problems.bx, problems.by, individuals) / sxx
         if not problems.bx.size:
             return finish(problems, alpha, estimate, estimate)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import cpu_count
 
+from .. import notes
 from ..problems import Problems
 
-NO_EXPOSURE = "all exposure effects are zero"
 FEWEST = 16  # problems a thread is started for
 
 
@@ -52,7 +52,7 @@ def rows_of(problems: Problems, sx, sy):
     mask, shape = problems.mask, (*problems.note.shape, problems.bx.shape[-1])
     unit_x = np.abs(problems.bx).max(-1, initial=0.0)
     unit_y = np.maximum(np.abs(problems.by), np.where(mask, sy, 0.0)).max(-1, initial=0.0)
-    problems.refuse(unit_x == 0, NO_EXPOSURE)
+    problems.refuse(unit_x == 0, notes.NO_EXPOSURE)
     unit_x, unit_y = (np.ldexp(1.0, np.frexp(unit)[1] - 1) for unit in (unit_x, unit_y))
     n = np.where(problems.note == "", problems.n, 0).ravel()
     order = np.broadcast_to(np.argsort(~mask, axis=-1, kind="stable"), shape).reshape(n.size, shape[-1])
