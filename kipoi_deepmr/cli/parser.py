@@ -150,8 +150,8 @@ def _add_simulation(command):
     group.add_argument("--seed", type=_count, default=1, help="of all rounds (default: %(default)s)")
     group.add_argument("--members", type=_positive, default=5, metavar="N",
                        help="networks of each ensemble (default: %(default)s)")
-    group.add_argument("--n_training", type=_positive, default=10_000, metavar="N",
-                       help="training sequences (default: %(default)s)")
+    group.add_argument("--n_training", type=_positive, metavar="N",
+                       help="training sequences (default: 10000; with --graph 6000, or 10000 for more than 5 marks)")
     group.add_argument("--eta", type=_strength,
                        help="strength of the confounder that the sequence shows, on the exposure (default: 20)")
     group.add_argument("--nu", type=_strength, help="the same, on the outcome (default: 30)")

@@ -7,7 +7,7 @@ from ..simulation.experiment import analyse, make_rounds, places, shown
 from ..simulation.graph_rounds import GraphDesign
 from ..simulation.levers import Levers
 from ..simulation.rounds import Design
-from ..simulation.scenarios import Strengths
+from ..simulation.scenarios import N_TRAINING, Strengths
 from ..simulation.sweep import confounded, make_sweep, strength_folder, write_sweep
 from .estimators import estimator_options
 
@@ -33,7 +33,7 @@ def simulate(arguments, command):
 def _paper_design(arguments):
     _refuse(arguments, OF_GRAPHS, "goes with --graph")
     strengths = {name: getattr(arguments, name) for name in STRENGTHS if getattr(arguments, name) is not None}
-    return Design(arguments.seed, Strengths(**strengths), arguments.members, arguments.n_training,
+    return Design(arguments.seed, Strengths(**strengths), arguments.members, arguments.n_training or N_TRAINING,
                   confounder_mark=arguments.confounder_mark, dropout=arguments.dropout)
 
 

@@ -5,9 +5,11 @@ from .global_effects import global_effects_figure, plot_global_effects
 from .local_scatter import plot_local_scatter
 from .reliability import plot_reliability, reliability_figure
 from .simulation import (
+    graph_figure,
     levers_figure,
     plot_coverage,
     plot_coverage_against_width,
+    plot_direct_effects,
     plot_sweep,
     plot_true_effects,
     simulation_figure,
@@ -16,7 +18,8 @@ from .simulation import (
 from .spacing import plot_strata, strata_figure
 from .tracks import heights_of, plot_track, tracks_figure
 
-__all__ = ["check_path", "global_effects_figure", "heights_of", "levers_figure", "plot_coverage",
-           "plot_coverage_against_width", "plot_global_effects", "plot_local_scatter", "plot_reliability",
+__all__ = ["check_path", "global_effects_figure", "graph_figure", "heights_of", "levers_figure", "plot_coverage",
+           "plot_coverage_against_width", "plot_direct_effects", "plot_global_effects", "plot_local_scatter",
+           "plot_reliability",
            "plot_strata", "plot_sweep", "plot_track", "plot_true_effects", "reliability_figure", "save",
            "simulation_figure", "strata_figure", "sweep_figure", "tracks_figure"]

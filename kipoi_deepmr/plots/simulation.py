@@ -171,3 +171,39 @@ def simulation_figure(rounds):
         plot_true_effects(of_scenario, above).set_title(scenario, parse_math=False, fontsize="medium")
         plot_coverage(of_scenario["coverage"], below)
     return figure
+
+
+def plot_direct_effects(edges, ax=None):
+    """Estimated direct effects against the true ones with their 95 % intervals; pairs without an edge stand at 0.
+
+    Parameters
+    ----------
+    edges : pandas.DataFrame
+        Columns edge, true_direct, direct, ci_low, ci_high.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = axes_of(ax, 4, 4)
+    ax.axline((0, 0), slope=1, color=GREY, linewidth=0.8, zorder=0)
+    for edge, color, label in ((False, GREY, "no edge"), (True, BLUE, "edge")):
+        pairs = edges[edges["edge"].astype(bool) == edge].dropna(subset=["true_direct", "direct"])
+        bars = [pairs["direct"] - pairs["ci_low"], pairs["ci_high"] - pairs["direct"]]
+        ax.errorbar(pairs["true_direct"], pairs["direct"], yerr=bars, fmt="o", color=color, markersize=3, elinewidth=1,
+                    label=label)
+    ax.set_xlabel("true direct effect")
+    ax.set_ylabel("estimated direct effect")
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def graph_figure(edges):
+    """`plot_direct_effects` for each scenario, side by side; `edges` has a column scenario too."""
+    scenarios = names_in(edges, "scenario")
+    figure = Figure(figsize=(4 * len(scenarios), 4), layout="constrained")
+    for ax, scenario in zip(figure.subplots(1, len(scenarios), squeeze=False)[0], scenarios):
+        plot_direct_effects(edges[edges["scenario"] == scenario], ax).set_title(scenario, parse_math=False,
+                                                                               fontsize="medium")
+    return figure

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .binding import BACKGROUND, LENGTH, binding_probability, soft_or
+from .binding import BACKGROUND, binding_probability, soft_or
 
 WIDTH = 8
-SPACE = 2 * WIDTH  # bases for each motif: with so many there is always room for one more
+SHORTEST, SPACE = 64, 12  # bases of a sequence, and bases for each motif
 # probability of the consensus base, position by position: a core that decides, flanks that modulate
 CONSENSUS = np.array([0.75, 0.9, 0.97, 0.97, 0.97, 0.95, 0.85, 0.7])
 LEAST_DISTANCE = 5  # bases in which two consensus words differ, at least
@@ -19,8 +19,8 @@ ROUNDS = 100
 
 
 def length_of(n_motifs):
-    """Bases of a sequence in which so many motifs always find room."""
-    return max(LENGTH, SPACE * n_motifs)
+    """Bases of a sequence with so many motifs."""
+    return max(SHORTEST, SPACE * n_motifs)
 
 
 def motifs_of(names):

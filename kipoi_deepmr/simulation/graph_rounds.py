@@ -14,7 +14,8 @@ from .sequences import hold_out, sample_sequences, with_mutated_copies
 from .training import N_MEMBERS, ONE_CYCLE, Card, Schedule, Size, train_ensemble
 from .truth import write_test_loci
 
-N_TRAINING = 10_000
+N_TRAINING = 6_000  # for up to FEW_MARKS marks; MORE_TRAINING for more
+MORE_TRAINING = 10_000
 N_TEST = 200
 FEW_MARKS = 5  # up to which the paper's network is large enough
 WIDER = Size(filters=24, units=60)
@@ -32,7 +33,8 @@ class GraphDesign(NamedTuple):
         Marks, and hidden causes, which act on marks and are not predicted.
     seed : int
     n_members, n_training, n_test : int
-        Members of an ensemble, training sequences without mutated copies, test loci.
+        Members of an ensemble, training sequences without mutated copies (by default by the number of marks), test
+        loci.
     schedule : Schedule
     """
 
@@ -41,7 +43,7 @@ class GraphDesign(NamedTuple):
     n_hidden: int = 0
     seed: int = 1
     n_members: int = N_MEMBERS
-    n_training: int = N_TRAINING
+    n_training: int | None = None
     n_test: int = N_TEST
     schedule: Schedule = ONE_CYCLE
 
@@ -137,7 +139,7 @@ def _streams(design, labels, number):
 
 def _training_data(design, graph, pwms, labels, rng):
     """``(train, train_labels), (valid, valid_labels)`` as bases and noisy activities."""
-    n = design.n_training
+    n = design.n_training or (N_TRAINING if design.n_marks <= FEW_MARKS else MORE_TRAINING)
     bases, copied = with_mutated_copies(sample_sequences(n, pwms, rng, length_of(len(pwms))), pwms, rng)
     y = draw_labels(bases, pwms, graph, labels, rng)
     valid = hold_out(n, copied, rng)

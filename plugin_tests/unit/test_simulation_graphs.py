@@ -127,6 +127,17 @@ def test_motifs_are_distinct_and_move_their_mark_both_ways():
         assert (moved < -1).mean() > 0.2 and (moved > 1).mean() > 0.01
 
 
+def test_packed_motifs_do_not_overlap_and_stand_everywhere():
+    """Three motifs in so little space that there are 60 arrangements: all are drawn."""
+    widths = np.array([8, 8, 5])
+    starts = sequences.pack_starts(30_000, widths, np.random.default_rng(1), 23)
+    for i, j in itertools.permutations(range(3), 2):
+        assert ((starts[:, i] + widths[i] <= starts[:, j]) | (starts[:, j] + widths[j] <= starts[:, i])).all()
+    assert starts.min() == 0 and (starts + widths).max() == 23
+    patterns, counts = np.unique(starts, axis=0, return_counts=True)
+    assert len(patterns) == 6 * 10
+
+
 @pytest.mark.parametrize("kind", ["random", "cycle"])
 def test_a_saturating_activity_is_the_fixed_point_and_a_linear_one_its_limit(kind, monkeypatch):
     graph = drawn(kind, 7, 1)
