@@ -27,7 +27,9 @@ from kipoi_deepmr.effects_store import open_effects  # noqa: E402
 
 MARKS = ("Oct4", "Sox2", "Nanog", "Klf4")
 
-CODE = """
+CODE = f"""
+MARKS = {MARKS!r}
+
 import keras
 import numpy as np
 from kipoi.model import BaseModel
@@ -39,12 +41,12 @@ class BPNet(BaseModel):
 
     def predict_on_batch(self, x):
         heads = self.model.predict_on_batch(x)
-        answers = {}
-        for mark, profile, counts in zip(%r, heads[::2], heads[1::2]):
+        answers = {{}}
+        for mark, profile, counts in zip(MARKS, heads[::2], heads[1::2]):
             shares = np.exp(profile - profile.max(1, keepdims=True))
             answers[mark] = shares / shares.sum(1, keepdims=True) * np.exp(counts)[:, None]
         return answers
-""" % (MARKS,)
+"""
 
 YAML = """
 defined_as: model.BPNet
@@ -75,7 +77,7 @@ def main():
         print(f"{f'{arguments.loci} loci, {arguments.members} members':28}{'CPU s':>12}{'wall s':>12}")
         for engine, each in taken.items():
             print(f"{f'--engine {engine}':28}{each[0]:12.1f}{each[1]:12.1f}")
-        print(f"{'ratio':28}" + "".join(f"{naive / exact:12.1f}" for naive, exact in zip(*taken.values())))
+        print(f"{'ratio':28}" + "".join(f"{naive / exact:12.1f}" for naive, exact in zip(*taken.values(), strict=True)))
         print("largest difference of an effect, over the largest effect of its mark: "
               f"{difference(folder, arguments):.1e}")
 
@@ -86,7 +88,8 @@ def seconds(folder, models, engine, n_run, n_loci):
     if n_run == n_loci:
         return taken
     one = run(folder, models, engine, 1)
-    return [several + (n_loci - n_run) * (several - single) / (n_run - 1) for several, single in zip(taken, one)]
+    return [several + (n_loci - n_run) * (several - single) / (n_run - 1)
+            for several, single in zip(taken, one, strict=True)]
 
 
 def write_model(folder, seed, arguments):

@@ -51,7 +51,7 @@ def main():
 def run(method, data):
     """Fit problems, of which some methods want each member's effects as well, or those on two further marks."""
     wanted = inspect.signature(mr.ESTIMATORS[method]).parameters
-    more = zip(("bx_members", "by_members", "covariates", "covariates_se"), data[4:])
+    more = zip(("bx_members", "by_members", "covariates", "covariates_se"), data[4:], strict=True)
     mr.ESTIMATORS[method](*data[:4], **{name: values for name, values in more if name in wanted})
 
 

@@ -8,6 +8,7 @@ slices, whose drawing is not timed, so that it needs 200 MB of memory and not 2 
 
 import argparse
 import time
+from functools import partial
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def main():
     print(f"{'what':56}{'seconds':>12}{'metagen / ours':>16}")
     for method in meta.TAU2_METHODS:
         for tau2_ci in ("q_profile", None):
-            seconds = best(lambda: meta.random_effects(effects[:, 0], ses[:, 0], method, tau2_ci=tau2_ci))
+            seconds = best(partial(meta.random_effects, effects[:, 0], ses[:, 0], method, tau2_ci=tau2_ci))
             report(f"{method}, tau2_ci={tau2_ci}, {arguments.studies} studies", seconds, METAGEN_SECONDS)
     seconds = best(lambda: meta.random_effects(effects[:, 0], ses[:, 0], tau2_ci="jackson"), repeats=3)
     report(f"REML, tau2_ci=jackson, {arguments.studies} studies", seconds, METAGEN_SECONDS)

@@ -66,7 +66,7 @@ def make_store(folder, n_loci, length, n_marks):
     entries = [{"first": i, "files": {name.replace("/0", f"/{i // block}", 1): crc
                                       for name, crc in first["files"].items()}} for i in range(0, n_loci, block)]
     for entry in entries[1:]:
-        for name, old in zip(entry["files"], first["files"]):
+        for name, old in zip(entry["files"], first["files"], strict=True):
             if first["files"][old] is not None:
                 os.link(os.path.join(writer.partial, old), os.path.join(writer.partial, name))
     record.write(writer.partial, [head, *entries])

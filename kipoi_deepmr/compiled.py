@@ -45,7 +45,7 @@ def is_cached(function):
     return bool(path) and any(Path(path).glob(f"*.{function.py_func.__name__}-*.nbi"))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def folder(sources):
     """Where the machine code of the functions in a folder of sources is kept."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -6,7 +6,7 @@ ALPHABET = "ACGT"
 BASES = np.frombuffer(ALPHABET.encode(), dtype=np.uint8)
 
 _COMPLEMENT = np.arange(256, dtype=np.uint8)
-for _base, _other in zip("ACGTRYKMBVDHacgtrykmbvdh", "TGCAYRMKVBHDtgcayrmkvbhd"):
+for _base, _other in zip("ACGTRYKMBVDHacgtrykmbvdh", "TGCAYRMKVBHDtgcayrmkvbhd", strict=True):
     _COMPLEMENT[ord(_base)] = ord(_other)
 
 

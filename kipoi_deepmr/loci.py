@@ -91,9 +91,10 @@ class Loci:
     @classmethod
     def from_list(cls, loci):
         """Loci from `Locus` tuples of equal length."""
-        *columns, sequences, items = zip(*loci)
+        *columns, sequences, items = zip(*loci, strict=True)
         dtypes = ("U", "int64", "int64", "U", "U")
-        return cls(*(np.array(c, dtype=d) for c, d in zip(columns, dtypes)), np.stack(sequences), np.array(items))
+        columns = [np.array(column, dtype) for column, dtype in zip(columns, dtypes, strict=True)]
+        return cls(*columns, np.stack(sequences), np.array(items))
 
     @classmethod
     def from_bed(cls, intervals_file, fasta_file, length=None, n_loci=None, seed=42):

@@ -1,7 +1,6 @@
 """The methods of Mendelian randomization: their names, and what each needs. Read without importing numpy."""
 
 from dataclasses import dataclass
-from typing import FrozenSet
 
 COVARIATES = "covariates"  # the effects on other marks, held fixed: --adjust
 OUTCOME_MEMBERS = "outcome_members"  # each member's effects on the outcome
@@ -31,7 +30,7 @@ class Method:
     name: str
     module: str
     fewest: int
-    needs: FrozenSet[str] = frozenset()
+    needs: frozenset[str] = frozenset()
     takes_psi: bool = False
     closed_form: str = ""
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ class Covariate(NamedTuple):
 def check_bins(bins):
     """The bins' edges as a tuple; `InputError` unless they are two or more growing numbers."""
     edges = tuple(float(edge) for edge in bins)
-    if len(edges) < 2 or not all(a < b for a, b in zip(edges, edges[1:])):
+    if len(edges) < 2 or not all(a < b for a, b in pairwise(edges)):
         raise InputError(f"bins are two or more growing numbers, not {', '.join(f'{edge:g}' for edge in edges)}")
     return edges
 
@@ -58,7 +59,7 @@ def binned(values, bins):
     pandas.Categorical
     """
     edges = check_bins(bins)
-    labels = [f"({low:g}, {high:g}]" for low, high in zip(edges, edges[1:])]
+    labels = [f"({low:g}, {high:g}]" for low, high in pairwise(edges)]
     return pd.cut(np.asarray(values, np.float64), edges, labels=labels)
 
 

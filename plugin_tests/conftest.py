@@ -19,6 +19,7 @@ hypothesis.settings.load_profile("repeatable")
 
 LENGTH = 12
 MARKS = ("A", "B", "C")
+N_MARKS = len(MARKS)
 EXAMPLES = Path(__file__).resolve().parent.parent / "example_models"
 
 MODEL_CODE = '''
@@ -69,7 +70,7 @@ def write_model(folder, weights, marks=MARKS, nan_start="", dataloader="ignore_t
     return str(folder)
 
 
-def member_weights(n_members=3, n_marks=len(MARKS), length=LENGTH, seed=0):
+def member_weights(n_members=3, n_marks=N_MARKS, length=LENGTH, seed=0):
     """Weights (member, length, 4, mark): mark 1 follows mark 0 with slope 2, the members differ by noise."""
     rng = np.random.default_rng(seed)
     weights = rng.normal(size=(length, 4, n_marks))

@@ -15,7 +15,7 @@ MADE = {"3.7": ("bpnet-py37", "make bpnet-env"), "3.8": ("keras2-py38", "make ke
 OURS = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def installed(version):
     """Path of a Python of this version, or None."""
     known = glob.glob(os.path.expanduser(f"~/.pyenv/versions/{version}.*/bin/python"))

@@ -76,7 +76,7 @@ def loci_and_motifs(n, seed=0):
     for i in range(n):
         distance = int(rng.integers(10, 160))
         first = int(rng.integers(0, LENGTH - distance - 8))
-        sites = dict(zip(("X", "Y") if i % 2 else ("Y", "X"), (first, first + distance)))
+        sites = dict(zip(("X", "Y") if i % 2 else ("Y", "X"), (first, first + distance), strict=True))
         sequence = _with_sites(rng, sites)
         while n_sites(sequence) > 2:
             sequence = _with_sites(rng, sites)

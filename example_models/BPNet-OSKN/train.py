@@ -208,8 +208,8 @@ def write_test_loci(folder, codes, rng):
     text = "".join(np.array(list(BASES))[contig])
     lines = [text[i:i + FASTA_WIDTH] for i in range(0, len(text), FASTA_WIDTH)]
     (folder / "test_loci.fa").write_text("\n".join([">" + CONTIG] + lines + [""]))
-    names = ["locus{:02d}".format(i + 1) for i in range(len(codes))]
-    bed = ["{}\t{}\t{}\t{}\t0\t+\n".format(CONTIG, s, s + LENGTH, name) for s, name in zip(starts, names)]
+    names = [f"locus{i + 1:02d}" for i in range(len(codes))]
+    bed = [f"{CONTIG}\t{s}\t{s + LENGTH}\t{name}\t0\t+\n" for s, name in zip(starts, names)]
     (folder / "test_loci.bed").write_text("".join(bed))
     return names
 

@@ -102,7 +102,7 @@ class _Reader:
         if last != asked:
             pieces = [(each.mean(1), each.std(1, ddof=self._ddof))
                       for each in self._member_effects(locus, variant, mark)]
-            values = [np.concatenate(each).astype(np.float32) for each in zip(*pieces)]
+            values = [np.concatenate(each).astype(np.float32) for each in zip(*pieces, strict=True)]
             self._last = asked, values
         return values
 

@@ -29,7 +29,7 @@ def of_reference(ensemble, measured, of_what):
     """Predictions of one sequence: mean and spread over members."""
     spread = measured.reference.std(0, ddof=1) if len(ensemble.names) > 1 else np.full(len(ensemble.marks), np.nan)
     rows = [(mark, _number(mean), _number(sd))
-            for mark, mean, sd in zip(ensemble.marks, measured.reference.mean(0), spread)]
+            for mark, mean, sd in zip(ensemble.marks, measured.reference.mean(0), spread, strict=True)]
     return _table(("mark", "mean", "sd over members"), rows, f"{_counted(rows, 'mark')}, predictions of {of_what}")
 
 
@@ -106,7 +106,7 @@ class LocalCounts:
         """Per ordered pair and method: its names, instruments at a locus, and loci with an estimate."""
         counts, estimated = np.concatenate(self._instruments), np.concatenate(self._estimated)
         return [(*key, f"{np.median(n):.0f} ({n.min()}-{n.max()})", f"{done.sum()} of {len(n)}")
-                for key, n, done in zip(self._keys, counts.T, estimated.T)], len(self._keys)
+                for key, n, done in zip(self._keys, counts.T, estimated.T, strict=True)], len(self._keys)
 
 
 def of_local(counts):
@@ -182,6 +182,6 @@ def _table(header, rows, title, n_rows=None):
     n_rows = n_rows or len(rows)
     shown = [header, *rows[:MAX_ROWS]]
     widths = [max(len(row[i]) for row in shown) for i in range(len(header))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in shown]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
     more = [f"  and {n_rows - MAX_ROWS} more"] if n_rows > MAX_ROWS else []
     return "\n".join([f"{title}:", *("  " + line for line in lines), *more])

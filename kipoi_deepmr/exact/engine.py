@@ -3,6 +3,7 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -129,7 +130,7 @@ def _runs(positions, length):
     if not len(positions) or (steps <= 0).any() or positions[0] < 0 or positions[-1] >= length:
         raise InputError(f"mutated positions must ascend from 0 to {length - 1} at most, but they are {positions}")
     ends = np.flatnonzero(steps > 1)
-    return list(zip(positions[np.r_[0, ends + 1]].tolist(), (positions[np.r_[ends, -1]] + 1).tolist()))
+    return list(zip(positions[np.r_[0, ends + 1]].tolist(), (positions[np.r_[ends, -1]] + 1).tolist(), strict=True))
 
 
 def _with_summaries(graph, wanted, length):
@@ -177,7 +178,7 @@ class _Plan:
         pieces, row = [], 1  # positions from start to stop, and where their mutants begin in `out`
         for first, last in runs:
             cuts = np.linspace(first, last, 1 + max(1, round((last - first) / block))).astype(int).tolist()
-            pieces += [(start, stop, row + 3 * (start - first)) for start, stop in zip(cuts, cuts[1:])]
+            pieces += [(start, stop, row + 3 * (start - first)) for start, stop in pairwise(cuts)]
             row += 3 * (last - first)
         unused = [self.scratch() for _ in range(threads)]
 
@@ -191,7 +192,7 @@ class _Plan:
                 run(*piece)
         else:
             with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(run, *zip(*pieces)))
+                list(pool.map(run, *zip(*pieces, strict=True)))
         return out
 
     def positions_at_once(self):

@@ -65,7 +65,7 @@ def _model(model, path, given, found):
 
 def _sequential(layers, path, given, found):
     key = given[0] if given else None
-    for i, layer in enumerate(layers):
+    for layer in layers:
         config = layer["config"]
         name = config["name"] if isinstance(config, dict) and "name" in config else layer["class_name"].lower()
         if layer["class_name"] == "InputLayer":
@@ -88,7 +88,7 @@ def _sequential(layers, path, given, found):
 def _functional(config, layers, path, given, found):
     done = {}  # (layer, call number, output number): key
     if given is not None:
-        done = dict(zip(map(tuple, _listed(config["input_layers"])), given))
+        done = dict(zip(map(tuple, _listed(config["input_layers"])), given, strict=True))
     waiting = []
     for layer in layers:
         name = layer.get("name", layer["config"].get("name"))

@@ -73,7 +73,7 @@ class _Emit:
     def __init__(self, builder, vector, rows, n_vectors):
         self.b, self.vector, self.rows, self.n_vectors = builder, vector, rows, n_vectors
         self.zero = ir.Constant(vector, [0.0] * VECTOR)
-        self.multiply_add = self._function("llvm.fmuladd.v%df32" % VECTOR, vector, [vector] * 3)
+        self.multiply_add = self._function(f"llvm.fmuladd.v{VECTOR}f32", vector, [vector] * 3)
         self.sums = [[cgutils.alloca_once(builder, vector) for _ in range(n_vectors)] for _ in range(rows)]
 
     def _function(self, name, result, arguments):

@@ -94,8 +94,8 @@ def _is_identity(layer):
 def _join(node, inputs, constant, nodes, shapes, add):
     """Sum or product of any number of inputs, with the constants among them as one `Scale` at the end."""
     is_sum, shape = isinstance(node.layer, g.Add), shapes[node.name]
-    moving = [name for name, fixed in zip(inputs, constant) if not fixed]
-    fixed = [nodes[name].layer.value for name, fixed in zip(inputs, constant) if fixed]
+    moving = [name for name, fixed in zip(inputs, constant, strict=True) if not fixed]
+    fixed = [nodes[name].layer.value for name, fixed in zip(inputs, constant, strict=True) if fixed]
     if len({len(shapes[name]) for name in inputs}) > 1 or any(shapes[name] != shape for name in moving):
         raise UnknownLayer(f"layer {node.name} joins values of shapes {[shapes[name] for name in inputs]}")
     total = moving[0]

@@ -271,9 +271,9 @@ def _merged(normal, operations):
 def _merge(operations):
     first = operations[0]
     if len(operations) > 1:
-        channels = np.cumsum([0] + [operation.weight.shape[2] for operation in operations])
+        channels = np.cumsum([0] + [operation.weight.shape[2] for operation in operations[:-1]])
         first = replace(first, weight=np.concatenate([operation.weight for operation in operations], axis=2),
-                        parts={operation.name: int(c) for operation, c in zip(operations, channels)})
+                        parts={operation.name: int(c) for operation, c in zip(operations, channels, strict=True)})
     return first
 
 
@@ -337,7 +337,7 @@ def _assemble(normal, operations):
             operation.kind, real, operation.low, operation.high, operation.mode, operation.margin, none, 0)
         row[p.CHANNELS] = real if operation.kind == p.NARROW else _pad(real)
         row[p.N_ROWS] = normal.shapes[operation.name][0]
-        for column, name in zip((p.X, p.X2), operation.inputs):
+        for column, name in zip((p.X, p.X2), operation.inputs, strict=False):
             if name in where:
                 row[column] = where[name][0]
         _parameters(row, operation, normal, weights, saved)

@@ -115,7 +115,7 @@ def _conv(layer, n_in, before, step, phase, step_in, phase_in, n_out):
 def _plain(node, layer, step, phase, inputs, n_out, shapes, found):
     """A layer on rows, with those of its inputs that it does not need left out before it."""
     names = []
-    for name, (step_in, phase_in) in zip(node.inputs, inputs):
+    for name, (step_in, phase_in) in zip(node.inputs, inputs, strict=True):
         rows = len(range(phase_in, shapes[name][0], step_in))
         start = phase + (layer.before if isinstance(layer, g.Crop) else 0) - phase_in
         names.append(_taken(f"{node.name}/{name}", name, rows, start // step_in, step // step_in, n_out, shapes, found))

@@ -77,6 +77,7 @@ class _Reader:
                 return self.builder.graph(self.outputs(node.args[0]))
             else:
                 raise UnknownLayer(f"{node.name} is a {node.op}, which the exact engine does not know")
+        raise UnknownLayer("the recorded program has no output")
 
     def outputs(self, results):
         """Outputs by the names of the module's own dict, where it returns one."""
@@ -90,7 +91,7 @@ class _Reader:
         tensors = [self.values[result] for result in results]
         if not all(isinstance(tensor, Tensor) for tensor in tensors):
             raise UnknownLayer("an output of the module does not depend on the sequence")
-        return dict(zip(map(str, names), tensors))
+        return dict(zip(map(str, names), tensors, strict=True))
 
     def call(self, node):
         name = node.target.__name__.partition(".")[0].rstrip("_") if callable(node.target) else str(node.target)
@@ -167,7 +168,7 @@ class _Reader:
             raise self.unknown(" in groups or with dilation")
         kernel = np.moveaxis(weight, (0, 1), (-2, -1))
         n = kernel.ndim - 2
-        crop = [(p, p - extra) for p, extra in zip(_several(padding, n), _several(output_padding, n))]
+        crop = [(p, p - extra) for p, extra in zip(_several(padding, n), _several(output_padding, n), strict=True)]
         return self.builder.conv_transpose(self.node.name, x, kernel, bias, 0, _several(stride, n), crop)
 
     def _linear(self, x, weight, bias=None):

@@ -1,7 +1,7 @@
 """Instruments: which variants serve for a mark as exposure."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Instruments(NamedTuple):
     """
 
     mask: np.ndarray
-    size: Optional[np.ndarray] = None
+    size: np.ndarray | None = None
 
     def at(self, index):
         """Those at an index of the first axes, such as a slice of loci."""
@@ -74,10 +74,10 @@ class InstrumentRule:
 
     rule: str
     z: float
-    mean: Optional[np.ndarray] = None
-    sd: Optional[np.ndarray] = None
-    variants: Optional[np.ndarray] = None
-    scale: Optional[np.ndarray] = None
+    mean: np.ndarray | None = None
+    sd: np.ndarray | None = None
+    variants: np.ndarray | None = None
+    scale: np.ndarray | None = None
 
     def __post_init__(self):
         if self.rule not in RULES:

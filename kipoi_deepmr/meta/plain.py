@@ -77,7 +77,7 @@ def mean(effects, alpha=0.05):
         se = sd / np.sqrt(k)
         low, high = interval(estimate, se, alpha, k - 1)
         pvalue = two_sided_pvalue(estimate, se, k - 1)
-    note = np.array([_note(*pair) for pair in zip(k, excluded)], dtype=object)
+    note = np.array([_note(*pair) for pair in zip(k, excluded, strict=True)], dtype=object)
     values = (estimate, sd, se, low, high, pvalue, k, excluded, note)
     if effects.ndim == 1:
         values = [value[0].item() if value.dtype != object else value[0] for value in values]

@@ -247,7 +247,7 @@ def _coefficients(model, tau2, back, ci, adhoc, centre, scale, alpha):
 def _nothing(names, n_studies, n_excluded, note):
     """A result without numbers."""
     p = len(names)
-    fields = {name: np.nan for name in RegressionResult.__dataclass_fields__}
+    fields = dict.fromkeys(RegressionResult.__dataclass_fields__, np.nan)
     fields.update({name: np.full(p, np.nan) for name in ("estimate", "se", "ci_low", "ci_high", "pvalue")})
     fields.update(names=names, covariance=np.full((p, p), np.nan), q_e_df=max(0, n_studies - p), q_m_df=p - 1)
     return RegressionResult(**{**fields, "n_studies": n_studies, "n_excluded": n_excluded, "note": note})

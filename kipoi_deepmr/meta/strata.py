@@ -105,7 +105,7 @@ def regress(local, value, tau2_method="REML"):
     """
     rows = []
     for keys, group in local.assign(value=np.asarray(value, np.float64)).groupby(KEYS, sort=False, observed=True):
-        rows.append(dict(zip(KEYS, keys)) | _slope(group, tau2_method))
+        rows.append(dict(zip(KEYS, keys, strict=True)) | _slope(group, tau2_method))
     return pd.DataFrame(rows)
 
 

@@ -202,7 +202,7 @@ def _brackets(model, restricted):
         row = np.concatenate([row, row])
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
         at_low, at_high = np.hstack([at_low, at_middle]), np.hstack([at_middle, at_high])
-    return tuple(np.concatenate(part) for part in zip(*found))
+    return tuple(np.concatenate(part) for part in zip(*found, strict=True))
 
 
 def _polish(model, low, high, restricted, max_iterations=200):

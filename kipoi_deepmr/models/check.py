@@ -76,10 +76,11 @@ def _seconds(ensemble, sequence, sequences, item):
     """
     n, is_naive, total = 1 + 3 * len(sequence), ensemble.is_naive, 0.0
     if not all(is_naive):
-        functions = [None if naive else function for function, naive in zip(ensemble.functions, is_naive)]
+        functions = [None if naive else function for function, naive in zip(ensemble.functions, is_naive, strict=True)]
         total += _timed(lambda: ensemble.answers(n, functions, sequence, item))
     if any(is_naive):
-        functions = [member.predict if naive else None for member, naive in zip(ensemble.members, is_naive)]
+        functions = [member.predict if naive else None
+                     for member, naive in zip(ensemble.members, is_naive, strict=True)]
         total += _timed(lambda: ensemble.answers(len(sequences), functions, sequences, item)) * n / len(sequences)
     return total
 

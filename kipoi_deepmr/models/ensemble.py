@@ -225,14 +225,14 @@ class Ensemble:
             return self.mutants(sequences[0])[None]
         mutants = np.concatenate([saturation.rows(sequence, 0, n_rows) for sequence in sequences])
         functions = [partial(member.predict, mutants) if is_naive else partial(_one_by_one, function, sequences)
-                     for function, member, is_naive in zip(self.functions, self._members, self.is_naive)]
+                     for function, member, is_naive in zip(self.functions, self._members, self.is_naive, strict=True)]
         found = self.answers(n * n_rows, functions)
         return found.reshape(len(found), n, n_rows, -1).swapaxes(0, 1)
 
     @property
     def is_naive(self):
         """For each model whether its mutants are predicted by its own `mutants`: list of bool."""
-        return [function == member.mutants for function, member in zip(self.functions, self._members)]
+        return [function == member.mutants for function, member in zip(self.functions, self._members, strict=True)]
 
     def answers(self, n, functions, *arguments):
         """What one function for each model answers, as `predict` puts it together: (members, n, marks) float32.
@@ -383,7 +383,8 @@ def _members_of_models(described, strict):
         names = [d.name for d in described]
     all_columns = list(range(len(first.marks)))
     named = [(_joined(name, replicate), View(i, k, all_columns))
-             for i, (name, d) in enumerate(zip(names, described)) for k, replicate in enumerate(d.replicates)]
+             for i, (name, d) in enumerate(zip(names, described, strict=True))
+             for k, replicate in enumerate(d.replicates)]
     return tuple(name for name, _ in named), first.marks, [view for _, view in named]
 
 
@@ -416,7 +417,7 @@ def _members_of_columns(described, member_columns):
     for column in used:
         if used.count(column) > 1:
             raise InputError(f"--member_columns: column {column} ({labels[column]}) is named twice")
-    marks = _shared_names([[labels[c] for c in chosen] for chosen in zip(*columns.values())])
+    marks = _shared_names([[labels[c] for c in chosen] for chosen in zip(*columns.values(), strict=True)])
     named = [(_joined(name, replicate), View(0, k, chosen))
              for name, chosen in columns.items() for k, replicate in enumerate(described[0].replicates)]
     return tuple(name for name, _ in named), marks, [view for _, view in named]
@@ -464,7 +465,7 @@ def _chosen(shared, marks):
 def _check_answers(members, described):
     """Each member, asked again now that all are loaded, must answer as before, and not as another one does."""
     answers = []
-    for member, d in zip(members, described):
+    for member, d in zip(members, described, strict=True):
         first, again = member.probe(), member.probe(again=True)
         answers.append(again)
         if first is not None and not _is_close(first, again):

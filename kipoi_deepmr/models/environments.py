@@ -84,7 +84,7 @@ def environment_python(name):
     return os.path.abspath(python)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def check_interpreter(python):
     """Raise `InputError` unless a worker can run in this interpreter."""
     try:

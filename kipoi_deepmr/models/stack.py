@@ -149,10 +149,10 @@ def _check_different(described):
 
 def _marks(given, described):
     """Names of all marks."""
-    names = [name for mark, d in zip(given, described) for name in _names(mark, d)]
+    names = [name for mark, d in zip(given, described, strict=True) for name in _names(mark, d)]
     if len(set(names)) < len(names):
         # models of the same marks: their own names tell them apart
-        names = [name for mark, d in zip(given, described) for name in _names(mark or _base_name(d), d)]
+        names = [name for mark, d in zip(given, described, strict=True) for name in _names(mark or _base_name(d), d)]
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise InputError(f"--stack: two marks are called {twice[0]}; name them, as in A=MODEL B=MODEL")

@@ -131,7 +131,7 @@ class Worker:
     def masks_of(self, number):
         """See `HostedModel.masks_of`."""
         names, arrays = self._ask({"request": "masks", "number": number})
-        return list(zip(names, arrays))
+        return list(zip(names, arrays, strict=True))
 
     def predict(self, sequences, item=None):
         """See `HostedModel.predict`."""
@@ -361,7 +361,7 @@ class _Tail:
         self._stream.close()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def host_archive():
     """Path of one file that any Python runs as a worker; it is made once and removed when this process ends."""
     folder = tempfile.TemporaryDirectory(prefix="kipoi_deepmr_")

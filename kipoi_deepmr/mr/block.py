@@ -1,7 +1,7 @@
 """A block of loci: effects, standard errors, members and instruments, as the fits and the diagnostics use them."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Block:
     effect: np.ndarray
     effect_se: np.ndarray
     instruments: Instruments
-    members: Optional[np.ndarray] = None
+    members: np.ndarray | None = None
 
     @classmethod
     def read(cls, effects, loci, rule, with_members=False):
@@ -122,7 +122,7 @@ class LeaveOut:
 
     rule: InstrumentRule
     ddof: int
-    moderation: Optional[Moderation]
+    moderation: Moderation | None
 
     @classmethod
     def of(cls, effects, rule):

@@ -75,7 +75,8 @@ def fit(bx, sx, by, sy, method="egger", **options):
     unused = [name for name in more if name not in data_of(estimator.method)]
     if unused:
         raise InputError(f"method {method!r} does not take {', '.join(unused)}")
-    arrays = {name: _numbers(name, values, 1) for name, values in zip(DATA, (bx, sx, by, sy))}
+    arrays = {"bx": bx, "sx": sx, "by": by, "sy": sy}
+    arrays = {name: _numbers(name, values, 1) for name, values in arrays.items()}
     more = {name: _numbers(name, values, 2) for name, values in more.items()}
     lengths = {name: values.shape[-1] for name, values in {**arrays, **more}.items()}
     if len(set(lengths.values())) > 1:
@@ -123,12 +124,13 @@ def bind(methods, options):
     for option in options:
         if option not in known:
             raise InputError(f"no option {option!r} for {', '.join(methods)}{nearest(option, known)}")
-    for method, names in zip(methods, accepted):
+    for method, names in zip(methods, accepted, strict=True):
         for option in set(options) & set(names):
             default = inspect.signature(ESTIMATORS[method]).parameters[option].default
             if isinstance(default, bool) and not isinstance(options[option], bool):
                 raise InputError(f"{option} is true or false, not {options[option]!r}")
-    bound = [Estimator(METHODS[m], {o: v for o, v in options.items() if o in a}) for m, a in zip(methods, accepted)]
+    bound = [Estimator(METHODS[m], {o: v for o, v in options.items() if o in a})
+             for m, a in zip(methods, accepted, strict=True)]
     for estimator in bound:
         try:
             estimator(*np.empty((4, 0, 0)))  # refuses bad values of options before any work is done

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -155,7 +155,8 @@ def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), adjust
 
 def _check_adjust(adjust, methods, estimators):
     """Raise InputError unless there are multivariable methods, or marks to adjust for, or both or neither."""
-    multivariable = [name for name, estimator in zip(methods, estimators) if COVARIATES in estimator.method.needs]
+    multivariable = [name for name, estimator in zip(methods, estimators, strict=True)
+                     if COVARIATES in estimator.method.needs]
     if adjust and not multivariable:
         possible = " and ".join(name for name, method in METHODS.items() if COVARIATES in method.needs)
         raise InputError(f"--adjust is for the methods {possible}, not for {', '.join(methods)}")
@@ -184,7 +185,7 @@ class Plan:
     leave_out: LeaveOut
     uncertainty: str
     alpha: float
-    psi: Optional[np.ndarray]
+    psi: np.ndarray | None
     wants_members: bool
     compiled: bool
     spreads: tuple = ()
@@ -195,7 +196,7 @@ class Fit(NamedTuple):
     """One estimator's result, and the members' own estimates (locus, pair, member) if that is what its errors are."""
 
     result: MRResult
-    by_member: Optional[np.ndarray] = None
+    by_member: np.ndarray | None = None
 
 
 def _tables(effects, exposures, outcomes, methods, prepare, uncertainty, spread_shrinkage, adjust, alpha, options,
@@ -204,7 +205,7 @@ def _tables(effects, exposures, outcomes, methods, prepare, uncertainty, spread_
     measured = options.get("psi") == "members"
     marks = effects["mark"].values.tolist()
     pairs, estimators = check_pairs(marks, exposures, outcomes, methods, adjust, alpha=alpha, **options)
-    wanting = wants_members(dict(zip(methods, estimators)), uncertainty, options.get("psi", 0.0))
+    wanting = wants_members(dict(zip(methods, estimators, strict=True)), uncertainty, options.get("psi", 0.0))
     need_members(effects, wanting, uncertainty)
     effects, rule = prepare()
     psi = psi_of_members(effects, rule) if measured else None

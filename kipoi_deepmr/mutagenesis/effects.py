@@ -61,7 +61,8 @@ def iter_effects(ensemble, loci, ddof=1, dropped=None):
     """
     if len(ensemble.names) <= ddof:
         raise InputError(f"ddof = {ddof} needs more than {len(ensemble.names)} members")
-    for number, (name, sequence, predicted) in enumerate(zip(loci.name, loci.sequences, _predicted(ensemble, loci))):
+    of_loci = zip(loci.name, loci.sequences, _predicted(ensemble, loci), strict=True)
+    for number, (name, sequence, predicted) in enumerate(of_loci):
         try:
             _check_finite(predicted, name, ensemble)
         except NotFinite as error:

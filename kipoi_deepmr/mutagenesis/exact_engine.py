@@ -106,7 +106,7 @@ class ExactEngine:
     def _marks_of(self, numbers):
         """Marks from what the engine gives."""
         parts = np.split(numbers.astype(np.float64), np.cumsum(self._sizes)[:-1], axis=1)
-        by_output = dict(zip(self._wanted, parts))
+        by_output = dict(zip(self._wanted, parts, strict=True))
         columns = [reading.columns([by_output[output] for output in reading.wanted]) for reading in self._readings]
         try:
             return self._marks.of_columns(np.concatenate(columns, axis=1)).astype(np.float32)

@@ -172,7 +172,7 @@ def _spread(leaf, profile, counts, shape):
     n_counted = window[1] - window[0] if window else shape[0]
 
     def columns(parts):
-        part = dict(zip(wanted, parts))
+        part = dict(zip(wanted, parts, strict=True))
         z = part.get("z", 0.0)
         w = part.get("w", z)
         log = part["max"] - z if "max" in part else part["twice"] - w - z if "twice" in part else w - z
@@ -200,7 +200,7 @@ def _columns(leaf, array, values):
     wanted = list(dict.fromkeys((name, summary) for (name, summary, _), _ in chosen))
 
     def columns(parts):
-        part = dict(zip(wanted, parts))
+        part = dict(zip(wanted, parts, strict=True))
         return np.stack([function(part[name, summary].mean(1) if column is None else part[name, summary][:, column])
                          for (name, summary, column), function in chosen], axis=1)
 

@@ -70,7 +70,7 @@ class Annotator:
         yield f"{PREFIX}LOCUS_STRAND", "1", "String", "Strand of the locus that the model sees"
         reasons = "; ".join(f"{reason}: {meaning}" for reason, meaning in variants.MEANINGS.items())
         yield f"{PREFIX}STATUS", "A", "String", f"{PREDICTED}, or why not. {reasons}"
-        for key, mark in zip(self._mark_keys, self._marks):
+        for key, mark in zip(self._mark_keys, self._marks, strict=True):
             effect = "ALT minus REF, mean over ensemble members"
             yield f"{PREFIX}EFFECT_{key}", "A", "Float", f"{effect}; mark: {mark}"
             yield f"{PREFIX}SE_{key}", "A", "Float", f"Standard error of {PREFIX}EFFECT_{key}; mark: {mark}"
@@ -83,7 +83,7 @@ class Annotator:
         """The lines (bytes) of a batch of (line, columns), with INFO added to those of records in loci."""
         placed = [self._place(columns) for _, columns in batch]
         predicted = self._predictor(placed) if self._predictor else {}
-        for record, ((line, columns), place) in enumerate(zip(batch, placed)):
+        for record, ((line, columns), place) in enumerate(zip(batch, placed, strict=True)):
             yield self._line(columns, self._info(record, place, predicted)) if place else line
 
     def _place(self, columns):
@@ -106,14 +106,16 @@ class Annotator:
         """What INFO gets: the locus, each ALT's effects or why there are none, and causal effects."""
         told = [self._of_allele(placed.locus, allele, predicted.get((record, k), allele.kind))
                 for k, allele in enumerate(placed.alleles)]
-        statuses, numbers, instruments = zip(*told)
+        statuses, numbers, instruments = zip(*told, strict=True)
         self.alleles.update(statuses)
         self.counts["instruments"] += sum(map(bool, instruments))
         text = (f"{PREFIX}LOCUS={self._names[placed.locus]};{PREFIX}LOCUS_STRAND={self._index.strand[placed.locus]};"
                 f"{PREFIX}STATUS={','.join(statuses)}")
         if PREDICTED in statuses:
             self.counts["annotated"] += 1
-            text += "".join(f";{key}={','.join(values)}" for key, values in zip(self._number_keys, zip(*numbers)))
+            columns = zip(*numbers, strict=True)
+            text += "".join(f";{key}={','.join(values)}"
+                            for key, values in zip(self._number_keys, columns, strict=True))
             shown = ("&".join(dict.fromkeys(self._exposures[i] for i in each)) or "." for each in instruments)
             text += f";{PREFIX}INSTRUMENT={','.join(shown)}"
         return text + self._causal.of(placed.locus, tuple(sorted(set().union(*instruments))))

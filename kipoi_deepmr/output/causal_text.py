@@ -57,7 +57,7 @@ class CausalText:
         """Key, Number, Type and Description of each INFO field."""
         of = "of the run" if self._every else "that the record is an instrument of"
         yield f"{PREFIX}PAIRS", ".", "String", f"Pairs exposure>outcome {of} (names percent-encoded)"
-        for key, method in zip(self._keys, self._methods):
+        for key, method in zip(self._keys, self._methods, strict=True):
             for scope, where in SCOPES.items():
                 what = f"Causal effects {where}, one for each of {PREFIX}PAIRS"
                 yield f"{PREFIX}{scope}_{key}", ".", "Float", f"{what}, . where not estimated; method: {method}"
@@ -73,7 +73,8 @@ class CausalText:
             return ""
         parts = [f";{PREFIX}PAIRS={','.join(self._names[i] for i in pairs)}"]
         for method, key in enumerate(self._keys):
-            for scope, values in zip(SCOPES, (self._local[locus, pairs, method], self._global[pairs, method])):
+            of_scope = self._local[locus, pairs, method], self._global[pairs, method]
+            for scope, values in zip(SCOPES, of_scope, strict=True):
                 estimate, se = (",".join(map(number, column)) for column in np.asarray(values).T.tolist())
                 parts.append(f";{PREFIX}{scope}_{key}={estimate};{PREFIX}{scope}_SE_{key}={se}")
         return "".join(parts)

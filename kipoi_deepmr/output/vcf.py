@@ -177,13 +177,13 @@ class _Records:
         """Key, Number, Type and Description of each INFO field, in the order of the records."""
         yield "LOCUS", "1", "String", "Name of the locus (percent-encoded)"
         yield "LOCUS_STRAND", "1", "String", "Strand of the locus that the model sees; REF and ALT are on the + strand"
-        for key, mark in zip(self._mark_keys, self._marks):
+        for key, mark in zip(self._mark_keys, self._marks, strict=True):
             effect = "Mutant minus reference, mean over ensemble members"
             yield f"EFFECT_{key}", "1", "Float", f"{effect}; mark: {mark}"
             yield f"SE_{key}", "1", "Float", f"Standard error of EFFECT_{key}; mark: {mark}"
         pairs = "Pairs exposure>outcome that the variant is an instrument of (names percent-encoded); absent if none"
         yield "PAIRS", ".", "String", pairs
-        for key, method in zip(self._method_keys, self._methods):
+        for key, method in zip(self._method_keys, self._methods, strict=True):
             effect = "Causal effects at this locus, one for each of PAIRS, . where not estimated"
             yield f"CE_{key}", ".", "Float", f"{effect}; method: {method}"
             yield f"CE_SE_{key}", ".", "Float", f"Standard errors of CE_{key}; method: {method}"
@@ -217,7 +217,7 @@ class _Records:
     def _contigs(self):
         """Rank of each locus's contig in the FASTA; raises `InputError` for loci that are not within it."""
         lengths = self._genome.contigs
-        for chrom, end, name in zip(self._chrom, self._end, self._name):
+        for chrom, end, name in zip(self._chrom, self._end, self._name, strict=True):
             if end > lengths.get(chrom, 0):
                 reason = f"ends after it, at {end}" if chrom in lengths else "lies on a contig that it lacks"
                 raise InputError(f"{self._genome.path}: locus {name} ({chrom}) {reason}; this is not the FASTA "
@@ -274,7 +274,8 @@ class _Records:
 
     def _suffix(self, values):
         """INFO of a record that is an instrument of pairs with these values; empty if there is none."""
-        return "".join(f";{key}={','.join(parts)}" for key, parts in zip(self._pair_keys, zip(*values)))
+        columns = zip(*values, strict=True)
+        return "".join(f";{key}={','.join(parts)}" for key, parts in zip(self._pair_keys, columns, strict=False))
 
 
 def served_together(pairs, rule):
@@ -319,7 +320,7 @@ def _causal_effects(local, start, pairs):
     first = local.iloc[:rows]
     methods = [str(m) for m in dict.fromkeys(first["method"])]
     expected = [(x, y, m) for x, y in pairs for m in methods]
-    if surplus or list(zip(first["exposure"], first["outcome"], first["method"])) != expected:
+    if surplus or list(zip(first["exposure"], first["outcome"], first["method"], strict=True)) != expected:
         raise ValueError("the local table must hold, for each locus, one row per exposure, outcome and method")
     if rows and not np.array_equal(local["start"].to_numpy()[::rows], start):
         raise ValueError("the local table does not follow the order of the loci")

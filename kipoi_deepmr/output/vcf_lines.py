@@ -90,7 +90,8 @@ class VcfLines:
 
     def _numbered(self):
         try:
-            for self._number, line in enumerate(self._raw(), 1):
+            for number, line in enumerate(self._raw(), 1):
+                self._number = number
                 line = line.rstrip(b"\n")
                 if line.endswith(b"\r"):
                     self.carriage_returns, line = True, line[:-1]

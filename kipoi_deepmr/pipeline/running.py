@@ -104,7 +104,8 @@ def _check_before_predicting(ensemble, details, keep, exposures=None, outcomes=N
     check_choice("se_shrinkage", se_shrinkage, SE_SHRINKAGES)
     check_choice("spread_shrinkage", spread_shrinkage, SE_SHRINKAGES)
     check_choice("diagnostics", diagnostics, ("quick", "all", "none"))
-    wanting = mr.wants_members(dict(zip(method, estimators)), uncertainty, (method_args or {}).get("psi", 0.0))
+    by_method = dict(zip(method, estimators, strict=True))
+    wanting = mr.wants_members(by_method, uncertainty, (method_args or {}).get("psi", 0.0))
     if wanting and keep != "members":
         raise InputError(f"{wanting} needs every member's effects: leave out --keep {keep}")
     mr.check_number(len(ensemble.names), uncertainty)

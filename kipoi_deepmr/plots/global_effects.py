@@ -29,7 +29,8 @@ def plot_global_effects(table, ax=None):
                 label="±2 τ (spread over loci)")
     ax.errorbar(shown["estimate"], rows, xerr=2 * shown["se"], fmt="o", color="tab:blue", markersize=4, elinewidth=4,
                 label="±2 standard errors")
-    ax.set_yticks(rows, [f"{x} → {y}" for x, y in zip(shown["exposure"], shown["outcome"])], parse_math=False)
+    labels = [f"{x} → {y}" for x, y in zip(shown["exposure"], shown["outcome"], strict=True)]
+    ax.set_yticks(rows, labels, parse_math=False)
     ax.set_ylim(-0.8, len(shown) - 0.2)
     ax.set_xlabel("global causal effect")
     left_out = f", {n_pairs - len(shown)} of {n_pairs} pairs not shown" if len(shown) < n_pairs else ""
@@ -46,7 +47,7 @@ def global_effects_figure(table):
     methods = list(dict.fromkeys(table["method"]))
     n_rows = min(len(table) // len(methods), MAX_PAIRS)
     figure = Figure(figsize=(5 * len(methods) + 1, 1.5 + 0.3 * n_rows), layout="constrained")
-    for ax, method in zip(np.atleast_1d(figure.subplots(1, len(methods))), methods):
+    for ax, method in zip(np.atleast_1d(figure.subplots(1, len(methods))), methods, strict=True):
         plot_global_effects(table[table["method"] == method], ax)
     return figure
 

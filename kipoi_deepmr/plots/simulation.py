@@ -111,7 +111,7 @@ def levers_figure(table):
     columns = -(-(len(analyses) + len(methods)) // LEGEND_ROWS)
     figure = Figure(figsize=(4 * len(scenarios) + 2.5 * columns, 6), layout="constrained")
     panels = figure.subplots(1, len(scenarios), squeeze=False, sharey=True)[0]
-    for ax, scenario in zip(panels, scenarios):
+    for ax, scenario in zip(panels, scenarios, strict=True):
         plot_coverage_against_width(table[table["scenario"] == scenario], ax, analyses, methods)
         ax.set_title(scenario, parse_math=False, fontsize="medium")
     colours = [Line2D([], [], color=COLOURS[i % len(COLOURS)], marker="o", linestyle="", label=name)
@@ -153,8 +153,8 @@ def sweep_figure(table):
     methods = names_in(table, "method")
     figure = Figure(figsize=(3.2 * len(methods) + 1.5, 7.5), layout="constrained")
     panels = figure.subplots(len(SWEPT), len(methods), squeeze=False, sharex=True, sharey="row")
-    for method, axes in zip(methods, panels.T):
-        for ax, column in zip(axes, SWEPT):
+    for method, axes in zip(methods, panels.T, strict=True):
+        for ax, column in zip(axes, SWEPT, strict=True):
             plot_sweep(table[table["method"] == method], column, ax).label_outer()
         axes[0].set_title(method, parse_math=False, fontsize="medium")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside right center", frameon=False)
@@ -166,7 +166,7 @@ def simulation_figure(rounds):
     scenarios = names_in(rounds, "scenario")
     figure = Figure(figsize=(4 * len(scenarios), 6.5), layout="constrained")
     panels = figure.subplots(2, len(scenarios), squeeze=False, height_ratios=(3, 2))
-    for (above, below), scenario in zip(panels.T, scenarios):
+    for (above, below), scenario in zip(panels.T, scenarios, strict=True):
         of_scenario = rounds[rounds["scenario"] == scenario]
         plot_true_effects(of_scenario, above).set_title(scenario, parse_math=False, fontsize="medium")
         plot_coverage(of_scenario["coverage"], below)
@@ -203,7 +203,7 @@ def graph_figure(edges):
     """`plot_direct_effects` for each scenario, side by side; `edges` has a column scenario too."""
     scenarios = names_in(edges, "scenario")
     figure = Figure(figsize=(4 * len(scenarios), 4), layout="constrained")
-    for ax, scenario in zip(figure.subplots(1, len(scenarios), squeeze=False)[0], scenarios):
+    for ax, scenario in zip(figure.subplots(1, len(scenarios), squeeze=False)[0], scenarios, strict=True):
         plot_direct_effects(edges[edges["scenario"] == scenario], ax).set_title(scenario, parse_math=False,
                                                                                fontsize="medium")
     return figure

@@ -30,7 +30,7 @@ def plot_strata(strata, ax=None):
     strongest = set(strength.nlargest(MAX_PAIRS).index)
     pairs = [pair for pair in strength.index if pair in strongest]
     left_out = len(strength) - len(pairs)
-    strata = strata[[pair in strongest for pair in zip(strata["exposure"], strata["outcome"])]]
+    strata = strata[[pair in strongest for pair in zip(strata["exposure"], strata["outcome"], strict=True)]]
     effects = np.full((len(pairs), len(columns)), np.nan)
     for row in strata.itertuples():
         effects[pairs.index((row.exposure, row.outcome)), columns.index(row.stratum)] = row.estimate
@@ -58,7 +58,7 @@ def strata_figure(strata):
     width = 3 + 0.8 * max(table["stratum"].nunique() for _, table in groups)
     figure = Figure(figsize=(max(width, 5), sum(heights)), layout="constrained")
     panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for ax, ((covariate, method), table) in zip(panels, groups):
+    for ax, ((covariate, method), table) in zip(panels, groups, strict=True):
         shown = plot_strata(table, ax).get_title()
         ax.set_title(", ".join(filter(None, (covariate, method, shown))), fontsize="medium", parse_math=False)
     return figure

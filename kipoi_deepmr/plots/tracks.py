@@ -68,7 +68,7 @@ def tracks_figure(sequence, heights_by_mark, instruments=(), start=0):
     figure = Figure(figsize=(max(5.0, min(20.0, 0.12 * len(sequence))), 1.6 * len(heights_by_mark) + 0.3),
                     layout="constrained")
     panels = figure.subplots(len(heights_by_mark), 1, sharex=True, squeeze=False)[:, 0]
-    for ax, (mark, heights) in zip(panels, heights_by_mark.items()):
+    for ax, (mark, heights) in zip(panels, heights_by_mark.items(), strict=True):
         plot_track(sequence, heights, instruments, start, ax)
         ax.set_ylabel(mark, parse_math=False)
     for ax in panels[:-1]:

@@ -32,7 +32,7 @@ def of_loci(run, pairs, local, loci, max_bytes=MAX_BYTES):
         return {}, "effects.zarr is not in the folder"
     marks = run.effects["mark"].values.tolist()
     at = {key: i for i, key in enumerate(zip(*(run.effects[name].values.tolist()
-                                               for name in ("name", "chrom", "start", "end", "strand"))))}
+                                               for name in ("name", "chrom", "start", "end", "strand")), strict=True))}
     expected = _counts(run, local)
     details, total = {}, 0
     for number in _order(run, local, len(loci)):
@@ -59,7 +59,7 @@ def _counts(run, local):
     """Numbers of instruments by locus, exposure and outcome, as far as local.tsv tells them."""
     if run.settings.get("uncertainty") == "cross_fitted" or run.settings.get("adjust"):
         return {}  # means over the members, and instruments of other marks too
-    return dict(zip(zip(local["number"], local["exposure"], local["outcome"]), local["n_instruments"]))
+    return local.set_index(["number", "exposure", "outcome"])["n_instruments"].to_dict()
 
 
 def _possible_counts(effect, instruments, exposure, outcome):
@@ -73,7 +73,8 @@ def _order(run, local, n_loci):
     first = local[local["method"] == run.methods[0]]
     of_method = run.global_[run.global_["method"] == run.methods[0]]
     tau2 = (of_method.set_index(["exposure", "outcome"])["tau"] ** 2).fillna(0.0)
-    weight = 1 / (first["se"] ** 2 + tau2.reindex(list(zip(first["exposure"], first["outcome"]))).to_numpy())
+    tau2 = tau2.reindex(list(zip(first["exposure"], first["outcome"], strict=True))).to_numpy()
+    weight = 1 / (first["se"] ** 2 + tau2)
     weight = weight.where(first["estimate"].notna() & np.isfinite(weight), 0.0)
     share = weight / weight.groupby([first["exposure"], first["outcome"]]).transform("sum").replace(0, np.nan)
     total = np.bincount(first["number"], share.fillna(0), n_loci)

@@ -13,4 +13,4 @@ def rounded(values, digits=4):
     """
     values = np.asarray(values, np.float64)
     return [float(f"{value:.{digits}g}") if finite else None
-            for value, finite in zip(values.tolist(), np.isfinite(values).tolist())]
+            for value, finite in zip(values.tolist(), np.isfinite(values).tolist(), strict=True)]

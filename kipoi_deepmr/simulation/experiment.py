@@ -17,7 +17,7 @@ from . import graph_analysis, paper_analysis
 from .child import make_round_in_child
 from .designs import read_design
 from .graph_rounds import GraphDesign
-from .levers import Levers, check, moved_by
+from .levers import NO_LEVERS, check, moved_by
 from .round_folder import read_record
 from .scenarios import SCENARIOS
 
@@ -85,7 +85,7 @@ def _line(design, record):
     return f"{record['scenario']} round {record['round']}: {design.summary(record)}; mean validation R^2 {r2}"
 
 
-def analyse(root, name, wanted, estimate_options, tau2_method="REML", levers=Levers()):
+def analyse(root, name, wanted, estimate_options, tau2_method="REML", levers=NO_LEVERS):
     """Estimate, aggregate and score stored rounds; what an earlier call of the same name and options did is kept.
 
     Writes below ``root/analyses/name`` each round's ``local.tsv``, ``global.tsv`` and ``scores.tsv``; and over all

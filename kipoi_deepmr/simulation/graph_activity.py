@@ -31,7 +31,7 @@ def motifs_of(names):
         if all((word != other).sum() >= LEAST_DISTANCE for other in words):
             words.append(word)
     return {name: np.where(np.eye(4)[word] > 0, CONSENSUS[:, None], (1 - CONSENSUS[:, None]) / 3)
-            for name, word in zip(names, words)}
+            for name, word in zip(names, words, strict=True)}
 
 
 def _threshold(pwm):

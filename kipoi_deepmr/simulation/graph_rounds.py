@@ -11,7 +11,7 @@ from .graph_truth import global_truth, local_truth
 from .graphs import GRAPHS, check_graph, draw_graph, mark_names
 from .round_folder import member_seeds, predict_round, round_folder
 from .sequences import hold_out, sample_sequences, with_mutated_copies
-from .training import N_MEMBERS, ONE_CYCLE, Card, Schedule, Size, train_ensemble
+from .training import N_MEMBERS, ONE_CYCLE, PAPER_SIZE, Card, Schedule, Size, train_ensemble
 from .truth import write_test_loci
 
 N_TRAINING = 6_000  # for up to FEW_MARKS marks; MORE_TRAINING for more
@@ -119,7 +119,7 @@ def make_graph_round(folder, design, labels, number):
                     "activity, without unit")
         record["members"] = train_ensemble(
             partial, member_seeds(design, streams[3]), *_training_data(design, graph, pwms, labels, streams[0]),
-            design.schedule, card, marks=design.marks, size=Size() if design.n_marks <= FEW_MARKS else WIDER,
+            design.schedule, card, marks=design.marks, size=PAPER_SIZE if design.n_marks <= FEW_MARKS else WIDER,
             balanced=True)
         predict_round(partial, design.n_members)
     return record

@@ -112,7 +112,7 @@ def summarise_totals(rounds):
         0.05; loci_estimated the share of loci with an interval.
     """
     keys = ["scenario", "acts", "method"]
-    return pd.DataFrame([{**dict(zip(keys, key)), **_of_pairs(group)}
+    return pd.DataFrame([{**dict(zip(keys, key, strict=True)), **_of_pairs(group)}
                          for key, group in rounds.groupby(keys, sort=False)])
 
 

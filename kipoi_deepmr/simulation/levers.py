@@ -49,6 +49,9 @@ class Levers(NamedTuple):
         return bool(self.use_members or self.augment or self.mc_dropout)
 
 
+NO_LEVERS = Levers()
+
+
 def check(levers, source, design):
     """Raise `InputError` where a round's networks cannot be used in this way.
 
@@ -127,8 +130,8 @@ def _calibrate(ensemble, levers, source, path, design):
 
 def _check_drawn(source, predicted, labels, record, marks):
     """Whether each network explains as much of the labels as it did when it was trained."""
-    for of_member, member in zip(predicted, record["members"]):
-        for mark, value in zip(marks, explained_variance(labels, of_member)):
+    for of_member, member in zip(predicted, record["members"], strict=True):
+        for mark, value in zip(marks, explained_variance(labels, of_member), strict=True):
             if not abs(value - member["validation_r2"][mark]) < R2_TOLERANCE:
                 raise InputError(f"{source}: its validation sequences cannot be drawn again: member {member['member']} "
                                  f"explains {value:.4f} of {mark}'s variance, {member['validation_r2'][mark]:.4f} when "

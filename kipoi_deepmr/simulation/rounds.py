@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InputError
 from .binding import CONFOUNDER, EXPOSURE, MARKS, Parameters
 from .round_folder import member_seeds, predict_round, round_folder
-from .scenarios import N_TRAINING, SCENARIOS, Strengths, draw_parameters, pwms_of, training_data
+from .scenarios import N_TRAINING, PAPER_STRENGTHS, SCENARIOS, Strengths, draw_parameters, pwms_of, training_data
 from .training import N_MEMBERS, ONE_CYCLE, Card, Schedule, Size, train_ensemble
 from .truth import (
     MIN_EXPOSURE_CHANGE,
@@ -42,7 +42,7 @@ class Design(NamedTuple):
     """
 
     seed: int = 1
-    strengths: Strengths = Strengths()
+    strengths: Strengths = PAPER_STRENGTHS
     n_members: int = N_MEMBERS
     n_training: int = N_TRAINING
     n_test: int = N_TEST

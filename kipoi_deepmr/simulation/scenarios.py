@@ -34,7 +34,10 @@ class Strengths(NamedTuple):
         return self._replace(eta=factor * self.eta, nu=factor * self.nu, tau=factor * self.tau)
 
 
-def draw_parameters(rng, scenario=SCENARIOS["none"], strengths=Strengths()):
+PAPER_STRENGTHS = Strengths()
+
+
+def draw_parameters(rng, scenario=SCENARIOS["none"], strengths=PAPER_STRENGTHS):
     """alpha ~ N(100, 3); gamma ~ an even mixture of N(10, 0.5) and N(1, 0.5), cut at 0; the rest is fixed."""
     alpha = float(rng.normal(100, 3))
     gamma = float(max(0, rng.normal(rng.choice([10, 1]), 0.5)))

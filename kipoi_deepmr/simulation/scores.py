@@ -81,7 +81,7 @@ def summarise(rounds):
         not 0, and the rate of false positives where it is.
     """
     keys = ["scenario", *PAIR, "method"]
-    return pd.DataFrame([{**dict(zip(keys, key)), **_over_rounds(group)}
+    return pd.DataFrame([{**dict(zip(keys, key, strict=True)), **_over_rounds(group)}
                          for key, group in rounds.groupby(keys, sort=False)])
 
 

@@ -48,6 +48,9 @@ class Size(NamedTuple):
     dropout: float = 0.0
 
 
+PAPER_SIZE = Size()
+
+
 class Card(NamedTuple):
     """What an ensemble's model.yaml says: its name, what made the data, what it predicts, and in which unit."""
 
@@ -58,7 +61,7 @@ class Card(NamedTuple):
     unit: str = "Anscombe-transformed counts, 2 * sqrt(count + 3/8)"
 
 
-def build_network(n_marks=len(MARKS), length=LENGTH, size=Size()):
+def build_network(n_marks, length=LENGTH, size=PAPER_SIZE):
     """The paper's CNN: three convolutions of width 7, two dense layers, an output a mark."""
     import keras
 
@@ -92,7 +95,7 @@ def _learning_rate(schedule, n):
         warmup_steps=rising)
 
 
-def train_member(seed, train, valid, schedule=CONSTANT, size=Size(), balanced=False):
+def train_member(seed, train, valid, schedule=CONSTANT, size=PAPER_SIZE, balanced=False):
     """Fit one network from its own random start; returns it and the number of epochs it took.
 
     With `balanced` the squared error of each mark is taken over the variance of its labels.
@@ -227,7 +230,8 @@ def write_member(folder, member, network, card, marks=MARKS):
     return hashlib.sha256(b"".join(weights.tobytes() for weights in bare.get_weights())).hexdigest()
 
 
-def train_ensemble(folder, seeds, train, valid, schedule, card, each=None, marks=MARKS, size=Size(), balanced=False):
+def train_ensemble(folder, seeds, train, valid, schedule, card, each=None, marks=MARKS, size=PAPER_SIZE,
+                   balanced=False):
     """Train and write the members ``folder/1`` and so on, one a seed; returns one record per member.
 
     Parameters

@@ -100,7 +100,8 @@ def write_test_loci(folder, bases, truth, rng):
     text = "".join(np.array(list("ACGT"))[contig])
     lines = [text[i:i + FASTA_WIDTH] for i in range(0, len(text), FASTA_WIDTH)]
     (folder / "test_loci.fa").write_text("\n".join([f">{CONTIG}", *lines, ""]))
-    bed = [f"{CONTIG}\t{s}\t{s + length}\t{name}\t0\t+\n" for s, name in zip(starts, locus_names(len(bases)))]
+    bed = [f"{CONTIG}\t{s}\t{s + length}\t{name}\t0\t+\n"
+           for s, name in zip(starts, locus_names(len(bases)), strict=True)]
     (folder / "test_loci.bed").write_text("".join(bed))
     truth.to_csv(folder / "truth.tsv", sep="\t", index=False, float_format="%.8f", lineterminator="\n")
 

@@ -257,11 +257,11 @@ def out(python, tmp_path_factory):
 
 def test_one_command_gives_all_ordered_pairs_and_the_figure(out):
     found = pd.read_csv(out / "global.tsv", sep="\t")
-    assert sorted(zip(found["exposure"], found["outcome"])) == sorted(permutations(MARKS, 2))
+    assert sorted(zip(found["exposure"], found["outcome"], strict=True)) == sorted(permutations(MARKS, 2))
     assert found["estimate"].notna().all() and (found["n_loci"] >= 8).all()
     figure = plot_global_effects(found)
     assert [text.get_text() for text in figure.get_yticklabels()] == [
-        f"{x} → {y}" for x, y in zip(found["exposure"], found["outcome"])]
+        f"{x} → {y}" for x, y in zip(found["exposure"], found["outcome"], strict=True)]
     assert (out / "global.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -95,7 +95,7 @@ def sandbox(tmp_path_factory):
     (folder / "covariates.tsv").write_text("locus\tgc\n" + "".join(f"{locus[3]}\t{k / 20}\n" for k, locus in
                                                                    enumerate(loci)))
     (folder / "observed.tsv").write_text("locus\tGATA\tTAL1\n" + "".join(
-        f"{locus[3]}\t{a}\t{b}\n" for locus, (a, b) in zip(loci, rng.normal(size=(20, 2)))))
+        f"{locus[3]}\t{a}\t{b}\n" for locus, (a, b) in zip(loci, rng.normal(size=(20, 2)), strict=True)))
     (folder / "rounds.tsv").write_text("scenario\ttrue_effect\testimate\tse\ttau\tcoverage\n" + "".join(
         f"none\t{k}\t{k + 0.1}\t0.1\t0.2\t0.9\n" for k in range(1, 6)))
     with pyfaidx.Fasta(str(folder / "genome.fa")) as genome, gzip.open(folder / "variants.vcf.gz", "wt") as vcf:

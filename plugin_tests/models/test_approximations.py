@@ -135,7 +135,7 @@ def effects_of(ensemble, engine, loci):
 
 
 def test_a_stack_is_approximated_part_by_part(loci):
-    with Ensemble.from_kipoi(MODELS, "dir", stacks=[list(zip("ab", MODELS))], strict=False) as stacked:
+    with Ensemble.from_kipoi(MODELS, "dir", stacks=[list(zip("ab", MODELS, strict=True))], strict=True) as stacked:
         engines.choose(stacked, "gradient", loci)
         found = stacked.mutants(loci.sequences[0])
     with Ensemble.from_kipoi(MODELS, "dir") as apart:
@@ -179,7 +179,7 @@ def test_compare_is_its_definition():
     assert found["pearson"] == pytest.approx(np.corrcoef(a, b)[0, 1])
     assert found["rmse"] == pytest.approx(np.sqrt(((a - b) ** 2).mean()) / a.std())
     shared = []
-    for one, other in zip(exact, approximated):
+    for one, other in zip(exact, approximated, strict=True):
         best, theirs = (set(sorted(range(30), key=lambda i: -abs(each[i]))[:10]) for each in (one, other))
         shared.append(len(best & theirs) / 10)
     assert found["top"] == pytest.approx(np.mean(shared)) and agreement.n_top(30) == 10 and agreement.n_top(9000) == 100

@@ -35,7 +35,7 @@ def test_an_ensemble_that_is_fit(models, check):
     assert "models: 3, which make 3 members: 0, 1, 2" in said
     assert re.search(r"input: .*\(12, 4\).*ACGT", said) and "hours for 1,000 loci" in said
     each = np.einsum("nla,klam->km", dna.one_hot(random_sequences(1, LENGTH)), member_weights())
-    for mark, mean, sd in zip("ABC", each.mean(0), each.std(0, ddof=1)):
+    for mark, mean, sd in zip("ABC", each.mean(0), each.std(0, ddof=1), strict=True):
         assert re.search(rf"^  {mark}\s+{re.escape(f'{mean:.3g}')}\s+{re.escape(f'{sd:.3g}')}$", said, re.M)
 
 

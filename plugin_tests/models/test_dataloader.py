@@ -63,7 +63,7 @@ def test_strand_is_ignored_unless_asked_for(member, genome_file, bed_file):
     with Genome(genome_file) as genome:
         assert set(given.strand) == {"+"}
         assert all((genome.fetch(c, s, e) == q).all()
-                   for c, s, e, q in zip(given.chrom, given.start, given.end, given.sequences))
+                   for c, s, e, q in zip(given.chrom, given.start, given.end, given.sequences, strict=True))
 
 
 def test_silent_traps_of_kipoiseq_are_caught(member, genome_file, tmp_path):

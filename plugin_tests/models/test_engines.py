@@ -274,6 +274,7 @@ def letter_that_no_probe_has():
         missing = set(b"ACGT") - set(tried[:, (row - 1) // 3].tolist())
         if missing:
             return (row - 1) // 3, b"ACGT".index(min(missing))
+    raise AssertionError("the probes have every letter at every position")
 
 
 UNTRUSTED = {

@@ -53,7 +53,7 @@ def test_encoding_equals_loops_over_bases(form, alphabet, texts):
     assert (layout.alphabet, layout.length, encoded.dtype) == (alphabet, 9, np.float32)
     assert encoded.flags.c_contiguous
     np.testing.assert_array_equal(encoded, [slow_one_hot(text, form, alphabet) for text in texts])
-    for one, text in zip(encoded, texts):
+    for one, text in zip(encoded, texts, strict=True):
         assert dna.decode(layout.decode(one)) == text
 
 
@@ -156,7 +156,7 @@ def test_reverse_complement_input_is_rebuilt(form, alphabet):
     both = schema([array(FORMS[form], name="a"), array(FORMS[form], name="b")])
     layout = find_layout(both, {"alphabet": alphabet}, item)
     forward, reverse = layout.encode(sequences(5))
-    for sequence, one, other in zip(sequences(5), forward, reverse):
+    for sequence, one, other in zip(sequences(5), forward, reverse, strict=True):
         np.testing.assert_array_equal(one, slow_one_hot(dna.decode(sequence), form, alphabet))
         np.testing.assert_array_equal(other, slow_one_hot(dna.decode(dna.reverse_complement(sequence)), form, alphabet))
     assert not layout.needs_item and layout.description.endswith("the reverse complement of it")
@@ -164,7 +164,7 @@ def test_reverse_complement_input_is_rebuilt(form, alphabet):
 
 
 @pytest.mark.parametrize("described", [*REVERSED, [dict(entry, name=name) for name, entry in REVERSED[0].items()],
-                                       [entry for entry in REVERSED[1].values()], dict(reversed(REVERSED[0].items()))])
+                                       list(REVERSED[1].values()), dict(reversed(REVERSED[0].items()))])
 def test_reverse_complement_input_by_name_or_doc(described):
     layout = find_layout(schema(described), {})
     encoded = layout.encode(sequences(2))
@@ -254,7 +254,7 @@ def test_signal_channels_with_their_reverse_complement():
             np.testing.assert_array_equal(array_[..., 4:], np.stack([own[..., 4:]] * 4))
         np.testing.assert_array_equal(meta, np.stack([item[2]] * 4))
     again = layout.encode(dna.encode(TEXT)[None], item)
-    for array_, own in zip(again, item):
+    for array_, own in zip(again, item, strict=True):
         np.testing.assert_array_equal(array_[0], np.where(own == 0.25, 0, own) if own is not item[2] else own)
     with pytest.raises(ModelError, match="takes more than DNA .* --dataloader_args"):
         layout.encode(sequences(4))
@@ -292,7 +292,7 @@ def test_batches_as_kipoi_collates_items():
     described = schema({"dna": array((LENGTH, 4))})
     layout = find_layout(described, {}, item)
     theirs, ours = numpy_collate([item, item]), layout.encode(np.stack([dna.encode(TEXT)] * 2), item)
-    for one, other in ((theirs["dna"], ours["dna"]), *zip(theirs["more"], ours["more"])):
+    for one, other in ((theirs["dna"], ours["dna"]), *zip(theirs["more"], ours["more"], strict=True)):
         np.testing.assert_array_equal(one, other)
         assert one.dtype == other.dtype
 

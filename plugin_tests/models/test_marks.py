@@ -47,7 +47,7 @@ LABELS = ["H3K4me1", "H3K4me3", "DNase"]
     ([array("(1,)")] * 3, tuple(c[:, 0] for c in COLUMNS), ("mark_0", "mark_1", "mark_2")),
     (array("(3,)", column_labels=LABELS), COLUMNS, tuple(LABELS)),
     ([array("(3,)")], [VALUES], ("mark_0", "mark_1", "mark_2")),
-    ({k: array("(1,)") for k in "xyz"}, dict(zip("xyz", COLUMNS)), ("x", "y", "z")),
+    ({k: array("(1,)") for k in "xyz"}, dict(zip("xyz", COLUMNS, strict=True)), ("x", "y", "z")),
     ({k: array("(1,)") for k in "xyz"}, COLUMNS, ("x", "y", "z")),  # a Keras model with several outputs
     ({"preds": array("(3,)")}, {"preds": VALUES}, ("mark_0", "mark_1", "mark_2")),
     ({"a": {"b": array("(1,)"), "c": array("(2,)")}}, {"a": {"b": COLUMNS[0], "c": VALUES[:, 1:]}},

@@ -81,7 +81,7 @@ def test_effects_in_each_view(tmp_path):
     _, ref, alt = saturation_mutants(sequence)
     letters = {ord(letter): number for number, letter in enumerate("ACGT")}
     other = {ord(letter): number for number, letter in enumerate("TGCA")}
-    for variant, (before, after) in enumerate(zip(ref, alt)):
+    for variant, (before, after) in enumerate(zip(ref, alt, strict=True)):
         position = variant // 3
         for k, (place, number) in enumerate([(position, letters), (position + 2, letters), (11 - position, other),
                                              (13 - position, other)]):

@@ -24,7 +24,7 @@ from kipoi_deepmr.variants import Allele, LocusIndex, classify
 
 MARKS = ("A&B", "C d", "x>y")
 KEYS = ("A_B", "C_d", "x_y")
-COMPLEMENT = dict(zip("ACGT", "TGCA"))
+COMPLEMENT = dict(zip("ACGT", "TGCA", strict=True))
 META = ("##fileformat=VCFv4.3", "##contig=<ID=chr1,length=9000>", '##FILTER=<ID=q10,Description="low">',
         '##INFO=<ID=AF,Number=A,Type=Float,Description="f">', '##INFO=<ID=DB,Number=0,Type=Flag,Description="d">',
         '##FORMAT=<ID=GT,Number=1,Type=String,Description="g">')
@@ -579,7 +579,7 @@ def test_indels_are_predicted_in_windows_that_hold_them(model, tmp_path, locus):
     assert main(["annotate", str(model.out), "--input_vcf", path, "--predict_indels", "-q", "-o",
                  str(tmp_path / "out.vcf")]) == 0
     found = [info(x) for x in records(tmp_path / "out.vcf")]
-    for (pos, ref, alt, window), told in zip(cases, found, strict=True):
+    for (_, ref, alt, window), told in zip(cases, found, strict=True):
         assert classify(ref.encode(), alt.encode())[0] in ("indel", "mnv") and len(window) == LENGTH
         assert told["STATUS"] == ["predicted"] and told["INSTRUMENT"] == ["."]
         mean, sd = model.expected(locus, window)

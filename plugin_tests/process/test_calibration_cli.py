@@ -112,7 +112,7 @@ def test_estimates_of_a_scaled_ensemble(store, tmp_path):
     plain, scaled = (pd.read_csv(tmp_path / f"{name}.tsv", sep="\t") for name in ("plain", "local"))
     assert plain["estimate"].notna().sum() > 30
     assert scaled["estimate"].to_numpy() == pytest.approx(plain["estimate"].to_numpy(), rel=1e-4, nan_ok=True)
-    ratio, factors = scaled["se"] / plain["se"], plain["outcome"].map(dict(zip(MARKS, FACTORS)))
+    ratio, factors = scaled["se"] / plain["se"], plain["outcome"].map(dict(zip(MARKS, FACTORS, strict=True)))
     assert ratio.dropna().to_numpy() == pytest.approx(factors[ratio.notna()].to_numpy(), rel=1e-3)
     beside = tmp_path / "local.calibration.json"
     assert beside.read_bytes() == (tmp_path / "c.json").read_bytes()

@@ -133,7 +133,7 @@ def test_instruments_that_no_weight_counts_are_not_other_settings(tmp_path):
     folder, zero = tmp_path / "out", [0, 5, 40]
     effects = write_run(folder, instrument_z=0.0, n_loci=3)
     for name in ("effect", "member_effect"):
-        effects[name][dict(variant=zero)] = 0.0
+        effects[name][{"variant": zero}] = 0.0
     effects.to_zarr(str(folder / "effects.zarr"), zarr_format=2, mode="w")
     pipeline.estimate(str(folder / "effects.zarr"), str(folder / "local.tsv"), vcf="none", method=("ivw",),
                       instrument_z=0.0, method_args={"weights": "delta"}, diagnostics="none")
@@ -201,7 +201,7 @@ def test_adjusted_pvalues():
         tested = (groups == group) & np.isfinite(p)
         m, values = tested.sum(), p[tested]
         rank = values.argsort().argsort() + 1
-        expected = [min(1, min(m * q / r for q, r in zip(values, rank) if q >= v)) for v in values]
+        expected = [min(1, min(m * q / r for q, r in zip(values, rank, strict=True) if q >= v)) for v in values]
         assert np.allclose(found[tested], expected, rtol=1e-12)
     assert np.isnan(found[[4, 40]]).all()
     with pytest.raises(InputError, match="between 0 and 1"):

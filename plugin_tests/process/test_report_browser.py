@@ -111,7 +111,8 @@ def test_a_locus_is_shown_as_it_is(report, folder):
     effect, _, instruments = run.effects_at(17)
     chosen = np.flatnonzero(instruments.of_pairs(1, 0))
     ref, alt = (run.effects[name].values[17][chosen] for name in ("ref_base", "alt_base"))
-    assert report.column("instrument-table", 1) == [f"{v // 3} {r}>{a}" for v, r, a in zip(chosen, ref, alt)][:25]
+    substitutions = [f"{v // 3} {r}>{a}" for v, r, a in zip(chosen, ref, alt, strict=True)]
+    assert report.column("instrument-table", 1) == substitutions[:25]
     assert np.allclose([float(v) for v in report.column("instrument-table", 3)], effect[chosen, 1][:25], rtol=2e-3)
     report.drawn(*CHARTS)
     assert report.tab.locator("#scatter svg path[aria-roledescription='line mark']").count() == 2
@@ -223,7 +224,7 @@ def blocks_of_164_marks(folder, size):
     data["global"] = {**numbers, "estimate": z.round(5).tolist(), "exposure": x.tolist(), "outcome": y.tolist(),
                       "method": [0] * len(x)}
     data["methods"] = ["ivw"]
-    data["pairs"] = [[int(a), int(b)] for a, b in zip(x[:60], y[:60])]
+    data["pairs"] = [[int(a), int(b)] for a, b in zip(x[:60], y[:60], strict=True)]
     data["lights"] = None
     data["loci"] = {name: [values[0]] * n for name, values in data["loci"].items()}
     data["loci"]["locus"] = [f"locus {i}" for i in range(n)]
@@ -231,7 +232,7 @@ def blocks_of_164_marks(folder, size):
     pair = json.dumps({"locus": list(range(n)), "n": [9] * n, "note": [""] * n, "red": [3] * n,
                        "methods": {"ivw": columns}})
     detail = json.loads(found["locus-0"])
-    of = dict(zip("ABC", data["marks"]))
+    of = dict(zip("ABC", data["marks"], strict=True))
     detail = {key: {of[k]: {of[q]: w for q, w in v.items()} if key == "without" else v for k, v in value.items()}
               if isinstance(value, dict) else value for key, value in detail.items()}
     blocks = {"data": json.dumps(data), **{f"pair-{i}": pair for i in range(60)}}

@@ -101,7 +101,7 @@ def test_a_sweep_makes_rounds_with_the_confounder_as_a_mark(tmp_path, capsys):
     assert list(record["members"][0]["validation_r2"]) == ["GATA", "TAL1", "SOX2"]
     assert list(effects_store.open_effects(str(made / "effects.zarr"))["mark"].values) == ["GATA", "TAL1", "SOX2"]
     table = pd.read_csv(tmp_path / "sweep.tsv", sep="\t")
-    assert list(zip(table["exposure"], table["outcome"])) == [("GATA", "TAL1"), ("TAL1", "GATA")]
+    assert list(zip(table["exposure"], table["outcome"], strict=True)) == [("GATA", "TAL1"), ("TAL1", "GATA")]
     assert main(words) == 2
     assert "confounder_mark: true -> null" in capsys.readouterr().err
 

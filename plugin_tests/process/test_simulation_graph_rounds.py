@@ -31,7 +31,7 @@ def test_a_round_of_a_graph_and_its_analysis(experiment):
     record = json.loads((made / "round.json").read_text())
     graph = graphs.Graph(np.array(record["direct"]), 4)
     assert record["names"] == ["A", "B", "C", "D", "U1"]
-    assert set(zip(*np.nonzero(graph.direct[:4]))) == {(0, 1), (1, 2), (2, 3)}
+    assert set(zip(*np.nonzero(graph.direct[:4]), strict=True)) == {(0, 1), (1, 2), (2, 3)}
     effects = open_effects(str(made / "effects.zarr"))
     assert effects["mark"].values.tolist() == list("ABCD") and effects.sizes["locus"] == 200
     truth, whole = (pd.read_csv(made / f"{name}.tsv", sep="\t") for name in ("truth", "graph"))
@@ -55,7 +55,7 @@ def test_stored_loci_are_those_of_the_truth(experiment):
     assert [line[3] for line in bed] == effects["name"].values.tolist()
     own = graph_activity.own_input(np.array([["ACGT".index(b) for b in fasta[int(x[1]):int(x[2])]] for x in bed],
                                             dtype=np.uint8), pwms)
-    for mark, column in zip("ABCD", own.T):
+    for mark, column in zip("ABCD", own.T, strict=True):
         with_motif = truth.loc[truth["exposure"] == mark, "locus"].unique()
         held = np.isin(effects["name"].values, with_motif)
         assert column[held].mean() > 6 and column[~held].mean() < 2

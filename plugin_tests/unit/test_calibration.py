@@ -56,7 +56,8 @@ def test_the_factor_is_the_most_likely_one():
     residual = 1.5 * sd * rng.normal(size=50)
     for noise in (0.0, 0.3):
         def log_likelihood(factor, noise=noise):
-            return sum(np.log(NormalDist(0, float(np.hypot(factor * s, noise))).pdf(r)) for s, r in zip(sd, residual))
+            return sum(np.log(NormalDist(0, float(np.hypot(factor * s, noise))).pdf(r))
+                       for s, r in zip(sd, residual, strict=True))
 
         best = log_likelihood(fit_scaling(residual, sd, noise).factor)
         assert best >= max(log_likelihood(factor) for factor in np.linspace(0.2, 4, 400))
@@ -168,7 +169,7 @@ def test_area_by_hand():
 def test_proportions_by_counting():
     rng = np.random.default_rng(3)
     deviation = np.append(1.5 * rng.normal(size=40), [0.0])
-    for level, found in zip(calibration.LEVELS[1:-1], observed_proportions(deviation)[1:-1]):
+    for level, found in zip(calibration.LEVELS[1:-1], observed_proportions(deviation)[1:-1], strict=True):
         half = NORMAL.inv_cdf(0.5 + level / 2)
         assert found == sum(abs(d) <= half for d in deviation) / 41
 
@@ -296,7 +297,7 @@ def slowly_calibrated(effects, found):
         move = found.moves[str(effects["mark"].values[j])]
         r = slowly_moved(reference[locus, :, j].tolist(), move, found.ddof)
         m = slowly_moved((reference[locus, :, j] + members[locus, :, variant, j]).tolist(), move, found.ddof)
-        d = [a - b for a, b in zip(m, r)]
+        d = [a - b for a, b in zip(m, r, strict=True)]
         mean = sum(d) / len(d)
         out["effect"][locus, variant, j] = mean
         out["effect_se"][locus, variant, j] = (sum((x - mean) ** 2 for x in d) / (len(d) - found.ddof)) ** 0.5

@@ -99,7 +99,7 @@ def edited(content, where, n, new):
 def test_a_chunk_that_is_not_what_was_written_is_refused_and_mended(job, data):
     folder, write = job
     store = copied(folder)
-    chunks = [p for p in sorted(store.glob("*/[0-9]*"))]
+    chunks = sorted(store.glob("*/[0-9]*"))
     chunk = data.draw(st.sampled_from(chunks))
     whole = chunk.read_bytes()
     damaged = data.draw(st.none() | EDITS.map(lambda edit: edited(whole, *edit)))

@@ -90,7 +90,7 @@ def test_likelihood_with_several_optima():
         ses = np.exp(rng.normal(0, 3.5, 6))
         effects = rng.normal(0, 3 * np.median(ses), 6)
 
-        def likelihood(tau2):
+        def likelihood(tau2, effects=effects, ses=ses):
             w = 1 / (ses**2 + np.atleast_1d(tau2)[:, None])
             r = effects - (w @ effects / w.sum(axis=1))[:, None]
             return 0.5 * (np.log(w).sum(axis=1) - np.log(w.sum(axis=1)) - (w * r**2).sum(axis=1))
@@ -142,7 +142,8 @@ def test_q_reaches_its_targets(problem):
     effects, ses = problem
     df = len(effects) - 1
     result = meta.random_effects(effects, ses, tau2_method="PM")
-    targets = ((result.tau2, df), *zip((result.tau2_ci_low, result.tau2_ci_high), stats.chi2.isf([0.025, 0.975], df)))
+    low, high = stats.chi2.isf([0.025, 0.975], df)
+    targets = ((result.tau2, df), (result.tau2_ci_low, low), (result.tau2_ci_high, high))
     for tau2, target in targets:
         w = 1 / (ses**2 + tau2)
         q = np.sum(w * (effects - np.sum(w * effects) / np.sum(w)) ** 2)
@@ -273,8 +274,8 @@ def test_one_tiny_standard_error_keeps_digits():
     w = [1 / Fraction(se) ** 2 for se in ses]
     y = [Fraction(effect) for effect in effects]
     total = sum(w)
-    mean = sum(a * b for a, b in zip(w, y)) / total
-    q = sum(a * (b - mean) ** 2 for a, b in zip(w, y))
+    mean = sum(a * b for a, b in zip(w, y, strict=True)) / total
+    q = sum(a * (b - mean) ** 2 for a, b in zip(w, y, strict=True))
     trace = total - sum(a * a for a in w) / total
     result = meta.random_effects(effects, ses, tau2_method="DL")
     np.testing.assert_allclose(result.q, float(q), rtol=1e-14)
@@ -335,8 +336,8 @@ def exact_regression(effects, ses, tau2, x):
     w = [1 / (Fraction(float(se)) ** 2 + Fraction(float(tau2))) for se in ses]
     p, determinant = len(rows[0]), Fraction(1)
     table = [
-        [sum(c * row[a] * row[b] for c, row in zip(w, rows)) for b in range(p)]
-        + [sum(c * row[a] * value for c, row, value in zip(w, rows, y))]
+        [sum(c * row[a] * row[b] for c, row in zip(w, rows, strict=True)) for b in range(p)]
+        + [sum(c * row[a] * value for c, row, value in zip(w, rows, y, strict=True))]
         + [Fraction(a == b) for b in range(p)]
         for a in range(p)
     ]
@@ -346,10 +347,10 @@ def exact_regression(effects, ses, tau2, x):
         table[a] = [value / pivot for value in table[a]]
         for b in range(p):
             if b != a:
-                table[b] = [value - table[b][a] * other for value, other in zip(table[b], table[a])]
+                table[b] = [value - table[b][a] * other for value, other in zip(table[b], table[a], strict=True)]
     beta = [row[p] for row in table]
-    residuals = [value - sum(c * d for c, d in zip(row, beta)) for row, value in zip(rows, y)]
-    q = sum(c * r**2 for c, r in zip(w, residuals))
+    residuals = [value - sum(c * d for c, d in zip(row, beta, strict=True)) for row, value in zip(rows, y, strict=True)]
+    q = sum(c * r**2 for c, r in zip(w, residuals, strict=True))
     inverse = [[float(value) for value in row[p + 1 :]] for row in table]
     return np.array([float(b) for b in beta]), np.array(inverse), float(q), math.log(determinant)
 

@@ -57,7 +57,7 @@ def test_given_covariance(method, n):
     check(ours, generalised(bx, by, covariance, method == "egger_correlated"), n)
 
 
-@pytest.mark.parametrize("method,plain", list(zip(METHODS, ["ivw", "egger"])))
+@pytest.mark.parametrize("method,plain", list(zip(METHODS, ["ivw", "egger"], strict=True)))
 def test_no_correlation_is_the_plain_fit(method, plain):
     bx, sx, by, sy, *_ = made(1, 9)
     ours, expected = mr.fit(bx, sx, by, sy, method, covariance=np.diag(sy ** 2)), mr.fit(bx, sx, by, sy, plain)
@@ -158,7 +158,7 @@ def test_symmetries(seed, n, factor, method):
     rng = np.random.default_rng(seed)
     bx, sx, by, sy, x, y = made(seed, n)
 
-    def fit(sign=np.ones(n), scale=1.0, order=np.arange(n)):
+    def fit(sign=1.0, scale=1.0, order=slice(None)):
         data = {"by_members": (scale * sign * y)[:, order]}
         if method == "two_stage_least_squares":
             data["bx_members"] = (sign * x)[:, order]
@@ -167,7 +167,7 @@ def test_symmetries(seed, n, factor, method):
     before, scaled, moved = fit(), fit(scale=factor), fit(order=rng.permutation(n))
     turned = fit(sign=rng.choice([-1.0, 1.0], n))
     for name in ("estimate", "se", "ci_low", "ci_high", "q", "pvalue"):
-        value, tolerance = getattr(before, name), dict(rtol=1e-6, atol=1e-9)
+        value, tolerance = getattr(before, name), {"rtol": 1e-6, "atol": 1e-9}
         np.testing.assert_allclose(getattr(moved, name), value, **tolerance)
         if method != "two_stage_least_squares":  # which has an intercept, and the reference at 0
             np.testing.assert_allclose(getattr(turned, name), value, **tolerance)

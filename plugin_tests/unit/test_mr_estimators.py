@@ -28,7 +28,7 @@ def slow(method, bx, sx, by, sy, model="default", weights="simple", psi=0.0, dis
     """One problem by lstsq: estimate, se, interval, pvalue, intercept, intercept_se, residual_se, q, q_pvalue."""
     n = len(bx)
     if method == "wald_mean":
-        ratios = [y / x for x, y in zip(bx, by)]
+        ratios = [y / x for x, y in zip(bx, by, strict=True)]
         estimate, se = np.mean(ratios), np.std(ratios, ddof=1)
         intercept = intercept_se = sigma = q = q_p = np.nan
     else:

@@ -78,7 +78,7 @@ def slow_lasso(bx, by, sy):
         if len(gains) >= 5 and (gains[-1] - gains[-2] < 1e-5 * gains[-1] or gains[-1] > 0.999):
             break
     fits = [np.linalg.lstsq(b[v, None], (by / sy)[v], rcond=None) for v in valid]
-    sigma = [np.sqrt(f[1][0] / (v.sum() - 1)) if v.sum() > 1 else np.nan for f, v in zip(fits, valid)]
+    sigma = [np.sqrt(f[1][0] / (v.sum() - 1)) if v.sum() > 1 else np.nan for f, v in zip(fits, valid, strict=True)]
     jumps = [m + 1 for m in range(len(valid) - 1)
              if sigma[m] > 1 and sigma[m] - sigma[m + 1] > stats.chi2.isf(0.05, 1) / valid[m].sum()]
     chosen = max(jumps, default=0)

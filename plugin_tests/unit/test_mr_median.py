@@ -177,7 +177,7 @@ def test_the_bootstrap_measures_the_spread_of_repeated_experiments():
 
 
 def test_seeds_and_batches():
-    data = [np.stack(a) for a in zip(*(problem(s, 15) for s in range(40)))]
+    data = [np.stack(a) for a in zip(*(problem(s, 15) for s in range(40)), strict=True)]
     for method in ("median_weighted", "mode_weighted"):
         batch = mr.ESTIMATORS[method](*data, n_bootstrap=100)
         alone = mr.fit(*(a[17] for a in data), method=method, n_bootstrap=100)

@@ -238,7 +238,7 @@ def test_a_run_and_what_reads_it(run, tmp_path):
     finished = FinishedRun(str(out))
     instruments = [finished.effects_at(i)[2] for i in range(effects.sizes["locus"])]
     counts = local[local["method"] == "ivw"].set_index(["locus", "exposure", "outcome"])["n_instruments"]
-    assert {pair: n for pair, n in counts.items()} == {
+    assert counts.to_dict() == {
         (str(name), MARKS[x], MARKS[y]): instruments[i].of_pairs(x, y).sum()
         for i, name in enumerate(effects["name"].values) for x in range(3) for y in range(3) if x != y}
 

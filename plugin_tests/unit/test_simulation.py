@@ -48,7 +48,7 @@ def slow_label(bases, pwms, parameters):
     """Mean over the hidden confounder of the transformed expected counts."""
     both = [[2 * math.sqrt(count + 3 / 8) for count in slow_counts(bases, pwms, parameters, hidden)]
             for hidden in (0, 1)]
-    return [(off + on) / 2 for off, on in zip(*both)]
+    return [(off + on) / 2 for off, on in zip(*both, strict=True)]
 
 
 def slow_slope(bases, start, pwms, parameters):

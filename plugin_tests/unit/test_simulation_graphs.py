@@ -25,7 +25,7 @@ def drawn(kind, n, hidden, seed=1):
 
 def edges_of(graph):
     names = graph.names
-    return {names[i] + names[j] for i, j in zip(*np.nonzero(graph.direct[:graph.n_marks]))}
+    return {names[i] + names[j] for i, j in zip(*np.nonzero(graph.direct[:graph.n_marks]), strict=True)}
 
 
 @pytest.mark.parametrize("kind, edges", [
@@ -92,7 +92,7 @@ def test_graphs_that_cannot_be_are_refused(arguments, said):
 
 def slow_own(bases, pwm):
     """What one motif adds, one base at a time: bound half of the time at 1 below an instance's mean score."""
-    threshold = sum(p * math.log(p / q) for row in pwm for p, q in zip(row, BACKGROUND)) - 1
+    threshold = sum(p * math.log(p / q) for row in pwm for p, q in zip(row, BACKGROUND, strict=True)) - 1
     nowhere = 1.0
     for offset in range(len(bases) - len(pwm) + 1):
         score = sum(math.log(row[bases[offset + k]] / BACKGROUND[bases[offset + k]]) for k, row in enumerate(pwm))

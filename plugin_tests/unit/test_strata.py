@@ -54,7 +54,7 @@ def test_q_between():
     found = meta.aggregate_strata(local_table(), np.where(local_table()["start"] // 100 % 2, "odd", "even"))
     tested = meta.between_strata(found)
     assert tested["n_strata"].tolist() == [2, 2] and tested["q_between_df"].tolist() == [1, 1]
-    for row, (_, of_pair) in zip(tested.itertuples(), found.groupby(["exposure"], sort=False)):
+    for row, (_, of_pair) in zip(tested.itertuples(), found.groupby(["exposure"], sort=False), strict=True):
         (a, b), (sa, sb) = of_pair["estimate"], of_pair["se"]
         z = (a - b) / np.hypot(sa, sb)
         assert row.q_between == pytest.approx(z ** 2, rel=1e-10)

@@ -72,7 +72,8 @@ class Case:
         rng = np.random.default_rng(1)
         rows = [
             (chrom, start, x, y, method, rng.normal() if method == "ivw" else np.nan, rng.uniform())
-            for chrom, start in zip(self.loci.chrom, self.loci.start) for x, y in self.pairs for method in METHODS
+            for chrom, start in zip(self.loci.chrom, self.loci.start, strict=True)
+            for x, y in self.pairs for method in METHODS
         ]
         return pd.DataFrame(rows, columns=["chrom", "start", "exposure", "outcome", "method", "estimate", "se"])
 
@@ -199,7 +200,7 @@ def test_causal_effects_are_those_of_the_local_table(case):
                 for row in local[local["method"] == "ivw"].itertuples()}
     for record in records(path):
         assert len(record.info["PAIRS"]) == len(record.info["CE_ivw"])
-        for pair, estimate in zip(record.info["PAIRS"], record.info["CE_ivw"]):
+        for pair, estimate in zip(record.info["PAIRS"], record.info["CE_ivw"], strict=True):
             x, y = (unquote(side) for side in pair.split(">"))
             true = expected[unquote(record.info["LOCUS"]), record.info["LOCUS_STRAND"], x, y]
             assert estimate == pytest.approx(true, rel=1.2e-7) if true == true else estimate is None
@@ -229,7 +230,7 @@ def test_header(case):
         info = file.header.info
         assert set(info) == {"LOCUS", "LOCUS_STRAND", "PAIRS", *(s + k for k in KEYS for s in ("EFFECT_", "SE_")),
                              *(s + m for m in METHODS for s in ("CE_", "CE_SE_"))}
-        for key, mark in zip(KEYS, MARKS):
+        for key, mark in zip(KEYS, MARKS, strict=True):
             escaped = mark.replace("\\", "\\\\").replace('"', '\\"')
             assert info[f"EFFECT_{key}"].description.endswith("; mark: " + escaped)
             assert (info[f"SE_{key}"].type, info[f"SE_{key}"].number) == ("Float", 1)

@@ -97,6 +97,7 @@ class Session:
             if n_done == n_sequences:
                 return None, [batch]
             self._send({"reply": "part"}, [batch])
+        raise RuntimeError(f"{n_done} of {n_sequences} sequences were predicted")
 
 
 def _private_pipes():

@@ -67,7 +67,7 @@ class Attributed:
             raise
         except Exception as error:
             kind = OutOfMemory if is_out_of_memory(error) else ModelError
-            raise kind("its network cannot be differentiated: {}".format(one_line(error))) from error
+            raise kind(f"its network cannot be differentiated: {one_line(error)}") from error
 
     def _mutants(self, sequence, call, method):
         given = self._network.given(call.of(sequence[None]))
@@ -127,9 +127,9 @@ class Attributed:
             contributions = _rows(self._network.deeplift(given, base, weights(mark)))[0]
             made = sum((w * (ours - theirs)).sum() for w, ours, theirs in zip(weights(mark), near.outputs, there))
             if abs(contributions.sum() - made) > COMPLETENESS * max(abs(made), np.abs(contributions).sum() / 10):
-                raise ModelError("DeepLIFT's contributions to mark {} add up to {:.4g}, not to the difference {:.4g}: "
-                                 "its library does not see all that the network computes".format(
-                                     self._marks.names[mark], contributions.sum(), made))
+                raise ModelError(f"DeepLIFT's contributions to mark {self._marks.names[mark]} add up to "
+                                 f"{contributions.sum():.4g}, not to the difference {made:.4g}: its library does not "
+                                 "see all that the network computes")
             slopes.append(np.divide(contributions, difference, out=np.zeros_like(difference), where=difference != 0))
         return slopes
 

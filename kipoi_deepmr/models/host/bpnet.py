@@ -36,17 +36,17 @@ def load(path, in_worker):
         the pickle cannot be loaded, or its heads are others than a profile and a counts head for each task.
     """
     if not in_worker:
-        raise ModelError("{} is a model directory of bpnet, a pickle that runs code as it is loaded: it is loaded only "
-                         "in a Python of its own; give one that has bpnet with --python".format(path))
+        raise ModelError(f"{path} is a model directory of bpnet, a pickle that runs code as it is loaded: it is loaded "
+                         "only in a Python of its own; give one that has bpnet with --python")
     try:
         from bpnet.seqmodel import SeqModel
     except ImportError as error:
-        raise ModelError("{} is a model directory of bpnet, and {} cannot import bpnet: {}".format(
-            path, sys.executable, one_line(error))) from error
+        raise ModelError(f"{path} is a model directory of bpnet, and {sys.executable} cannot import bpnet: "
+                         f"{one_line(error)}") from error
     try:
         seq_model = SeqModel.from_mdir(path)
     except Exception as error:
-        raise ModelError("{} cannot be loaded: {}".format(os.path.join(path, PICKLE), one_line(error))) from error
+        raise ModelError(f"{os.path.join(path, PICKLE)} cannot be loaded: {one_line(error)}") from error
     return SeqModelDirectory(path, seq_model)
 
 
@@ -65,7 +65,7 @@ class SeqModelDirectory:
     def __init__(self, path, seq_model):
         import keras
 
-        needed = ["{}/{}".format(task, head) for task in seq_model.tasks for head in ("profile", "counts")]
+        needed = [f"{task}/{head}" for task in seq_model.tasks for head in ("profile", "counts")]
         if sorted(seq_model.target_names) != sorted(needed):
             raise ModelError("{}: heads {}; a BPNet with a profile and a counts head for each task is needed".format(
                 path, ", ".join(seq_model.target_names)))
@@ -86,7 +86,7 @@ class SeqModelDirectory:
 def _schema(length, tasks):
     from kipoi.specs import ModelSchema
 
-    targets = {task: {"shape": str((length, 2)), "doc": "expected counts of {}".format(task)} for task in tasks}
+    targets = {task: {"shape": str((length, 2)), "doc": f"expected counts of {task}"} for task in tasks}
     return ModelSchema.from_config({
         "inputs": {"name": "seq", "shape": str((length, 4)), "special_type": "DNASeq", "doc": "one-hot DNA, ACGT"},
         "targets": targets})

@@ -45,7 +45,7 @@ class Leaf:
         self.summary, self.window, self._has_marks_first, self._is_averaged = None, None, False, False
         if len(self._kept) > 2:
             raise ModelError("the model's output{} has shape {} for each sequence; at most positions and marks can be "
-                             "read".format(' "{}"'.format(name) if name else "", self.shape))
+                             "read".format(f' "{name}"' if name else "", self.shape))
 
     def told(self):
         """What was decided, as JSON values; see `retold`."""
@@ -84,8 +84,8 @@ class Leaf:
         start, end = window
         n_positions = self._kept[1 if self._has_marks_first else 0]
         if not 0 <= start < end <= n_positions:
-            raise ModelError("--mark_window {}:{}: the output has positions 0 to {} (the end is not included)".format(
-                start, end, n_positions))
+            raise ModelError(f"--mark_window {start}:{end}: the output has positions 0 to {n_positions} "
+                             "(the end is not included)")
         return slice(start, end)
 
     @property
@@ -103,16 +103,16 @@ class Leaf:
             return [self.name]
         names = self._labels if len(self._labels) == self.n_columns else None
         if self._is_only or not self.name:
-            return names or ["mark_{}".format(first + i) for i in range(self.n_columns)]
-        return ["{}/{}".format(self.name, label)
-                for label in names or ["mark_{}".format(i) for i in range(self.n_columns)]]
+            return names or [f"mark_{first + i}" for i in range(self.n_columns)]
+        return [f"{self.name}/{label}"
+                for label in names or [f"mark_{i}" for i in range(self.n_columns)]]
 
     def unused_labels(self):
         """A note on column_labels that do not fit, or None."""
         if len(self._labels) in (0, self.n_columns):
             return None
         return "column_labels names {} columns, but the output{} has {}: they are not used".format(
-            len(self._labels), ' "{}"'.format(self.name) if self.name else "", self.n_columns)
+            len(self._labels), f' "{self.name}"' if self.name else "", self.n_columns)
 
     def read(self, array, names):
         """Its columns: (n, columns) float64; `names` are theirs, for messages."""
@@ -154,7 +154,7 @@ class Leaf:
             return ""
         text = SUMMARIES[self.summary][0]
         if self.window:
-            text += " {} to {}".format(self.window.start, self.window.stop)
+            text += f" {self.window.start} to {self.window.stop}"
         return text + (", averaged over strands" if self._is_averaged and self._kept[1] > 1 else "")
 
 
@@ -185,13 +185,13 @@ def arrays_of(predicted, n, schema=None):
     found = [(path, np.asarray(value), name, described)
              for path, value, name, described in nested.matched(predicted, schema)]
     for _, array, name, _ in found:
-        called = ' "{}"'.format(name) if name else ""
+        called = f' "{name}"' if name else ""
         if array.dtype.kind not in "biuf":
-            raise ModelError("the model's output{} holds {}, not numbers".format(called, array.dtype))
+            raise ModelError(f"the model's output{called} holds {array.dtype}, not numbers")
         if array.ndim == 0 or len(array) != n:
-            raise ModelError("the model's output{} has shape {} for {} sequences".format(called, array.shape, n))
+            raise ModelError(f"the model's output{called} has shape {array.shape} for {n} sequences")
     if not found:
-        raise ModelError("the model returned nothing for {} sequences".format(n))
+        raise ModelError(f"the model returned nothing for {n} sequences")
     return found
 
 
@@ -205,5 +205,5 @@ def form(leaves):
     """Shapes of an output's arrays for one sequence, for people."""
     shapes = [str(tuple(leaf.shape)) for leaf in leaves]
     if len(set(shapes)) == 1:
-        return shapes[0] if len(shapes) == 1 else "of {} arrays {}".format(len(shapes), shapes[0])
+        return shapes[0] if len(shapes) == 1 else f"of {len(shapes)} arrays {shapes[0]}"
     return "of arrays {}".format(", ".join(shapes))

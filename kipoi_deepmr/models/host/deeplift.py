@@ -48,7 +48,7 @@ def by_captum(network, given, base, weights, tensor):
 
     class Number(torch.nn.Module):
         def __init__(self):
-            super(Number, self).__init__()
+            super().__init__()
             self.network = network
 
         def forward(self, *inputs):
@@ -132,5 +132,5 @@ def _package(name, module):
     try:
         return import_module(module)
     except ImportError as error:
-        raise ModelError("DeepLIFT needs the package {0}, which {1} cannot import ({2}): pip install {0}".format(
-            name, sys.executable, error)) from error
+        raise ModelError(f"DeepLIFT needs the package {name}, which {sys.executable} cannot import ({error}): "
+                         f"pip install {name}") from error

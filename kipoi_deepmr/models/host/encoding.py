@@ -31,7 +31,7 @@ class OneHot:
         self._letters = np.frombuffer(alphabet.encode(), dtype=np.uint8)
         table = np.zeros((256, 4), dtype=self.dtype)
         table[self._letters, np.arange(4)] = 1
-        self._rows = table.view("V{}".format(4 * self.dtype.itemsize)).ravel()  # one item a base: taken at once
+        self._rows = table.view(f"V{4 * self.dtype.itemsize}").ravel()  # one item a base: taken at once
 
     def encode(self, sequences, item=None):
         """Bases to an array.
@@ -74,17 +74,16 @@ class OneHot:
     def describe(self, shape):
         """What the form is, for people; `shape` is the model's own, with its length."""
         form = self.form
-        where = "axis {}".format(form.letter_axis)
+        where = f"axis {form.letter_axis}"
         if self.n_signals:
-            where = "channels {}-{} of {}, the others held fixed".format(
-                form.first_channel, form.first_channel + 3, where)
-        return "{}: letters {} on {}, {}".format(shape, self.alphabet, where, self.dtype)
+            where = f"channels {form.first_channel}-{form.first_channel + 3} of {where}, the others held fixed"
+        return f"{shape}: letters {self.alphabet} on {where}, {self.dtype}"
 
     def _checked(self, array, length=None):
         array = np.asarray(array)
         if not self.form.fits(array.shape) or length not in (None, array.shape[self.form.position_axis]):
-            raise ModelError("the dataloader gives DNA input of shape {}, but {} is expected".format(
-                array.shape, self.form.text(length)))
+            raise ModelError(f"the dataloader gives DNA input of shape {array.shape}, but {self.form.text(length)} is "
+                             "expected")
         return array
 
 
@@ -152,12 +151,12 @@ class Text:
 
     def describe(self, shape):
         """What the form is, for people."""
-        return "{}: text".format(shape)
+        return f"{shape}: text"
 
     def encode(self, sequences, item=None):
         """Bases to an array of `str`, one a sequence: (n, L) uint8 to (n,) or (n, 1)."""
         n, length = sequences.shape
-        texts = np.ascontiguousarray(sequences).view("S{}".format(length)).ravel().astype(str)
+        texts = np.ascontiguousarray(sequences).view(f"S{length}").ravel().astype(str)
         return texts.reshape((n,) + self._shape)
 
     def decode(self, array):

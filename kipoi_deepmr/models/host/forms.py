@@ -25,8 +25,8 @@ def parse_layout(text):
     letters = [number for number, axis in enumerate(axes) if axis.isdigit() and int(axis) >= 4]
     dummies = axes.count("1")
     if axes.count("L") != 1 or len(letters) != 1 or len(axes) != 2 + dummies:
-        raise ModelError("--seq_layout {}: give the axes in order, L for positions, 4 or more for letters, 1 for "
-                         "others, such as L,4 or 4,1,L; or string".format(text))
+        raise ModelError(f"--seq_layout {text}: give the axes in order, L for positions, 4 or more for letters, 1 for "
+                         "others, such as L,4 or 4,1,L; or string")
     return OneHotForm(len(axes), letters[0], axes.index("L"), int(axes[letters[0]]))
 
 

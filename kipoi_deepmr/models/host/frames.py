@@ -81,14 +81,14 @@ def read(stream):
 
 def _check_header_size(length):
     if length > MAX_HEADER_BYTES:
-        raise FrameError("a header of {} bytes; at most {} are allowed".format(length, MAX_HEADER_BYTES))
+        raise FrameError(f"a header of {length} bytes; at most {MAX_HEADER_BYTES} are allowed")
 
 
 def _parsed(text):
     try:
         header = json.loads(bytes(text).decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise FrameError("the header is not JSON ({})".format(error)) from error
+        raise FrameError(f"the header is not JSON ({error})") from error
     if not isinstance(header, dict):
         raise FrameError("the header is not a JSON object")
     return header
@@ -105,13 +105,13 @@ def _sizes(listed):
 
 def _size(entry):
     if not (isinstance(entry, list) and len(entry) == 2):
-        raise FrameError("an array is described by its dtype and shape, not {!r:.100}".format(entry))
+        raise FrameError(f"an array is described by its dtype and shape, not {entry!r:.100}")
     dtype, shape = entry
     if not (isinstance(dtype, str) and dtype in ITEM_BYTES):
         raise FrameError("arrays are of dtype {}, not {!r:.100}".format(" or ".join(ITEM_BYTES), dtype))
     if not (isinstance(shape, list) and len(shape) <= MAX_DIMENSIONS
             and all(type(n) is int and n >= 0 for n in shape)):
-        raise FrameError("{!r:.100} is not the shape of an array".format(shape))
+        raise FrameError(f"{shape!r:.100} is not the shape of an array")
     extent = ITEM_BYTES[dtype]
     for n in shape:
         extent *= max(n, 1)  # numpy refuses a large shape even where it holds nothing
@@ -121,7 +121,7 @@ def _size(entry):
 
 def _check_array_size(size):
     if size > MAX_ARRAY_BYTES:
-        raise FrameError("arrays of {} bytes; at most {} are allowed".format(size, MAX_ARRAY_BYTES))
+        raise FrameError(f"arrays of {size} bytes; at most {MAX_ARRAY_BYTES} are allowed")
 
 
 def _read_exactly(stream, size, may_end=False):

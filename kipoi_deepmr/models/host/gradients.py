@@ -66,7 +66,7 @@ class Network:
         with self._replaced(answer):
             answered = call()
         if len(calls) != 1:
-            raise ModelError("its Python calls its network {} times for one batch".format(len(calls)))
+            raise ModelError(f"its Python calls its network {len(calls)} times for one batch")
         return answered
 
     @contextmanager
@@ -95,7 +95,7 @@ class TorchNetwork(Network):
     """A PyTorch module; what it is given is a list of its arguments and a dict of its options."""
 
     def __init__(self, network):
-        super(TorchNetwork, self).__init__(network, ["forward"])
+        super().__init__(network, ["forward"])
 
     def _tree(self, arguments, options):
         return [list(arguments), options]
@@ -142,7 +142,7 @@ class EagerNetwork(Network):
     """A Keras network on TensorFlow 2: Keras 3, tf_keras, Keras 2 from TensorFlow 2.2 on."""
 
     def __init__(self, network):
-        super(EagerNetwork, self).__init__(network, ["predict_on_batch", "predict", "call"])
+        super().__init__(network, ["predict_on_batch", "predict", "call"])
         self._explained = None
 
     def linearised(self, given):
@@ -174,10 +174,10 @@ class GraphNetwork(Network):
     """A Keras network (Keras 1 and 2) in a TensorFlow 1 graph."""
 
     def __init__(self, network):
-        super(GraphNetwork, self).__init__(network, ["predict_on_batch", "predict"])
+        super().__init__(network, ["predict_on_batch", "predict"])
         self._backend = keras_masks.backend_of(network)
         if self._backend.backend() != "tensorflow":
-            raise ModelError("its Keras runs on {}, not on TensorFlow".format(self._backend.backend()))
+            raise ModelError(f"its Keras runs on {self._backend.backend()}, not on TensorFlow")
         outputs = list(network.outputs)
         self._form = outputs if len(outputs) > 1 else outputs[0]
         with outputs[0].graph.as_default():

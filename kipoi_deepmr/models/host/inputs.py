@@ -36,7 +36,7 @@ class Input:
         self.declared = getattr(schema, "shape", None)
         self.value = None if value is None else np.asarray(value)
         self.shape = self.declared if value is None else self.value.shape
-        self.title = "input" + (' "{}"'.format(self.name) if self.name else "")
+        self.title = "input" + (f' "{self.name}"' if self.name else "")
         self.is_reversed = False
         self.forms, self.code = [], None
 
@@ -58,7 +58,7 @@ class Input:
         """Set `code` from the one form that is left."""
         if len(self.forms) != 1:
             what = "is ambiguous" if self.forms else "holds no DNA" + ("" if self.value is None else " in the item")
-            raise undecided([self], "{} {} {}".format(self.title, self.shape, what))
+            raise undecided([self], f"{self.title} {self.shape} {what}")
         form = self.forms[0]
         self.code = Text(form) if isinstance(form, tuple) else OneHot(form, letters, self._dtype(defaults))
 
@@ -69,7 +69,7 @@ class Input:
             try:
                 return np.dtype(told.split(".")[-1] if isinstance(told, str) else told)
             except TypeError:
-                raise ModelError("the dataloader's dtype {!r} is not one of numpy's".format(told)) from None
+                raise ModelError(f"the dataloader's dtype {told!r} is not one of numpy's") from None
         return np.float32 if self.value is None or self.value.dtype == np.float64 else self.value.dtype
 
     def length(self, defaults):
@@ -94,9 +94,8 @@ class Input:
             return
         declared, there = self.declared[form.position_axis], self.shape[form.position_axis]
         if declared is not None and there < declared:
-            raise ModelError("{} has {} bases in the item, but the schema says {}: the locus runs over the end of its "
-                             "contig, or the schema is wrong and --seq_layout says so".format(
-                                 self.title, there, declared))
+            raise ModelError(f"{self.title} has {there} bases in the item, but the schema says {declared}: the locus "
+                             "runs over the end of its contig, or the schema is wrong and --seq_layout says so")
 
     def special_type(self):
         """DNASeq, DNAStringSeq or empty, as the schema says."""
@@ -113,9 +112,9 @@ class Input:
         form = self.forms[0]
         if self.value is None and not isinstance(form, tuple) and not form.fits(self.declared or ()):
             self.shape = form.shape(self.length({}))
-        text = "{} {}".format(self.title, self.code.describe(self.shape))
+        text = f"{self.title} {self.code.describe(self.shape)}"
         if self.declared is not None and not _agree(self.declared, self.shape):
-            text += " (its schema says {})".format(self.declared)
+            text += f" (its schema says {self.declared})"
         return text
 
 

@@ -185,7 +185,7 @@ def _drops(layer):
     if not 0 < _rate(layer) < 1:
         return False
     if _kind(layer) is None and type(layer).__name__.endswith("Dropout"):
-        raise ModelError("--mc_dropout: the dropout of a layer {} cannot be held fixed".format(type(layer).__name__))
+        raise ModelError(f"--mc_dropout: the dropout of a layer {type(layer).__name__} cannot be held fixed")
     return _kind(layer) is not None
 
 
@@ -217,6 +217,6 @@ def _channels(layer):
 
 def _known(shape):
     if any(size is None for size in shape):
-        raise ModelError("--mc_dropout needs a network whose layers have a fixed size; one drops an input of {}".format(
-            tuple(shape)))
+        raise ModelError("--mc_dropout needs a network whose layers have a fixed size; one drops an input of "
+                         f"{tuple(shape)}")
     return tuple(int(size) for size in shape)

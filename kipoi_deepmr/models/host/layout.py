@@ -59,8 +59,8 @@ class Layout:
             The model needs an item and there is none, or it has another form.
         """
         if self.needs_item and item is None:
-            raise ModelError("the model takes more than DNA ({}): its loci must come from its own dataloader, "
-                             "by --dataloader_args".format(self.description))
+            raise ModelError(f"the model takes more than DNA ({self.description}): its loci must come from its own "
+                             "dataloader, by --dataloader_args")
         held = self._values(item) if self.needs_item else {}
         strands = {False: sequences}
         if any(is_reversed for _, is_reversed in self._dna.values()):
@@ -87,8 +87,7 @@ class Layout:
     def _values(self, inputs):
         values = dict(nested.leaves(inputs))
         if list(values) != self._paths:
-            raise ModelError("the dataloader gives inputs {}, but {} are expected".format(
-                _listed(values), _listed(self._paths)))
+            raise ModelError(f"the dataloader gives inputs {_listed(values)}, but {_listed(self._paths)} are expected")
         return values
 
 
@@ -207,7 +206,7 @@ def _is_reverse_complement(one, first, asked):
 
 
 def _shapes(inputs):
-    return ", ".join("{} {}".format(one.title, one.shape) for one in inputs)
+    return ", ".join(f"{one.title} {one.shape}" for one in inputs)
 
 
 def _listed(paths):

@@ -68,7 +68,7 @@ class Items:
         try:
             self._items = _open(model, arguments)
         except Exception as error:
-            raise ModelError("the dataloader of model {} cannot be opened: {}".format(name, one_line(error))) from error
+            raise ModelError(f"the dataloader of model {name} cannot be opened: {one_line(error)}") from error
 
     def __len__(self):
         return len(self._items)
@@ -87,8 +87,8 @@ class Items:
         """
         ranges = self._item(number).get("metadata", {}).get("ranges")
         if ranges is None:
-            raise ModelError("the dataloader of model {} gives no metadata.ranges: loci without a place in the genome "
-                             "cannot be used".format(self._name))
+            raise ModelError(f"the dataloader of model {self._name} gives no metadata.ranges: loci without a place in "
+                             "the genome cannot be used")
         told = {key: str(np.asarray(ranges.get(key, ""))) for key in ("chr", "strand", "id")}
         return dict(told, start=int(ranges["start"]), end=int(ranges["end"]))
 
@@ -97,7 +97,7 @@ class Items:
             try:
                 self._last = (number, self._items[number])
             except Exception as error:
-                raise ItemError("the dataloader fails on it: {}".format(one_line(error))) from error
+                raise ItemError(f"the dataloader fails on it: {one_line(error)}") from error
         return self._last[1]
 
 

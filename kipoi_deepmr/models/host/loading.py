@@ -41,13 +41,13 @@ def load(name, source, in_worker):
     if source == "dir" and bpnet.is_seq_model(name):
         return bpnet.load(name, in_worker)
     if source == "dir" and not any(Path(name, "model." + suffix).is_file() for suffix in ("yaml", "yml")):
-        raise ModelError("{}: no model.yaml there; with --source dir a MODEL is a Kipoi model directory".format(name))
+        raise ModelError(f"{name}: no model.yaml there; with --source dir a MODEL is a Kipoi model directory")
     try:
         return kipoi.get_model(name, source=source)
     except Exception as error:
         if _is_keras_model(name, source) and find_spec("tf_keras"):
             return _load_with_legacy_keras(name, source, error)
-        raise ModelError("model {} cannot be loaded: {}".format(name, one_line(error))) from error
+        raise ModelError(f"model {name} cannot be loaded: {one_line(error)}") from error
 
 
 def _load_with_legacy_keras(name, source, first_error):
@@ -57,8 +57,8 @@ def _load_with_legacy_keras(name, source, first_error):
         with legacy_keras():
             return kipoi.get_model(name, source=source)
     except Exception as error:
-        raise ModelError("model {} cannot be loaded: with Keras 3: {}; with tf_keras: {}".format(
-            name, one_line(first_error), one_line(error))) from error
+        raise ModelError(f"model {name} cannot be loaded: with Keras 3: {one_line(first_error)}; with tf_keras: "
+                         f"{one_line(error)}") from error
 
 
 def _is_keras_model(name, source):
@@ -119,7 +119,7 @@ def checksum(model, settings):
     digest = hashlib.sha256()
     for path in sorted(set(files)):
         content = path.read_bytes()
-        digest.update("{}\0{}\0".format(path.name, len(content)).encode())
+        digest.update(f"{path.name}\0{len(content)}\0".encode())
         digest.update(content)
     if settings:
         digest.update(json.dumps(settings, sort_keys=True).encode())
@@ -136,7 +136,7 @@ def versions():
 def frameworks():
     """The deep-learning frameworks in use here, such as "keras 2.2.4, tensorflow 1.14.0"."""
     told = versions()
-    return ", ".join("{} {}".format(name, told[name]) for name in FRAMEWORKS if name in told)
+    return ", ".join(f"{name} {told[name]}" for name in FRAMEWORKS if name in told)
 
 
 @contextmanager

@@ -163,7 +163,7 @@ def _column_names(leaves, names, labels):
         repeated = [name for name, times in Counter(names).items() if times > 1]
         if len(names) != n_columns or repeated:
             raise ModelError("--mark_names: {} names for {} marks{}".format(
-                len(names), n_columns, "; {} is there twice".format(repeated[0]) if repeated else ""))
+                len(names), n_columns, f"; {repeated[0]} is there twice" if repeated else ""))
         return list(names), []
     found = []
     for leaf in leaves:
@@ -174,7 +174,7 @@ def _column_names(leaves, names, labels):
     unique = _made_unique(found)
     changed = [name for name, before in zip(unique, found) if name != before]
     if changed:
-        notes.append("column_labels repeats names; made different: {}".format(_listed(changed)))
+        notes.append(f"column_labels repeats names; made different: {_listed(changed)}")
     return unique, notes
 
 
@@ -185,7 +185,7 @@ def _made_unique(names):
         changed, number = name, 0
         while changed in unique or number and changed in given:
             number += 1
-            changed = "{}.{}".format(name, number)
+            changed = f"{name}.{number}"
         unique[changed] = name
     return list(unique)
 
@@ -204,8 +204,7 @@ def _matching(text, columns, group):
         return [int(text)]
     found = [number for number, column in enumerate(columns) if fnmatch.fnmatchcase(column, text)]
     if not found:
-        raise ModelError("--mark_groups {}: no column {} among {}: {}".format(
-            group, text, len(columns), _listed(columns)))
+        raise ModelError(f"--mark_groups {group}: no column {text} among {len(columns)}: {_listed(columns)}")
     return found
 
 
@@ -215,15 +214,15 @@ def _notes(values, names):
     has_nan = np.isnan(values).any(0)
     is_constant = (values == values[:1]).all(0) & (len(values) > 1)
     if has_nan.any():
-        notes.append("NaN for some sequences: {}".format(_listed(_at(names, has_nan))))
+        notes.append(f"NaN for some sequences: {_listed(_at(names, has_nan))}")
     if is_constant.any():
-        notes.append("the same for all {} sequences tried: {}".format(len(values), _listed(_at(names, is_constant))))
+        notes.append(f"the same for all {len(values)} sequences tried: {_listed(_at(names, is_constant))}")
     same = {}
     for number in np.flatnonzero(~has_nan & ~is_constant):
         same.setdefault(values[:, number].tobytes(), []).append(names[number])
     identical = [" = ".join(equal) for equal in same.values() if len(equal) > 1]
     if identical and len(values) > 1:
-        notes.append("identical: {}".format(_listed(identical)))
+        notes.append(f"identical: {_listed(identical)}")
     return notes
 
 
@@ -240,7 +239,7 @@ def _at(names, chosen):
 
 def _listed(names):
     rest = len(names) - _MOST_LISTED
-    return ", ".join(names[:_MOST_LISTED]) + (" and {} more".format(rest) if rest > 0 else "")
+    return ", ".join(names[:_MOST_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _description(leaves, columns, scale, groups):
@@ -250,5 +249,5 @@ def _description(leaves, columns, scale, groups):
         parts.append("scale: " + SCALES[scale][-1])
     if groups:
         parts.append("means of groups: " + ", ".join(
-            "{} of {}".format(name, len(chosen)) for name, chosen in groups.items()))
+            f"{name} of {len(chosen)}" for name, chosen in groups.items()))
     return "; ".join(parts)

@@ -60,7 +60,7 @@ class DropoutMasks:
     def __init__(self, parts, n_masks, seed):
         self._parts = parts
         self._seed = seed
-        self.names = ["dropout{}".format(k + 1) for k in range(n_masks)]
+        self.names = [f"dropout{k + 1}" for k in range(n_masks)]
 
     @contextmanager
     def use(self, k):

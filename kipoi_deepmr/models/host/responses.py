@@ -68,8 +68,8 @@ class Responses:
             return _bpnet_slopes
         n_numbers = sum(output[0].size for output in outputs)
         if n_numbers > MOST_DIFFERENCES:
-            raise ModelError("its class {} computes on the {} numbers that its network answers, in Python that no "
-                             "framework differentiates".format(type(self._model).__name__, n_numbers))
+            raise ModelError(f"its class {type(self._model).__name__} computes on the {n_numbers} numbers that its "
+                             "network answers, in Python that no framework differentiates")
         return "differences"
 
     def _passed_on(self, ask, outputs):

@@ -260,8 +260,8 @@ class HostedModel:
         if self._layout is None or found.description != self._layout.description:
             self._layout, self._marks = found, None
         if found.needs_item and len(self._views) > 1:
-            raise ModelError("model {}: --augment is for models that take DNA alone; this one takes {}".format(
-                self._name, found.description))
+            raise ModelError(f"model {self._name}: --augment is for models that take DNA alone; this one takes "
+                             f"{found.description}")
         self._length = self._layout.length or self._length or self._settings.get("length")
 
     def _get_ready(self, item=None):
@@ -302,7 +302,7 @@ class HostedModel:
     def _inputs(self, item):
         """What the dataloader gives beside DNA, for a layout that needs it."""
         if self._layout is None or not self._length:
-            raise ModelError("model {} must see a locus of its dataloader first".format(self._name))
+            raise ModelError(f"model {self._name} must see a locus of its dataloader first")
         return self._items.inputs(item) if self._layout.needs_item and self._items and item is not None else None
 
     def _replicate_names(self):
@@ -332,17 +332,17 @@ class HostedModel:
         try:
             return self._model.predict_on_batch(self._layout.encode(sequences, inputs))
         except ModelError as error:
-            raise ModelError("model {}: {}".format(self._name, error)) from error
+            raise ModelError(f"model {self._name}: {error}") from error
         except (Exception, SystemExit) as error:
             if is_out_of_memory(error):
-                raise OutOfMemory("model {} ran out of memory on {} sequences: {}".format(
-                    self._name, len(sequences), one_line(error))) from error
-            raise ModelError("model {} failed to predict {} sequences: {}".format(
-                self._name, len(sequences), one_line(error))) from error
+                raise OutOfMemory(f"model {self._name} ran out of memory on {len(sequences)} sequences: "
+                                  f"{one_line(error)}") from error
+            raise ModelError(f"model {self._name} failed to predict {len(sequences)} sequences: "
+                             f"{one_line(error)}") from error
 
     def _named(self, function, *arguments, **more):
         """Call a function, putting the model's name before what it finds wrong."""
         try:
             return function(*arguments, **more)
         except ModelError as error:
-            raise type(error)("model {}: {}".format(self._name, error)) from error
+            raise type(error)(f"model {self._name}: {error}") from error

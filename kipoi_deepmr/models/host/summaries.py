@@ -25,7 +25,7 @@ def _logit(values):
 # the least and greatest value of each scale's domain, whether they belong to it, how it is computed and called
 SCALES = {
     "identity": (-np.inf, np.inf, True, lambda values: values, "as they are"),
-    "logit": (0, 1, True, _logit, "logit of probabilities clipped to [{0:g}, 1 - {0:g}]".format(CLIP)),
+    "logit": (0, 1, True, _logit, f"logit of probabilities clipped to [{CLIP:g}, 1 - {CLIP:g}]"),
     "log": (0, np.inf, False, np.log, "natural logarithm"),
     "log1p": (-1, np.inf, False, np.log1p, "log(1 + x)"),
     "anscombe": (-0.375, np.inf, True, lambda values: 2 * np.sqrt(values + 0.375), "2 sqrt(x + 3/8), Anscombe's"),
@@ -58,8 +58,8 @@ def summarised(values, summary, names):
     wrong = np.argwhere(total <= 0) if is_positive else ()
     if len(wrong):
         name = names[wrong[0][-1] if len(names) > 1 else 0]
-        raise ModelError("--mark_summary {}: the sum over positions must be positive, but that of mark {} is {:g}"
-                         .format(summary, name, total[tuple(wrong[0])]))
+        raise ModelError(f"--mark_summary {summary}: the sum over positions must be positive, but that of mark {name} "
+                         f"is {total[tuple(wrong[0])]:g}")
     return function(values, total)
 
 
@@ -79,5 +79,5 @@ def scaled(values, scale, names):
         row, column = np.argwhere(outside)[0]
         raise ModelError("--scale {}: mark {} is {:g}, but it must be {} {:g}{}".format(
             scale, names[column], values[row, column], "at least" if with_ends else "above", least,
-            "" if np.isinf(greatest) else " and at most {:g}".format(greatest)))
+            "" if np.isinf(greatest) else f" and at most {greatest:g}"))
     return function(values)

@@ -69,8 +69,8 @@ class _Multiply:
         import torch
 
         if self._batch.size not in (None, output.shape[0]):
-            raise ModelError("--mc_dropout: {} is given {}, whose first axis is not that of the {} sequences".format(
-                module, tuple(output.shape), self._batch.size))
+            raise ModelError(f"--mc_dropout: {module} is given {tuple(output.shape)}, whose first axis is not that of "
+                             f"the {self._batch.size} sequences")
         shape = tuple(output.shape[1:])
         if shape not in self._masks:
             mask = self._draw(self._number, module.p, _noise_shape(module, shape))
@@ -81,7 +81,7 @@ class _Multiply:
 def _drops(module):
     kind = _kind(module)
     if kind is None and "Dropout" in type(module).__name__ and getattr(module, "p", 0):
-        raise ModelError("--mc_dropout: the dropout of a layer {} cannot be held fixed".format(type(module).__name__))
+        raise ModelError(f"--mc_dropout: the dropout of a layer {type(module).__name__} cannot be held fixed")
     return kind is not None and 0 < module.p < 1
 
 

@@ -29,7 +29,7 @@ class View(namedtuple("View", "reverse shift")):
     @property
     def name(self):
         """As members are named: "", "rc", "shift+2" or "rc,shift-1"."""
-        return ",".join(["rc"] * self.reverse + ["shift{:+d}".format(self.shift)] * bool(self.shift))
+        return ",".join(["rc"] * self.reverse + [f"shift{self.shift:+d}"] * bool(self.shift))
 
     def apply(self, sequences):
         """The view of sequences (n, L) uint8; what comes in from outside is N.
@@ -40,8 +40,8 @@ class View(namedtuple("View", "reverse shift")):
             The shift leaves no base.
         """
         if abs(self.shift) >= sequences.shape[1]:
-            raise ModelError("--augment: shift={} leaves nothing of a sequence of {} bases".format(
-                self.shift, sequences.shape[1]))
+            raise ModelError(f"--augment: shift={self.shift} leaves nothing of a sequence of {sequences.shape[1]} "
+                             "bases")
         if self.reverse:
             sequences = _COMPLEMENT[sequences[:, ::-1]]
         if not self.shift:
@@ -79,17 +79,17 @@ def parse_views(texts):
         elif text.startswith("shift=") and len(shifts) == 1:
             shifts += [shift for shift in _shifts(text) if shift]
         else:
-            raise ModelError('--augment: "{}" is not understood or named twice; {}'.format(text, FORM))
+            raise ModelError(f'--augment: "{text}" is not understood or named twice; {FORM}')
     return [View(reverse, shift) for reverse in strands for shift in shifts]
 
 
 def _shifts(text):
     found = re.match(r"shift=([+-]?\d+)(?::([+-]?\d+))?(?::(\d+))?\Z", text)
     if not found:
-        raise ModelError('--augment: "{}" is not understood; {}'.format(text, FORM))
+        raise ModelError(f'--augment: "{text}" is not understood; {FORM}')
     first = int(found.group(1))
     last = first if found.group(2) is None else int(found.group(2))
     step = 1 if found.group(3) is None else int(found.group(3))
     if step < 1 or last < first or (first, last) == (0, 0):
-        raise ModelError('--augment: "{}" holds no shift; {}'.format(text, FORM))
+        raise ModelError(f'--augment: "{text}" holds no shift; {FORM}')
     return range(first, last + 1, step)

@@ -75,7 +75,7 @@ def contamination_mixture(bx, sx, by, sy, mask=None, *, invalid_sd=None, ci_min=
         found = np.empty((rows.n.size, len(FOUND)))
         reach, cuts = _cuts(ratio, se_ratio, spread[:, None], lowest[:, None], highest[:, None], rows)
         in_threads(_mixtures, (ratio, se_ratio ** -2.0, reach, cuts, rows.n, found), (quantile(alpha) ** 2,))
-        found = dict(zip(FOUND, found.T))
+        found = dict(zip(FOUND, found.T, strict=True))
         problems.refuse(rows.to_shape(np.isnan(found["estimate"]) & (found["count"] > 0)), notes.FLAT)
         low, high = (rows.to_effect(found[end]) for end in ("low", "high"))
         result = finish(problems, alpha, rows.to_effect(found["estimate"]), (high - low) / (2 * quantile(alpha)))

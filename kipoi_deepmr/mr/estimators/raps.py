@@ -1,6 +1,6 @@
 """The robust adjusted profile score (RAPS)."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from scipy import integrate, stats
@@ -84,7 +84,7 @@ def raps(bx, sx, by, sy, mask=None, *, overdispersion=True, loss="l2", alpha=0.0
                       tau2=rows.to_shape(tau2[:, 0]) * rows.unit_y ** 2)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _moments(loss):
     """E[t rho'], E[rho'^2], Var(t rho') and E[t^2 rho''] of a standard normal t."""
     if loss == "l2":

@@ -165,7 +165,7 @@ def _influences(p, x, y, a, at, taken):
     """
     n, noise = (x * y).sum(-1, keepdims=True), a.sum(-1, keepdims=True)
     on_slope, on_mean_y = np.zeros((2, *np.broadcast_shapes(n.shape, x.shape, y.shape)))
-    for scale, share in zip(at, taken):
+    for scale, share in zip(at, taken, strict=True):
         slope = n / (1 + scale * noise)
         on_slope += share * (x * (y - slope * x) - slope * scale * a) / (1 + scale * noise)
         on_mean_y += share * p * (y - slope * x)

@@ -50,7 +50,7 @@ def fit(x, x_unit, y, root, intercept):
     """
     out = np.full((len(x), len(FIELDS)), np.nan)
     in_threads(_fit_all, (x, x_unit, y, root, out), (intercept,))
-    return dict(zip(FIELDS, out.T))
+    return dict(zip(FIELDS, out.T, strict=True))
 
 
 @compiled_fast

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from joblib import cpu_count
@@ -84,6 +85,6 @@ def in_threads(loop, arrays, constants=()):
         return
     cuts = np.linspace(0, size, 4 * workers + 1).astype(int)
     with ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(loop, *(a[i:j] for a in arrays), *constants) for i, j in zip(cuts, cuts[1:])]
+        jobs = [pool.submit(loop, *(a[i:j] for a in arrays), *constants) for i, j in pairwise(cuts)]
         for job in jobs:
             job.result()

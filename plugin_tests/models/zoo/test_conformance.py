@@ -37,7 +37,7 @@ def files(tmp_path_factory):
 
 def effects_of(case, source, files, folder, python=None):
     """What `predict` stores for two members of a form, and what is said of their input."""
-    models = [case.write(folder / name, weights) for name, weights in zip("ab", WEIGHTS)]
+    models = [case.write(folder / name, weights) for name, weights in zip("ab", WEIGHTS, strict=True)]
     given = files
     if source == "dataloader":
         stranded = {} if case.inputs else {"use_strand": True}

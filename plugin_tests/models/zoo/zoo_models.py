@@ -241,7 +241,7 @@ def both_strands_truth(weights, locus):
 def signal_truth(weights, locus):
     """On both strands, each base times the signal at its position; all times the locus's distance."""
     total = 0
-    for position, (base, signal) in enumerate(zip(locus.text, locus.signal)):
+    for position, (base, signal) in enumerate(zip(locus.text, locus.signal, strict=True)):
         total = total + signal * weights[0, position, "ACGT".index(base)]
         total = total + signal * weights[1, LENGTH - 1 - position, "ACGT".index(base.translate(PAIR))]
     return locus.distance * total
@@ -269,7 +269,7 @@ PROFILE = """
 strands = [np.exp(np.einsum("npl,plm->npm", x, u)) for u in (w, v)]
 return {mark: np.stack([strand[..., m] for strand in strands], -1) for m, mark in enumerate("ABC")}
 """
-PROFILES = {mark: f"({LENGTH}, 2)" for mark in MARKS}
+PROFILES = dict.fromkeys(MARKS, f"({LENGTH}, 2)")
 
 INPUTS = [
     Case("L,4", "Divergent421", framework="keras", code=keras_sums(),
@@ -318,7 +318,7 @@ INPUTS = [
 OUTPUTS = [
     Case("labels", "Basset", targets={"shape": "(3,)", "column_labels": list(MARKS)}, marks=MARKS),
     Case("labels of the user", "MPRA-DragoNN", settings={"mark_names": list(MARKS)}, marks=MARKS),
-    Case("dict of numbers", "", targets={mark: "(1,)" for mark in MARKS}, marks=MARKS,
+    Case("dict of numbers", "", targets=dict.fromkeys(MARKS, "(1,)"), marks=MARKS,
          output="return {mark: y[:, m] for m, mark in enumerate('ABC')}"),
     Case("nested dict", "", targets={"chromatin": {"A": "(1,)"}, "rna": "(2,)"},
          output="return {'chromatin': {'A': y[:, :1]}, 'rna': y[:, 1:]}",
@@ -331,7 +331,7 @@ OUTPUTS = [
     Case("bins in a window", "Basenji", targets="(4, 3)", settings={"mark_window": [1, 3], "mark_summary": "sum"},
          truth=lambda weights, locus: per_position(weights, locus, 3, 9),
          output='return np.einsum("npl,plm->npm", x, w).reshape(len(x), 4, 3, 3).sum(2)'),
-    Case("positions", "labranchor", targets={mark: f"({LENGTH},)" for mark in MARKS}, marks=MARKS,
+    Case("positions", "labranchor", targets=dict.fromkeys(MARKS, f"({LENGTH},)"), marks=MARKS,
          output='return dict(zip("ABC", np.einsum("npl,plm->mnp", x, w)))', settings={"mark_window": [2, 12]},
          truth=lambda weights, locus: per_position(weights, locus, 2)),
     Case("probabilities as logits", "DeepSEA", output="return 1 / (1 + np.exp(-y / 8))", settings={"scale": "logit"},
