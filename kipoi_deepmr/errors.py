@@ -50,8 +50,9 @@ def one_line(error):
 
 def nearest(name, known):
     """A hint `; did you mean "x"?` for a misspelt name, or the known names when none is near."""
-    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.4)
+    by_small_letters = {str(k).casefold(): k for k in known}
+    close = difflib.get_close_matches(str(name).casefold(), by_small_letters, n=1, cutoff=0.4)
     if close:
-        return f'; did you mean "{close[0]}"?'
+        return f'; did you mean "{by_small_letters[close[0]]}"?'
     listed = ", ".join(str(k) for k in list(known)[:20])
     return f"; there are: {listed}{', ...' if len(known) > 20 else ''}"

@@ -7,9 +7,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..inference import check_choice
+from ..options import RECALIBRATIONS
 from .moves import Scaling, fit_quantiles, fit_scaling
 
-RECALIBRATIONS = ("quantile", "scale", "none")
 MIN_VALUES = 20  # observed values of a mark, at least
 MIN_MEMBERS_TO_SCALE = 4
 

@@ -1,6 +1,5 @@
 """`annotate`, and what is told of the variants of a VCF."""
 
-import argparse
 import contextlib
 import os
 
@@ -13,7 +12,6 @@ from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from ..runs.finished import FinishedRun
 from .models import load_ensemble
-from .parser import make_parser
 
 USABLE = "usable"
 ELSEWHERE = {"outside": "outside the loci", "duplicate": "the same as one before",
@@ -55,8 +53,6 @@ def ensemble_of_run(arguments):
         run.json does not tell how the models were given, or they cannot be loaded.
     """
     if not arguments.predict_indels:
-        if arguments.fasta_file:
-            raise InputError("--fasta_file goes with --predict_indels")
         yield None
         return
     run = FinishedRun(arguments.folder)
@@ -64,11 +60,9 @@ def ensemble_of_run(arguments):
     if not given:
         raise InputError(f"{arguments.folder}: run.json does not tell how its models were given: the run was not "
                          "started from the command line, so --predict_indels cannot load them")
-    defaults = make_parser("").parse_args(["run", "MODEL", "-o", "OUT"])
-    as_then = argparse.Namespace(**{**vars(defaults), **given})
-    loader = as_then.dataloader_args and parse_dataloader_args(as_then.dataloader_args)
+    loader = given.get("dataloader_args") and parse_dataloader_args(given["dataloader_args"])
     with _in_folder(run.told["directory"]):
-        ensemble = load_ensemble(as_then, loader)
+        ensemble = load_ensemble(given, loader)
     with ensemble:
         yield ensemble
 
@@ -87,19 +81,9 @@ def _in_folder(path):
         os.chdir(before)
 
 
-def natural_variants_of(arguments, loci=None):
-    """The variants of `--instruments variants --input_vcf FILE` on loci, by default those of the store; None without.
-
-    Raises
-    ------
-    InputError
-        One of the two options is given without the other, or as `natural_variants`.
-    """
-    if arguments.instruments == "variants" and not arguments.input_vcf:
-        raise InputError("--instruments variants needs the variants: --input_vcf FILE")
-    if arguments.input_vcf and arguments.instruments != "variants":
-        raise InputError("--input_vcf goes with --instruments variants")
-    if not arguments.input_vcf:
+def natural_variants_of(options, effects_path=None, loci=None):
+    """The variants of `--instruments variants --input_vcf FILE` on loci, or on those of a store; None without."""
+    if not options.input_vcf:
         return None
-    index = index_of(open_effects(arguments.effects)) if loci is None else variants.LocusIndex.of_loci(loci)
-    return natural_variants(arguments.input_vcf, index)
+    index = index_of(open_effects(effects_path)) if loci is None else variants.LocusIndex.of_loci(loci)
+    return natural_variants(options.input_vcf, index)

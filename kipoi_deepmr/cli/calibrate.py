@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import calibration
+from .. import options as o
 from ..errors import InputError
 from ..files import file_checksum, replacing
 from ..plots import reliability_figure, save
@@ -37,15 +38,16 @@ def calibration_of(arguments, ensemble, select, details):
     ------
     InputError
     """
-    how = {"recalibration": arguments.recalibration, "ddof": arguments.ddof, "noise_sd": arguments.noise_sd}
+    options, loci = o.CalibrateOptions.among(arguments), o.LociOptions.among(arguments)
+    how = {"recalibration": options.recalibration, "ddof": options.ddof, "noise_sd": options.noise_sd}
     calibration.check_options(len(ensemble.names), **how)
-    observed = _observed(arguments, ensemble, select)
+    observed = _observed(options.observed, loci, ensemble, select)
     predicted = _predicted(ensemble, observed, arguments.quiet)
     fitted = calibration.fit(predicted, observed.values, ensemble.marks, **how)
-    fitted = fitted.of_models(calibration.settings_of_models(ensemble, arguments.ddof))
-    found = calibration.evaluate(predicted, observed.values, ensemble.marks, **how, seed=arguments.seed)
-    details = {**details, "noise_sd": arguments.noise_sd, "observed_file": os.path.abspath(arguments.observed),
-               "observed_sha256": file_checksum(arguments.observed), "left_out": observed.left_out,
+    fitted = fitted.of_models(calibration.settings_of_models(ensemble, options.ddof))
+    found = calibration.evaluate(predicted, observed.values, ensemble.marks, **how, seed=loci.seed)
+    details = {**details, "noise_sd": options.noise_sd, "observed_file": os.path.abspath(options.observed),
+               "observed_sha256": file_checksum(options.observed), "left_out": observed.left_out,
                "measured": [{name: getattr(one, name) for name in ("mark", "distribution", *MEASURED)}
                             for one in found], "versions": versions()}
     figure = os.path.splitext(arguments.output)[0] + ".png"
@@ -55,11 +57,10 @@ def calibration_of(arguments, ensemble, select, details):
     return summary.of_calibration(fitted, found, observed.left_out) + f"\n\nwritten: {arguments.output}, {figure}"
 
 
-def _observed(arguments, ensemble, select):
+def _observed(path, loci, ensemble, select):
     """Sequences and their observed values, by loci or from the table itself."""
-    path = arguments.observed
     key, names, values = calibration.read_observed(path, ensemble.marks)
-    gives_loci = arguments.dataloader_args or arguments.intervals_file
+    gives_loci = loci.dataloader_args or loci.intervals_file
     if key == "locus":
         if not gives_loci:
             raise InputError(f"{path} names loci: give them by --intervals_file and --fasta_file, or --dataloader_args")

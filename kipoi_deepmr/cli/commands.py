@@ -5,6 +5,7 @@ import logging
 import os
 from functools import partial
 
+from .. import options as o
 from .. import pipeline
 from ..errors import InputError
 from ..files import file_checksum
@@ -15,7 +16,6 @@ from ..report import write_report
 from . import streams, summary
 from .annotate import ensemble_of_run, natural_variants_of, of_annotation, of_natural_variants
 from .calibrate import calibration_of
-from .estimators import estimator_options
 from .models import load_ensemble
 from .plots import figure_of
 from .simulate import simulate  # noqa: F401, called by name as the others
@@ -37,7 +37,7 @@ def check(arguments, command):
             of_what = f"locus {selection.loci.name[0]}"
         else:
             sequence = random_sequences(1, ensemble.length)[0]
-        engines.choose(ensemble, arguments.engine, selection and selection.loci, arguments.quiet)
+        engines.choose(ensemble, o.EngineOptions.among(arguments).engine, selection and selection.loci, arguments.quiet)
         if selection:
             agreement.told(ensemble, selection.loci)
         measured = measure(ensemble, sequence, item, arguments.batch_size)
@@ -63,14 +63,14 @@ def run(arguments, command):
     """`run`: the three stages in a row."""
     streams.refuse_stdout(arguments, "a folder")
     ensemble, selection, details = _prepare(arguments, command)
-    natural, counts = natural_variants_of(arguments, selection.loci), summary.LocalCounts()
+    estimate_options, counts = o.EstimateOptions.among(arguments), summary.LocalCounts()
+    natural = natural_variants_of(estimate_options, loci=selection.loci)
     with ensemble, _cluster(arguments) as cluster:
         result = pipeline.run(
             ensemble, selection, arguments.output,
-            predict_options={"engine": arguments.engine, "ddof": arguments.ddof, "keep": arguments.keep},
-            estimate_options=_estimate_options(arguments, natural),
-            aggregate_options={"tau2_method": arguments.tau2_method},
-            details=details, overwrite=arguments.overwrite, quiet=arguments.quiet, cluster=cluster, each=counts.add,
+            predict_options=o.PredictOptions.among(arguments), estimate_options=estimate_options,
+            aggregate_options=o.AggregateOptions.among(arguments), variants=natural, details=details,
+            overwrite=bool(arguments.overwrite), quiet=arguments.quiet, cluster=cluster, each=counts.add,
             report=not arguments.no_report)
     _say(arguments, summary.of_loci(selection, result.dropped), of_natural_variants(natural), summary.of_local(counts),
          summary.of_global(result.global_), summary.of_approximation(ensemble), summary.of_caution(ensemble),
@@ -82,43 +82,41 @@ def predict(arguments, command):
     streams.refuse_stdout(arguments, "a store of many files")
     ensemble, selection, details = _prepare(arguments, command)
     with ensemble, _cluster(arguments) as cluster:
-        dropped = pipeline.predict(ensemble, selection, arguments.output, engine=arguments.engine, ddof=arguments.ddof,
-                                   keep=arguments.keep, details=details, overwrite=arguments.overwrite,
-                                   quiet=arguments.quiet, cluster=cluster)
+        dropped = pipeline.predict(ensemble, selection, arguments.output, o.PredictOptions.among(arguments),
+                                   details=details, overwrite=bool(arguments.overwrite), quiet=arguments.quiet,
+                                   cluster=cluster)
     _say(arguments, summary.of_loci(selection, dropped), summary.of_approximation(ensemble),
          summary.of_caution(ensemble))
 
 
 def estimate(arguments, command):
     """`estimate`: steps 5 and 6."""
-    natural, counts = natural_variants_of(arguments), summary.LocalCounts()
-    options = _estimate_options(arguments, natural)
+    options, counts = o.EstimateOptions.among(arguments), summary.LocalCounts()
     if arguments.output == streams.STDOUT:
-        options.update({name: _none_beside_stdout(name, options[name]) for name in ("diagnostics", "vcf")})
+        options = options.replace(**{name: _none_beside_stdout(name, getattr(options, name))
+                                     for name in ("diagnostics", "vcf")})
+    natural = natural_variants_of(options, arguments.effects)
     with streams.file_or_stdout(arguments.output) as path, _cluster(arguments) as cluster:
-        pipeline.estimate(arguments.effects, path, **options, each=counts.add, cluster=cluster)
+        pipeline.estimate(arguments.effects, path, options, variants=natural, each=counts.add, cluster=cluster)
     _say(arguments, of_natural_variants(natural), summary.of_local(counts))
 
 
 def aggregate(arguments, command):
     """`aggregate`: step 7."""
-    given = {"covariates": arguments.strata, "motifs": arguments.motifs, "annotations": arguments.annotate}
-    if arguments.bins and not (arguments.strata or arguments.motifs):
-        raise InputError("--bins goes with --strata or --motifs")
-    if any(given.values()):
+    options, within = o.AggregateOptions.among(arguments), o.StrataOptions.among(arguments)
+    if within.covariates_given:
         streams.refuse_stdout(arguments, "tables of strata beside that of global effects")
-    found = any(given.values()) and pipeline.stratify(arguments.local, arguments.output, **given, bins=arguments.bins,
-                                                      tau2_method=arguments.tau2_method)
+    strata = within.covariates_given and pipeline.stratify(arguments.local, arguments.output, within)
     with streams.file_or_stdout(arguments.output) as path:
-        table = pipeline.aggregate(arguments.local, path, tau2_method=arguments.tau2_method)
-    _say(arguments, summary.of_global(table), summary.of_strata(found) if found else "")
+        table = pipeline.aggregate(arguments.local, path, options)
+    _say(arguments, summary.of_global(table), summary.of_strata(strata) if strata else "")
 
 
 def annotate(arguments, command):
     """`annotate`: a VCF with what a run tells of its variants."""
+    options = o.AnnotateOptions.among(arguments)
     with ensemble_of_run(arguments) as ensemble:
-        result = pipeline.annotate(arguments.folder, arguments.input_vcf, arguments.output, ensemble=ensemble,
-                                   causal_effects=arguments.causal_effects, fasta_file=arguments.fasta_file)
+        result = pipeline.annotate(arguments.folder, options.input_vcf, arguments.output, options, ensemble=ensemble)
     _say(arguments, of_annotation(result))
 
 
@@ -145,7 +143,8 @@ def _prepare(arguments, command):
     details = {
         "command": command,
         "directory": os.getcwd(),
-        "arguments": {key: value for key, value in vars(arguments).items() if key not in HOW_TO_TALK},
+        "arguments": {key: value for key, value in vars(arguments).items()
+                      if key not in HOW_TO_TALK and value is not None},
         "intervals_sha256": file_checksum(bed) if bed else None,
         "fasta_file": fasta and os.path.abspath(fasta),
     }
@@ -154,27 +153,18 @@ def _prepare(arguments, command):
 
 def _cluster(arguments):
     """The Dask cluster that `--dask` or `--dask_scheduler_file` names, or nothing."""
-    if not (arguments.dask or arguments.dask_scheduler_file):
-        for option in ("dask_tls_config", "dask_resources"):
-            if getattr(arguments, option):
-                raise InputError(f"--{option} goes with --dask or --dask_scheduler_file")
+    options = o.PredictClusterOptions.among(arguments)
+    if not (options.dask or options.dask_scheduler_file):
         return contextlib.nullcontext()
     from ..cluster import Cluster
 
-    return Cluster(arguments.dask, arguments.dask_scheduler_file, arguments.dask_tls_config,
-                   dict(arguments.dask_resources or ()))
+    return Cluster(options.dask, options.dask_scheduler_file, options.dask_tls_config, options.dask_resources)
 
 
 def _select(arguments, ensemble, dataloader_args):
-    return pipeline.select_loci(ensemble, dataloader_args, arguments.intervals_file, arguments.fasta_file,
-                                arguments.n_loci, arguments.seed)
-
-
-def _estimate_options(arguments, natural):
-    given = {"variants": natural} if natural else {}
-    return {**given, **estimator_options(arguments), "exposures": arguments.exposures, "outcomes": arguments.outcomes,
-            "diagnostics": arguments.diagnostics, "vcf": arguments.vcf, "fasta_file": arguments.fasta_file,
-            "calibration": arguments.calibration}
+    options = o.LociOptions.among(arguments)
+    return pipeline.select_loci(ensemble, dataloader_args, options.intervals_file, options.fasta_file, options.n_loci,
+                                options.seed)
 
 
 def _none_beside_stdout(name, value):

@@ -17,7 +17,8 @@ def completion_script(prog, shell):
     prog : str
         `kipoi-deepmr`, or `kipoi` and the name of the plugin: then `kipoi deepmr` and `kipoi postproc deepmr` are
         completed.
-    shell : {"bash", "zsh", "tcsh"}
+    shell : str
+        One of `parser.SHELLS`.
 
     Returns
     -------

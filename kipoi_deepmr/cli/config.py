@@ -4,6 +4,7 @@ import argparse
 import json
 
 from ..errors import InputError, nearest
+from .parser import subcommands
 
 NOT_OF_A_FILE = ("help", "version", "config")
 
@@ -49,15 +50,11 @@ def _path_in(argv):
 def _leaf(parser, argv):
     """The parser of the subcommand, or of its own subcommand."""
     for word in argv:
-        commands = _subcommands(parser)
+        commands = subcommands(parser)
         if word not in commands:
             break
         parser = commands[word]
     return parser
-
-
-def _subcommands(parser):
-    return next((action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction)), {})
 
 
 def _options(parser):
@@ -72,17 +69,18 @@ def _options(parser):
 
 def _options_of_all(parser):
     names = set(_options(parser))
-    return names.union(*map(_options_of_all, _subcommands(parser).values()))
+    return names.union(*map(_options_of_all, subcommands(parser).values()))
 
 
 def _values(path, leaf, known):
     """What the file says for a subcommand, by the name of its attribute, checked as the command line's words are."""
     given, options, values = _read(path, leaf.prog.split()[-1]), _options(leaf), {}
     for key, value in given.items():
-        if key not in known:
+        name = str(key).replace("-", "_")
+        if name not in known:
             raise InputError(f"{path}: unknown option {key!r}{nearest(key, sorted(options))}")
-        if key in options and value is not None:
-            values[options[key].dest] = _value(options[key], value, f"{path}: {key}")
+        if name in options and value is not None:
+            values[options[name].dest] = _value(options[name], value, f"{path}: {key}")
     return values
 
 
@@ -122,19 +120,16 @@ def _value(action, value, where):
     if action.nargs == 0:
         if not isinstance(value, bool):
             raise InputError(f"{where}: is true or false, not {value!r}")
-        return value
+        return value or action.default
     found = [_converted(action, word, where) for word in _words(action, value, where)]
     return found if action.nargs == "+" else found[0]
 
 
 def _converted(action, word, where):
     try:
-        value = (action.type or str)(word)
-    except (ValueError, argparse.ArgumentTypeError) as error:
-        raise InputError(f"{where}: {word!r} is not a value of this option ({error})") from error
-    if action.choices is not None and value not in action.choices:
-        raise InputError(f"{where}: {word!r} is not one of its values{nearest(word, action.choices)}")
-    return value
+        return (action.type or str)(word)
+    except argparse.ArgumentTypeError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def _words(action, value, where):

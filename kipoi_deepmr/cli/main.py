@@ -36,7 +36,11 @@ def main(argv, prog="kipoi-deepmr"):
     arguments = argparse.Namespace(debug=False)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        arguments = config.parse(make_parser(prog), argv)
+        parser = make_parser(prog)
+        if not argv:
+            parser.print_help()
+            return 0
+        arguments = config.parse(parser, argv)
         with streams.logging_to_stderr(prog, arguments.verbose):
             log.info("options: %s", {name: value for name, value in vars(arguments).items() if value is not None})
             if arguments.command == "completion":

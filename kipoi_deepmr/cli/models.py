@@ -1,5 +1,6 @@
 """From the model options to an ensemble."""
 
+from .. import options as o
 from ..errors import InputError
 from ..models import Ensemble
 from ..models.environments import interpreters
@@ -25,33 +26,25 @@ def load_ensemble(arguments, dataloader_args=None, strict=True):
     ------
     InputError
     """
-    stacks = stacks_of(arguments.models, arguments.source) if arguments.stack else None
+    options, loci = o.ModelOptions.among(arguments), o.LociOptions.among(arguments)
+    stacks = stacks_of(options.models, options.source) if options.stack else None
     models = [model for stack in stacks for _, model in stack] if stacks else \
-        matching_models(arguments.models, arguments.source)
+        matching_models(options.models, options.source)
     return Ensemble.from_kipoi(
-        models, arguments.source, marks=arguments.marks, batch_size=arguments.batch_size, jobs=arguments.jobs,
-        member_columns=_dict_of("--member_columns", "members", arguments.member_columns),
-        pythons=interpreters(models, arguments.python, arguments.env), settings=_settings(arguments), stacks=stacks,
-        dataloader_args=dataloader_args, intervals_file=arguments.intervals_file, fasta_file=arguments.fasta_file,
-        strict=strict)
+        models, options.source, marks=options.marks, batch_size=options.batch_size, jobs=options.jobs,
+        member_columns=options.member_columns, pythons=interpreters(models, options.python, options.env),
+        settings=_settings(options, loci.seed), stacks=stacks, dataloader_args=dataloader_args,
+        intervals_file=loci.intervals_file, fasta_file=loci.fasta_file, strict=strict)
 
 
-def _settings(arguments):
-    settings = {name: getattr(arguments, name) for name in PASSED_ON}
-    settings["mark_groups"] = _dict_of("--mark_groups", "groups", arguments.mark_groups)
-    settings["mark_names"] = arguments.mark_names and _read_names(arguments.mark_names)
-    settings["seed"] = arguments.seed if arguments.mc_dropout else None
-    if settings["scale"] == "identity":
+def _settings(options, seed):
+    settings = {name: value for name, value in options.to_json().items() if name in PASSED_ON}
+    settings["mark_groups"] = options.mark_groups
+    settings["mark_names"] = options.mark_names and _read_names(options.mark_names)
+    settings["seed"] = seed if options.mc_dropout else None
+    if settings["scale"] == o.ModelOptions.default_of("scale"):
         settings["scale"] = None
     return {name: value for name, value in settings.items() if value is not None}
-
-
-def _dict_of(option, what, items):
-    """A dict of NAME=COLUMN,COLUMN items; None without any."""
-    for name, _ in items or []:
-        if [other for other, _ in items].count(name) > 1:
-            raise InputError(f"{option}: two {what} of the same name ({name})")
-    return dict(items) if items else None
 
 
 def _read_names(path):

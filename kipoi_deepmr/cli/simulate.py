@@ -2,73 +2,60 @@
 
 import os
 
-from ..errors import InputError
+from .. import options as o
 from ..simulation.experiment import analyse, make_rounds, places, shown
 from ..simulation.graph_rounds import GraphDesign
-from ..simulation.levers import Levers
 from ..simulation.rounds import Design
 from ..simulation.scenarios import N_TRAINING, Strengths
 from ..simulation.sweep import confounded, make_sweep, strength_folder, write_sweep
-from .estimators import estimator_options
-
-STRENGTHS = ("eta", "nu", "tau", "gamma")
-OF_PAPER, OF_GRAPHS = (*STRENGTHS, "sweep", "confounder_mark", "dropout"), ("marks", "hidden")
+from .parser import OF_SIMULATE
 
 
 def simulate(arguments, command):
     """Make the rounds that are not there yet, then estimate and score all of them."""
-    design = _graph_design(arguments) if arguments.graph else _paper_design(arguments)
-    wanted = places(arguments.scenarios or list(design.scenarios), arguments.rounds, design.scenarios)
+    options = o.RoundOptions.among(arguments)
+    design = _graph_design(options) if options.graph else _paper_design(options)
+    wanted = places(options.scenarios or list(design.scenarios), options.rounds, design.scenarios)
     say = (lambda text: None) if arguments.quiet else (lambda text: print(text, flush=True))
-    if arguments.sweep:
-        _sweep(arguments, design, wanted, say)
+    if options.sweep:
+        _sweep(arguments, options, design, wanted, say)
         return
-    if not arguments.stored:
+    if not options.stored:
         make_rounds(arguments.output, design, wanted, say)
-    table = _analysed(arguments, arguments.output, wanted)
+    table = _analysed(arguments, options.analysis, arguments.output, wanted)
     _show(shown(design, table), say)
-    say(f"written to {os.path.join(arguments.output, 'analyses', arguments.analysis)}: rounds.tsv, table1.tsv, figures")
+    say(f"written to {os.path.join(arguments.output, 'analyses', options.analysis)}: rounds.tsv, table1.tsv, figures")
 
 
-def _paper_design(arguments):
-    _refuse(arguments, OF_GRAPHS, "goes with --graph")
-    strengths = {name: getattr(arguments, name) for name in STRENGTHS if getattr(arguments, name) is not None}
-    return Design(arguments.seed, Strengths(**strengths), arguments.members, arguments.n_training or N_TRAINING,
-                  confounder_mark=arguments.confounder_mark, dropout=arguments.dropout)
+def _paper_design(options):
+    strengths = Strengths(options.eta, options.nu, options.tau, options.gamma)
+    return Design(options.seed, strengths, options.members, options.n_training or N_TRAINING,
+                  confounder_mark=options.confounder_mark, dropout=options.dropout)
 
 
-def _graph_design(arguments):
-    _refuse(arguments, OF_PAPER, "is for the paper's simulation, not for --graph")
-    sizes = {f"n_{name}": getattr(arguments, name) for name in OF_GRAPHS if getattr(arguments, name) is not None}
-    return GraphDesign(arguments.graph, **sizes, seed=arguments.seed, n_members=arguments.members,
-                       n_training=arguments.n_training)
+def _graph_design(options):
+    return GraphDesign(options.graph, options.marks, options.hidden, seed=options.seed, n_members=options.members,
+                       n_training=options.n_training)
 
 
-def _refuse(arguments, names, why):
-    for name in names:
-        if getattr(arguments, name) not in (None, False, 0.0):
-            raise InputError(f"--{name} {why}")
-
-
-def _sweep(arguments, design, wanted, say):
+def _sweep(arguments, options, design, wanted, say):
     """The same at each strength of the confounders, and all of it in one table."""
     confounded_ones = confounded(wanted)
     if len(confounded_ones) < len(wanted):
         say("scenario none, which has no confounder, is left out of the sweep")
-    if not arguments.stored:
-        make_sweep(arguments.output, design, arguments.sweep, confounded_ones, say)
-    tables = {factor: _analysed(arguments, strength_folder(arguments.output, factor), confounded_ones)
-              for factor in arguments.sweep}
-    table, name = write_sweep(arguments.output, arguments.analysis, tables)
+    if not options.stored:
+        make_sweep(arguments.output, design, options.sweep, confounded_ones, say)
+    tables = {factor: _analysed(arguments, options.analysis, strength_folder(arguments.output, factor), confounded_ones)
+              for factor in options.sweep}
+    table, name = write_sweep(arguments.output, options.analysis, tables)
     _show(shown(design, table, ["strength"]), say)
     say(f"written to {arguments.output}: {name}.tsv, {name}.png, and a folder for each strength")
 
 
-def _analysed(arguments, root, wanted):
+def _analysed(arguments, analysis, root, wanted):
     """The table over the rounds in a folder."""
-    options = estimator_options(arguments)
-    levers = Levers(**{name: getattr(arguments, name) for name in Levers._fields})
-    return analyse(root, arguments.analysis, wanted, options, arguments.tau2_method, levers)[1]
+    return analyse(root, analysis, wanted, o.EstimatorOptions.among(arguments, **OF_SIMULATE),
+                   o.AggregateOptions.among(arguments), o.LeverOptions.among(arguments))[1]
 
 
 def _show(table, say):

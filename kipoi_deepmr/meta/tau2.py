@@ -7,6 +7,8 @@ analysis. Tolerances are relative: effects may be of any size.
 import numpy as np
 from scipy import special
 
+from ..options import TAU2_METHODS
+
 EPS = np.finfo(np.float64).eps
 
 # An interval of tau^2 + (smallest variance) this narrow is not cut further in search of two roots of the score: between
@@ -67,7 +69,7 @@ _ESTIMATORS = {
     "SJ": sidik_jonkman,
     "EB": paule_mandel,  # the same equation: Morris's empirical Bayes estimate is Paule and Mandel's
 }
-TAU2_METHODS = tuple(_ESTIMATORS)
+assert set(_ESTIMATORS) == set(TAU2_METHODS)
 
 
 def estimate_tau2(model, method):

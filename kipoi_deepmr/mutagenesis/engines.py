@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import InputError
 from ..models import batches
 from ..models.host.saturation import BASES
+from ..options import ENGINES
 from . import approximate, exact_engine
 from .unusable import Unusable
 
@@ -15,7 +16,7 @@ NAIVE = "naive"
 # a few words. It raises Unusable where it cannot be trusted. probes: see `_probes`.
 MAKERS = {"exact": exact_engine.make, **approximate.MAKERS}
 AUTO = ("exact",)  # what `auto` tries, in this order, before naive
-ENGINES = ("auto", *MAKERS, NAIVE)
+assert {"auto", *MAKERS, NAIVE} == set(ENGINES)
 AS_ASKED = "as asked"
 SEED = 2
 
@@ -47,7 +48,7 @@ def choose(ensemble, engine="auto", loci=None, quiet=True):
     ensemble : Ensemble
         Gets `engines`, a `Choice` for each model (those of a stack one by one).
     engine : str
-        One of `ENGINES`; auto takes the exact one where it can be trusted.
+        One of `options.ENGINES`; auto takes the exact one where it can be trusted.
     loci : Loci, optional
         The first one is among the sequences that engines are tried on.
     quiet : bool
@@ -58,8 +59,6 @@ def choose(ensemble, engine="auto", loci=None, quiet=True):
     InputError
         The engine asked for by name cannot be used for a model.
     """
-    if engine not in ENGINES:
-        raise InputError(f"--engine {engine}: the engines are {', '.join(ENGINES)}")
     probes = _probes(ensemble, loci)
     _use(ensemble, lambda part, number: _sized(part, _chosen(part, engine, probes, quiet), ensemble.batch_size,
                                                batches.batch_size))

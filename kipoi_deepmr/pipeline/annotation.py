@@ -6,15 +6,13 @@ from collections import Counter
 from typing import NamedTuple
 
 from ..errors import InputError
-from ..inference import check_choice
+from ..options import AnnotateOptions
 from ..output.annotated_vcf import STDOUT, Annotator, annotate_vcf
 from ..output.causal_text import CausalText
 from ..output.stored_loci import StoredLoci, index_of
 from ..runs.finished import FinishedRun
 from .disk import disk_full_told
 from .predictor import Predictor
-
-CAUSAL_EFFECTS = ("all", "instruments")
 
 
 class AnnotationResult(NamedTuple):
@@ -25,7 +23,7 @@ class AnnotationResult(NamedTuple):
     notes: list
 
 
-def annotate(folder, input_vcf, output, *, causal_effects="all", ensemble=None, fasta_file=None):
+def annotate(folder, input_vcf, output, options=None, *, ensemble=None, **changes):
     """Write a VCF again, with a run's effects, instruments and causal effects in the INFO of records in its loci.
 
     Parameters
@@ -36,12 +34,11 @@ def annotate(folder, input_vcf, output, *, causal_effects="all", ensemble=None, 
         VCF, plain, gzip or BGZF, or BCF; sorted or not.
     output : str
         Ends in .vcf.gz or .vcf; `-` for standard output.
-    causal_effects : {"all", "instruments"}
-        Of which pairs each record tells causal effects: all, or those that it is an instrument of.
+    options : AnnotateOptions, optional
     ensemble : Ensemble, optional
         That of the run, to predict insertions, deletions and changes of several bases with; see `Predictor`.
-    fasta_file : str, optional
-        With `ensemble`; by default the one that the run names.
+    **changes
+        Options by name, in place of those.
 
     Returns
     -------
@@ -54,7 +51,7 @@ def annotate(folder, input_vcf, output, *, causal_effects="all", ensemble=None, 
         behind.
     DiskFull
     """
-    check_choice("causal_effects", causal_effects, CAUSAL_EFFECTS)
+    options = AnnotateOptions.of(options, input_vcf=input_vcf, predict_indels=ensemble is not None, **changes)
     run = FinishedRun(folder)
     if run.effects is None:
         raise InputError(f"{folder}: effects.zarr is missing, which this needs")
@@ -62,11 +59,11 @@ def annotate(folder, input_vcf, output, *, causal_effects="all", ensemble=None, 
     exposures, outcomes = (run.settings.get(role) or marks for role in ("exposures", "outcomes"))
     exposures = [x for x in exposures if set(outcomes) - {x}]
     index = index_of(run.effects)
-    predictor = Predictor(ensemble, run, index, fasta_file) if ensemble else None
+    predictor = Predictor(ensemble, run, index, options.fasta_file) if ensemble else None
     beside = tempfile.gettempdir() if output == STDOUT else os.path.dirname(output)
     with disk_full_told(lambda: "no VCF is written; free some space and start again"):
-        causal = CausalText(run, exposures, outcomes, causal_effects, beside)
+        causal = CausalText(run, exposures, outcomes, options.causal_effects, beside)
         annotator = Annotator(index, StoredLoci(run.effects, run.rule), causal, run.effects["name"].values, marks,
                               predictor)
-        notes = annotate_vcf(input_vcf, output, annotator)
+        notes = annotate_vcf(options.input_vcf, output, annotator)
     return AnnotationResult(annotator.counts, annotator.alleles, notes)

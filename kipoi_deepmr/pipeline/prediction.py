@@ -12,6 +12,7 @@ from tqdm import tqdm
 from .. import effects_store, mutagenesis
 from ..errors import DiskFull, InputError, Stopped
 from ..mutagenesis import agreement, engines
+from ..options import PredictOptions
 from ..runs import manifest
 from .disk import check_disk, disk_full_told
 from .duration import TimeTold
@@ -21,19 +22,20 @@ GO_ON = "the same command goes on from there"
 log = logging.getLogger(__name__)
 
 
-def predict_settings(ensemble, loci, ddof=1, keep="members"):
+def predict_settings(ensemble, loci, options=None, **changes):
     """What decides the contents of effects.zarr; two stores with equal settings are equal."""
+    options = PredictOptions.of(options, **changes)
     digest = hashlib.sha256()
     for column in (loci.chrom, loci.start, loci.end, loci.strand, loci.name):
         digest.update("\n".join(map(str, column)).encode())
     digest.update(np.ascontiguousarray(loci.sequences).tobytes())
     return {**ensemble.settings, "engine": engines.setting(ensemble), "models": list(ensemble.checksums),
             "members": list(ensemble.names), "marks": list(ensemble.marks), "loci": len(loci),
-            "loci_sha256": digest.hexdigest(), "ddof": ddof, "keep": keep}
+            "loci_sha256": digest.hexdigest(), **options.to_json(without=("engine",))}
 
 
-def predict(ensemble, selection, path, *, engine="auto", ddof=1, keep="members", details=None, overwrite=False,
-            quiet=False, cluster=None):
+def predict(ensemble, selection, path, options=None, *, details=None, overwrite=False, quiet=False, cluster=None,
+            **changes):
     """Effects of all mutants of the selected loci, written to a store (steps 1 to 4).
 
     A run of the same settings that was killed is gone on with: the blocks of loci that it finished are kept.
@@ -44,11 +46,7 @@ def predict(ensemble, selection, path, *, engine="auto", ddof=1, keep="members",
     selection : Selection
     path : str
         The store to write. If it holds the effects of the same settings, they are kept as they are.
-    engine : str
-        As for `mutagenesis.engines.choose`.
-    ddof : int
-    keep : {"members", "summary"}
-        Whether `member_effect` is stored.
+    options : PredictOptions, optional
     details : dict, optional
         Further attributes of the store (JSON values).
     overwrite : bool
@@ -57,6 +55,8 @@ def predict(ensemble, selection, path, *, engine="auto", ddof=1, keep="members",
         No progress bar, and no estimate of the disk and the time that the effects take.
     cluster : Cluster, optional
         Where the effects are computed; by default in this process.
+    **changes
+        Options by name, in place of those of `options`.
 
     Returns
     -------
@@ -72,8 +72,9 @@ def predict(ensemble, selection, path, *, engine="auto", ddof=1, keep="members",
     Stopped
         A model, the disk or the cluster failed; what was finished is kept.
     """
-    details = {**(details or {}), **choose_engine(ensemble, engine, selection.loci, quiet)}
-    settings = predict_settings(ensemble, selection.loci, ddof, keep)
+    options = PredictOptions.of(options, **changes)
+    details = {**(details or {}), **choose_engine(ensemble, options.engine, selection.loci, quiet)}
+    settings = predict_settings(ensemble, selection.loci, options)
     if not overwrite and _is_finished(path, settings):
         return effects_store.open_effects(path).attrs["dropped"]
     with effects_store.locked(path):

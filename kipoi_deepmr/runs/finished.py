@@ -12,6 +12,7 @@ from ..calibration import calibrated_by
 from ..errors import InputError, nearest, one_line
 from ..files import file_checksum
 from ..instruments import rule_for, with_se_shrinkage
+from ..options import EstimatorOptions
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from ..output.tables import EXACT, LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT
@@ -110,14 +111,18 @@ class FinishedRun:
         effects = effects_store.open_effects(path)
         effects_store.check_chunks(path)
         effects = calibrated_by(effects, calibration) if os.path.exists(calibration) else effects
-        return with_se_shrinkage(effects, self.settings.get("se_shrinkage", "none"))
+        return with_se_shrinkage(effects, self.options.se_shrinkage)
+
+    @cached_property
+    def options(self):
+        """The options of estimation that the run had (EstimatorOptions)."""
+        return EstimatorOptions.among(self.settings)
 
     @cached_property
     def rule(self):
         """The instrument rule of the run (reads all effects once)."""
-        settings = self.settings
-        return rule_for(self.effects, settings.get("instruments", "pooled"), settings.get("instrument_z", 3.0),
-                        self._natural_variants(), settings.get("steiger", False))
+        return rule_for(self.effects, self.options.instruments, self.options.instrument_z, self._natural_variants(),
+                        self.options.steiger)
 
     def _natural_variants(self):
         """The mutants that the run's VCF holds, read again; None if the run had none."""

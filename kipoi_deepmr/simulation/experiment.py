@@ -12,12 +12,13 @@ from .. import mr, pipeline
 from ..effects_store import differences, locked
 from ..errors import InputError, nearest
 from ..files import replacing
+from ..options import AggregateOptions, EstimateOptions, EstimatorOptions, LeverOptions
 from ..output.tables import EXACT, write_tsv
 from . import graph_analysis, paper_analysis
 from .child import make_round_in_child
 from .designs import read_design
 from .graph_rounds import GraphDesign
-from .levers import NO_LEVERS, check, moved_by
+from .levers import check, moved_by
 from .round_folder import read_record
 from .scenarios import SCENARIOS
 
@@ -85,7 +86,7 @@ def _line(design, record):
     return f"{record['scenario']} round {record['round']}: {design.summary(record)}; mean validation R^2 {r2}"
 
 
-def analyse(root, name, wanted, estimate_options, tau2_method="REML", levers=NO_LEVERS):
+def analyse(root, name, wanted, estimate_options=None, aggregate_options=None, levers=None):
     """Estimate, aggregate and score stored rounds; what an earlier call of the same name and options did is kept.
 
     Writes below ``root/analyses/name`` each round's ``local.tsv``, ``global.tsv`` and ``scores.tsv``; and over all
@@ -97,10 +98,9 @@ def analyse(root, name, wanted, estimate_options, tau2_method="REML", levers=NO_
     root, name : str
     wanted : list of Place
         Those that are not stored are left out.
-    estimate_options : dict
-        Keyword arguments of `kipoi_deepmr.pipeline.estimate`.
-    tau2_method : str
-    levers : Levers
+    estimate_options : EstimatorOptions, optional
+    aggregate_options : AggregateOptions, optional
+    levers : LeverOptions, optional
         What is done to the rounds' effects before; each round's folder of the analysis keeps what that makes.
 
     Returns
@@ -114,12 +114,15 @@ def analyse(root, name, wanted, estimate_options, tau2_method="REML", levers=NO_
         No round is stored, an analysis of this name had other options, there is no such method, or the rounds'
         networks cannot be used as levers say.
     """
+    estimate_options, levers = EstimatorOptions.of(estimate_options), LeverOptions.of(levers)
+    aggregate_options = AggregateOptions.of(aggregate_options)
     if not _stored(root, wanted):
         raise InputError(f"{root}: none of the rounds is stored there; leave out --stored to make them")
     with open(os.path.join(root, DESIGN), encoding="utf-8") as file:
         design = read_design(json.load(file))
-    mr.check_pairs(design.marks, None, None, estimate_options["method"], estimate_options.get("adjust"),
-                   **estimate_options.get("method_args", {}))
+    estimate_options.check(design.marks, design.n_members)
+    mr.check_pairs(design.marks, None, None, estimate_options.method, estimate_options.adjust,
+                   **estimate_options.method_args)
     folder = os.path.join(root, "analyses", name)
     if not os.path.exists(os.path.join(folder, ANALYSIS)):
         check(levers, _stored(root, wanted)[0].folder(root), design)
@@ -127,9 +130,10 @@ def analyse(root, name, wanted, estimate_options, tau2_method="REML", levers=NO_
     kind = _kind(design)
     # whoever made the other rounds may be analysing them just now
     with filelock.FileLock(os.path.join(folder, LOCK)):
-        _settle(os.path.join(folder, ANALYSIS), {**estimate_options, "tau2_method": tau2_method, **levers.as_json()})
-        scored = [_scored(root, folder, place, estimate_options, tau2_method, levers, design, kind)
-                  for place in _stored(root, wanted)]
+        chosen = (estimate_options, aggregate_options, levers)
+        _settle(os.path.join(folder, ANALYSIS), _merged(each.to_json() for each in chosen),
+                _merged(type(each)().to_json() for each in chosen))
+        scored = [_scored(root, folder, place, *chosen, design, kind) for place in _stored(root, wanted)]
         rounds = pd.concat([_first(table, len(kind.ABOUT)) for table in scored], ignore_index=True)
         with filelock.FileLock(os.path.join(root, "analyses", LOCK)):
             table = kind.write_summary(folder, rounds, [place.folder(folder) for place in _stored(root, wanted)])
@@ -150,20 +154,21 @@ def _stored(root, wanted):
     return [place for place in wanted if os.path.exists(place.folder(root))]
 
 
-def _scored(root, folder, place, estimate_options, tau2_method, levers, design, kind):
+def _scored(root, folder, place, estimate_options, aggregate_options, levers, design, kind):
     """Scores of one round, and in the last columns which round it is."""
     source, target = place.folder(root), place.folder(folder)
     os.makedirs(target, exist_ok=True)
     scores = os.path.join(target, "scores.tsv")
     if not os.path.exists(scores):
         local_path, global_path = (os.path.join(target, f) for f in ("local.tsv", "global.tsv"))
-        moved = moved_by(levers, source, target, design)
+        effects_path, calibration = moved_by(levers, source, target, design)
         marks = kind.estimated(design)
-        local = pipeline.estimate(local_path=local_path, exposures=marks, outcomes=marks, diagnostics="none",
-                                  vcf="none", **moved, **estimate_options)
-        global_ = pipeline.aggregate(local_path, global_path, tau2_method=tau2_method)
+        options = EstimateOptions(**vars(estimate_options), exposures=marks, outcomes=marks, diagnostics="none",
+                                  vcf="none", calibration=calibration)
+        local = pipeline.estimate(effects_path, local_path, options)
+        global_ = pipeline.aggregate(local_path, global_path, aggregate_options)
         about = kind.about(read_record(source))
-        write_tsv(scores, [kind.score(local, global_, source, target, moved).assign(**about)])
+        write_tsv(scores, [kind.score(local, global_, source, target, effects_path).assign(**about)])
     return pd.read_csv(scores, sep="\t", **EXACT)
 
 
@@ -172,12 +177,16 @@ def _first(table, n):
     return table[[*table.columns[-n:], *table.columns[:-n]]]
 
 
-def _settle(path, settings):
-    """Write the settings of a folder, or refuse if it has others."""
+def _merged(settings):
+    return {name: value for each in settings for name, value in each.items()}
+
+
+def _settle(path, settings, defaults=None):
+    """Write the settings of a folder, or refuse if it has others; what it does not name has its default."""
     settings = json.loads(json.dumps(settings))
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
-            differing = differences(json.load(file), settings)
+            differing = differences({**(defaults or {}), **json.load(file)}, settings)
         if differing:
             raise InputError(f"{path}: made with other options ({'; '.join(differing[:3])}); choose another name")
         return

@@ -13,7 +13,6 @@ WORDS_SEED = 20
 OWN = 10.0  # what a motif that is certainly bound adds to its mark
 CEILING = 15.0  # of an activity that saturates
 NOISE = 0.5  # standard deviation of a label's noise
-LABELS = ("linear", "saturating")
 # rounds of fixed-point iteration: a round shrinks the error by the graph's spectral radius, 0.7 at most
 ROUNDS = 100
 

@@ -22,7 +22,7 @@ def about(record):
     return {name: record[name] for name in ABOUT}
 
 
-def score(local, global_, source, target, moved):
+def score(local, global_, source, target, effects_path):
     """Scores of the estimates of the round in folder `source`."""
     truths = [pd.read_csv(os.path.join(source, f"{name}.tsv"), sep="\t", **EXACT) for name in ("truth", "graph")]
     return score_totals(local, global_, *truths)

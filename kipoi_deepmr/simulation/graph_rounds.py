@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..options import LABELS
 from ..output.tables import write_tsv
-from .graph_activity import LABELS, draw_labels, length_of, motifs_of
+from .graph_activity import draw_labels, length_of, motifs_of
 from .graph_truth import global_truth, local_truth
 from .graphs import GRAPHS, check_graph, draw_graph, mark_names
 from .round_folder import member_seeds, predict_round, round_folder

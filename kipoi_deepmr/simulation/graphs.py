@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import options
 from ..errors import InputError
 
 HIDDEN_CHILDREN = 3  # marks that a hidden cause acts on, if there are so many
@@ -69,6 +70,7 @@ def _random(n, rng):
 # itself and through all others; an acyclic graph with EDGES_PER_MARK edges a mark
 GRAPHS = {"chain": _chain, "fork": _fork, "collider": _collider, "cycle": _cycle, "mediator": _mediator,
           "random": _random}
+assert set(GRAPHS) == set(options.GRAPHS)
 
 
 def check_graph(kind, n_marks, n_hidden):

@@ -1,7 +1,6 @@
 """What an analysis does to a stored round before it estimates: other members from its networks, a calibration."""
 
 import os
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,54 +16,17 @@ DDOF = 1  # of the stored effects
 R2_TOLERANCE = 1e-3  # stored R^2 has four digits; that of other sequences is off by more
 
 
-class Levers(NamedTuple):
-    """What is done to a round's effects; by default nothing, and the stored ones are taken.
-
-    Attributes
-    ----------
-    use_members : int or None
-        The first so many networks of the ensemble; all by default.
-    augment : tuple of str
-        Views of the sequence that make members of each network; see `kipoi_deepmr.models.host.views`.
-    mc_dropout : int or None
-        Members made of each network by so many dropout masks.
-    recalibration : {"none", "scale", "quantile"}
-    noise_sd : float
-        As for `kipoi_deepmr.calibration.fit`, with the round's own validation sequences and labels.
-    """
-
-    use_members: int | None = None
-    augment: tuple = ()
-    mc_dropout: int | None = None
-    recalibration: str = "none"
-    noise_sd: float = 0.0
-
-    def as_json(self):
-        """Those that are used, as JSON values."""
-        return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
-
-    @property
-    def predicts(self):
-        """Whether networks must be asked again."""
-        return bool(self.use_members or self.augment or self.mc_dropout)
-
-
-NO_LEVERS = Levers()
-
-
 def check(levers, source, design):
     """Raise `InputError` where a round's networks cannot be used in this way.
 
     Parameters
     ----------
-    levers : Levers
+    levers : LeverOptions
     source : str
         Folder of the round.
     design : Design or GraphDesign
     """
-    if levers.noise_sd and levers.recalibration == "none":
-        raise InputError("--noise_sd goes with --recalibration scale")
-    if levers.as_json():
+    if levers.used:
         with _ensemble(source, levers, design) as ensemble:
             if levers.recalibration != "none":
                 calibration.check_options(len(ensemble.names), levers.recalibration, DDOF, levers.noise_sd)
@@ -75,7 +37,7 @@ def moved_by(levers, source, folder, design):
 
     Parameters
     ----------
-    levers : Levers
+    levers : LeverOptions
     source : str
         Folder of the round, into which nothing is written.
     folder : str
@@ -84,23 +46,23 @@ def moved_by(levers, source, folder, design):
 
     Returns
     -------
-    dict
-        Arguments of `kipoi_deepmr.pipeline.estimate`.
+    effects_path : str
+    calibration : str or None
     """
-    options = {"effects_path": os.path.join(source, "effects.zarr")}
-    if not levers.as_json():
-        return options
+    effects_path, path = os.path.join(source, "effects.zarr"), None
+    if not levers.used:
+        return effects_path, path
     with _ensemble(source, levers, design) as ensemble:
         if levers.predicts:
-            options["effects_path"] = os.path.join(folder, "effects.zarr")
+            effects_path = os.path.join(folder, "effects.zarr")
             selection = pipeline.select_loci(ensemble, intervals_file=os.path.join(source, "test_loci.bed"),
                                              fasta_file=os.path.join(source, "test_loci.fa"))
-            pipeline.predict(ensemble, selection, options["effects_path"], ddof=DDOF, quiet=True)
+            pipeline.predict(ensemble, selection, effects_path, ddof=DDOF, quiet=True)
         if levers.recalibration != "none":
-            options["calibration"] = os.path.join(folder, "calibration.json")
-            if not os.path.exists(options["calibration"]):
-                _calibrate(ensemble, levers, source, options["calibration"], design)
-    return options
+            path = os.path.join(folder, "calibration.json")
+            if not os.path.exists(path):
+                _calibrate(ensemble, levers, source, path, design)
+    return effects_path, path
 
 
 def _ensemble(source, levers, design):

@@ -24,7 +24,7 @@ def about(record):
     return {"scenario": record["scenario"], "round": record["round"], "gamma": record["parameters"]["gamma"]}
 
 
-def score(local, global_, source, target, moved):
+def score(local, global_, source, target, effects_path):
     """Scores of the estimates of the round in folder `source`."""
     return score_round(local, global_, pd.read_csv(os.path.join(source, "truth.tsv"), sep="\t", **EXACT))
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import options
 from .binding import CONFOUNDER, MARKS, Parameters, affinities, anscombe, binding_probability, load_pwms, soft_or
 from .sequences import hold_out, sample_sequences, with_mutated_copies
 
@@ -19,6 +20,7 @@ class Scenario(NamedTuple):
 
 SCENARIOS = {"none": Scenario(False, False), "sequence": Scenario(True, False), "independent": Scenario(False, True),
              "both": Scenario(True, True)}
+assert set(SCENARIOS) == set(options.SCENARIOS)
 
 
 class Strengths(NamedTuple):

@@ -23,8 +23,7 @@ from conftest import write_model
 
 from kipoi_deepmr import __version__
 from kipoi_deepmr.cli import main
-from kipoi_deepmr.cli.config import _subcommands
-from kipoi_deepmr.cli.parser import make_parser
+from kipoi_deepmr.cli.parser import make_parser, subcommands
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -236,7 +235,7 @@ def test_examples_of_the_help(sandbox, tmp_path, monkeypatch):
         lines = (parser.epilog or "").replace("\\\n", " ").splitlines()
         yield from (line.strip() % {"prog": parser.prog} for line in lines
                     if line.startswith(("  %(prog)s", "  kipoi deepmr")))
-        for command in _subcommands(parser).values():
+        for command in subcommands(parser).values():
             yield from examples(command)
 
     found = [line for line in examples(make_parser("kipoi deepmr")) if not line.startswith(TOO_LONG)]

@@ -11,8 +11,8 @@ from conftest import simulate
 from kipoi_deepmr import dna
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.effects_store import open_effects
+from kipoi_deepmr.options import LeverOptions
 from kipoi_deepmr.simulation.binding import MARKS
-from kipoi_deepmr.simulation.levers import Levers
 from kipoi_deepmr.simulation.rounds import Design, random_streams
 from kipoi_deepmr.simulation.scenarios import SCENARIOS, draw_parameters, pwms_of, training_data
 
@@ -107,9 +107,14 @@ def test_masks_of_each_network_are_members_and_are_calibrated_together(experimen
     assert (analysed / "local.calibration.json").exists()
 
 
-def test_levers_that_are_not_used_leave_an_analysis_as_it_was(experiment):
-    settings = json.loads((experiment / "analyses" / "main" / "analysis.json").read_text())
-    assert not set(Levers._fields) & set(settings)
+def test_an_analysis_that_does_not_name_an_option_has_its_default(experiment):
+    path = experiment / "analyses" / "main" / "analysis.json"
+    whole = path.read_text()
+    settings = json.loads(whole)
+    assert {*LeverOptions.names(), "instrument_z", "tau2_method"} <= set(settings)
+    path.write_text(json.dumps({name: value for name, value in settings.items() if name not in LeverOptions.names()}))
+    analyse(experiment, "main")
+    path.write_text(whole)
 
 
 @pytest.mark.parametrize("words, said", [

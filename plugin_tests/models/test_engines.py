@@ -12,7 +12,7 @@ from conftest import EXAMPLES, environment_python
 from test_mpra_dragonn import model as mpra_dragonn  # noqa: F401, a fixture
 
 from kipoi_deepmr import dna, pipeline
-from kipoi_deepmr.cli import main, parser
+from kipoi_deepmr.cli import main
 from kipoi_deepmr.effects_store import open_effects
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.models import Ensemble
@@ -227,10 +227,6 @@ def test_check_tells_the_engine(capsys, monkeypatch):
         assert said in out
         costs.append(float(re.search(r"cost: ([\d,]+) mutants", out)[1].replace(",", "")))
     assert min(costs) > 100
-
-
-def test_the_parser_knows_all_engines():
-    assert set(parser.ENGINES) == set(engines.ENGINES) and engines.ENGINES[0] == "auto"
 
 
 # Models whose class computes something after its network

@@ -13,8 +13,7 @@ import pytest
 from conftest import EXAMPLES, LENGTH, MARKS, member_weights, write_model
 
 from kipoi_deepmr import calibration, effects_store, pipeline
-from kipoi_deepmr.calibration.fit import RECALIBRATIONS
-from kipoi_deepmr.cli import main, parser
+from kipoi_deepmr.cli import main
 from kipoi_deepmr.runs.finished import FinishedRun
 
 FACTORS = (2.0, 0.5, 1.0)  # by which the toy ensemble's spread is too small
@@ -77,10 +76,6 @@ def said(capsys, words):
     told = capsys.readouterr()
     assert told.out == "" and told.err.count("\n") == 1, told.err
     return told.err
-
-
-def test_the_parser_names_every_recalibration():
-    assert parser.RECALIBRATIONS == RECALIBRATIONS
 
 
 def test_factors_are_found(here, tmp_path, capsys):

@@ -294,16 +294,6 @@ def test_wrong_usage_exits_with_2(argv, capsys):
     assert stopped.value.code == 2 and "usage:" in capsys.readouterr().err
 
 
-def test_options_offer_what_there_is():
-    from kipoi_deepmr import mr
-    from kipoi_deepmr.cli import parser
-    from kipoi_deepmr.meta.tau2 import TAU2_METHODS
-    from kipoi_deepmr.models.host.summaries import SCALES, SUMMARIES
-
-    assert set(parser.METHODS) == set(mr.METHODS) and set(parser.TAU2_METHODS) == set(TAU2_METHODS)
-    assert set(parser.MARK_SUMMARIES) == set(SUMMARIES) and set(parser.SCALES) == set(SCALES)
-
-
 def test_an_internal_error_is_one_line(models, loci, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("kipoi_deepmr.pipeline.run", lambda *a, **k: 1 / 0)
     command = ["run", *models, "--source", "dir", *loci, "-o", str(tmp_path / "out")]

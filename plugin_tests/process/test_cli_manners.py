@@ -14,9 +14,8 @@ import pytest
 from finished_runs import write_run
 
 from kipoi_deepmr import __version__
-from kipoi_deepmr.cli.config import _subcommands as subcommands
 from kipoi_deepmr.cli.examples import EXIT_CODES
-from kipoi_deepmr.cli.parser import make_parser
+from kipoi_deepmr.cli.parser import make_parser, subcommands
 
 KIPOI = (sys.executable, "-m", "kipoi", "postproc", "deepmr")
 OURS = (sys.executable, "-c", "from kipoi_deepmr.cli import console_main; console_main()")
@@ -67,7 +66,7 @@ def test_help_and_the_documentation_tell_the_exit_codes():
 
 
 @pytest.mark.parametrize("words, code", [
-    (["--help"], 0), (["run", "--help"], 0), (["aggregate", "no.tsv", "-o", "x.tsv"], 2), (["nonsense"], 2), ([], 2),
+    (["--help"], 0), (["run", "--help"], 0), (["aggregate", "no.tsv", "-o", "x.tsv"], 2), (["nonsense"], 2), ([], 0),
 ])
 def test_exit_codes(words, code, tmp_path):
     assert started(*words, cwd=tmp_path).returncode == code and not list(tmp_path.iterdir())

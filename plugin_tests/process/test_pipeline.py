@@ -12,6 +12,7 @@ from conftest import member_weights, write_model
 from kipoi_deepmr import effects_store, meta, mr, mutagenesis, pipeline
 from kipoi_deepmr.errors import InputError, Stopped
 from kipoi_deepmr.models import Ensemble
+from kipoi_deepmr.options import AggregateOptions, EstimateOptions
 
 LOCAL = ("chrom start end strand locus exposure outcome method n_instruments estimate se ci_low ci_high pvalue "
          "intercept intercept_se intercept_pvalue q q_pvalue i2 i2_gx f_statistic phi tau2 note").split()
@@ -152,6 +153,8 @@ def test_predict_refuses_other_effects(ensemble, selection, tmp_path):
     ({"exposures": ["A"], "outcomes": ["A"]}, "no pair"), ({"fasta_file": "none.fa"}, "no such FASTA"),
     ({"fasta_file": None}, "give --fasta_file, or --vcf none"), ({"uncertainty": "member"}, "did you mean \"members\""),
     ({"se_shrinkage": "moderate"}, "did you mean \"moderated\""), ({"diagnostics": "quik"}, "did you mean \"quick\""),
+    ({"instrumentz": 2}, "did you mean \"instrument_z\""), ({"instrument_z": -1}, "at least 0"),
+    ({"method_args": {"mode": "fixed"}}, "did you mean \"model\""), ({"vcf": "al"}, "did you mean \"all\""),
 ])
 def test_bad_options_are_told_before_anything_is_predicted(ensemble, selection, tmp_path, options, wrong, said):
     with pytest.raises(InputError, match=said):
@@ -159,9 +162,37 @@ def test_bad_options_are_told_before_anything_is_predicted(ensemble, selection, 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_default_that_is_spelt_out_is_the_same_run(ensemble, selection, tmp_path, genome_file):
+    run(ensemble, selection, tmp_path / "out", {"fasta_file": genome_file})
+    before = contents(tmp_path / "out")
+    spelt_out = {**EstimateOptions().to_json(), "fasta_file": genome_file}
+    for chosen in ({"instrument_z": 3.0, "fasta_file": genome_file}, spelt_out, EstimateOptions(**spelt_out)):
+        run(ensemble, selection, tmp_path / "out", chosen, predict_options={"engine": "auto", "keep": "members"},
+            aggregate_options={"tau2_method": "REML"})
+        assert contents(tmp_path / "out") == before
+    settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
+    named = {*EstimateOptions.names(), *AggregateOptions.names(), "ddof", "keep"} - {"fasta_file", "input_vcf"}
+    assert named <= set(settings) and settings["instrument_z"] == 3.0
+
+
+def test_a_misspelt_value_never_does_something_else(ensemble, selection, tmp_path):
+    path, table = str(tmp_path / "effects.zarr"), tmp_path / "local.tsv"
+    with pytest.raises(InputError, match="keep: 'member' is not .* did you mean \"members\""):
+        pipeline.predict(ensemble, selection, path, keep="member", quiet=True)
+    assert not os.path.exists(path)
+    pipeline.predict(ensemble, selection, path, quiet=True)
+    with pytest.raises(InputError, match="diagnostics: 'al' is not .* did you mean \"all\""):
+        pipeline.estimate(path, str(table), diagnostics="al", vcf="none")
+    assert not table.exists()
+    as_list, as_text = (pipeline.estimate(path, str(table), vcf="none", method=method)
+                        for method in (["egger"], "egger"))
+    pd.testing.assert_frame_equal(as_list, as_text)
+    pd.testing.assert_frame_equal(as_text, pipeline.estimate(path, str(table), EstimateOptions(vcf="none")))
+
+
 @pytest.mark.parametrize("wanting", [{"uncertainty": "members"}, {"method": ["ivw", "ivw_correlated"]}])
 def test_what_needs_members_is_refused_where_they_are_not_kept(ensemble, selection, tmp_path, options, wanting):
-    with pytest.raises(InputError, match="needs every member's effects: leave out --keep summary"):
+    with pytest.raises(InputError, match="needs every member's effects: predict with --keep members"):
         run(ensemble, selection, tmp_path / "out", {**options, **wanting}, predict_options={"keep": "summary"})
     assert not (tmp_path / "out").exists()
 

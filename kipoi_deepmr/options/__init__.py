@@ -1,0 +1,45 @@
+"""Every option, declared once: the parser, `--config`, run.json, Python and the pages are made from it.
+
+Imports nothing heavy, so that `--help` answers at once.
+"""
+
+from .declare import Declared, Option, Options
+from .estimation import LEAST_TO_CROSS_FIT, EstimateOptions, EstimatorOptions, indices_of
+from .later import (
+    GRAPHS,
+    LABELS,
+    LARGEST_STRENGTH,
+    RECALIBRATIONS,
+    SCENARIOS,
+    TAU2_METHODS,
+    AggregateOptions,
+    AnnotateOptions,
+    CalibrateOptions,
+    GlobalFigureOptions,
+    LeverOptions,
+    LocusFigureOptions,
+    OverwriteOptions,
+    RoundOptions,
+    RunOptions,
+    SpacingFigureOptions,
+    StrataOptions,
+    TracksFigureOptions,
+)
+from .models import (
+    ENGINES,
+    MARK_SUMMARIES,
+    SCALES,
+    ClusterOptions,
+    EngineOptions,
+    LociOptions,
+    ModelOptions,
+    PredictClusterOptions,
+    PredictOptions,
+)
+
+__all__ = ["ENGINES", "GRAPHS", "LABELS", "LARGEST_STRENGTH", "LEAST_TO_CROSS_FIT", "MARK_SUMMARIES", "RECALIBRATIONS",
+           "SCALES", "SCENARIOS", "TAU2_METHODS", "AggregateOptions", "AnnotateOptions", "CalibrateOptions",
+           "ClusterOptions", "Declared", "EngineOptions", "EstimateOptions", "EstimatorOptions", "GlobalFigureOptions",
+           "LeverOptions", "LociOptions", "LocusFigureOptions", "ModelOptions", "Option", "Options",
+           "OverwriteOptions", "PredictClusterOptions", "PredictOptions", "RoundOptions", "RunOptions",
+           "SpacingFigureOptions", "StrataOptions", "TracksFigureOptions", "indices_of"]

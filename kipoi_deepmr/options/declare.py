@@ -1,0 +1,187 @@
+"""What an option is: one field of a frozen dataclass, from which the parser, files, JSON, Python and pages are made."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from ..errors import InputError, nearest
+from .kinds import Flag, Items, Kind, Pairs, explained
+
+
+class Option(NamedTuple):
+    """What is declared of an option beside its name, type and default.
+
+    Attributes
+    ----------
+    kind : Kind
+        Its values.
+    help : str
+        What it does, without the default.
+    group : str
+        Title under which `--help` shows it.
+    default_text : str
+        What `--help` says of the default where the value alone does not.
+    required, positional : bool
+        On the command line.
+    excludes : str
+        Options of one class with the same text here exclude each other.
+    """
+
+    kind: Kind
+    help: str
+    group: str = ""
+    default_text: str = ""
+    required: bool = False
+    positional: bool = False
+    excludes: str = ""
+
+
+def option(kind, default=None, **declared):
+    """A dataclass field; see `Option` for the rest."""
+    metadata = {"option": Option(kind, **declared)}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+class Declared(NamedTuple):
+    """An option of a class of options: its name, its default and what else is declared of it."""
+
+    name: str
+    default: Any
+    option: Option
+
+    @property
+    def default_text(self):
+        """The default as `--help` shows it; empty if there is none to show."""
+        if self.option.default_text or self.default in (None, False, (), {}):
+            return self.option.default_text
+        return self.option.kind.shown(self.default)
+
+    def checked(self, value):
+        """A value in its one form.
+
+        Raises
+        ------
+        InputError
+            It is not a value of this option.
+        """
+        try:
+            return self.option.kind.of_value(value)
+        except ValueError as error:
+            raise InputError(f"{self.name}: {explained(value, error)}") from None
+
+    def to_json(self, value):
+        """A value as JSON: lists for tuples."""
+        if isinstance(value, tuple):
+            return [self.to_json(item) for item in value]
+        return {name: self.to_json(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of a stage. An object checks itself when it is made, and cannot be changed.
+
+    Raises
+    ------
+    InputError
+        There is no such option, or it does not take this value, or options do not go together.
+    """
+
+    def __new__(cls, **given):
+        known = cls.names()
+        for name in given:
+            if name not in known:
+                raise InputError(f"{cls.__name__}: unknown option {name!r}{nearest(name, known)}")
+        return super().__new__(cls)
+
+    def __post_init__(self):
+        for declared in self.declared():
+            value = getattr(self, declared.name)
+            object.__setattr__(self, declared.name, declared.default if value is None else declared.checked(value))
+        self._check_together()
+
+    def _check_together(self):
+        """Raise InputError where options do not go together."""
+
+    @classmethod
+    def declared(cls):
+        """What is declared of each option (list of `Declared`)."""
+        return [Declared(field.name, {} if field.default is dataclasses.MISSING else field.default,
+                         field.metadata["option"]) for field in dataclasses.fields(cls)]
+
+    @classmethod
+    def default_of(cls, name):
+        """The default of an option."""
+        return next(each.default for each in cls.declared() if each.name == name)
+
+    @classmethod
+    def choices_of(cls, name):
+        """The values that an option, or each of its items, can have (tuple of str)."""
+        kind = next(each.option.kind for each in cls.declared() if each.name == name)
+        return kind.choices
+
+    @classmethod
+    def names(cls):
+        """Names of the options."""
+        return [field.name for field in dataclasses.fields(cls)]
+
+    @classmethod
+    def of(cls, options=None, **changes):
+        """An object of this class.
+
+        Parameters
+        ----------
+        options : Options or dict, optional
+            An object of this class, or its keywords.
+        **changes
+            Options that replace those.
+        """
+        if isinstance(options, cls):
+            return options.replace(**changes) if changes else options
+        if options is not None and not hasattr(options, "keys"):
+            raise InputError(f"options are an object of {cls.__name__} or a dict, not {options!r}")
+        return cls(**{**(options or {}), **changes})
+
+    @classmethod
+    def among(cls, values, **defaults):
+        """An object of those of `values` (a dict or a namespace) that are options of this class and not None.
+
+        Others are left to other classes. `defaults` stand in for the class's own.
+        """
+        values = values if hasattr(values, "keys") else vars(values)
+        chosen = {name: values[name] for name in cls.names() if values.get(name) is not None}
+        return cls(**{**{name: value for name, value in defaults.items() if name in cls.names()}, **chosen})
+
+    def replace(self, **changes):
+        """The same with other values of some options."""
+        return type(self)(**{**{name: getattr(self, name) for name in self.names()}, **changes})
+
+    def to_json(self, without=()):
+        """All options with their values as JSON, defaults spelt out."""
+        return {each.name: each.to_json(getattr(self, each.name)) for each in self.declared()
+                if each.name not in without}
+
+
+def documented(cls):
+    """A class of options whose docstring lists them, as numpydoc has it."""
+    lines = [cls.__doc__.rstrip(), "", "    Parameters", "    ----------"]
+    for each in cls.declared():
+        help_text = each.option.help
+        lines += [f"    {each.name} : {_type_text(each)}", f"        {help_text[0].upper()}{help_text[1:]}."]
+    cls.__doc__ = "\n".join([*lines, Options.__doc__.split("\n", 1)[1]])
+    return cls
+
+
+def _type_text(declared):
+    kind = declared.option.kind
+    if kind.choices:
+        text = "{" + ", ".join(f'"{choice}"' for choice in kind.choices) + "}"
+    elif isinstance(kind, Flag):
+        text = "bool"
+    elif isinstance(kind, Items):
+        text = "sequence"
+    elif isinstance(kind, Pairs):
+        text = "dict"
+    else:
+        text = getattr(kind, "number", str).__name__
+    return f"{text}, default {declared.default_text}" if declared.default_text else f"{text}, optional"

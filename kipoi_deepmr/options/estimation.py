@@ -1,0 +1,149 @@
+"""Options of estimation, and what they need: marks, members, variables of the store."""
+
+from dataclasses import dataclass
+
+from ..errors import InputError, nearest
+from ..methods import ALL_MEMBERS, COVARIATES, METHODS
+from . import kinds
+from .declare import Options, documented, option
+
+LOCAL = "local causal effects"
+LEAST_TO_CROSS_FIT = 3  # members: of the others, two at least must give a standard error
+ALL_MARKS = ("all",)
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class EstimatorOptions(Options):
+    """What decides local causal effects and their intervals.
+    """
+
+    method: tuple = option(
+        kinds.Items(kinds.OneOf(METHODS), "NAME,NAME", once=True), ("egger",), group=LOCAL,
+        help=f"estimators: {', '.join(METHODS)}")
+    method_args: dict = option(
+        kinds.settings(), {}, group=LOCAL,
+        help="options of the estimators, such as model=fixed penalized=true alpha=0.01; each goes to the estimators "
+             "that have it (see docs/method.md)")
+    adjust: tuple = option(
+        kinds.Items(kinds.Text(), "A,B", once=True), group=LOCAL,
+        help="marks that the methods mvmr_ivw and mvmr_egger hold fixed, or all: an effect on the outcome that does "
+             "not go through these (see docs/method.md)")
+    instruments: str = option(
+        kinds.Choice("pooled", "own", "variants"), "pooled", group=LOCAL,
+        help="a mutant is an instrument if its effect is large among all mutants of all loci (pooled), or large "
+             "against its own standard error (own), or as pooled and a variant of --input_vcf (variants)")
+    instrument_z: float = option(
+        kinds.Number(0, metavar="Z"), 3.0, group=LOCAL, help="how large, in standard deviations or standard errors")
+    steiger: bool = option(
+        kinds.Flag(), False, group=LOCAL,
+        help="keep an instrument for a pair only if it moves the exposure more than the outcome, each in that mark's "
+             "standard deviations (Steiger's filter)")
+    se_shrinkage: str = option(
+        kinds.Choice("none", "moderated"), "none", group=LOCAL,
+        help="moderated: draw the mutants' standard errors, of few members each, towards what all mutants of a mark "
+             "have")
+    uncertainty: str = option(
+        kinds.Choice("instrument", "members", "combined", "cross_fitted"), "instrument", group=LOCAL,
+        help="intervals from the estimator, from the spread of the estimates that each member's own effects give, or "
+             "from both; cross_fitted: from the members, each with instruments that the others chose")
+    spread_shrinkage: str = option(
+        kinds.Choice("moderated", "none"), "moderated", group=LOCAL,
+        help="moderated: draw the members' spread at a locus towards what the pair has at all loci; takes every fit "
+             "twice")
+
+    def _check_together(self):
+        methods = [METHODS[name] for name in self.method]
+        multivariable = [method.name for method in methods if COVARIATES in method.needs]
+        if self.adjust and not multivariable:
+            raise InputError(f"--adjust is for the methods mvmr_ivw and mvmr_egger, not for {', '.join(self.method)}")
+        if multivariable and not self.adjust:
+            raise InputError(f"method {multivariable[0]} needs marks to hold fixed: --adjust names them, or is all")
+        whole = [method.name for method in methods if ALL_MEMBERS in method.needs]
+        if self.uncertainty == "cross_fitted" and whole:
+            raise InputError(f"method {whole[0]} takes all members at once, so that it cannot be cross-fitted")
+
+    def needs_members(self):
+        """Which option needs every member's effects, in words; empty if none does."""
+        if self.uncertainty != "instrument":
+            return f"uncertainty={self.uncertainty!r}"
+        if self.method_args.get("psi") == "members":
+            return "psi='members'"
+        return next((f"method {name}" for name in self.method if METHODS[name].needs_members), "")
+
+    def check(self, marks, n_members, keep="members"):
+        """Raise InputError where these options cannot be used with some effects.
+
+        Parameters
+        ----------
+        marks : sequence of str
+        n_members : int
+        keep : {"members", "summary"}
+            What of the members the store holds; see `PredictOptions`.
+        """
+        self.pairs(marks)
+        indices_of("mark to adjust for", None if self.adjust == ALL_MARKS else self.adjust or (), marks)
+        needing = self.needs_members()
+        if needing and keep != "members":
+            raise InputError(f"{needing} needs every member's effects: predict with --keep members")
+        if needing and n_members < 2:
+            raise InputError(f"{needing} needs two members or more")
+        if self.uncertainty == "cross_fitted" and n_members < LEAST_TO_CROSS_FIT:
+            raise InputError(f"uncertainty='cross_fitted' needs {LEAST_TO_CROSS_FIT} members or more, not {n_members}")
+
+    def pairs(self, marks):
+        """Outcomes of each exposure, as numbers of marks: all pairs of two different ones (dict of int to list)."""
+        marks = [str(mark) for mark in marks]
+        exposures, outcomes = (indices_of(role, getattr(self, f"{role}s", None), marks)
+                               for role in ("exposure", "outcome"))
+        pairs = {x: [y for y in outcomes if y != x] for x in exposures}
+        if not any(pairs.values()):
+            raise InputError(f"no pair of two different marks: {', '.join(marks[x] for x in exposures)}")
+        return pairs
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class EstimateOptions(EstimatorOptions):
+    """What `estimate` computes, and which files it writes.
+    """
+
+    exposures: tuple = option(
+        kinds.Items(kinds.Text(), "A,B", once=True), group=LOCAL, default_text="all", help="marks that may be causes")
+    outcomes: tuple = option(
+        kinds.Items(kinds.Text(), "A,B", once=True), group=LOCAL, default_text="all", help="marks that may be effects")
+    input_vcf: str = option(
+        kinds.Text("VCF"), group=LOCAL,
+        help="natural variants for --instruments variants: VCF (plain or packed) or BCF")
+    calibration: str = option(
+        kinds.Text("FILE"), group=LOCAL,
+        help="calibrate the effects first, by a file that `calibrate` wrote for the same models; needs every member's "
+             "effects")
+    diagnostics: str = option(
+        kinds.Choice("quick", "all", "none"), "quick", group=LOCAL,
+        help="diagnostics.tsv and diagnostics_by_pair.tsv; all: with MR-PRESSO's global test, which takes 1,000 draws "
+             "a locus and pair")
+    vcf: str = option(
+        kinds.Choice("instruments", "all", "none"), "instruments", group=LOCAL, help="which mutants the VCF holds")
+    fasta_file: str = option(
+        kinds.Text("FASTA"), group=LOCAL, default_text="that of predict", help="genome of the VCF")
+
+    def _check_together(self):
+        super()._check_together()
+        if self.instruments == "variants" and not self.input_vcf:
+            raise InputError("--instruments variants needs the variants: --input_vcf FILE")
+        if self.input_vcf and self.instruments != "variants":
+            raise InputError("--input_vcf goes with --instruments variants")
+
+    def needs_members(self):
+        return super().needs_members() or ("a calibration" if self.calibration else "")
+
+
+def indices_of(role, names, marks):
+    """Numbers of some marks among all; of all if names is None."""
+    if names is None:
+        return list(range(len(marks)))
+    for name in names:
+        if name not in marks:
+            raise InputError(f"unknown {role} {name!r}{nearest(name, marks)}")
+    return [marks.index(name) for name in names]

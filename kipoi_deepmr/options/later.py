@@ -1,0 +1,264 @@
+"""Options of what follows estimation, and of what stands apart: aggregate, annotate, calibrate, simulate, plot."""
+
+from dataclasses import dataclass
+
+from ..errors import InputError
+from . import kinds
+from .declare import Options, documented, option
+
+RECALIBRATIONS = ("quantile", "scale", "none")
+TAU2_METHODS = ("REML", "DL", "PM", "ML", "HE", "HS", "SJ", "EB")
+SCENARIOS = ("none", "sequence", "independent", "both")
+GRAPHS = ("chain", "fork", "collider", "cycle", "mediator", "random")
+LABELS = ("linear", "saturating")
+LARGEST_STRENGTH = 1_000_000  # in counts; of too large a mean no Poisson count can be drawn
+
+STRATA = "strata of loci: writes strata.tsv, strata_tests.tsv and strata.png as well (docs/strata.md)"
+ROUNDS = "rounds: data, networks and effects of their own (docs/simulation.md)"
+GRAPH_ROUNDS = "rounds of a causal graph with more than two marks, instead of the paper's"
+OF_PAPER = ("eta", "nu", "tau", "gamma", "sweep", "confounder_mark", "dropout")
+OF_GRAPHS = ("marks", "hidden")
+LEVERS = "what the analysis does to effects first, kept in its own folder"
+
+_strength = kinds.Number(0, LARGEST_STRENGTH)
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class AggregateOptions(Options):
+    """How local causal effects are combined.
+    """
+
+    tau2_method: str = option(
+        kinds.Choice(*TAU2_METHODS), "REML", group="global causal effects",
+        help="estimator of the variance between loci; the paper used DL")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class StrataOptions(AggregateOptions):
+    """Strata of loci, within which effects are combined, too.
+    """
+
+    strata: str = option(
+        kinds.Text("FILE"), group=STRATA,
+        help="table of covariates: a column locus, and columns of strata or of numbers")
+    motifs: str = option(
+        kinds.Text("BED"), group=STRATA,
+        help="motif instances, named by mark: the distance of the nearest ones of exposure and outcome")
+    annotate: tuple = option(
+        kinds.Items(kinds.Text(), "BED", several=True), group=STRATA, help="loci in and out of its intervals")
+    bins: tuple = option(
+        kinds.Items(kinds.Number(), "A,B,C"), group=STRATA,
+        help="edges of the strata of distances (default: 0,35,70,150,1000) and of numbers of --strata")
+
+    def _check_together(self):
+        if self.bins and not (self.strata or self.motifs):
+            raise InputError("--bins goes with --strata or --motifs")
+
+    @property
+    def covariates_given(self):
+        """Whether there is a covariate of loci to make strata of."""
+        return bool(self.strata or self.motifs or self.annotate)
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class AnnotateOptions(Options):
+    """What is written of a VCF's variants.
+    """
+
+    input_vcf: str = option(
+        kinds.Text("VCF"), required=True, help="variants: VCF (plain or packed) or BCF")
+    causal_effects: str = option(
+        kinds.Choice("all", "instruments"), "all",
+        help="which pairs' causal effects each record in a locus lists: all of the run, or those that it is an "
+             "instrument of")
+    predict_indels: bool = option(
+        kinds.Flag(), False,
+        help="load the run's models again, and predict insertions, deletions and changes of several bases in windows "
+             "that hold them (docs/annotate.md)")
+    fasta_file: str = option(
+        kinds.Text("FASTA"), default_text="that of the run", help="genome for --predict_indels")
+
+    def _check_together(self):
+        if self.fasta_file and not self.predict_indels:
+            raise InputError("--fasta_file goes with --predict_indels")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class CalibrateOptions(Options):
+    """How members are calibrated.
+    """
+
+    observed: str = option(
+        kinds.Text("TSV"), required=True, group="calibration (docs/calibration.md)",
+        help="observed values on the scale of the marks, NA where missing: a column a mark, and one named locus (names "
+             "of the loci), or sequence (then no loci are given)")
+    recalibration: str = option(
+        kinds.Choice(*RECALIBRATIONS), "scale", group="calibration (docs/calibration.md)",
+        help="scale: one factor a mark, which leaves effects as they are; quantile: isotonic, the paper's; none: only "
+             "measure")
+    noise_sd: float = option(
+        kinds.Number(0, metavar="SD"), 0.0, group="calibration (docs/calibration.md)",
+        help="standard deviation of the noise in the observed values (1 on the Anscombe scale), which the members' "
+             "spread does not include; with scale")
+    ddof: int = option(
+        kinds.IntegerChoice(0, 1), 1, group="calibration (docs/calibration.md)",
+        help="of the standard deviation over members, as in predict")
+
+    def _check_together(self):
+        if self.noise_sd and self.recalibration == "quantile":
+            raise InputError("noise_sd goes with recalibration scale: quantile cannot tell noise from spread")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class RoundOptions(Options):
+    """Which rounds are simulated.
+    """
+
+    rounds: int = option(kinds.Integer(1, metavar="N"), 10, group=ROUNDS, help="how many of each scenario")
+    scenarios: tuple = option(
+        kinds.Items(kinds.OneOf(SCENARIOS + LABELS), "A,B", once=True), group=ROUNDS, default_text="all",
+        help=f"where confounders act from: {', '.join(SCENARIOS)}; with --graph, how labels follow from it: "
+             f"{', '.join(LABELS)}")
+    seed: int = option(kinds.Integer(0), 1, group=ROUNDS, help="of all rounds")
+    members: int = option(kinds.Integer(1, metavar="N"), 5, group=ROUNDS, help="networks of each ensemble")
+    n_training: int = option(
+        kinds.Integer(1, metavar="N"), group=ROUNDS, help="training sequences",
+        default_text="10000; with --graph 6000, or 10000 for more than 5 marks")
+    eta: float = option(
+        _strength, 20.0, group=ROUNDS, help="strength of the confounder that the sequence shows, on the exposure")
+    nu: float = option(_strength, 30.0, group=ROUNDS, help="the same, on the outcome")
+    tau: float = option(
+        _strength, 25.0, group=ROUNDS, help="strength of the confounder that the sequence does not show, on both")
+    gamma: float = option(
+        _strength, group=ROUNDS, default_text="drawn for each round, near 1 or near 10",
+        help="strength of the exposure on the outcome")
+    sweep: tuple = option(
+        kinds.Items(_strength, "X,Y", once=True), group=ROUNDS,
+        help="eta, nu and tau times each of these: an experiment a strength in FOLDER/strength-X, and FOLDER/sweep.tsv "
+             "and sweep.png (the paper's S2 Text); without scenario none, which has no confounder")
+    confounder_mark: bool = option(
+        kinds.Flag(), False, group=ROUNDS,
+        help="the networks predict the confounder that the sequence shows too, as a third mark, SOX2: scenarios "
+             "sequence and both")
+    dropout: float = option(
+        kinds.Number(0, 1, below=True, metavar="RATE"), 0.0, group=ROUNDS, default_text="none",
+        help="train the networks with dropout after each layer, for --mc_dropout")
+    stored: bool = option(
+        kinds.Flag(), False, group=ROUNDS, help="make no round: analyse those that the folder holds")
+    graph: str = option(
+        kinds.Choice(*GRAPHS), group=GRAPH_ROUNDS, help="which marks act on which (docs/simulation.md)")
+    marks: int = option(kinds.Integer(1, metavar="D"), 4, group=GRAPH_ROUNDS, help="how many marks")
+    hidden: int = option(
+        kinds.Integer(0, metavar="N"), 0, group=GRAPH_ROUNDS,
+        help="causes of two or three marks each that are no marks themselves")
+    analysis: str = option(
+        kinds.Text("NAME"), "main", group="their analysis, through estimate and aggregate",
+        help="folder below FOLDER/analyses for these options")
+
+    def _check_together(self):
+        wrong, why = (OF_PAPER, "is for the paper's simulation, not for --graph") if self.graph else (
+            OF_GRAPHS, "goes with --graph")
+        for name in wrong:
+            if getattr(self, name) != self.default_of(name):
+                raise InputError(f"--{name} {why}")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class LeverOptions(Options):
+    """What an analysis of the simulation does to a round's effects; by default nothing, and the stored ones are used.
+    """
+
+    use_members: int = option(
+        kinds.Integer(1, metavar="N"), group=LEVERS, default_text="all",
+        help="use the first N networks of each ensemble only")
+    augment: tuple = option(
+        kinds.Items(kinds.Text(), "rc,shift=-3:3"), group=LEVERS,
+        help="make members of each network by views of the sequence, as predict does")
+    mc_dropout: int = option(
+        kinds.Integer(1, metavar="N"), group=LEVERS,
+        help="make N members of each network by dropout masks, as predict does; needs rounds made with --dropout")
+    recalibration: str = option(
+        kinds.Choice(*RECALIBRATIONS), "none", group=LEVERS,
+        help="calibrate by the labels of each round's validation sequences, as calibrate does")
+    noise_sd: float = option(
+        kinds.Number(0, metavar="SD"), 0.0, group=LEVERS,
+        help="noise in those labels, which the members' spread does not include: that of Poisson counts is 1 on their "
+             "scale; with --recalibration scale")
+
+    def _check_together(self):
+        if self.noise_sd and self.recalibration == "none":
+            raise InputError("--noise_sd goes with --recalibration scale")
+
+    @property
+    def predicts(self):
+        """Whether networks must predict again."""
+        return bool(self.use_members or self.augment or self.mc_dropout)
+
+    @property
+    def used(self):
+        """Whether anything is done to the stored effects."""
+        return self.predicts or self.recalibration != "none"
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class OverwriteOptions(Options):
+    """What happens to an earlier result.
+    """
+
+    overwrite: bool = option(kinds.Flag(), False, help="replace what another run wrote there")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(OverwriteOptions):
+    """What `run` writes beside its tables.
+    """
+
+    no_report: bool = option(kinds.Flag(), False, help="do not write report.html")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class GlobalFigureOptions(Options):
+    """What a figure of global effects shows.
+    """
+
+    method: str = option(kinds.Text(), help="which of the table's methods", default_text="all")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class SpacingFigureOptions(Options):
+    """What a figure of strata shows.
+    """
+
+    method: str = option(kinds.Text(), help="which of the table's methods", default_text="the first")
+    covariate: str = option(kinds.Text(), help="which of the table's covariates", default_text="the first")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class LocusFigureOptions(Options):
+    """The locus and the pair of marks that a figure shows.
+    """
+
+    locus: str = option(kinds.Text(), required=True, help="name of the locus")
+    exposure: str = option(kinds.Text("MARK"), required=True, help="mark that is the cause")
+    outcome: str = option(kinds.Text("MARK"), required=True, help="mark that is affected")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class TracksFigureOptions(LocusFigureOptions):
+    """The part of a locus that a figure shows.
+    """
+
+    window: tuple = option(
+        kinds.Window("START:END"), default_text="all", help="positions of the locus, from 0 and without END")

@@ -1,0 +1,165 @@
+"""Options of models, loci, engines and clusters: what `check`, `calibrate`, `predict` and `run` have in common."""
+
+from dataclasses import dataclass
+
+from ..errors import InputError
+from . import kinds
+from .declare import Options, documented, option
+
+MARK_SUMMARIES = ("sum", "mean", "max", "log_sum", "profile_mean")
+SCALES = ("identity", "logit", "log", "log1p", "anscombe")
+ENGINES = ("auto", "exact", "gradient", "integrated_gradients", "deeplift", "naive")
+
+MODELS = "models: the members of one deep ensemble"
+MEMBERS = "members of one model, where there is no deep ensemble (docs/ensembles.md)"
+ENVIRONMENTS = "where models run (default: in this process)"
+ADAPTERS = "input and output of a model (`check` shows what is detected without them)"
+LOCI = "loci: from the model's own dataloader, or from BED and FASTA"
+CLUSTER = "a Dask cluster (docs/cluster.md; default: this process)"
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(Options):
+    """Which models make the ensemble, and how they are read.
+    """
+
+    models: tuple = option(
+        kinds.Items(kinds.Text(), "MODEL", several=True), positional=True, required=True, group=MODELS,
+        help="Kipoi models trained independently on the same marks, or patterns such as 'folds/*'; with --source dir "
+             "their directories")
+    source: str = option(
+        kinds.Text(), "kipoi", group=MODELS,
+        help="Kipoi model source: kipoi (the zoo), dir, or one of ~/.kipoi/config.yaml")
+    stack: bool = option(
+        kinds.Flag(), False, group=MODELS,
+        help="the models are parts of one that predicts all their marks: MODEL, or MARK=MODEL to name the mark, or "
+             "MARK=MODEL,MODEL for members")
+    batch_size: int = option(
+        kinds.Integer(1), group=MODELS, default_text="measured once for each model",
+        help="sequences in one call of a model")
+    member_columns: dict = option(
+        kinds.columns(), group=MEMBERS,
+        help="for one MODEL with replicate columns: each member's columns, by number from 0 or label")
+    mc_dropout: int = option(
+        kinds.Integer(1, metavar="N"), group=MEMBERS,
+        help="make N members of each model by dropout masks, drawn with --seed and then held fixed")
+    augment: tuple = option(
+        kinds.Items(kinds.Text(), "rc,shift=-3:3"), group=MEMBERS,
+        help="make members of each model by views of the sequence: its reverse complement, shifts")
+    python: tuple = option(
+        kinds.Items(kinds.Text(), "PATH", several=True), group=ENVIRONMENTS,
+        help="a Python that has what the models need; one for all, or one for each")
+    env: str = option(
+        kinds.Text("NAME"), group=ENVIRONMENTS, help="the same, by the name that `kipoi env create` gave it")
+    jobs: int = option(
+        kinds.Integer(1, metavar="N"), group=ENVIRONMENTS, default_text="all",
+        help="how many models of --python or --env compute at once")
+    worker_timeout: float = option(
+        kinds.Number(0, above=True, metavar="SECONDS"), group=ENVIRONMENTS, default_text="600",
+        help="how long one batch may take there before the process is restarted")
+    seq_input: tuple = option(
+        kinds.Items(kinds.Label(), "NAME,NAME=rc"), group=ADAPTERS,
+        help="which input is DNA, and which is its reverse complement, by name or number")
+    seq_layout: str = option(
+        kinds.Text("AXES"), group=ADAPTERS, help="axes of the DNA input, such as L,4 or 4,1,L or string")
+    alphabet: str = option(kinds.Text("ACGT"), group=ADAPTERS, help="order of the letters along their axis")
+    marks: tuple = option(
+        kinds.Items(kinds.Label(), "A,B"), group=ADAPTERS, default_text="all",
+        help="marks to use, by name, pattern or number from 0")
+    mark_names: str = option(
+        kinds.Text("FILE"), group=ADAPTERS, help="names of the model's outputs, one a line")
+    mark_summary: str = option(
+        kinds.Choice(*MARK_SUMMARIES), group=ADAPTERS,
+        default_text="log_sum for the profiles of named outputs, else sum",
+        help="how an output of many positions becomes one number")
+    mark_window: tuple = option(
+        kinds.Window("START:END"), group=ADAPTERS, default_text="all",
+        help="positions of the output that count, from 0, without END")
+    scale: str = option(
+        kinds.Choice(*SCALES), "identity", group=ADAPTERS, help="scale on which marks are compared")
+    mark_groups: dict = option(
+        kinds.columns(), group=ADAPTERS,
+        help="use means of outputs as marks: their outputs, by name, pattern or number from 0")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class LociOptions(Options):
+    """Which loci are used.
+    """
+
+    dataloader_args: tuple = option(
+        kinds.Items(kinds.Text(), "JSON", several=True), group=LOCI,
+        help="arguments of the model's dataloader: JSON, a JSON file, or key=value items")
+    intervals_file: str = option(
+        kinds.Text("BED"), group=LOCI,
+        help="loci, each as long as the model's input; those on the - strand are reverse-complemented")
+    fasta_file: str = option(
+        kinds.Text("FASTA"), group=LOCI, help="genome of --intervals_file, and of the VCF")
+    n_loci: int = option(
+        kinds.Integer(1), group=LOCI, default_text="all", help="use a random sample of this many loci")
+    seed: int = option(kinds.Integer(0), 42, group=LOCI, help="of the random sample, and of --mc_dropout")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions(Options):
+    """A Dask cluster that estimates.
+    """
+
+    dask: str = option(
+        kinds.Text("local:N|ADDRESS"), group=CLUSTER, excludes="dask",
+        help="local:N for N processes on this machine, or a scheduler such as tcp://host:8786")
+    dask_scheduler_file: str = option(
+        kinds.Text("FILE"), group=CLUSTER, excludes="dask",
+        help="a scheduler by the file that `dask scheduler --scheduler-file` wrote")
+    dask_tls_config: str = option(
+        kinds.Text("FILE"), group=CLUSTER,
+        help="certificates, as a Dask configuration file names them (distributed.comm.tls)")
+
+    def _check_together(self):
+        if self.dask and self.dask_scheduler_file:
+            raise InputError("--dask and --dask_scheduler_file exclude each other")
+        for name in ("dask_tls_config", "dask_resources"):
+            if getattr(self, name, None) and not (self.dask or self.dask_scheduler_file):
+                raise InputError(f"--{name} goes with --dask or --dask_scheduler_file")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class PredictClusterOptions(ClusterOptions):
+    """A Dask cluster that predicts.
+    """
+
+    dask_resources: dict = option(
+        kinds.amounts(), group=CLUSTER,
+        help="what a worker must declare to predict a block, and how much of it that takes, such as GPU=1 (dask worker "
+             "--resources GPU=1)")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions(Options):
+    """How the mutants of each locus are predicted.
+    """
+
+    engine: str = option(
+        kinds.Choice(*ENGINES), "auto", group="mutants of each locus",
+        help="how they are predicted. exact: by the differences they make, for networks that it knows "
+             "(docs/engine.md); naive: each as a whole; auto: exact where it agrees with the model on a sample, else "
+             "naive; gradient, integrated_gradients, deeplift: approximations, with their error on a sample of loci "
+             "(docs/approximations.md)")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(EngineOptions):
+    """How effects are predicted, and what of them is stored.
+    """
+
+    ddof: int = option(
+        kinds.IntegerChoice(0, 1), 1, group="effects", help="of the standard deviation over members")
+    keep: str = option(
+        kinds.Choice("members", "summary"), "members", group="effects",
+        help="store every member's effects, or only mean and standard error")
