@@ -18,7 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np  # noqa: E402
 
-from kipoi_deepmr.models.kipoi_member import KipoiMember  # noqa: E402
+from kipoi_deepmr.models.kipoi_model import KipoiModel  # noqa: E402
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "example_models" / "tf_cooperativity" / "1"
 LENGTH, MARKS = 1000, 4
@@ -68,7 +68,7 @@ def main():
 def seconds(model, length, n_loci, arguments):
     """Seconds for a locus in this process and in a worker, and the largest difference between their answers."""
     loci = np.random.default_rng(0).choice(np.frombuffer(b"ACGT", dtype=np.uint8), (n_loci, length))
-    members = [KipoiMember(model, "dir"), KipoiMember(model, "dir", python=arguments.python)]
+    members = [KipoiModel(model, "dir"), KipoiModel(model, "dir", python=arguments.python)]
     here, there = (member.mutants(loci[0]) for member in members)
     taken = best_in_turn(members, loci, arguments.repeats)
     members[1].close()

@@ -1,10 +1,13 @@
 """Blocks of loci on a Dask cluster: which one, what its workers hold, and what comes back from them."""
 
+import ctypes
 import functools
 import hashlib
 import json
 import logging
 import os
+import signal
+import sys
 import threading
 from collections import deque
 from concurrent.futures import CancelledError
@@ -17,12 +20,15 @@ import yaml
 from . import effects_store
 from .effects_store import locus_blocks
 from .errors import ClusterFailed, InputError, Stopped, one_line
-from .loci import Genome
-from .models import Ensemble
-from .mutagenesis import effects_of_block, engines
+from .models import Ensemble, Recipe
+from .models.worker import THREAD_VARIABLES
+from .mutagenesis import effects_of_block
+from .mutagenesis.engines import again as engines_again
+from .threads import limited
 
 AHEAD = 2  # blocks that wait for each thread of the cluster, so that none is idle while results travel
 CONNECT_SECONDS = 60
+PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when the thread that started it ends
 KEPT = "; the effects are kept: the same command estimates from them"
 TLS_KEYS = {"tls_ca_file": ("ca-file",), "tls_client_cert": ("client", "cert"), "tls_client_key": ("client", "key")}
 
@@ -66,16 +72,18 @@ class Cluster:
                 raise InputError(f"--dask_scheduler_file {scheduler_file}: no such file")
             self._client = distributed.Client(address, scheduler_file=scheduler_file, security=security,
                                               timeout=CONNECT_SECONDS, set_as_default=False)
+            if self._processes:
+                self._client.register_plugin(_ends_with_driver())
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"--dask {address or scheduler_file}: no scheduler answers ({one_line(error)})") from error
 
-    def effects(self, ensemble, loci, blocks, ddof, keep, each):
+    def effects(self, engines, loci, blocks, ddof, keep, each):
         """Effects of blocks of loci, in the order in which they are done.
 
         Parameters
         ----------
-        ensemble : Ensemble
-            Made by `Ensemble.from_kipoi`. Each worker makes its own of the same models, once.
+        engines : Engines
+            Of an ensemble that was made from a recipe. Each worker makes its own from it, once.
         loci : Loci
         blocks : sequence of slice
         ddof, keep
@@ -97,12 +105,12 @@ class Cluster:
         """
         import distributed
 
-        recipe = _elsewhere({**ensemble.recipe, "engines": [(c.engine, c.batch_size) for c in ensemble.engines]})
+        recipe, checksums = _recipe(engines), engines.ensemble.checksums
         waiting, pending, done = iter(blocks), {}, distributed.as_completed(loop=self._client.loop)
 
         def submit(n):
             for block in islice(waiting, n):
-                future = self._client.submit(_effects, recipe, ensemble.checksums, loci[block], ddof, keep, pure=False,
+                future = self._client.submit(_effects, recipe, checksums, loci[block], ddof, keep, pure=False,
                                              resources=self._resources)
                 pending[future] = block
                 done.add(future)
@@ -197,8 +205,26 @@ def _local(address):
     number = address.removeprefix("local:")
     if not number.isdecimal() or int(number) < 1:
         raise InputError(f"--dask {address}: local:N needs a number of processes, as in local:4")
-    return distributed.LocalCluster(n_workers=int(number), threads_per_worker=1, protocol="tls://",
+    one_each = {name: "1" for name in THREAD_VARIABLES if name not in os.environ}
+    return distributed.LocalCluster(n_workers=int(number), threads_per_worker=1, protocol="tls://", env=one_each,
                                     dashboard_address="127.0.0.1:0", security=Security.temporary())
+
+
+def _ends_with_driver():
+    """A plugin by which Linux kills a worker of this machine when this process dies, whatever the worker is doing.
+
+    Dask's own worker notices by a thread, which waits while a call of C code holds the interpreter.
+    """
+    from distributed import WorkerPlugin
+
+    class EndsWithDriver(WorkerPlugin):
+        name = "kipoi_deepmr_ends_with_driver"
+
+        def setup(self, worker):
+            if sys.platform == "linux":
+                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return EndsWithDriver()
 
 
 def _security(path):
@@ -248,17 +274,19 @@ def _failures(kept=""):
         raise ClusterFailed(f"the Dask scheduler is gone ({one_line(error)}){kept}") from error
 
 
-def _elsewhere(recipe):
-    """The arguments that made an ensemble, as a process in another folder understands them."""
-    recipe = dict(recipe)
-    if recipe["source"] == "dir":
-        recipe["models"] = [os.path.abspath(model) for model in recipe["models"]]
-    for key in ("intervals_file", "fasta_file"):
-        recipe[key] = recipe[key] and os.path.abspath(recipe[key])
-    recipe["dataloader_args"] = recipe["dataloader_args"] and {
-        key: os.path.abspath(value) if isinstance(value, str) and os.path.exists(value) else value
-        for key, value in recipe["dataloader_args"].items()}
-    return json.dumps(recipe)
+def _recipe(engines):
+    """What makes an ensemble and its engines in another process, as text.
+
+    Raises
+    ------
+    InputError
+        The ensemble was made of objects of this process.
+    """
+    if engines.ensemble.recipe is None:
+        raise InputError("a cluster's workers load models by themselves, so that these must be Kipoi models: make the "
+                         "ensemble by Ensemble.from_kipoi")
+    return json.dumps({"ensemble": engines.ensemble.recipe.to_json(),
+                       "engines": [(choice.engine, choice.batch_size) for choice in engines.choices]})
 
 
 def _is_declared(resources, dask_scheduler):
@@ -281,46 +309,49 @@ def _of_block(path, identity, function, effects, block):
         raise InputError(f"a worker of the cluster ({os.uname().nodename}) does not find at {path} the store that this "
                          "process finds there")
     effects_store.check_chunks(path, block)
-    return function(effects, block)
+    with limited(1):  # a worker's other threads have blocks of their own
+        return function(effects, block)
 
 
-# In a worker: the ensembles that it holds, one for each recipe. Models are not asked by two threads at once.
+# In a worker: the engines that it holds, one set for each recipe. Models are not asked by two threads at once.
 _loaded = {}
 _lock = threading.Lock()
 
 
 def _effects(recipe, checksums, loci, ddof, keep):
     """Effects of one block, in a worker."""
-    with _lock:
+    with _lock, limited(_threads_of_worker()):
         if recipe not in _loaded:
             _loaded[recipe] = _made(json.loads(recipe), checksums)
         try:
             return effects_of_block(_loaded[recipe], loci, ddof, keep)
         except (Stopped, OSError):  # not of use any more
-            _loaded.pop(recipe).close()
+            _loaded.pop(recipe).ensemble.close()
             raise
 
 
 def _made(recipe, checksums):
-    names = recipe.pop("engines")
-    ensemble = Ensemble.from_kipoi(**recipe)
-    if list(ensemble.checksums) != list(checksums):
+    ensemble = Ensemble.from_recipe(Recipe.from_json(recipe["ensemble"]))
+    try:
+        if list(ensemble.checksums) != list(checksums):
+            raise InputError(f"a worker of the cluster ({os.uname().nodename}) finds other models than this process at "
+                             f"{', '.join(ensemble.recipe.models[:3])}: the files there differ")
+        return engines_again(ensemble, recipe["engines"])
+    except BaseException:
         ensemble.close()
-        raise InputError(f"a worker of the cluster ({os.uname().nodename}) finds other models than this process at "
-                         f"{', '.join(recipe['models'][:3])}: the files there differ")
-    if ensemble.needs_item:
-        arguments, bed, fasta = (recipe[key] for key in ("dataloader_args", "intervals_file", "fasta_file"))
-        if arguments:
-            ensemble.dataloader(arguments, Genome(fasta) if fasta else None)
-        else:
-            ensemble.bed(bed, fasta)
-    engines.use(ensemble, names)
-    return ensemble
+        raise
+
+
+def _threads_of_worker():
+    """Threads of the worker that this is called in: a block that holds the lock may use them all."""
+    from distributed import get_worker
+
+    return get_worker().state.nthreads
 
 
 def _forget(recipe):
     """End what a worker holds."""
     with _lock:
-        ensemble = _loaded.pop(recipe, None)
-    if ensemble:
-        ensemble.close()
+        engines = _loaded.pop(recipe, None)
+    if engines:
+        engines.ensemble.close()

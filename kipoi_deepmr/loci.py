@@ -131,11 +131,12 @@ class Loci:
 
 @dataclass(frozen=True)
 class Selection:
-    """What `select` chose: the loci used, and for each reason the names of those dropped."""
+    """What `select` chose: the loci used, the names of those dropped by reason, and the FASTA, if one is known."""
 
     loci: Loci
     dropped: dict
     n_candidates: int
+    fasta_file: str | None = None
 
 
 def read_bed(path):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kipoi_deepmr.loci import Loci, Locus
-from kipoi_deepmr.models.member import Description
+from kipoi_deepmr.models import Description, Model
 
 LENGTH = 200
 MOTIFS = {"X": "GATAAGGC", "Y": "CAGGTGTT"}
@@ -16,7 +16,7 @@ def effect_at(distance):
     return PAIR_EFFECT * np.exp(-np.asarray(distance) / DECAY)
 
 
-class Spacing:
+class Spacing(Model):
     """X is how well X's best site fits its motif; Y is Y's fit, and on top X times an effect that falls with distance.
 
     A site's fit is 10 times the product over its bases of 1, or of `penalty` where the motif has another base.
@@ -28,8 +28,6 @@ class Spacing:
     depends : bool
         Whether distance matters; if not, the effect is that at 40 bp everywhere.
     """
-
-    own_process = False
 
     def __init__(self, k, depends=True):
         self.k, self.depends = k, depends
@@ -43,18 +41,6 @@ class Spacing:
         (x, x_at), (y, y_at) = (self._best(sequences, motif) for motif in MOTIFS.values())
         effect = effect_at(np.abs(x_at - y_at) if self.depends else 40.0)
         return np.stack([x, y + self.factor * effect * x], axis=1)[None]
-
-    def mutants(self, sequence, item=None):
-        rows = np.repeat(sequence[None], 3 * len(sequence), 0)
-        alternatives = [base for own in sequence for base in b"ACGT" if base != own]
-        rows[np.arange(len(rows)), np.arange(len(rows)) // 3] = alternatives
-        return self.predict(np.concatenate([sequence[None], rows]))
-
-    def probe(self, again=False):
-        return None
-
-    def close(self):
-        pass
 
     def _best(self, sequences, motif):
         """Fit of each sequence's best site, and where it begins."""

@@ -1,17 +1,15 @@
 """`annotate`, and what is told of the variants of a VCF."""
 
 import contextlib
-import os
 
 from .. import variants
 from ..effects_store import open_effects
 from ..errors import InputError
-from ..models import parse_dataloader_args
+from ..models import Ensemble, Recipe
 from ..output.annotated_vcf import PREDICTED
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from ..runs.finished import FinishedRun
-from .models import load_ensemble
 
 USABLE = "usable"
 ELSEWHERE = {"outside": "outside the loci", "duplicate": "the same as one before",
@@ -45,40 +43,22 @@ def of_natural_variants(natural):
 
 @contextlib.contextmanager
 def ensemble_of_run(arguments):
-    """The ensemble of a run's folder, loaded as run.json tells, for `--predict_indels`; None without.
+    """The ensemble of a run's folder, by the recipe in its run.json, for `--predict_indels`; None without.
 
     Raises
     ------
     InputError
-        run.json does not tell how the models were given, or they cannot be loaded.
+        run.json holds no recipe, or the models cannot be loaded.
     """
     if not arguments.predict_indels:
         yield None
         return
-    run = FinishedRun(arguments.folder)
-    given = run.told.get("arguments")
-    if not given:
-        raise InputError(f"{arguments.folder}: run.json does not tell how its models were given: the run was not "
-                         "started from the command line, so --predict_indels cannot load them")
-    loader = given.get("dataloader_args") and parse_dataloader_args(given["dataloader_args"])
-    with _in_folder(run.told["directory"]):
-        ensemble = load_ensemble(given, loader)
-    with ensemble:
+    recipe = FinishedRun(arguments.folder).told.get("recipe")
+    if not recipe:
+        raise InputError(f"{arguments.folder}: run.json holds no recipe of its models, which were objects of a Python "
+                         "session: --predict_indels cannot load them; kipoi_deepmr.pipeline.annotate takes them")
+    with Ensemble.from_recipe(Recipe.from_json(recipe)) as ensemble:
         yield ensemble
-
-
-@contextlib.contextmanager
-def _in_folder(path):
-    before = os.getcwd()
-    try:
-        os.chdir(path)
-    except OSError as error:
-        raise InputError(f"{path}: the folder that the run was started in is not there any more "
-                         f"({error.strerror})") from error
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def natural_variants_of(options, effects_path=None, loci=None):

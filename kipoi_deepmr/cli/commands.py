@@ -7,11 +7,12 @@ from functools import partial
 
 from .. import options as o
 from .. import pipeline
+from ..effects_store import open_effects
 from ..errors import InputError
 from ..files import file_checksum
 from ..models import parse_dataloader_args
-from ..models.check import measure, random_sequences
-from ..mutagenesis import agreement, engines
+from ..mutagenesis import engines
+from ..mutagenesis.check import measure, random_sequences
 from ..report import write_report
 from . import streams, summary
 from .annotate import ensemble_of_run, natural_variants_of, of_annotation, of_natural_variants
@@ -37,14 +38,14 @@ def check(arguments, command):
             of_what = f"locus {selection.loci.name[0]}"
         else:
             sequence = random_sequences(1, ensemble.length)[0]
-        engines.choose(ensemble, o.EngineOptions.among(arguments).engine, selection and selection.loci, arguments.quiet)
-        if selection:
-            agreement.told(ensemble, selection.loci)
-        measured = measure(ensemble, sequence, item, arguments.batch_size)
+        engine = o.EngineOptions.among(arguments).engine
+        chosen = engines.choose(ensemble, engine, selection and selection.loci, arguments.quiet)
+        measured = measure(chosen, sequence, item)
     n_loci = len(selection.loci) if selection else arguments.n_loci or LOCI_OF_CHECK
     _say(arguments, summary.of_models(ensemble), summary.of_loci(selection) if selection else "",
-         summary.of_reference(ensemble, measured, of_what), summary.of_engines(ensemble),
-         summary.of_cost(ensemble, measured, n_loci), summary.of_approximation(ensemble), summary.of_caution(ensemble),
+         summary.of_reference(ensemble, measured, of_what), summary.of_engines(chosen),
+         summary.of_cost(ensemble, measured, n_loci), summary.of_approximation(chosen.agreement),
+         summary.of_caution(ensemble),
          summary.of_fitness(measured))
     return int(bool(measured.problems))
 
@@ -62,10 +63,9 @@ def calibrate(arguments, command):
 def run(arguments, command):
     """`run`: the three stages in a row."""
     streams.refuse_stdout(arguments, "a folder")
-    ensemble, selection, details = _prepare(arguments, command)
-    estimate_options, counts = o.EstimateOptions.among(arguments), summary.LocalCounts()
-    natural = natural_variants_of(estimate_options, loci=selection.loci)
-    with ensemble, _cluster(arguments) as cluster:
+    with _prepared(arguments, command) as (ensemble, selection, details), _cluster(arguments) as cluster:
+        estimate_options, counts = o.EstimateOptions.among(arguments), summary.LocalCounts()
+        natural = natural_variants_of(estimate_options, loci=selection.loci)
         result = pipeline.run(
             ensemble, selection, arguments.output,
             predict_options=o.PredictOptions.among(arguments), estimate_options=estimate_options,
@@ -73,19 +73,19 @@ def run(arguments, command):
             overwrite=bool(arguments.overwrite), quiet=arguments.quiet, cluster=cluster, each=counts.add,
             report=not arguments.no_report)
     _say(arguments, summary.of_loci(selection, result.dropped), of_natural_variants(natural), summary.of_local(counts),
-         summary.of_global(result.global_), summary.of_approximation(ensemble), summary.of_caution(ensemble),
+         summary.of_global(result.global_), summary.of_approximation(result.agreement), summary.of_caution(ensemble),
          summary.of_files(arguments.output))
 
 
 def predict(arguments, command):
     """`predict`: steps 1 to 4."""
     streams.refuse_stdout(arguments, "a store of many files")
-    ensemble, selection, details = _prepare(arguments, command)
-    with ensemble, _cluster(arguments) as cluster:
+    with _prepared(arguments, command) as (ensemble, selection, details), _cluster(arguments) as cluster:
         dropped = pipeline.predict(ensemble, selection, arguments.output, o.PredictOptions.among(arguments),
                                    details=details, overwrite=bool(arguments.overwrite), quiet=arguments.quiet,
                                    cluster=cluster)
-    _say(arguments, summary.of_loci(selection, dropped), summary.of_approximation(ensemble),
+        agreement = open_effects(arguments.output).attrs.get("approximation")
+    _say(arguments, summary.of_loci(selection, dropped), summary.of_approximation(agreement),
          summary.of_caution(ensemble))
 
 
@@ -132,23 +132,21 @@ def plot(arguments, command):
     _say(arguments, f"written: {arguments.output}")
 
 
-def _prepare(arguments, command):
+@contextlib.contextmanager
+def _prepared(arguments, command):
     """The ensemble, its loci, and what the store and run.json tell of where they came from."""
     given = arguments.dataloader_args and parse_dataloader_args(arguments.dataloader_args)
-    ensemble = load_ensemble(arguments, given)
-    log.info("%s", summary.of_models(ensemble))
-    selection = _select(arguments, ensemble, given)
-    bed = arguments.intervals_file or (given or {}).get("intervals_file")
-    fasta = arguments.fasta_file or (given or {}).get("fasta_file")
-    details = {
-        "command": command,
-        "directory": os.getcwd(),
-        "arguments": {key: value for key, value in vars(arguments).items()
-                      if key not in HOW_TO_TALK and value is not None},
-        "intervals_sha256": file_checksum(bed) if bed else None,
-        "fasta_file": fasta and os.path.abspath(fasta),
-    }
-    return ensemble, selection, details
+    with load_ensemble(arguments, given) as ensemble:
+        log.info("%s", summary.of_models(ensemble))
+        selection = _select(arguments, ensemble, given)
+        bed = arguments.intervals_file or (given or {}).get("intervals_file")
+        yield ensemble, selection, {
+            "command": command,
+            "directory": os.getcwd(),
+            "arguments": {key: value for key, value in vars(arguments).items()
+                          if key not in HOW_TO_TALK and value is not None},
+            "intervals_sha256": file_checksum(bed) if bed else None,
+        }
 
 
 def _cluster(arguments):

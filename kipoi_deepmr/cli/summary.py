@@ -33,15 +33,14 @@ def of_reference(ensemble, measured, of_what):
     return _table(("mark", "mean", "sd over members"), rows, f"{_counted(rows, 'mark')}, predictions of {of_what}")
 
 
-def of_engines(ensemble):
+def of_engines(engines):
     """Which engine predicts the mutants of which model, and why."""
-    told = {choice.model: f"{choice.engine}: {choice.why}" for choice in ensemble.engines}
+    told = {choice.model: f"{choice.engine}: {choice.why}" for choice in engines.choices}
     return "\n".join(_by_model("engine", told))
 
 
-def of_approximation(ensemble):
+def of_approximation(told):
     """That effects are approximated, and how well, mark by mark; empty if they are not."""
-    told = ensemble.approximation
     if told is None:
         return ""
     rows = [(mark, *(_number(np.nan if value is None else value) for value in found.values()))

@@ -1,7 +1,6 @@
 """Predictions of all single mutants of a sequence, from the differences that they make."""
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -11,6 +10,7 @@ from threadpoolctl import ThreadpoolController
 from .. import dna
 from ..compiled import is_cached
 from ..errors import InputError
+from ..threads import limited, mapped
 from . import graph as g
 from .dormant import with_sleepers
 from .heads import Heads, saved_values
@@ -66,7 +66,8 @@ class Engine:
     outputs : list of Output or str, optional
         In the order of the columns; all outputs of the graph by default. Nothing else is computed.
     threads : int
-        Over mutated positions.
+        Over mutated positions, at most; fewer where `kipoi_deepmr.threads` allows fewer. Last bits depend on whether it
+        is one, not on how many threads there are.
 
     Raises
     ------
@@ -180,19 +181,15 @@ class _Plan:
             cuts = np.linspace(first, last, 1 + max(1, round((last - first) / block))).astype(int).tolist()
             pieces += [(start, stop, row + 3 * (start - first)) for start, stop in pairwise(cuts)]
             row += 3 * (last - first)
-        unused = [self.scratch() for _ in range(threads)]
+        unused = [self.scratch() for _ in range(min(threads, len(pieces)))]
 
         def run(start, stop, row):
             scratch = unused.pop()
             out[row:row + 3 * (stop - start)] = self.block(start, stop, bases, table, z, values, scratch)
             unused.append(scratch)
 
-        if threads == 1 or len(pieces) == 1:
-            for piece in pieces:
-                run(*piece)
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(run, *zip(*pieces, strict=True)))
+        with limited(threads):
+            mapped(run, *zip(*pieces, strict=True))
         return out
 
     def positions_at_once(self):

@@ -1,7 +1,8 @@
-"""Models as members of a deep ensemble: sequences in, one number per mark and member out."""
+"""Models as a deep ensemble: sequences in, one number per mark and member out."""
 
 from .dataloader import parse_dataloader_args
 from .ensemble import Ensemble
-from .member import Description, Member
+from .model import Description, Model
+from .recipe import Recipe
 
-__all__ = ["Description", "Ensemble", "Member", "parse_dataloader_args"]
+__all__ = ["Description", "Ensemble", "Model", "Recipe", "parse_dataloader_args"]

@@ -12,27 +12,28 @@ from pathlib import Path
 
 from ..errors import InputError
 from .host.session import DEFAULT_BATCH_SIZE
+from .kipoi_model import KipoiModel
 
 
-def batch_size(member):
-    """The size measured for a member by this or an earlier process.
+def batch_size(model: KipoiModel) -> int:
+    """The size measured for a model by this or an earlier process.
 
     Parameters
     ----------
-    member : KipoiMember
+    model : KipoiModel
 
     Returns
     -------
     int
         `host.session.DEFAULT_BATCH_SIZE` where the model fails meanwhile.
     """
-    described = member.describe()
+    described = model.describe()
     key = json.dumps([described.checksum, described.length])
     path = _folder() / hashlib.sha256(key.encode()).hexdigest()
     with suppress(OSError, ValueError):
         return int(path.read_text())
     try:
-        size = member.measure_batch()
+        size = model.measure_batch()
     except InputError:  # it is told when it predicts
         return DEFAULT_BATCH_SIZE
     return _kept(path, size)

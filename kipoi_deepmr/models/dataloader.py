@@ -6,15 +6,21 @@ ACGT turned into zeros), so what they are asked for is checked before, and what 
 
 import os
 import tempfile
+from collections.abc import Mapping
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from .. import dna
 from ..errors import InputError, nearest
 from ..loci import OVER_THE_END, DroppedLocus, Genome, Locus, check_lengths, read_bed
 from .host.errors import ItemError
+from .model import Model
+
+if TYPE_CHECKING:
+    from .kipoi_model import KipoiModel
 
 
-def parse_dataloader_args(texts):
+def parse_dataloader_args(texts: list[str]) -> dict:
     """Arguments of `--dataloader_args`, in the three forms that Kipoi takes.
 
     Parameters
@@ -43,15 +49,15 @@ def parse_dataloader_args(texts):
     return parsed
 
 
-def arguments_for_bed(member, intervals_file, fasta_file):
-    """Arguments that make a member's own dataloader read a BED and a FASTA file, strands included.
+def arguments_for_bed(model: Model, intervals_file: str, fasta_file: str) -> dict:
+    """Arguments that make a model's own dataloader read a BED and a FASTA file, strands included.
 
     Raises
     ------
     InputError
         Its dataloader does not take the two.
     """
-    described = member.describe()
+    described = model.describe()
     taken = described.dataloader["arguments"] if described.dataloader else {}
     if not {"intervals_file", "fasta_file"} <= set(taken):
         raise InputError(f"model {described.name} needs more than DNA, and its dataloader does not take intervals_file "
@@ -65,7 +71,7 @@ class DataloaderSource:
 
     Parameters
     ----------
-    member : KipoiMember
+    model : KipoiModel
     arguments : dict
         For the dataloader. An `intervals_file` is checked and handed on without comments or track lines.
     genome : Genome, optional
@@ -82,22 +88,38 @@ class DataloaderSource:
         An argument is unknown or missing, a file is missing or malformed, or the dataloader cannot be opened.
     """
 
-    def __init__(self, member, arguments, genome=None):
-        described = member.describe()
-        self._member, self._name, self._length = member, described.name, described.length
+    def __init__(self, model: "KipoiModel", arguments: Mapping, genome: Genome | None = None):
+        described = model.describe()
+        self._model, self._name, self._length = model, described.name, described.length
         self._needs_item = described.needs_item
         _check_arguments(described, arguments)
         self._settings = {**described.dataloader["defaults"], **arguments}
         fasta = arguments.get("fasta_file")
-        self._genome = genome or (Genome(fasta) if fasta else None)
+        self._opened = Genome(fasta) if fasta and genome is None else None
+        self._genome = genome or self._opened
         self._intervals = None  # of Kipoiseq's dataloaders, which give one locus an interval
         self._folder = tempfile.TemporaryDirectory()  # for the dataloader, as long as it lives
         self.arguments = dict(arguments)
-        if "intervals_file" in arguments:
-            self.arguments.update(self._intervals_arguments(described.dataloader, arguments["intervals_file"]))
-        self._n_items = member.open_loci(self.arguments)
-        self._length = self._length or member.describe().length
-        self._needs_item = member.describe().needs_item
+        try:
+            if "intervals_file" in arguments:
+                self.arguments.update(self._intervals_arguments(described.dataloader, arguments["intervals_file"]))
+            self._n_items = model.open_loci(self.arguments)
+        except BaseException:
+            self.close()
+            raise
+        self._length = self._length or model.describe().length
+        self._needs_item = model.describe().needs_item
+
+    def close(self) -> None:
+        """Close the genome, if it was opened here; the model still has its dataloader."""
+        if self._opened:
+            self._opened.close()
+
+    def __enter__(self) -> "DataloaderSource":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
 
     def _intervals_arguments(self, dataloader, path):
         """Arguments that hand the intervals on as a checked copy without comments and track lines."""
@@ -124,17 +146,17 @@ class DataloaderSource:
         if not resized:
             check_lengths(self._intervals, self._length, path)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._n_items
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Locus:
         index = int(index)
         interval = self._intervals[index] if self._intervals else None
         if interval and self._genome:
             self._genome.check(self._resized(interval))
         name = interval.name if interval else None
         try:
-            locus = self._member.locus(index)
+            locus = self._model.locus(index)
         except ItemError as error:
             raise DroppedLocus(name or f"number {index + 1}", str(error)) from error
         return self._locus(locus["ranges"], locus["sequence"], name, index)

@@ -4,6 +4,7 @@ import functools
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 
 from ..errors import InputError, nearest
 
@@ -19,7 +20,8 @@ print("%d %d %s" % (sys.version_info[0], sys.version_info[1], ",".join(missing))
 """
 
 
-def interpreters(models, pythons=None, env=None):
+def interpreters(models: Sequence[str], pythons: Sequence[str] | None = None,
+                 env: str | None = None) -> list[str | None]:
     """The interpreter of each model.
 
     Parameters
@@ -48,13 +50,13 @@ def interpreters(models, pythons=None, env=None):
     if len(pythons) not in (1, len(models)):
         raise InputError(f"--python names {len(pythons)} interpreters for {len(models)} models: give one for all, "
                          "or one for each")
-    found = [_path(python) for python in pythons]
+    found = [interpreter_path(python) for python in pythons]
     for python in found:
         check_interpreter(python)
     return found * (len(models) // len(found))
 
 
-def environment_python(name):
+def environment_python(name: str) -> str:
     """The interpreter of an environment in Kipoi's database, beside the kipoi executable recorded there.
 
     Raises
@@ -85,7 +87,7 @@ def environment_python(name):
 
 
 @functools.cache
-def check_interpreter(python):
+def check_interpreter(python: str) -> None:
     """Raise `InputError` unless a worker can run in this interpreter."""
     try:
         checked = subprocess.run([python, "-E", "-c", CHECK], capture_output=True, text=True, timeout=60,
@@ -101,7 +103,7 @@ def check_interpreter(python):
                          "(`pip install kipoi numpy`)")
 
 
-def _path(python):
+def interpreter_path(python: str) -> str:
     """Absolute path of an interpreter given by path or name; links are kept, since they tell a venv from its origin."""
     found = shutil.which(os.path.expanduser(python))
     if found is None:

@@ -4,13 +4,14 @@ import fnmatch
 import glob
 import os
 import re
+from collections.abc import Sequence
 
 from ..errors import InputError, nearest, one_line
 
 FILES_OF_A_MODEL = ("model.yaml", "model.yml", "seq_model.pkl")
 
 
-def matching_models(texts, source="kipoi"):
+def matching_models(texts: Sequence[str], source: str = "kipoi") -> list[str]:
     """The models that names and patterns stand for.
 
     Parameters

@@ -1,17 +1,20 @@
-"""Several models of few marks as one member of many: `--stack`."""
+"""Several models of few marks as one model of many: `--stack`."""
 
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..errors import InputError
-from .member import Description, Member
+from ..loci import Genome
+from .dataloader import DataloaderSource
+from .model import Description, Model
 from .patterns import matching_models
 
 
-def stacks_of(texts, source="kipoi"):
+def stacks_of(texts: Sequence[str], source: str = "kipoi") -> list[list[tuple[str | None, str]]]:
     """Which models make up each stack.
 
     Parameters
@@ -19,7 +22,7 @@ def stacks_of(texts, source="kipoi"):
     texts : sequence of str
         `MODEL`, whose marks keep their own names (a single one takes the model's); or `MARK=MODEL`, which names it.
         `MARK=MODEL,MODEL,...`, or a pattern in its place, gives as many stacks: the k-th models of all marks make the
-        k-th, and each is a member of an ensemble.
+        k-th, and each is a model of an ensemble.
     source : str
 
     Returns
@@ -53,25 +56,20 @@ def _parts(text, source):
     return [(mark, matching_models(models.split(","), source))]
 
 
-def stacked(stacks, members):
-    """Members as the stacks of `stacks_of`, which hold them in this order.
-
-    Returns
-    -------
-    list of StackedMember
-    """
-    rest = iter(members)
-    return [StackedMember(f"stack{k}", [(mark, next(rest)) for mark, _ in stack]) for k, stack in enumerate(stacks, 1)]
+def stacked(stacks: Sequence[Sequence[str | None]], models: Sequence[Model]) -> list["StackedModel"]:
+    """Models as stacks: `stacks` holds for each the names of its marks, `models` those of all stacks in a row."""
+    rest = iter(models)
+    return [StackedModel(f"stack{k}", [(mark, next(rest)) for mark in stack]) for k, stack in enumerate(stacks, 1)]
 
 
-class StackedMember(Member):
-    """Members with the same input as one with the marks of all.
+class StackedModel(Model):
+    """Models with the same input as one with the marks of all.
 
     Parameters
     ----------
     name : str
         Of the stack.
-    parts : sequence of (str or None, Member)
+    parts : sequence of (str or None, Model)
         With the name of its mark, or of what comes before its marks' names if it has several.
 
     Raises
@@ -80,48 +78,50 @@ class StackedMember(Member):
         The parts take different input, give marks of the same name or different replicates, or need more than DNA.
     """
 
-    def __init__(self, name, parts):
+    def __init__(self, name: str, parts: Sequence[tuple[str | None, Model]]):
         self._name = name
-        self.parts = [member for _, member in parts]
-        self.own_process = any(member.own_process for member in self.parts)
-        described = [member.describe() for member in self.parts]
+        self.parts = [model for _, model in parts]
+        self.own_process = any(model.own_process for model in self.parts)
+        described = [model.describe() for model in self.parts]
         for other in described:
             _check_usable(other)
             _check_agreement(described[0], other)
         _check_different(described)
         self._marks = _marks([mark for mark, _ in parts], described)
 
-    def describe(self):
-        """See `Member.describe`."""
-        described = [member.describe() for member in self.parts]
+    def describe(self) -> Description:
+        """See `Model.describe`."""
+        described = [model.describe() for model in self.parts]
         digest = hashlib.sha256("\n".join([*self._marks, *(d.checksum for d in described)]).encode())
         notes = tuple(f"{d.name}: {note}" for d in described for note in d.notes)
         frameworks = "; ".join(dict.fromkeys(d.framework for d in described))
         outputs = f"{len(described)} models stacked: {len(self._marks)} marks"
+        precisions = {d.precision for d in described}
         return described[0]._replace(name=self._name, marks=self._marks, checksum=digest.hexdigest(), notes=notes,
-                                     framework=frameworks, outputs=outputs)
+                                     framework=frameworks, outputs=outputs,
+                                     precision=precisions.pop() if len(precisions) == 1 else None)
 
-    def predict(self, sequences, item=None):
-        """See `Member.predict`."""
-        return np.concatenate([member.predict(sequences) for member in self.parts], axis=-1)
+    def predict(self, sequences: np.ndarray, item: int | None = None) -> np.ndarray:
+        """See `Model.predict`."""
+        return np.concatenate([model.predict(sequences) for model in self.parts], axis=-1)
 
-    def mutants(self, sequence, item=None):
-        """See `Member.mutants`."""
-        return np.concatenate([member.mutants(sequence) for member in self.parts], axis=-1)
+    def mutants(self, sequence: np.ndarray, item: int | None = None) -> np.ndarray:
+        """See `Model.mutants`."""
+        return np.concatenate([model.mutants(sequence) for model in self.parts], axis=-1)
 
-    def probe(self, again=False):
-        """See `Member.probe`."""
-        probes = [member.probe(again) for member in self.parts]
+    def probe(self, again: bool = False) -> np.ndarray | None:
+        """See `Model.probe`."""
+        probes = [model.probe(again) for model in self.parts]
         return None if any(probe is None for probe in probes) else np.concatenate(probes, axis=-1)
 
-    def dataloader(self, arguments, genome=None):
-        """The loci of the first model's own dataloader; see `KipoiMember.dataloader`."""
+    def dataloader(self, arguments: Mapping, genome: Genome | None = None) -> DataloaderSource:
+        """The loci of the first model's own dataloader; see `KipoiModel.dataloader`."""
         return self.parts[0].dataloader(arguments, genome)
 
-    def close(self):
-        """See `Member.close`."""
-        for member in self.parts:
-            member.close()
+    def close(self) -> None:
+        """See `Model.close`."""
+        for model in self.parts:
+            model.close()
 
 
 def _check_usable(described: Description):

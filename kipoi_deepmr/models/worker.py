@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 import zipfile
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,6 +54,8 @@ class Worker:
         That the model may use.
     timeout : float
         Seconds that one batch, or one item of the dataloader, may take.
+    name : str, optional
+        What the model is called in messages and descriptions; by default as `model`.
 
     Raises
     ------
@@ -60,10 +63,12 @@ class Worker:
         The interpreter cannot be used.
     """
 
-    def __init__(self, model, source, settings, python, threads=None, timeout=DEFAULT_TIMEOUT):
+    def __init__(self, model: str, source: str, settings: Mapping, python: str, threads: int | None = None,
+                 timeout: float = DEFAULT_TIMEOUT, name: str | None = None):
         check_interpreter(python)
-        self._name, self._python, self._threads, self._timeout = str(model), python, threads, timeout
-        self._model = {"model": str(model), "source": source, "settings": dict(settings)}
+        self._name, self._python, self._threads, self._timeout = str(name or model), python, threads, timeout
+        self._model = {"model": str(model), "source": source, "settings": dict(settings), "name": self._name}
+        self._largest = None  # batch that did not fail, once one has
         self._loci = None  # arguments of the opened dataloader
         self._lock = threading.Lock()
         self._closed = False
@@ -119,11 +124,6 @@ class Worker:
         """See `HostedModel.measure_batch`."""
         return self._ask({"request": "measure_batch"})[0]
 
-    def use_batch_size(self, size):
-        """See `HostedModel.use_batch_size`."""
-        self._model["settings"]["batch_size"] = size
-        self._ask({"request": "use_batch_size", "size": size})
-
     def outputs(self, sequences):
         """See `HostedModel.outputs`."""
         return self._ask({"request": "outputs"}, [np.ascontiguousarray(sequences, dtype=np.uint8)])[1]
@@ -133,13 +133,15 @@ class Worker:
         names, arrays = self._ask({"request": "masks", "number": number})
         return list(zip(names, arrays, strict=True))
 
-    def predict(self, sequences, item=None):
+    def predict(self, sequences, item=None, batch_size=None):
         """See `HostedModel.predict`."""
-        return self._predicted({"request": "predict", "item": _number(item)}, sequences, len(sequences))
+        return self._predicted({"request": "predict", "item": _number(item), "batch_size": batch_size}, sequences,
+                               len(sequences))
 
-    def mutants(self, sequence, item=None):
+    def mutants(self, sequence, item=None, batch_size=None):
         """See `HostedModel.mutants`."""
-        return self._predicted({"request": "mutants", "item": _number(item)}, sequence, 1 + 3 * len(sequence))
+        return self._predicted({"request": "mutants", "item": _number(item), "batch_size": batch_size}, sequence,
+                               1 + 3 * len(sequence))
 
     def approximate(self, sequence, item=None, method="gradient"):
         """See `HostedModel.approximate`."""
@@ -171,7 +173,7 @@ class Worker:
                     return self._ask_once(header, arrays, limit or self._timeout)
                 except WorkerFailed as failure:
                     told = f"model {self._name}: {failure}"
-                    self._halve_batch()
+                    self._halve_batch(header)
                     if self._closed:
                         break
                     log.warning("%s\n(failure %d of at most %d)", told, n_failures, MOST_FAILURES)
@@ -184,14 +186,17 @@ class Worker:
             if self._process is None:
                 self._begin()
                 self._finish()
+            if self._largest and "batch_size" in header:
+                header = {**header, "batch_size": min(header["batch_size"] or self._largest, self._largest)}
             return self._process.ask(header, arrays, limit)
         finally:
             if self._process is not None and not self._process.idle:
                 self._stop()
 
-    def _halve_batch(self):
+    def _halve_batch(self, header):
         settings = self._model["settings"]
-        settings["batch_size"] = max(1, settings.get("batch_size", DEFAULT_BATCH_SIZE) // 2)
+        tried = header.get("batch_size") or settings.get("batch_size", DEFAULT_BATCH_SIZE)
+        self._largest = settings["batch_size"] = max(1, min(tried, self._largest or tried) // 2)
 
     def _begin(self):
         self._process = Process(self._python, self._threads)

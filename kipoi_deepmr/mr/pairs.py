@@ -1,11 +1,9 @@
 """Fits over all loci and ordered pairs of marks, batched over loci and outcomes."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import pandas as pd
 
@@ -15,6 +13,7 @@ from ..inference import check_choice
 from ..instruments.moderation import SE_SHRINKAGES, with_se_shrinkage
 from ..instruments.rules import rule_for
 from ..methods import ALL_MEMBERS, COVARIATES, METHODS
+from ..threads import mapped, n_threads
 from . import notes
 from .block import Block, LeaveOut
 from .estimators.closed_form import closed_form, has_closed_form
@@ -288,11 +287,9 @@ def _fit_all(block, plan, estimator):
     """One estimator's MRResult of arrays (locus, pair)."""
     if plan.compiled and has_closed_form(estimator):
         n_loci = len(block.effect)
-        numbers = np.array_split(np.arange(n_loci), min(numba.get_num_threads(), n_loci))
+        numbers = np.array_split(np.arange(n_loci), min(n_threads(), n_loci))
         parts = [slice(each[0], each[-1] + 1) for each in numbers]
-        with ThreadPoolExecutor(len(parts)) as threads:
-            done = threads.map(lambda part: closed_form(estimator, block.part(part), plan.pairs), parts)
-            return _joined(list(done), axis=0)
+        return _joined(mapped(lambda part: closed_form(estimator, block.part(part), plan.pairs), parts), axis=0)
     each = (_fit_exposure(block, plan, estimator, exposure, outcomes)
             for exposure, outcomes in plan.pairs.items() if outcomes)
     return _joined([result for results in each for result in results], axis=1)

@@ -1,44 +1,40 @@
 """How well approximated effects agree with exact ones, on a sample of loci."""
 
-import copy
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-from . import approximate, engines
+from ..loci import Loci
 
 N_LOCI = 5
 N_TOP = 100  # mutants of a locus, fewer where it has fewer than 300
 
 
-def told(ensemble, loci):
-    """What run.json and a store tell of an approximation; nothing where all models are predicted exactly.
+class Predictor(Protocol):
+    """What predicts all mutants of a sequence, as `engines.Engines` does."""
 
-    Parameters
-    ----------
-    ensemble : Ensemble
-        With its engines chosen. Gets the same as `approximation`.
-    loci : Loci
+    def mutants(self, sequence: np.ndarray, item: int | None = None) -> np.ndarray:
+        """(members, 1 + 3 L, marks)."""
+
+
+def measure(exact: Predictor, approximated: Predictor, loci: Loci, marks: Sequence[str]) -> dict:
+    """Compare effects by two engines.
 
     Returns
     -------
     dict of JSON values
-        Empty, or `approximation`: engine, loci (names of those of the sample), mutants (their number), top (how many
-        of a locus's mutants with the largest effects are compared), and for each mark what `compare` gives.
+        loci (names of those of the sample), mutants (their number), top (how many of a locus's mutants with the largest
+        effects are compared), and for each mark what `compare` gives.
     """
-    if not any(choice.engine in approximate.MAKERS for choice in ensemble.engines):
-        return {}
     sample = np.unique(np.linspace(0, len(loci) - 1, N_LOCI).round().astype(int))
-    exact = copy.copy(ensemble)
-    engines.choose(exact, "auto", loci)
-    pairs = [[_effects(each, loci, i) for i in sample] for each in (exact, ensemble)]
-    by_mark = {mark: compare(*(np.stack(effects)[..., k] for effects in pairs))
-               for k, mark in enumerate(ensemble.marks)}
-    ensemble.approximation = {"engine": engines.setting(ensemble), "loci": loci.name[sample].tolist(),
-                              "mutants": sum(map(len, pairs[0])), "top": n_top(len(pairs[0][0])), "marks": by_mark}
-    return {"approximation": ensemble.approximation}
+    pairs = [[_effects(each, loci, i) for i in sample] for each in (exact, approximated)]
+    by_mark = {mark: compare(*(np.stack(effects)[..., k] for effects in pairs)) for k, mark in enumerate(marks)}
+    return {"loci": loci.name[sample].tolist(), "mutants": sum(map(len, pairs[0])), "top": n_top(len(pairs[0][0])),
+            "marks": by_mark}
 
 
-def compare(exact, approximated):
+def compare(exact: np.ndarray, approximated: np.ndarray) -> dict:
     """Agreement of approximated effects with exact ones.
 
     Parameters
@@ -61,7 +57,7 @@ def compare(exact, approximated):
             "top": float(np.mean(shared) / n_top(exact.shape[1]))}
 
 
-def caution(approximation):
+def caution(approximation: dict) -> str:
     """That effects are approximated, for people."""
     engine = approximation["engine"]
     listed = engine if isinstance(engine, str) else ", ".join(dict.fromkeys(engine))
@@ -69,8 +65,8 @@ def caution(approximation):
             f"{approximation['mutants']:,} mutants at {len(approximation['loci'])} loci")
 
 
-def sentence(approximation):
-    """`caution`, and what `told` found."""
+def sentence(approximation: dict) -> str:
+    """`caution`, and what `measure` found."""
     found = {name: [each[name] for each in approximation["marks"].values() if each[name] is not None]
              for name in ("pearson", "rmse", "top")}
     spans = {name: f"{min(values):.2f} to {max(values):.2f}" if values else "NA" for name, values in found.items()}
@@ -78,7 +74,7 @@ def sentence(approximation):
             f"deviation, share of the {approximation['top']} largest {spans['top']}")
 
 
-def n_top(n_variants):
+def n_top(n_variants: int) -> int:
     """How many of a locus's mutants count as those of the largest effects."""
     return min(N_TOP, n_variants // 3)
 
@@ -87,7 +83,7 @@ def _largest(effects):
     return np.argsort(-np.abs(effects), kind="stable")[:n_top(len(effects))]
 
 
-def _effects(ensemble, loci, number):
+def _effects(predictor, loci, number):
     """Mean over members of a locus's effects: (variants, marks)."""
-    predicted = ensemble.mutants(loci.sequences[number], loci.item_of(number)).astype(np.float64)
+    predicted = predictor.mutants(loci.sequences[number], loci.item_of(number)).astype(np.float64)
     return (predicted[:, 1:] - predicted[:, :1]).mean(0)

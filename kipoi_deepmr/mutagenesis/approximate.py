@@ -1,8 +1,10 @@
 """Engines that approximate mutants from one sequence's slopes; never chosen unless asked for by name."""
 
+from collections.abc import Callable
 from functools import partial
 
 from ..errors import InputError, Stopped
+from ..models import Model
 from ..models.host.attributions import METHODS
 from .unusable import Unusable
 
@@ -13,24 +15,24 @@ WHY = {
 }
 
 
-def make(method, member, probes, quiet=True):
+def make(method: str, model: Model, probes: list, quiet: bool = True) -> tuple[Callable, str]:
     """What `engines.MAKERS` asks for: mutants by one of `host.attributions.METHODS`, tried on the first probe.
 
     Raises
     ------
     Unusable
-        The member is no model that a framework can differentiate, or its Python adds to it what none can.
+        The model is none that a framework can differentiate, or its Python adds to it what none can.
     """
-    if not hasattr(member, "approximate"):
+    if not hasattr(model, "approximate"):
         raise Unusable("it is no Kipoi model")
-    mutants = partial(member.approximate, method=method)
+    mutants = partial(model.approximate, method=method)
     try:
         for sequence, item in probes[:1]:
             mutants(sequence, item)
     except Stopped:
         raise
     except InputError as error:
-        raise Unusable(str(error).removeprefix(f"model {member.describe().name}: ")) from error
+        raise Unusable(str(error).removeprefix(f"model {model.describe().name}: ")) from error
     return mutants, WHY[method]
 
 

@@ -1,11 +1,16 @@
 """From members' predictions to effects and their standard errors, locus by locus."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 
 from .. import effects_store
 from ..errors import InputError
+from ..loci import Loci
+from ..models import Ensemble
 from ..models.host.saturation import alternative_bases
 from ..models.host.session import DEFAULT_BATCH_SIZE
+from .engines import Engines, naive
 
 NOT_FINITE = "its predictions are not finite numbers"
 
@@ -14,7 +19,7 @@ class NotFinite(InputError):
     """A model predicts NaN or infinity for a locus or one of its mutants."""
 
 
-def saturate(ensemble, loci, ddof=1):
+def saturate(ensemble: Ensemble, loci: Loci, ddof: int = 1, engines: Engines | None = None):
     """Effects of all single mutants of loci, in memory.
 
     Parameters
@@ -23,6 +28,8 @@ def saturate(ensemble, loci, ddof=1):
     loci : Loci
     ddof : int
         Of the standard deviation over members: 1 (sample) or 0 (as the paper's code).
+    engines : Engines, optional
+        As `engines.choose` gives them for the ensemble; by default each mutant is predicted as a whole.
 
     Returns
     -------
@@ -38,17 +45,18 @@ def saturate(ensemble, loci, ddof=1):
     ----------
     Malina, Cizin, Knowles. PLOS Comp. Biol. 2022, "Exposure and outcome effect size & standard error estimation".
     """
-    each = list(iter_effects(ensemble, loci, ddof))
+    each = list(iter_effects(engines or naive(ensemble), loci, ddof))
     data = {name: np.stack([effects[name] for effects in each]) for name in each[0]}
     return effects_store.dataset(loci, ensemble.marks, ensemble.names, data, {"ddof": ddof})
 
 
-def iter_effects(ensemble, loci, ddof=1, dropped=None):
+def iter_effects(engines: Engines, loci: Loci, ddof: int = 1, dropped: dict | None = None) -> Iterator[dict]:
     """Effects of one locus after the other, as `saturate` computes them.
 
     Parameters
     ----------
-    ensemble, loci, ddof
+    engines : Engines
+    loci, ddof
         As for `saturate`.
     dropped : dict, optional
         Gets the number of each locus that has a prediction which is not finite, and what is wrong with it; its numbers
@@ -59,10 +67,11 @@ def iter_effects(ensemble, loci, ddof=1, dropped=None):
     dict of str to array
         The variables of the Dataset for one locus, without its dimension `locus`.
     """
+    ensemble = engines.ensemble
     if len(ensemble.names) <= ddof:
         raise InputError(f"ddof = {ddof} needs more than {len(ensemble.names)} members")
-    of_loci = zip(loci.name, loci.sequences, _predicted(ensemble, loci), strict=True)
-    for number, (name, sequence, predicted) in enumerate(of_loci):
+    each = zip(loci.name, loci.sequences, _predicted(engines, loci), strict=True)
+    for number, (name, sequence, predicted) in enumerate(each):
         try:
             _check_finite(predicted, name, ensemble)
         except NotFinite as error:
@@ -74,25 +83,26 @@ def iter_effects(ensemble, loci, ddof=1, dropped=None):
                "alt_base": _letters(alternative_bases(sequence))}
 
 
-def _predicted(ensemble, loci):
+def _predicted(engines, loci):
     """Predictions (members, 1 + variants, marks) of each locus; short ones share a batch."""
-    n_together = 1
+    n_together, ensemble = 1, engines.ensemble
     if not ensemble.needs_item:
         n_together = max(1, (ensemble.batch_size or DEFAULT_BATCH_SIZE) // (1 + 3 * loci.sequences.shape[1]))
     for start in range(0, len(loci), n_together):
         if n_together > 1:
-            yield from ensemble.mutants_of(loci.sequences[start:start + n_together])
+            yield from engines.mutants_of(loci.sequences[start:start + n_together])
         else:
-            yield ensemble.mutants(loci.sequences[start], loci.item_of(start))
+            yield engines.mutants(loci.sequences[start], loci.item_of(start))
 
 
-def effects_of_block(ensemble, loci, ddof=1, keep="members", each=None):
+def effects_of_block(engines: Engines, loci: Loci, ddof: int = 1, keep: str = "members",
+                     each: Callable | None = None) -> tuple[dict, dict]:
     """Effects of a block of loci, as a store takes them.
 
     Parameters
     ----------
-    ensemble, loci, ddof
-        As for `saturate`.
+    engines, loci, ddof
+        As for `iter_effects`.
     keep : {"members", "summary"}
         summary: without `member_effect`.
     each : callable, optional
@@ -105,7 +115,7 @@ def effects_of_block(ensemble, loci, ddof=1, keep="members", each=None):
         As `iter_effects` fills it.
     """
     dropped, found = {}, []
-    for effects in iter_effects(ensemble, loci, ddof, dropped):
+    for effects in iter_effects(engines, loci, ddof, dropped):
         found.append({name: values for name, values in effects.items()
                       if keep == "members" or name not in effects_store.OPTIONAL})
         if each:

@@ -1,18 +1,22 @@
 """Which engine predicts a model's mutants: `--engine`; chosen for each model, and why."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
-from ..models import batches
-from ..models.host.saturation import BASES
+from ..loci import Loci
+from ..models import Ensemble, Model, batches
+from ..models.host import saturation
 from ..options import ENGINES
-from . import approximate, exact_engine
+from . import agreement, approximate, exact_engine
 from .unusable import Unusable
 
 NAIVE = "naive"
-# By name what makes an engine: (member, probes, quiet) to a function like `Member.mutants`, and why it may be used, in
+# By name what makes an engine: (model, probes, quiet) to a function like `Model.mutants`, and why it may be used, in
 # a few words. It raises Unusable where it cannot be trusted. probes: see `_probes`.
 MAKERS = {"exact": exact_engine.make, **approximate.MAKERS}
 AUTO = ("exact",)  # what `auto` tries, in this order, before naive
@@ -40,17 +44,124 @@ class Choice(NamedTuple):
     batch_size: int | None = None
 
 
-def choose(ensemble, engine="auto", loci=None, quiet=True):
-    """Choose the engine of each model of an ensemble, which then predicts its mutants.
+class ModelEngine(NamedTuple):
+    """How the mutants of one of an ensemble's models are predicted.
+
+    Attributes
+    ----------
+    mutants : callable
+        As `Model.mutants`.
+    predict : callable or None
+        Of the naive engine: as `Model.predict`.
+    is_apart : bool
+        Whether another process does the work.
+    """
+
+    mutants: Callable
+    predict: Callable | None
+    is_apart: bool
+
+    @property
+    def is_naive(self) -> bool:
+        """Whether each mutant is predicted as a whole."""
+        return self.predict is not None
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Engines chosen for an ensemble; they predict its mutants.
+
+    Attributes
+    ----------
+    ensemble : Ensemble
+    asked : str
+        The engine asked for: one of `ENGINES`.
+    choices : tuple of Choice
+        One for each model, those of a stack one by one.
+    by_model : tuple of ModelEngine
+        One for each of the ensemble's models.
+    agreement : dict or None
+        Of engines that approximate, what `agreement.measure` found on a sample of loci.
+    """
+
+    ensemble: Ensemble
+    asked: str
+    choices: tuple[Choice, ...]
+    by_model: tuple[ModelEngine, ...]
+    agreement: dict | None = None
+
+    def mutants(self, sequence: np.ndarray, item: int | None = None) -> np.ndarray:
+        """Predictions of every member of a sequence and all its single mutants.
+
+        Parameters
+        ----------
+        sequence : (L,) uint8
+        item : int, optional
+            As for `Ensemble.predict`.
+
+        Returns
+        -------
+        (members, 1 + 3 L, marks) float32 or float64
+            The sequence itself first, then its mutants in the order of `mutagenesis.saturation_mutants`.
+        """
+        calls = [partial(engine.mutants, sequence, item) for engine in self.by_model]
+        return self.ensemble.answers(1 + 3 * len(sequence), calls, self._apart)
+
+    def mutants_of(self, sequences: np.ndarray) -> np.ndarray:
+        """`mutants` of several sequences of one length; models that predict each mutant as a whole get all in a row.
+
+        Parameters
+        ----------
+        sequences : (n, L) uint8
+
+        Returns
+        -------
+        (n, members, 1 + 3 L, marks) float32 or float64
+        """
+        n, n_rows = len(sequences), 1 + 3 * sequences.shape[1]
+        if n == 1:
+            return self.mutants(sequences[0])[None]
+        mutants = np.concatenate([saturation.rows(sequence, 0, n_rows) for sequence in sequences])
+        calls = [partial(engine.predict, mutants) if engine.is_naive else partial(_one_by_one, engine, sequences)
+                 for engine in self.by_model]
+        found = self.ensemble.answers(n * n_rows, calls, self._apart)
+        return found.reshape(len(found), n, n_rows, -1).swapaxes(0, 1)
+
+    @property
+    def _apart(self):
+        return [engine.is_apart for engine in self.by_model]
+
+    @property
+    def setting(self) -> str | list[str]:
+        """The engines as a setting of a run: one name, or one for each model where they differ."""
+        names = [choice.engine for choice in self.choices]
+        return names[0] if len(set(names)) == 1 else names
+
+    def to_json(self) -> dict:
+        """What run.json and a store hold: the engine asked for, for each model the one used, and why; agreement."""
+        found = {"engines": {"asked": self.asked, "used": [choice._asdict() for choice in self.choices]}}
+        return {**found, "approximation": self.agreement} if self.agreement else found
+
+    def notes(self) -> list[str]:
+        """A line about models that are predicted naively though nobody asked for it, or none."""
+        refused = [choice for choice in self.choices if choice.engine == NAIVE and choice.why != AS_ASKED]
+        if not refused:
+            return []
+        more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
+        return [f"engine naive for {refused[0].model}{more}: {refused[0].why}"]
+
+
+def choose(ensemble: Ensemble, engine: str = "auto", loci: Loci | None = None, quiet: bool = True) -> Engines:
+    """Choose the engine of each model of an ensemble.
 
     Parameters
     ----------
     ensemble : Ensemble
-        Gets `engines`, a `Choice` for each model (those of a stack one by one).
     engine : str
         One of `options.ENGINES`; auto takes the exact one where it can be trusted.
     loci : Loci, optional
-        The first one is among the sequences that engines are tried on.
+        The first one is among the sequences that engines are tried on; on a sample of them approximations are compared
+        with exact effects.
     quiet : bool
         Do not tell that machine code is compiled.
 
@@ -60,18 +171,22 @@ def choose(ensemble, engine="auto", loci=None, quiet=True):
         The engine asked for by name cannot be used for a model.
     """
     probes = _probes(ensemble, loci)
-    _use(ensemble, lambda part, number: _sized(part, _chosen(part, engine, probes, quiet), ensemble.batch_size,
-                                               batches.batch_size))
+    chosen = _engines(ensemble, engine, lambda part, _: _sized(
+        part, _chosen(part, engine, probes, quiet), ensemble.batch_size, batches.batch_size))
+    if loci is None or not any(choice.engine in approximate.MAKERS for choice in chosen.choices):
+        return chosen
+    measured = agreement.measure(choose(ensemble, "auto", loci, quiet), chosen, loci, ensemble.marks)
+    return Engines(ensemble, engine, chosen.choices, chosen.by_model, {"engine": chosen.setting, **measured})
 
 
-def use(ensemble, chosen):
-    """Use the engines that were chosen elsewhere for the same models.
+def again(ensemble: Ensemble, choices: Sequence[tuple[str, int | None]]) -> Engines:
+    """The engines that were chosen elsewhere for the same models.
 
     Parameters
     ----------
     ensemble : Ensemble
-    chosen : list of (str, int or None)
-        Engine and batch size of each model, as `choose` left them in `ensemble.engines`; none: all naive.
+    choices : sequence of (str, int or None)
+        Engine and batch size of each model, as `Engines.choices` has them.
 
     Raises
     ------
@@ -79,62 +194,52 @@ def use(ensemble, chosen):
         One of them cannot be used here.
     """
     probes = _probes(ensemble, None)
-    chosen = chosen or [(NAIVE, None)] * sum(len(_parts(member)) for member in ensemble.members)
-    _use(ensemble, lambda part, number: _sized(part, _chosen(part, chosen[number][0], probes, True),
-                                               ensemble.batch_size, lambda _: chosen[number][1]))
+    return _engines(ensemble, "auto", lambda part, number: _sized(
+        part, _chosen(part, choices[number][0], probes, True), choices[number][1], batches.batch_size))
 
 
-def setting(ensemble):
-    """The engines as a setting of a run: one name, or one for each model where they differ."""
-    names = [choice.engine for choice in ensemble.engines] or [NAIVE]
-    return names[0] if len(set(names)) == 1 else names
+def naive(ensemble: Ensemble) -> Engines:
+    """The naive engine for all models, in batches of the ensemble's size."""
+    return _engines(ensemble, NAIVE, lambda part, _: (part.mutants, Choice(part.describe().name, NAIVE, AS_ASKED)))
 
 
-def described(ensemble, asked):
-    """What run.json and a store tell of engines: the one asked for, and for each model the one used, and why."""
-    return {"asked": asked, "used": [choice._asdict() for choice in ensemble.engines]}
+def _engines(ensemble, asked, chosen):
+    """The engines of an ensemble by `chosen(part of a model, its number)`, as `_chosen` gives them."""
+    by_model, choices = [], []
+    for model in ensemble.models:
+        parts = list(model.parts) or [model]
+        made = [chosen(part, len(choices) + k) for k, part in enumerate(parts)]
+        choices += [choice for _, choice in made]
+        by_model.append(_of_model(model, parts, made))
+    return Engines(ensemble, asked, tuple(choices), tuple(by_model))
 
 
-def notes(ensemble):
-    """What to tell of models that are predicted naively though nobody asked for it: one line, or none."""
-    refused = [choice for choice in ensemble.engines if choice.engine == NAIVE and choice.why != AS_ASKED]
-    if not refused:
-        return []
-    more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
-    return [f"engine naive for {refused[0].model}{more}: {refused[0].why}"]
+def _of_model(model, parts, made):
+    """The `ModelEngine` of a model from the mutants and choices of its parts."""
+    functions = [mutants for mutants, _ in made]
+    is_naive = all(choice.engine == NAIVE for _, choice in made)
+    predict = None
+    if is_naive:
+        predict = _side_by_side([_predict(part, choice) for part, (_, choice) in zip(parts, made, strict=True)])
+    is_apart = model.own_process and (is_naive or all(choice.engine in approximate.MAKERS for _, choice in made))
+    return ModelEngine(_side_by_side(functions), predict, is_apart)
 
 
-def _use(ensemble, chosen):
-    engines, choices = [], []
-    for member in ensemble.members:
-        made = []
-        for part in _parts(member):
-            mutants, choice = chosen(part, len(choices))
-            made.append(mutants)
-            choices.append(choice)
-        is_naive = all(choice.engine == NAIVE for choice in choices[-len(made):])
-        engines.append(member.mutants if is_naive else _side_by_side(made) if len(made) > 1 else made[0])
-    ensemble.use_engines(engines, choices)
+def _predict(part, choice):
+    return partial(part.predict, batch_size=choice.batch_size) if choice.batch_size else part.predict
 
 
-def _parts(member):
-    """The models that make a member."""
-    return list(getattr(member, "parts", ())) or [member]
-
-
-def _sized(part, chosen, given, found):
-    """What `_chosen` gives, with the batch size of a naive one: as given, else as `found` for it."""
+def _sized(part, chosen, batch_size, measured):
+    """What `_chosen` gives, with the batch size of a naive one: as given, else as `measured` for it."""
     mutants, choice = chosen
-    if choice.engine != NAIVE or not hasattr(part, "use_batch_size"):
+    if choice.engine != NAIVE or not hasattr(part, "measure_batch"):
         return chosen
-    batch_size = given or found(part)
-    if batch_size and not given:
-        part.use_batch_size(batch_size)
-    return mutants, choice._replace(batch_size=batch_size)
+    batch_size = batch_size or measured(part)
+    return partial(mutants, batch_size=batch_size), choice._replace(batch_size=batch_size)
 
 
-def _chosen(part, engine, probes, quiet):
-    """What predicts the mutants of a member or of a part of a stack, and the choice of it."""
+def _chosen(part: Model, engine, probes, quiet):
+    """What predicts the mutants of a model or of a part of a stack, and the choice of it."""
     name = part.describe().name
     refused = AS_ASKED
     for candidate in AUTO if engine == "auto" else [engine] * (engine != NAIVE):
@@ -149,15 +254,22 @@ def _chosen(part, engine, probes, quiet):
 
 
 def _side_by_side(functions):
-    """The mutants of a stack from those of its parts."""
-    return lambda sequence, item=None: np.concatenate([f(sequence, item) for f in functions], axis=-1)
+    """What the parts of a stack give, side by side; a single function as it is."""
+    if len(functions) == 1:
+        return functions[0]
+    return lambda sequences, item=None: np.concatenate([f(sequences, item) for f in functions], axis=-1)
+
+
+def _one_by_one(engine, sequences):
+    """Mutants of several sequences in a row, from an engine that takes one."""
+    return np.concatenate([engine.mutants(sequence) for sequence in sequences], axis=1)
 
 
 def _probes(ensemble, loci):
     """Sequences to try engines on, each with the number of its dataloader's item: a random one, and the first locus."""
     tried = []
     if ensemble.length and not ensemble.needs_item:
-        tried.append((BASES[np.random.default_rng(SEED).integers(0, 4, ensemble.length)], None))
+        tried.append((saturation.BASES[np.random.default_rng(SEED).integers(0, 4, ensemble.length)], None))
     if loci is not None:
         tried.append((loci.sequences[0], loci.item_of(0)))
     return tried

@@ -2,19 +2,21 @@
 
 import logging
 import math
-import os
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
-from joblib import cpu_count
 
 from .. import dna
 from ..errors import InputError
 from ..exact import Engine, UnknownLayer
 from ..exact.graph import shapes
 from ..exact.reference import evaluate
+from ..models import Description, Model
 from ..models.host.errors import ModelError
+from ..models.internals import Internals
+from ..threads import n_threads
 from . import trust
 from .graphs import graph_of
 from .readings import find_readings
@@ -26,12 +28,12 @@ LONG = 200  # bases from which on a second thread pays
 SEED = 3
 
 
-def make(member, probes, quiet=True):
+def make(model: Model, probes: list, quiet: bool = True) -> tuple[Callable, str]:
     """What `engines.MAKERS` asks for: mutants and why, once both have shown that they are those of the model.
 
     Parameters
     ----------
-    member : Member
+    model : Model
     probes : list of ((L,) uint8, int or None)
     quiet : bool
         Do not tell that machine code is compiled.
@@ -44,18 +46,18 @@ def make(member, probes, quiet=True):
     ------
     Unusable
     """
-    described = member.describe()
-    if getattr(described, "network", None) is None or not probes:
+    described = model.describe()
+    if described.internals is None or not probes:
         raise Unusable("it takes more than one-hot DNA" if described.needs_item else "it is no network that is known")
     try:
-        network = member.network()
+        internals = model.internals()
     except ModelError as error:
         raise Unusable(str(error)) from error
-    if any(view.shift for view in network.views):
+    if any(view.shift for view in internals.views):
         raise Unusable("its shifted views hold unknown bases")
-    engine = ExactEngine(described, network, len(probes[0][0]))
+    engine = ExactEngine(described, internals, len(probes[0][0]))
     with _telling(not quiet):
-        trust.check(member, engine.mutants, probes)
+        trust.check(model, engine.mutants, probes)
     return engine.mutants, f"it predicts what the model does, within {trust.PREDICTIONS:g} of the largest prediction"
 
 
@@ -64,8 +66,8 @@ class ExactEngine:
 
     Parameters
     ----------
-    described : models.Description
-    network : models.network.Network
+    described : Description
+    internals : Internals
     length : int
         Of sequences.
 
@@ -75,26 +77,26 @@ class ExactEngine:
         The network is not known, or how the model's output follows from it.
     """
 
-    def __init__(self, described, network, length):
-        self._name, self._marks, self._views = described.name, network.marks, network.views
-        graph = graph_of(network)
+    def __init__(self, described: Description, internals: Internals, length: int):
+        self._name, self._marks, self._views = described.name, internals.marks, internals.views
+        graph = graph_of(internals)
         if graph.length not in (None, length):
             raise Unusable(f"its network takes {graph.length} bases, not {length}")
         sequences = dna.BASES[np.random.default_rng(SEED).integers(0, 4, (N_PROBES, length))]
         try:
             values = _outputs(graph, sequences)
-            self._readings = find_readings(graph, values, network.marks, network.outputs(sequences))
+            self._readings = find_readings(graph, values, internals.marks, internals.outputs(sequences))
             nodes = {node.name: node for reading in self._readings for node in reading.nodes}
             graph = replace(graph, nodes=(*graph.nodes, *nodes.values()))
             self._wanted = list(dict.fromkeys(output for reading in self._readings for output in reading.wanted))
             self._sizes = _sizes(graph, self._wanted, length)
-            graphs = _masked(graph, network.masks, length)
+            graphs = _masked(graph, internals.masks, length)
             self._engines = [Engine(each, self._wanted, threads(length)) for each in graphs]
         except (UnknownLayer, ModelError) as error:
             raise Unusable(str(error)) from error
 
-    def mutants(self, sequence, item=None):
-        """See `Member.mutants`."""
+    def mutants(self, sequence: np.ndarray, item: int | None = None) -> np.ndarray:
+        """See `Model.mutants`."""
         replicates = []
         for engine in self._engines:
             for view in self._views:
@@ -109,20 +111,14 @@ class ExactEngine:
         by_output = dict(zip(self._wanted, parts, strict=True))
         columns = [reading.columns([by_output[output] for output in reading.wanted]) for reading in self._readings]
         try:
-            return self._marks.of_columns(np.concatenate(columns, axis=1)).astype(np.float32)
+            return self._marks.of_columns(np.concatenate(columns, axis=1))
         except ModelError as error:
             raise InputError(f"model {self._name}: {error}") from error
 
 
-def threads(length):
-    """Threads over positions: one for short sequences, else two or more; last bits depend on which, not on how many.
-
-    OMP_NUM_THREADS is heeded, which Dask sets to what a worker process may use.
-    """
-    if length < LONG:
-        return 1
-    allowed = os.environ.get("OMP_NUM_THREADS", "")
-    return max(2, int(allowed) if allowed.isdecimal() else cpu_count())
+def threads(length: int) -> int:
+    """Most threads over positions: one for short sequences, else two or more, whether or not there are so many."""
+    return 1 if length < LONG else max(2, n_threads())
 
 
 def _outputs(graph, sequences):

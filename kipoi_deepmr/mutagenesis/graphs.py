@@ -6,15 +6,16 @@ import h5py
 
 from .. import exact
 from ..models.host.torch_masks import is_network as is_torch
+from ..models.internals import Internals
 from .unusable import Unusable
 
 
-def graph_of(network):
+def graph_of(internals: Internals) -> exact.Graph:
     """The graph of a model's network, with inputs other than the sequence held at zero.
 
     Parameters
     ----------
-    network : models.network.Network
+    internals : Internals
 
     Returns
     -------
@@ -24,35 +25,35 @@ def graph_of(network):
     ------
     Unusable
     """
-    if network.shape is None:
+    if internals.shape is None:
         raise Unusable("it takes more than one-hot DNA")
     try:
-        if network.modules:
-            return _of_modules(network)
-        return _of_files(network)
+        if internals.modules:
+            return _of_modules(internals)
+        return _of_files(internals)
     except exact.UnknownLayer as error:
         raise Unusable(str(error)) from error
 
 
-def _of_modules(network):
-    if len(network.modules) > 1:
-        raise Unusable(f"it holds {len(network.modules)} networks")
-    module, = network.modules
+def _of_modules(internals):
+    if len(internals.modules) > 1:
+        raise Unusable(f"it holds {len(internals.modules)} networks")
+    module, = internals.modules
     if is_torch(module):
-        return exact.read_torch(module, network.shape, network.letters)
-    return exact.read_keras(module, **_inputs(module.get_config(), network))
+        return exact.read_torch(module, internals.shape, internals.letters)
+    return exact.read_keras(module, **_inputs(module.get_config(), internals))
 
 
-def _of_files(network):
-    hdf5 = [path for path in network.files.values() if h5py.is_hdf5(path)]
+def _of_files(internals):
+    hdf5 = [path for path in internals.files.values() if h5py.is_hdf5(path)]
     whole = [path for path in hdf5 if _config(path)]
     if whole:
-        return exact.read_keras_file(whole[0], **_inputs(_config(whole[0])["config"], network))
-    described = [path for path in network.files.values() if _is_architecture(path)]
+        return exact.read_keras_file(whole[0], **_inputs(_config(whole[0])["config"], internals))
+    described = [path for path in internals.files.values() if _is_architecture(path)]
     if hdf5 and described:
         with open(described[0], encoding="utf-8") as text:
             config = json.load(text)["config"]
-        return exact.read_keras_file(described[0], hdf5[0], **_inputs(config, network))
+        return exact.read_keras_file(described[0], hdf5[0], **_inputs(config, internals))
     raise Unusable("it holds no Keras or PyTorch network, and none of its files is a whole Keras model of HDF5")
 
 
@@ -71,10 +72,10 @@ def _is_architecture(path):
         return False
 
 
-def _inputs(config, network):
+def _inputs(config, internals):
     """Which input is the sequence, and what the others are held at, as arguments of exact's readers of Keras."""
     layers = config["layers"] if isinstance(config, dict) else config
     names = [layer["config"].get("name", layer.get("name")) for layer in layers if layer["class_name"] == "InputLayer"]
-    sequence = network.input if network.input in names else next(iter(names), None)
+    sequence = internals.input if internals.input in names else next(iter(names), None)
     return {"sequence_input": sequence, "constants": {name: 0.0 for name in names if name != sequence},
-            "alphabet": network.letters}
+            "alphabet": internals.letters}

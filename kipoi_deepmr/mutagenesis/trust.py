@@ -1,7 +1,10 @@
 """Whether another engine predicts as the model does: the reference and a sample of mutants, and their effects."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from ..models import Model
 from ..models.host import saturation
 from .unusable import Unusable
 
@@ -10,14 +13,14 @@ EFFECTS = 1e-3  # of the mark's largest effect: the same for effects; float32 al
 ROUNDING = 1e-5  # of the largest prediction: float32 through some tens of layers, where effects are smaller than that
 
 
-def check(member, mutants, probes):
-    """Raise `Unusable` unless an engine predicts what a member does, where it is tried.
+def check(model: Model, mutants: Callable, probes: list) -> None:
+    """Raise `Unusable` unless an engine predicts what a model does, where it is tried.
 
     Parameters
     ----------
-    member : Member
+    model : Model
     mutants : callable
-        As `Member.mutants`.
+        As `Model.mutants`.
     probes : list of ((L,) uint8, int or None)
         Sequences, each with the number of its dataloader's item.
 
@@ -30,18 +33,20 @@ def check(member, mutants, probes):
     for sequence, item in probes:
         rows = sample(len(sequence))
         tried = np.concatenate([saturation.rows(sequence, row, row + 1) for row in rows])
-        expected.append(member.predict(tried, item))
+        expected.append(model.predict(tried, item))
         found.append(mutants(sequence, item)[:, rows])
-    marks = member.describe().marks
+    marks, rounding = model.describe().marks, ROUNDING
+    if not any(np.array_equal(each.astype(np.float32), each, equal_nan=True) for each in expected):
+        rounding = 0.0  # the model computes in float64: small effects beside large numbers are no rounding
     expected, found = (np.stack(each).astype(np.float64) for each in (expected, found))  # (probe, replicate, row, mark)
     effects, ours = (each[:, :, 1:] - each[:, :, :1] for each in (expected, found))
     size, size_of_effects = (np.abs(each).max((0, 1, 2)) for each in (expected, effects))
-    rounding = EFFECTS * size_of_effects
-    _refuse(_largest(found - expected), PREDICTIONS * size + rounding, size, marks, "predictions")
-    _refuse(_largest(ours - effects), ROUNDING * size + rounding, size_of_effects, marks, "effects")
+    allowed = EFFECTS * size_of_effects
+    _refuse(_largest(found - expected), PREDICTIONS * size + allowed, size, marks, "predictions")
+    _refuse(_largest(ours - effects), rounding * size + allowed, size_of_effects, marks, "effects")
 
 
-def sample(length):
+def sample(length: int) -> list[int]:
     """Rows of the reference and of all mutants of the first, the last and some bases between."""
     wanted = [0, 1, length // 4, length // 2, length * 3 // 4, length - 2, length - 1]
     positions = np.unique(np.clip(wanted, 0, length - 1))

@@ -1,5 +1,6 @@
 """What a finished run tells of the variants in a VCF."""
 
+import contextlib
 import os
 import tempfile
 from collections import Counter
@@ -59,9 +60,9 @@ def annotate(folder, input_vcf, output, options=None, *, ensemble=None, **change
     exposures, outcomes = (run.settings.get(role) or marks for role in ("exposures", "outcomes"))
     exposures = [x for x in exposures if set(outcomes) - {x}]
     index = index_of(run.effects)
-    predictor = Predictor(ensemble, run, index, options.fasta_file) if ensemble else None
     beside = tempfile.gettempdir() if output == STDOUT else os.path.dirname(output)
-    with disk_full_told(lambda: "no VCF is written; free some space and start again"):
+    opened = Predictor(ensemble, run, index, options.fasta_file) if ensemble else contextlib.nullcontext()
+    with opened as predictor, disk_full_told(lambda: "no VCF is written; free some space and start again"):
         causal = CausalText(run, exposures, outcomes, options.causal_effects, beside)
         annotator = Annotator(index, StoredLoci(run.effects, run.rule), causal, run.effects["name"].values, marks,
                               predictor)

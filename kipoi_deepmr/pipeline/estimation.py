@@ -68,13 +68,15 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         effects = calibrated_by(effects, options.calibration)
     if options.input_vcf and variants is None:
         variants = natural_variants(options.input_vcf, index_of(effects))
-    genome = genome_of(effects.attrs, options)
     effects = with_se_shrinkage(effects, options.se_shrinkage)
-    rule = rule_for(effects, options.instruments, options.instrument_z, variants and variants.mutants, options.steiger,
-                    map_blocks)
     folder, pieces = os.path.dirname(local_path), []
     calibration_used = os.path.splitext(local_path)[0] + manifest.CALIBRATION_SUFFIX
     with contextlib.ExitStack() as complete:
+        genome = genome_of(effects.attrs, options)
+        if genome:
+            complete.enter_context(genome)
+        rule = rule_for(effects, options.instruments, options.instrument_z, variants and variants.mutants,
+                        options.steiger, map_blocks)
         complete.enter_context(disk_full_told(lambda: "the effects are kept; free some space and start again"))
         temporary = complete.enter_context(replacing(local_path))
         fitted = mr.iter_pairs(effects, options.exposures, options.outcomes, options.method, rule, options.uncertainty,
@@ -96,7 +98,6 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         elif os.path.exists(calibration_used):
             os.remove(calibration_used)
         if genome:
-            complete.enter_context(genome)
             write_vcf(os.path.join(folder, "instruments.vcf.gz"), effects, genome, causal, rule,
                       options.exposures or marks, options.outcomes or marks, which=options.vcf)
     return None if each else pd.concat(pieces, ignore_index=True)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from .. import effects_store, mutagenesis
 from ..errors import DiskFull, InputError, Stopped
-from ..mutagenesis import agreement, engines
+from ..mutagenesis import engines
 from ..options import PredictOptions
 from ..runs import manifest
 from .disk import check_disk, disk_full_told
@@ -22,14 +22,15 @@ GO_ON = "the same command goes on from there"
 log = logging.getLogger(__name__)
 
 
-def predict_settings(ensemble, loci, options=None, **changes):
+def predict_settings(chosen, loci, options=None, **changes):
     """What decides the contents of effects.zarr; two stores with equal settings are equal."""
     options = PredictOptions.of(options, **changes)
     digest = hashlib.sha256()
     for column in (loci.chrom, loci.start, loci.end, loci.strand, loci.name):
         digest.update("\n".join(map(str, column)).encode())
     digest.update(np.ascontiguousarray(loci.sequences).tobytes())
-    return {**ensemble.settings, "engine": engines.setting(ensemble), "models": list(ensemble.checksums),
+    ensemble = chosen.ensemble
+    return {**ensemble.settings, "engine": chosen.setting, "models": list(ensemble.checksums),
             "members": list(ensemble.names), "marks": list(ensemble.marks), "loci": len(loci),
             "loci_sha256": digest.hexdigest(), **options.to_json(without=("engine",))}
 
@@ -73,36 +74,31 @@ def predict(ensemble, selection, path, options=None, *, details=None, overwrite=
         A model, the disk or the cluster failed; what was finished is kept.
     """
     options = PredictOptions.of(options, **changes)
-    details = {**(details or {}), **choose_engine(ensemble, options.engine, selection.loci, quiet)}
-    settings = predict_settings(ensemble, selection.loci, options)
+    chosen = engines.choose(ensemble, options.engine, selection.loci, quiet)
+    details = {**(details or {}), **chosen.to_json()}
+    settings = predict_settings(chosen, selection.loci, options)
     if not overwrite and _is_finished(path, settings):
         return effects_store.open_effects(path).attrs["dropped"]
     with effects_store.locked(path):
-        return predict_locked(ensemble, selection, path, settings, details, overwrite, quiet, cluster)
+        return predict_locked(chosen, selection, path, settings, details, overwrite, quiet, cluster)
 
 
-def choose_engine(ensemble, engine, loci, quiet):
-    """Choose what predicts mutants; what run.json and the store tell of it."""
-    engines.choose(ensemble, engine, loci, quiet)
-    return {"engines": engines.described(ensemble, engine), **agreement.told(ensemble, loci)}
-
-
-def predict_locked(ensemble, selection, path, settings, details, overwrite, quiet, cluster):
-    """`predict` for one who holds the lock."""
-    ddof, keep = settings["ddof"], settings["keep"]
+def predict_locked(chosen, selection, path, settings, details, overwrite, quiet, cluster):
+    """`predict` for one who holds the lock, by engines that are `chosen`."""
+    ensemble, ddof, keep = chosen.ensemble, settings["ddof"], settings["keep"]
     damaged = not overwrite and os.path.exists(path)
     if damaged:
         if _is_finished(path, settings):
             return effects_store.open_effects(path).attrs["dropped"]
         effects_store.reopen(path)
     disk = check_disk(ensemble, selection.loci, path, keep)
-    attributes = {"settings": settings, "dropped": selection.dropped, "versions": manifest.versions(),
-                  **(details or {})}
+    attributes = {"fasta_file": selection.fasta_file, **details, "settings": settings, "dropped": selection.dropped,
+                  "versions": manifest.versions()}
     with disk_full_told(lambda: "nothing is kept"):
         writer = effects_store.Writer(path, selection.loci, ensemble.marks, ensemble.names, attributes,
                                       keep_members=keep == "members", afresh=overwrite)
     if not quiet:
-        for line in (disk, *engines.notes(ensemble)):
+        for line in (disk, *chosen.notes()):
             tqdm.write(line, file=sys.stderr)
     total = len(selection.loci)
     if damaged:
@@ -121,7 +117,7 @@ def predict_locked(ensemble, selection, path, settings, details, overwrite, quie
     with tqdm(total=total, initial=writer.n_done, unit="locus", desc="predict", disable=quiet) as progress:
         try:
             with disk_full_told(kept):
-                for block, data, dropped in compute(ensemble, selection.loci, writer.blocks(), ddof, keep, done):
+                for block, data, dropped in compute(chosen, selection.loci, writer.blocks(), ddof, keep, done):
                     writer.write(block, data, dropped)
                 return _finished(writer, selection)
         except DiskFull:
@@ -135,10 +131,10 @@ def predict_locked(ensemble, selection, path, settings, details, overwrite, quie
             raise
 
 
-def _effects_here(ensemble, loci, blocks, ddof, keep, each):
+def _effects_here(chosen, loci, blocks, ddof, keep, each):
     """Block, effects and dropped loci of one block after the other."""
     for block in blocks:
-        yield block, *mutagenesis.effects_of_block(ensemble, loci[block], ddof, keep, each)
+        yield block, *mutagenesis.effects_of_block(chosen, loci[block], ddof, keep, each)
 
 
 def _finished(writer, selection):

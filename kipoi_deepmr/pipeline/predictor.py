@@ -51,6 +51,16 @@ class Predictor:
         self._moves = _moves(os.path.join(run.path, manifest.CALIBRATION), ensemble.marks)
         self._reference = lru_cache(REFERENCES_HELD)(self._predict_reference)
 
+    def close(self):
+        """Close the genome."""
+        self._genome.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def __call__(self, placed):
         """Effects and standard errors (mark,), or a reason, of alleles in a batch: by number of record and allele."""
         found, windows = {}, {}

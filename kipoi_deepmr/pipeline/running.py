@@ -8,6 +8,7 @@ import pandas as pd
 
 from .. import calibration, mr
 from ..errors import InputError, Stopped
+from ..mutagenesis import engines
 from ..options import AggregateOptions, EstimateOptions, PredictOptions
 from ..output.natural_variants import natural_variants
 from ..report import write_report
@@ -16,17 +17,21 @@ from ..variants import LocusIndex
 from .aggregation import aggregate
 from .disk import check_disk, disk_full_told
 from .estimation import estimate, genome_of
-from .prediction import choose_engine, predict_locked, predict_settings
+from .prediction import predict_locked, predict_settings
 
 FILES = ("fasta_file", "input_vcf", "calibration")  # the same from a copy elsewhere is the same run
 
 
 class RunResult(NamedTuple):
-    """Tables of a run, as written to local.tsv and global.tsv, and the names of dropped loci by reason."""
+    """Tables of a run, as written to local.tsv and global.tsv, and the names of dropped loci by reason.
+
+    `agreement` is that of approximated effects with exact ones, None without; see `mutagenesis.agreement.measure`.
+    """
 
     local: pd.DataFrame
     global_: pd.DataFrame
     dropped: dict
+    agreement: dict | None = None
 
 
 def run(ensemble, selection, out, *, predict_options=None, estimate_options=None, aggregate_options=None,
@@ -66,11 +71,13 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     """
     predict_options, estimate_options = PredictOptions.of(predict_options), EstimateOptions.of(estimate_options)
     aggregate_options = AggregateOptions.of(aggregate_options)
-    _check_before_predicting(ensemble, details or {}, predict_options, estimate_options)
+    details = {"fasta_file": selection.fasta_file, **(details or {})}
+    _check_before_predicting(ensemble, details, predict_options, estimate_options)
     if estimate_options.input_vcf and variants is None:
         variants = natural_variants(estimate_options.input_vcf, LocusIndex.of_loci(selection.loci))
-    details = {**(details or {}), **choose_engine(ensemble, predict_options.engine, selection.loci, quiet)}
-    predicted = predict_settings(ensemble, selection.loci, predict_options)
+    chosen = engines.choose(ensemble, predict_options.engine, selection.loci, quiet)
+    details = {**details, **chosen.to_json()}
+    predicted = predict_settings(chosen, selection.loci, predict_options)
     settings = {**predicted, **estimate_options.to_json(without=FILES), **aggregate_options.to_json()}
     settings["calibration"] = _checked_calibration(estimate_options.calibration, predicted)
     settings["input_vcf_sha256"] = variants and variants.sha256
@@ -79,11 +86,12 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     check_disk(ensemble, selection.loci, os.path.join(out, manifest.STORE), predict_options.keep)
     with manifest.output_folder(out, settings, overwrite) as folder:
         store, local_path = folder.file(manifest.STORE), folder.file("local.tsv")
-        told = {**details, "dropped": selection.dropped, "versions": manifest.versions(), "started": _now()}
+        told = {**details, "recipe": ensemble.recipe and ensemble.recipe.to_json(), "dropped": selection.dropped,
+                "versions": manifest.versions(), "started": _now()}
         with disk_full_told(lambda: "nothing is kept"):
             folder.write_manifest({**told, "finished": None})
         try:
-            told["dropped"] = predict_locked(ensemble, selection, store, predicted, details, overwrite, quiet, cluster)
+            told["dropped"] = predict_locked(chosen, selection, store, predicted, details, overwrite, quiet, cluster)
         except Stopped:
             raise
         except InputError:
@@ -96,7 +104,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
             folder.write_manifest({**told, "finished": _now()})
             if report:
                 write_report(out)
-    return RunResult(local, global_, told["dropped"])
+    return RunResult(local, global_, told["dropped"], chosen.agreement)
 
 
 def _check_before_predicting(ensemble, details, predict_options, options):

@@ -1,5 +1,9 @@
 """Which loci a run is about."""
 
+import contextlib
+import os
+from dataclasses import replace
+
 from ..errors import InputError
 from ..loci import BedSource, Genome, read_bed, select
 
@@ -28,11 +32,20 @@ def select_loci(ensemble, dataloader_args=None, intervals_file=None, fasta_file=
     if bool(dataloader_args) == bool(intervals_file):
         raise InputError("loci come either from --dataloader_args or from --intervals_file and --fasta_file: give one")
     if dataloader_args:
-        with_genome = Genome(fasta_file) if fasta_file else None
-        return select(ensemble.dataloader(dataloader_args, with_genome), n_loci, seed)
+        fasta_file = fasta_file or dataloader_args.get("fasta_file")
+        with contextlib.ExitStack() as opened:
+            genome = opened.enter_context(Genome(fasta_file)) if fasta_file else None
+            source = opened.enter_context(ensemble.dataloader(dataloader_args, genome))
+            return _selected(source, n_loci, seed, fasta_file)
     if not fasta_file:
         raise InputError("--intervals_file needs --fasta_file")
     if ensemble.needs_item:
-        return select(ensemble.bed(intervals_file, fasta_file), n_loci, seed)
+        with ensemble.bed(intervals_file, fasta_file) as source:
+            return _selected(source, n_loci, seed, fasta_file)
     with Genome(fasta_file) as genome:
-        return select(BedSource(read_bed(intervals_file), genome, ensemble.length, intervals_file), n_loci, seed)
+        source = BedSource(read_bed(intervals_file), genome, ensemble.length, intervals_file)
+        return _selected(source, n_loci, seed, fasta_file)
+
+
+def _selected(source, n_loci, seed, fasta_file):
+    return replace(select(source, n_loci, seed), fasta_file=fasta_file and os.path.abspath(fasta_file))

@@ -82,7 +82,7 @@ def _calibrate(ensemble, levers, source, path, design):
     bases, labels = design.validation_data(record)
     predicted = ensemble.predict(dna.BASES[bases])
     if not levers.mc_dropout:
-        _check_drawn(source, predicted[::len(ensemble.names) // len(ensemble.members)], labels, record, ensemble.marks)
+        _check_drawn(source, predicted[::len(ensemble.names) // len(ensemble.models)], labels, record, ensemble.marks)
     how = {"recalibration": levers.recalibration, "ddof": DDOF, "noise_sd": levers.noise_sd}
     fitted = calibration.fit(predicted, labels.astype(np.float64), ensemble.marks, **how)
     fitted = fitted.of_models(calibration.settings_of_models(ensemble, DDOF))

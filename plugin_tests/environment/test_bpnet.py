@@ -16,7 +16,7 @@ from kipoi_deepmr import dna
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.models import Ensemble
-from kipoi_deepmr.models.kipoi_member import KipoiMember
+from kipoi_deepmr.models.kipoi_model import KipoiModel
 from kipoi_deepmr.plots.global_effects import plot_global_effects
 
 EXAMPLE = EXAMPLES / "BPNet-OSKN"
@@ -196,7 +196,7 @@ def test_other_summaries_of_the_tracks(one_process, direct):
 
 def test_full_size(python, folder, direct):
     """64 filters, 9 dilated layers, 1,000 bases, random weights; some of a locus's mutants."""
-    member = KipoiMember(str(folder / "full"), "dir", python=python)
+    member = KipoiModel(str(folder / "full"), "dir", python=python)
     try:
         sequences = dna.BASES[np.load(folder / "full_codes.npy")]
         predicted = member.predict(sequences)
@@ -210,7 +210,7 @@ def test_full_size(python, folder, direct):
 
 
 def test_seq_model_directory_is_the_same_as_the_zoos_form(python, folder, direct, sequences):
-    member = KipoiMember(str(folder / "seq_model"), "dir", python=python)
+    member = KipoiModel(str(folder / "seq_model"), "dir", python=python)
     try:
         described = member.describe()
         np.testing.assert_allclose(member.predict(sequences)[0], marks_of(direct, 1), rtol=1e-6)
@@ -224,13 +224,13 @@ def test_seq_model_directory_is_the_same_as_the_zoos_form(python, folder, direct
 def test_seq_model_directory_is_refused_in_this_process(tmp_path):
     (tmp_path / "seq_model.pkl").write_bytes(b"never opened")
     with pytest.raises(InputError, match="only in a Python of its own.*--python"):
-        KipoiMember(str(tmp_path), "dir")
+        KipoiModel(str(tmp_path), "dir")
 
 
 def test_seq_model_directory_needs_bpnet(tmp_path):
     (tmp_path / "seq_model.pkl").write_bytes(b"never opened")
     with pytest.raises(InputError, match="cannot import bpnet"):
-        KipoiMember(str(tmp_path), "dir", python=sys.executable)
+        KipoiModel(str(tmp_path), "dir", python=sys.executable)
 
 
 def test_broken_seq_model_directory(one_process):

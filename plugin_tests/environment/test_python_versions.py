@@ -11,7 +11,7 @@ import pytest
 from conftest import environment_python, run_python
 
 from kipoi_deepmr import dna
-from kipoi_deepmr.models.kipoi_member import KipoiMember
+from kipoi_deepmr.models.kipoi_model import KipoiModel
 
 LENGTH, FILTERS, WIDTH, MARKS = 24, 6, 5, ("A", "B", "C")
 
@@ -130,7 +130,7 @@ def torch_model(weights, tmp_path_factory):
 
 
 def effects(model, python, sequences):
-    member = KipoiMember(model, "dir", python=python)
+    member = KipoiModel(model, "dir", python=python)
     try:
         assert member.describe().marks == MARKS
         predicted = np.stack([member.mutants(sequence)[0] for sequence in sequences])

@@ -72,9 +72,9 @@ def test_the_agreement_told_is_that_of_the_sample(out, ensemble, fasta):
         chosen = [effects["name"].values.tolist().index(name) for name in told["loci"]]
         approximated = effects["effect"].values[chosen]
         letters = effects["ref_base"].values[chosen][:, ::3]
-    engines.choose(ensemble, "naive")
+    naive = engines.choose(ensemble, "naive")
     sequences = ["".join(row).encode() for row in letters]
-    exact = [ensemble.mutants(np.frombuffer(sequence, np.uint8)).astype(float) for sequence in sequences]
+    exact = [naive.mutants(np.frombuffer(sequence, np.uint8)).astype(float) for sequence in sequences]
     exact = np.stack([(each[:, 1:] - each[:, :1]).mean(0) for each in exact])
     for k, mark in enumerate(("GATA", "TAL1")):
         x, y = exact[..., k].ravel(), approximated[..., k].ravel()
@@ -130,17 +130,14 @@ def test_effects_are_near_the_exact_ones(ensemble, loci, engine):
 
 
 def effects_of(ensemble, engine, loci):
-    engines.choose(ensemble, engine, loci)
-    return mutagenesis.saturate(ensemble, loci)
+    return mutagenesis.saturate(ensemble, loci, engines=engines.choose(ensemble, engine, loci))
 
 
 def test_a_stack_is_approximated_part_by_part(loci):
-    with Ensemble.from_kipoi(MODELS, "dir", stacks=[list(zip("ab", MODELS, strict=True))], strict=True) as stacked:
-        engines.choose(stacked, "gradient", loci)
-        found = stacked.mutants(loci.sequences[0])
+    with Ensemble.from_kipoi(MODELS, "dir", stacks=[list(zip("ab", MODELS, strict=True))], strict=False) as stacked:
+        found = engines.choose(stacked, "gradient", loci).mutants(loci.sequences[0])
     with Ensemble.from_kipoi(MODELS, "dir") as apart:
-        engines.choose(apart, "gradient", loci)
-        each = apart.mutants(loci.sequences[0])
+        each = engines.choose(apart, "gradient", loci).mutants(loci.sequences[0])
     np.testing.assert_allclose(found[0], np.concatenate(list(each), axis=-1), rtol=1e-6)
 
 
@@ -160,11 +157,9 @@ def test_deeplift_in_a_worker_without_its_package_names_both():
                              strict=False) as ensemble:
         with pytest.raises(InputError, match="deep0: DeepLIFT needs the package shap, which .*keras2-py38"):
             engines.choose(ensemble, "deeplift")
-        engines.choose(ensemble, "naive")
         sequence = np.frombuffer(b"ACGT", np.uint8)[np.random.default_rng(0).integers(0, 4, 705)]
-        exact = ensemble.mutants(sequence)[0, :, 0]
-        engines.choose(ensemble, "gradient")
-        assert np.corrcoef(ensemble.mutants(sequence)[0, :, 0], exact)[0, 1] > 0.5
+        exact, found = (engines.choose(ensemble, engine).mutants(sequence)[0, :, 0] for engine in ("naive", "gradient"))
+        assert np.corrcoef(found, exact)[0, 1] > 0.5
 
 
 # Agreement

@@ -9,8 +9,9 @@ from conftest import LENGTH, member_weights, write_model
 
 from kipoi_deepmr import dna
 from kipoi_deepmr.cli import main
-from kipoi_deepmr.models import Description, Ensemble, Member
-from kipoi_deepmr.models.check import Measured, measure, random_sequences
+from kipoi_deepmr.models import Description, Ensemble, Model
+from kipoi_deepmr.mutagenesis import engines
+from kipoi_deepmr.mutagenesis.check import Measured, measure, random_sequences
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def check(capsys):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("kipoi_deepmr.models.check.SECONDS", 0.02)
+    monkeypatch.setattr("kipoi_deepmr.mutagenesis.check.SECONDS", 0.02)
 
 
 def test_an_ensemble_that_is_fit(models, check):
@@ -107,7 +108,7 @@ def test_bad_input(models, check, options, message):
     assert code == 2 and message in said and said.count("\n") == 1
 
 
-class Slow(Member):
+class Slow(Model):
     """Two marks, one thousandth of a second a sequence."""
 
     def __init__(self, weight):
@@ -122,6 +123,6 @@ class Slow(Member):
 
 
 def test_cost_is_what_the_members_take():
-    measured = measure(Ensemble([Slow(1), Slow(2)]), random_sequences(1, 30)[0], batch_size=64)
+    measured = measure(engines.naive(Ensemble([Slow(1), Slow(2)], batch_size=64)), random_sequences(1, 30)[0])
     assert 250 < measured.mutants_per_second <= 500 and measured.mutants_per_locus == 90
     assert Measured(None, 500, 90, []).hours(4000) == pytest.approx(0.2)

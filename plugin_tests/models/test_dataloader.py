@@ -11,7 +11,7 @@ from kipoi_deepmr import dna, loci
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.loci import Genome, select
 from kipoi_deepmr.models import parse_dataloader_args
-from kipoi_deepmr.models.kipoi_member import KipoiMember
+from kipoi_deepmr.models.kipoi_model import KipoiModel
 
 ITERATOR_CODE = '''
 import numpy as np
@@ -47,7 +47,7 @@ output_schema:
 
 @pytest.fixture
 def member(models):
-    return KipoiMember(models[0], "dir")
+    return KipoiModel(models[0], "dir")
 
 
 def test_same_loci_as_our_own_reader(member, genome_file, bed_file):
@@ -81,7 +81,7 @@ def test_resized_intervals(tmp_path, genome_file):
     model = write_model(tmp_path / "m", member_weights()[0], dataloader=f"auto_resize_len: {LENGTH}")
     bed = tmp_path / "x.bed"
     bed.write_text("chr1\t100\t131\twide\nchr1\t3\t4\tedge\nchr2\t96\t100\tend\n")
-    selection = select(KipoiMember(model, "dir").dataloader({"intervals_file": str(bed), "fasta_file": genome_file}))
+    selection = select(KipoiModel(model, "dir").dataloader({"intervals_file": str(bed), "fasta_file": genome_file}))
     assert (selection.loci.start.tolist(), selection.loci.end.tolist()) == ([109], [121])
     assert selection.dropped == {loci.OVER_THE_END: ["edge", "end"]}
 
@@ -89,7 +89,7 @@ def test_resized_intervals(tmp_path, genome_file):
 def test_resizing_to_another_length_than_the_model_takes(tmp_path, genome_file, bed_file):
     model = write_model(tmp_path / "m", member_weights()[0], dataloader="auto_resize_len: 20")
     with pytest.raises(InputError, match="auto_resize_len = 20 bases, but model .* takes 12"):
-        KipoiMember(model, "dir").dataloader({"intervals_file": bed_file, "fasta_file": genome_file})
+        KipoiModel(model, "dir").dataloader({"intervals_file": bed_file, "fasta_file": genome_file})
 
 
 @pytest.mark.parametrize("contig", ["1", "c1", "scaffold_7"])
@@ -127,7 +127,7 @@ def custom(tmp_path, models):
     text = (folder / "model.yaml").read_text()
     start, end = text.index("default_dataloader"), text.index("info:")
     (folder / "model.yaml").write_text(text[:start] + "default_dataloader: .\n" + text[end:])
-    member = KipoiMember(str(folder), "dir")
+    member = KipoiModel(str(folder), "dir")
 
     def open_rows(rows, genome=None, **more):
         (tmp_path / "rows.txt").write_text("\n".join(rows) + "\n")
@@ -173,7 +173,7 @@ def test_bad_dataloader_args(text):
 
 def test_one_hot_with_another_letter_order(tmp_path, genome_file, bed_file):
     model = write_model(tmp_path / "m", member_weights()[0], dataloader='alphabet: "AGCT"')
-    given = select(KipoiMember(model, "dir").dataloader({"intervals_file": bed_file, "fasta_file": genome_file})).loci
+    given = select(KipoiModel(model, "dir").dataloader({"intervals_file": bed_file, "fasta_file": genome_file})).loci
     assert not np.array_equal(given.sequences[0], given.sequences[1])
     with Genome(genome_file) as genome:
         assert (given.sequences[0] == genome.fetch("chr1", 10, 22)).all()

@@ -83,17 +83,16 @@ def random_sequence(length, seed=0):
 def compared(ensemble, wanted="exact", **tolerance):
     """Predictions of mutants by the engine that auto chooses, after they were compared with naive ones."""
     sequence = random_sequence(ensemble.length)
-    engines.choose(ensemble)
-    assert {choice.engine for choice in ensemble.engines} == {wanted}, ensemble.engines
-    found = ensemble.mutants(sequence)
-    engines.choose(ensemble, "naive")
-    assert_same(found, ensemble.mutants(sequence), **tolerance)
+    chosen = engines.choose(ensemble)
+    assert {choice.engine for choice in chosen.choices} == {wanted}, chosen.choices
+    found = chosen.mutants(sequence)
+    assert_same(found, engines.choose(ensemble, "naive").mutants(sequence), **tolerance)
     return found
 
 
 def assert_same(found, naive, tolerance=2e-5):
     """Predictions to a tolerance of the largest prediction, effects to the same of the largest effect."""
-    assert found.shape == naive.shape and found.dtype == naive.dtype == np.float32
+    assert found.shape == naive.shape
     assert np.abs(found - naive).max() <= tolerance * np.abs(naive).max()
     effects, expected = (each[:, 1:] - each[:, :1].astype(np.float64) for each in (found, naive))
     assert np.abs(effects - expected).max() <= tolerance * np.abs(expected).max() + trust.ROUNDING * np.abs(naive).max()
@@ -131,9 +130,9 @@ def test_mtsplice_is_predicted_as_a_whole():
     python = environment_python("keras2-py38")
     with Ensemble.from_kipoi([str(MTSPLICE / "deep0")], "dir", pythons=[python], settings={"length": 610},
                              strict=False) as ensemble:
-        engines.choose(ensemble)
-        assert "none of its files is a whole Keras model" in ensemble.engines[0].why
-        assert ensemble.engines[0].engine == "naive" and ensemble.is_naive == [True]
+        chosen = engines.choose(ensemble)
+        assert "none of its files is a whole Keras model" in chosen.choices[0].why
+        assert chosen.choices[0].engine == "naive" and chosen.by_model[0].is_naive
         with pytest.raises(InputError, match="--engine exact: model .*deep0: it holds no Keras"):
             engines.choose(ensemble, "exact")
 
@@ -217,7 +216,7 @@ def test_the_same_bytes_on_a_cluster(run):
 
 
 def test_check_tells_the_engine(capsys, monkeypatch):
-    monkeypatch.setattr("kipoi_deepmr.models.check.SECONDS", 0.02)
+    monkeypatch.setattr("kipoi_deepmr.mutagenesis.check.SECONDS", 0.02)
     models = [str(EXAMPLE / k) for k in "12"]
     costs = []
     for options, said in (((), "engine: exact: it predicts what the model does"),
@@ -306,9 +305,9 @@ def test_a_layer_that_is_not_known_is_named(tmp_path):
     models = [write(tmp_path / str(k), network(k, layer=lambda k: k.LSTM(4, return_sequences=True, name="memory")))
               for k in range(2)]
     with Ensemble.from_kipoi(models, "dir") as ensemble:
-        engines.choose(ensemble)
-        assert {choice.engine for choice in ensemble.engines} == {"naive"}
-        assert "memory" in ensemble.engines[0].why and "LSTM" in ensemble.engines[0].why
+        chosen = engines.choose(ensemble)
+        assert {choice.engine for choice in chosen.choices} == {"naive"}
+        assert "memory" in chosen.choices[0].why and "LSTM" in chosen.choices[0].why
 
 
 def test_members_choose_one_by_one(tmp_path):
@@ -318,22 +317,18 @@ def test_members_choose_one_by_one(tmp_path):
     for stacks in (None, [[("A", known), ("B", unknown)]]):
         with Ensemble.from_kipoi([known, unknown], "dir", stacks=stacks, strict=False) as ensemble:
             sequence = random_sequence(LENGTH)
-            naive = ensemble.mutants(sequence)
-            engines.choose(ensemble)
-            assert [choice.engine for choice in ensemble.engines] == ["exact", "naive"]
-            assert engines.setting(ensemble) == ["exact", "naive"]
-            found = ensemble.mutants(sequence)
-            assert_same(found, naive)
-            again = ensemble.mutants(sequence)
-            engines.use(ensemble, [("exact", None), ("naive", ensemble.engines[1].batch_size)])
-            np.testing.assert_array_equal(ensemble.mutants(sequence), again)
+            chosen = engines.choose(ensemble)
+            assert [choice.engine for choice in chosen.choices] == chosen.setting == ["exact", "naive"]
+            found = chosen.mutants(sequence)
+            assert_same(found, engines.naive(ensemble).mutants(sequence))
+            again = engines.again(ensemble, [("exact", None), ("naive", chosen.choices[1].batch_size)])
+            np.testing.assert_array_equal(again.mutants(sequence), found)
 
 
 def test_shifted_views_are_predicted_as_a_whole(tmp_path):
     model = write(tmp_path / "m", network(0))
     with Ensemble.from_kipoi([model], "dir", settings={"augment": ["shift=-1:1"]}) as ensemble:
-        engines.choose(ensemble)
-        assert ensemble.engines[0][:3] == (model, "naive", "its shifted views hold unknown bases")
+        assert engines.choose(ensemble).choices[0][:3] == (model, "naive", "its shifted views hold unknown bases")
     with Ensemble.from_kipoi([model], "dir", settings={"augment": ["rc"], "mc_dropout": 2}) as ensemble:
         compared(ensemble)
 

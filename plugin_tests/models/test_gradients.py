@@ -17,7 +17,7 @@ from kipoi_deepmr.models.host.errors import ModelError
 from kipoi_deepmr.models.host.layout import find_layout
 from kipoi_deepmr.models.host.marks import find_marks
 from kipoi_deepmr.models.host.views import parse_views
-from kipoi_deepmr.models.kipoi_member import KipoiMember
+from kipoi_deepmr.models.kipoi_model import KipoiModel
 
 LENGTH = 20
 RNG = np.random.default_rng(0)
@@ -443,7 +443,7 @@ def test_bpnet_in_tensorflow_1():
 
 def test_bpnet_in_a_worker():
     python = environment_python("bpnet-py37")
-    member = KipoiMember(str(EXAMPLES / "BPNet-OSKN" / "1"), "dir", python=python)
+    member = KipoiModel(str(EXAMPLES / "BPNet-OSKN" / "1"), "dir", python=python)
     try:
         sequence = dna.BASES[np.random.default_rng(0).integers(0, 4, 200)]
         gradient, exact = member.approximate(sequence), member.mutants(sequence)

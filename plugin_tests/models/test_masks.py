@@ -12,7 +12,7 @@ from pythons import with_kipoi
 from kipoi_deepmr import dna
 from kipoi_deepmr.models.host import masks
 from kipoi_deepmr.models.host.errors import ModelError
-from kipoi_deepmr.models.kipoi_member import KipoiMember
+from kipoi_deepmr.models.kipoi_model import KipoiModel
 
 LENGTH, MARKS, RATE = 6, 3, 0.4
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is not installed")
@@ -265,7 +265,7 @@ def test_older_keras_in_its_own_python(version, tmp_path, monkeypatch):
     assert made.returncode == 0, made.stderr
     monkeypatch.setenv("TF2_BEHAVIOR", "1")  # as a TensorFlow 2 in this process does
     (tmp_path / "model.yaml").write_text(YAML_OLD.format(**form))
-    member = KipoiMember(str(tmp_path), "dir", {"mc_dropout": 3, "seed": 1, "batch_size": 3}, python=python)
+    member = KipoiModel(str(tmp_path), "dir", {"mc_dropout": 3, "seed": 1, "batch_size": 3}, python=python)
     try:
         predicted = member.predict(dna.from_one_hot(SEQUENCES))
     finally:

@@ -1,6 +1,9 @@
 """Kipoi models as members: real Kipoi directories, real Keras."""
 
+import json
+import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +11,9 @@ from conftest import LENGTH, MARKS, member_weights, write_model
 
 from kipoi_deepmr import dna
 from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.models import Ensemble
-from kipoi_deepmr.models.kipoi_member import KipoiMember
+from kipoi_deepmr.models import Ensemble, Recipe
+from kipoi_deepmr.models.kipoi_model import KipoiModel
+from kipoi_deepmr.mutagenesis import engines
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def closed_form(weights, sequences):
 
 
 def test_members_describe_themselves_and_predict(models, sequences):
-    member = KipoiMember(models[0], "dir", {"batch_size": 3})
+    member = KipoiModel(models[0], "dir", {"batch_size": 3})
     described = member.describe()
     assert (described.marks, described.length, described.alphabet) == (MARKS, LENGTH, "ACGT")
     np.testing.assert_allclose(member.predict(sequences)[0], closed_form(member_weights()[0], sequences), rtol=1e-6)
@@ -33,15 +37,51 @@ def test_ensemble_predicts_member_by_member(models, sequences):
     ensemble = Ensemble.from_kipoi(models, source="dir", marks=["C", "A"])
     assert ensemble.names == ("0", "1", "2") and ensemble.marks == ("C", "A") and ensemble.length == LENGTH
     predicted = ensemble.predict(sequences)
-    assert predicted.shape == (3, 7, 2) and predicted.dtype == np.float32
+    assert predicted.shape == (3, 7, 2) and predicted.dtype == np.float64
     for k, weights in enumerate(member_weights()):
         np.testing.assert_allclose(predicted[k], closed_form(weights, sequences)[:, [2, 0]], rtol=1e-6)
+
+
+def test_an_ensemble_cannot_be_changed(models):
+    ensemble = Ensemble.from_kipoi(models, source="dir")
+    before = dict(vars(ensemble))
+    for name in ("marks", "names", "batch_size", "recipe", "models", "anything"):
+        with pytest.raises(AttributeError, match="an Ensemble cannot be changed"):
+            setattr(ensemble, name, ())
+    with pytest.raises(TypeError):
+        ensemble.settings["augment"] = ["rc"]
+    for engine in ("naive", "auto"):
+        chosen = engines.choose(ensemble, engine)
+        with pytest.raises(AttributeError):
+            chosen.choices = ()
+        chosen.mutants(np.frombuffer(b"ACGTACGTACGT", np.uint8))
+    assert vars(ensemble) == before
+
+
+def test_a_recipe_is_plain_and_says_what_is_none(models, tmp_path, monkeypatch, bed_file):
+    monkeypatch.chdir(tmp_path)
+    names = [os.path.relpath(model) for model in models]
+    stacks = [[("A", names[0]), (None, names[1])]]
+    recipe = Recipe.of(names, "dir", stacks=stacks, marks=None, member_columns={"r": (np.int64(1), 2)}, batch_size=3,
+                       pythons=["python3", None, None], jobs=None, settings={"mark_window": (1, 2)}, strict=True,
+                       dataloader_args={"intervals_file": "loci.bed", "also": ["loci.bed", "none.bed"], "n": 3},
+                       intervals_file=Path("loci.bed"), fasta_file=None)
+    assert recipe.models == models and recipe.names == names and os.path.isabs(recipe.pythons[0])
+    assert recipe.dataloader_args == {"intervals_file": bed_file, "also": [bed_file, "none.bed"], "n": 3}
+    assert recipe.intervals_file == bed_file and recipe.stacks == [["A", None]]
+    assert recipe.member_columns == {"r": [1, 2]} and recipe.settings == {"mark_window": [1, 2]}
+    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+    with pytest.raises(InputError, match="made of JSON values.*object"):
+        Ensemble.from_kipoi(models, "dir", settings={"augment": object()})
+    for values in ({}, {**recipe.to_json(), "color": "red"}):
+        with pytest.raises(InputError, match="not the recipe of an ensemble"):
+            Recipe.from_json(values)
 
 
 def test_letter_order_of_the_model_is_respected(tmp_path, sequences):
     weights = member_weights()[0]
     reordered = write_model(tmp_path / "agct", weights[:, [0, 2, 1, 3]], dataloader='alphabet: "AGCT"')
-    np.testing.assert_allclose(KipoiMember(reordered, "dir").predict(sequences)[0], closed_form(weights, sequences),
+    np.testing.assert_allclose(KipoiModel(reordered, "dir").predict(sequences)[0], closed_form(weights, sequences),
                                rtol=1e-6)
 
 
@@ -115,7 +155,7 @@ def test_models_that_cannot_be_used(tmp_path, change, said):
     assert change[0] in text
     (folder / "model.yaml").write_text(text.replace(*change))
     with pytest.raises(InputError, match=said):
-        KipoiMember(str(folder), "dir")
+        KipoiModel(str(folder), "dir")
 
 
 @pytest.mark.parametrize("labels, marks, note", [
@@ -126,7 +166,7 @@ def test_labels_that_do_not_fit_the_output_are_told(tmp_path, labels, marks, not
     model = write_model(tmp_path / "m", member_weights()[0])
     path = tmp_path / "m" / "model.yaml"
     path.write_text(path.read_text().replace("[A, B, C]", labels))
-    described = KipoiMember(model, "dir").describe()
+    described = KipoiModel(model, "dir").describe()
     assert described.marks == marks and note in " ".join(described.notes)
 
 
@@ -137,7 +177,7 @@ def test_a_model_of_any_length_takes_that_of_the_loci(tmp_path, bed_file, genome
     for folder in folders:
         path = tmp_path / folder / "model.yaml"
         path.write_text(path.read_text().replace("(12, 4)", "(None, 4)"))
-    assert KipoiMember(folders[0], "dir").describe().length is None
+    assert KipoiModel(folders[0], "dir").describe().length is None
     with pytest.raises(InputError, match="must see loci"):
         Ensemble.from_kipoi(folders, "dir")
     loci = {"intervals_file": bed_file, "fasta_file": genome_file}
@@ -149,25 +189,25 @@ def test_a_model_of_any_length_takes_that_of_the_loci(tmp_path, bed_file, genome
 
 def test_missing_model_and_unknown_source(tmp_path):
     with pytest.raises(InputError, match="no model.yaml there"):
-        KipoiMember(str(tmp_path), "dir")
+        KipoiModel(str(tmp_path), "dir")
     with pytest.raises(InputError, match="--source nowhere: unknown"):
-        KipoiMember("x", "nowhere")
+        KipoiModel("x", "nowhere")
 
 
 def test_unnamed_targets_are_numbered(tmp_path):
     model = write_model(tmp_path / "m", member_weights()[0])
     path = tmp_path / "m" / "model.yaml"
     path.write_text(path.read_text().replace(", column_labels: [A, B, C]", ""))
-    assert KipoiMember(model, "dir").describe().marks == ("mark_0", "mark_1", "mark_2")
+    assert KipoiModel(model, "dir").describe().marks == ("mark_0", "mark_1", "mark_2")
 
 
 def test_checksum_follows_weights_and_code(tmp_path):
     weights = member_weights()
     folder = tmp_path / "m"
-    first = KipoiMember(write_model(folder, weights[0]), "dir").describe().checksum
-    assert KipoiMember(str(folder), "dir").describe().checksum == first
+    first = KipoiModel(write_model(folder, weights[0]), "dir").describe().checksum
+    assert KipoiModel(str(folder), "dir").describe().checksum == first
     np.save(folder / "weights.npy", weights[1])
-    assert KipoiMember(str(folder), "dir").describe().checksum != first
+    assert KipoiModel(str(folder), "dir").describe().checksum != first
 
 
 def test_keras_members_equal_keras_itself(cooperativity):
@@ -208,7 +248,7 @@ def test_models_of_keras_2_load_beside_keras_3(tmp_path, sequences):
     (folder / "model.yaml").write_text(KERAS_YAML)
     import keras
 
-    loaded = KipoiMember(str(folder), "dir").predict(sequences)[0]
+    loaded = KipoiModel(str(folder), "dir").predict(sequences)[0]
     expected = np.asarray(model(np.eye(4, dtype="float32")[np.searchsorted(dna.BASES, sequences)]))
     np.testing.assert_allclose(loaded, expected, rtol=1e-5, atol=1e-6)
     assert sys.modules["keras"] is keras and keras.__version__.startswith("3")
@@ -221,4 +261,4 @@ def test_keras_model_that_neither_keras_reads(tmp_path):
     (folder / "weights.h5").write_bytes(b"")
     (folder / "model.yaml").write_text(KERAS_YAML)
     with pytest.raises(InputError, match="with Keras 3: .*with tf_keras: "):
-        KipoiMember(str(folder), "dir")
+        KipoiModel(str(folder), "dir")

@@ -10,7 +10,7 @@ from conftest import EXAMPLES
 
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.effects_store import open_effects
-from kipoi_deepmr.models.kipoi_member import KipoiMember
+from kipoi_deepmr.models.kipoi_model import KipoiModel
 
 FOLDER = EXAMPLES / "MPRA-DragoNN"
 SHARED = EXAMPLES.parent.parent / "shared"
@@ -48,7 +48,7 @@ def test_weights_of_another_md5_are_refused(tmp_path, monkeypatch):
 
 
 def test_loads_with_its_twelve_marks(model):
-    described = KipoiMember(model, "dir").describe()
+    described = KipoiModel(model, "dir").describe()
     assert len(described.marks) == 12 and described.length == 145
 
 

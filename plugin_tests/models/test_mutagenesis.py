@@ -9,9 +9,9 @@ from conftest import LENGTH, MARKS, member_weights, write_model
 from kipoi_deepmr import dna, mutagenesis
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.loci import Loci
-from kipoi_deepmr.models import Description, Ensemble, Member
+from kipoi_deepmr.models import Description, Ensemble, Model
 from kipoi_deepmr.models.host.session import BATCHES
-from kipoi_deepmr.models.kipoi_member import KipoiMember
+from kipoi_deepmr.models.kipoi_model import KipoiModel
 from kipoi_deepmr.mutagenesis import engines
 
 
@@ -74,7 +74,7 @@ def test_short_loci_share_a_batch(loci):
     """As many as a batch holds, and their effects are those of each alone."""
     asked = []
 
-    class Weighed(Member):
+    class Weighed(Model):
         def __init__(self, k):
             self.weights = member_weights()[k]
 
@@ -85,13 +85,17 @@ def test_short_loci_share_a_batch(loci):
             asked.append(len(sequences))
             return np.einsum("nla,lam->nm", dna.one_hot(sequences), self.weights)[None]
 
-    ensemble, n_rows = Ensemble([Weighed(0), Weighed(1)]), 1 + 3 * LENGTH
-    together = mutagenesis.saturate(ensemble, loci)
+    def ensemble(batch_size=None):
+        made = Ensemble([Weighed(0), Weighed(1)], batch_size=batch_size)
+        asked.clear()
+        return made
+
+    n_rows = 1 + 3 * LENGTH
+    together = mutagenesis.saturate(ensemble(), loci)
     assert asked == 2 * [9 * n_rows]
     for batch_size, sizes in ((4 * n_rows + 5, [4, 4, 4, 4, 1, 1]), (5, 18 * [1])):
-        asked.clear()
-        ensemble.batch_size = batch_size
-        np.testing.assert_allclose(mutagenesis.saturate(ensemble, loci)["effect"], together["effect"], atol=1e-5)
+        found = mutagenesis.saturate(ensemble(batch_size), loci)
+        np.testing.assert_allclose(found["effect"], together["effect"], atol=1e-5)
         assert [n // n_rows for n in asked] == sizes
 
 
@@ -100,18 +104,16 @@ def test_batches_are_measured_once_for_a_model(models, tmp_path, monkeypatch):
     sizes = []
     for _ in range(2):
         with Ensemble.from_kipoi(models, "dir") as ensemble:
-            engines.choose(ensemble)
-            sizes.append([choice.batch_size for choice in ensemble.engines])
-        monkeypatch.setattr(KipoiMember, "measure_batch", None)
+            sizes.append([choice.batch_size for choice in engines.choose(ensemble).choices])
+        monkeypatch.setattr(KipoiModel, "measure_batch", None)
     assert sizes[0] == sizes[1] and set(sizes[0]) <= set(BATCHES)
     assert len(list((tmp_path / "cache" / "kipoi_deepmr" / "batch_sizes").iterdir())) == len(models)
     with Ensemble.from_kipoi(models, "dir", batch_size=5) as ensemble:
-        engines.choose(ensemble)
-        assert {choice.batch_size for choice in ensemble.engines} == {5}
+        assert {choice.batch_size for choice in engines.choose(ensemble).choices} == {5}
 
 
 def test_batches_are_halved_until_they_fit_into_memory(models, loci, tmp_path):
-    expected = KipoiMember(models[0], "dir").mutants(loci.sequences[0])
+    expected = KipoiModel(models[0], "dir").mutants(loci.sequences[0])
     code = f"""
         with open({str(tmp_path / "sizes")!r}, "a") as sizes:
             sizes.write(f"{{len(x)}} ")
@@ -120,7 +122,7 @@ def test_batches_are_halved_until_they_fit_into_memory(models, loci, tmp_path):
         predicted ="""
     path = Path(models[0]) / "model.py"
     path.write_text(path.read_text().replace("\n        predicted =", code))
-    member = KipoiMember(models[0], "dir")
+    member = KipoiModel(models[0], "dir")
     assert member.measure_batch() == BATCHES[0]
     (tmp_path / "sizes").unlink()
     np.testing.assert_allclose(member.mutants(loci.sequences[0]), expected, rtol=1e-6)
@@ -137,7 +139,7 @@ def test_nan_names_locus_member_and_mark(tmp_path, loci):
 
 
 def test_any_object_with_the_interface_is_a_member(loci):
-    class CountOf(Member):
+    class CountOf(Model):
         """Counts letters; knows nothing of Kipoi."""
 
         def __init__(self, scale):

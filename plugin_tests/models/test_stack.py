@@ -7,8 +7,8 @@ from conftest import LENGTH, member_weights, write_model
 from kipoi_deepmr import dna
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.models.host.saturation import saturation_mutants
-from kipoi_deepmr.models.kipoi_member import KipoiMember
-from kipoi_deepmr.models.stack import StackedMember, stacks_of
+from kipoi_deepmr.models.kipoi_model import KipoiModel
+from kipoi_deepmr.models.stack import StackedModel, stacks_of
 
 SEQUENCE = dna.encode("ACGTTGCAACGT")
 WEIGHTS = member_weights(n_members=3)
@@ -25,7 +25,7 @@ def single(tmp_path):
 
 
 def stacked(*parts, **settings):
-    return StackedMember("stack1", [(mark, KipoiMember(str(model), "dir", settings)) for mark, model in parts])
+    return StackedModel("stack1", [(mark, KipoiModel(str(model), "dir", settings)) for mark, model in parts])
 
 
 def test_marks_are_those_of_the_parts_in_order(single):
@@ -55,7 +55,7 @@ def test_names_of_marks(single, parts, marks):
 def test_the_replicates_are_those_of_each_part(single):
     stack = stacked(("GATA", single / "GATA/1"), ("TAL1", single / "TAL1/1"), augment=["rc"])
     assert stack.describe().replicates == ("", "rc")
-    alone = KipoiMember(str(single / "TAL1/1"), "dir", {"augment": ["rc"]}).predict(SEQUENCE[None])
+    alone = KipoiModel(str(single / "TAL1/1"), "dir", {"augment": ["rc"]}).predict(SEQUENCE[None])
     np.testing.assert_array_equal(stack.predict(SEQUENCE[None])[..., 1:], alone)
 
 

@@ -9,7 +9,7 @@ from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.models.host.errors import ModelError
 from kipoi_deepmr.models.host.saturation import saturation_mutants
 from kipoi_deepmr.models.host.views import parse_views
-from kipoi_deepmr.models.kipoi_member import KipoiMember
+from kipoi_deepmr.models.kipoi_model import KipoiModel
 
 SEQUENCES = np.stack([dna.encode("AACGTN"), dna.encode("GGTTCA")])
 
@@ -74,7 +74,7 @@ def test_effects_in_each_view(tmp_path):
     """Of a sum of weights: those of the mirrored position and the other strand's letter, or of the shifted position."""
     weights = member_weights()[0]
     sequence = dna.encode("ACGTTGCAACGT")
-    member = KipoiMember(write_model(tmp_path / "m", weights), "dir", {"augment": ["rc", "shift=2"]})
+    member = KipoiModel(write_model(tmp_path / "m", weights), "dir", {"augment": ["rc", "shift=2"]})
     assert member.describe().replicates == ("", "shift+2", "rc", "rc,shift+2")
     predicted = member.mutants(sequence)
     effects = predicted[:, 1:] - predicted[:, :1]
@@ -112,6 +112,6 @@ schema:
 def test_side_inputs_do_not_allow_views(tmp_path):
     (tmp_path / "model.py").write_text(SIDE_INPUT)
     (tmp_path / "model.yaml").write_text(SIDE_YAML)
-    assert KipoiMember(str(tmp_path), "dir").describe().needs_item
+    assert KipoiModel(str(tmp_path), "dir").describe().needs_item
     with pytest.raises(InputError, match='--augment is for models that take DNA alone; this one takes .*"distance"'):
-        KipoiMember(str(tmp_path), "dir", {"augment": ["rc"]})
+        KipoiModel(str(tmp_path), "dir", {"augment": ["rc"]})

@@ -637,8 +637,8 @@ def test_what_indels_need(model, tmp_path, capsys, monkeypatch):
     assert "not the FASTA that the effects were predicted from" in refused(
         capsys, [*argv, "--predict_indels", "--fasta_file", other])
     told = json.loads((model.out / "run.json").read_text())
-    for change, words in (({"arguments": None}, "does not tell how its models were given"),
-                          ({"directory": str(tmp_path / "gone")}, "the folder that the run was started in"),
+    for change, words in (({"recipe": None}, "holds no recipe of its models"),
+                          ({"recipe": {**told["recipe"], "nonsense": 1}}, "not the recipe of an ensemble"),
                           ({"settings": {**told["settings"], "models": ["x"]}}, "the models are not those of the run")):
         (model.out / "run.json").write_text(json.dumps({**told, **change}))
         assert words in refused(capsys, [*argv, "--predict_indels"])

@@ -122,7 +122,7 @@ def test_workers_that_always_die_stop_the_run_and_what_was_done_is_kept(tmp_path
 def test_an_error_of_the_model_is_what_it_is_in_this_process(tmp_path, loci_files, two_processes):
     models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
     path = Path(models[0]) / "model.py"
-    path.write_text(path.read_text().replace("        if self.nan_start", "        if len(x) > 30:\n"
+    path.write_text(path.read_text().replace("        if self.nan_start", "        if len(x) > 64:\n"
                                              "            raise ValueError('no more')\n        if self.nan_start"))
     with pytest.raises(InputError, match="failed to predict [0-9]+ sequences: ValueError: no more"):
         written(models, loci_files, tmp_path / "there.zarr", two_processes)

@@ -1,8 +1,10 @@
 """The stages and the run, on toy models of known effects and on the real example."""
 
+import dataclasses
 import json
 import os
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,8 @@ from conftest import member_weights, write_model
 
 from kipoi_deepmr import effects_store, meta, mr, mutagenesis, pipeline
 from kipoi_deepmr.errors import InputError, Stopped
-from kipoi_deepmr.models import Ensemble
+from kipoi_deepmr.loci import Genome
+from kipoi_deepmr.models import Ensemble, Recipe
 from kipoi_deepmr.options import AggregateOptions, EstimateOptions
 
 LOCAL = ("chrom start end strand locus exposure outcome method n_instruments estimate se ci_low ci_high pvalue "
@@ -151,7 +154,7 @@ def test_predict_refuses_other_effects(ensemble, selection, tmp_path):
 @pytest.mark.parametrize("wrong, said", [
     ({"exposures": ["a"]}, "unknown exposure"), ({"outcomes": ["Z"]}, "unknown outcome"), ({"method": ["iwv"]}, "ivw"),
     ({"exposures": ["A"], "outcomes": ["A"]}, "no pair"), ({"fasta_file": "none.fa"}, "no such FASTA"),
-    ({"fasta_file": None}, "give --fasta_file, or --vcf none"), ({"uncertainty": "member"}, "did you mean \"members\""),
+    ({"uncertainty": "member"}, "did you mean \"members\""),
     ({"se_shrinkage": "moderate"}, "did you mean \"moderated\""), ({"diagnostics": "quik"}, "did you mean \"quick\""),
     ({"instrumentz": 2}, "did you mean \"instrument_z\""), ({"instrument_z": -1}, "at least 0"),
     ({"method_args": {"mode": "fixed"}}, "did you mean \"model\""), ({"vcf": "al"}, "did you mean \"all\""),
@@ -188,6 +191,67 @@ def test_a_misspelt_value_never_does_something_else(ensemble, selection, tmp_pat
                         for method in (["egger"], "egger"))
     pd.testing.assert_frame_equal(as_list, as_text)
     pd.testing.assert_frame_equal(as_text, pipeline.estimate(path, str(table), EstimateOptions(vcf="none")))
+
+
+def test_the_fasta_of_the_loci_is_that_of_the_vcf(ensemble, selection, tmp_path, options, genome_file):
+    """A run that read its loci from a FASTA needs not be told of it again; loci of unknown origin need one."""
+    del options["fasta_file"]
+    assert selection.fasta_file == genome_file
+    run(ensemble, selection, tmp_path / "out", options)
+    assert (tmp_path / "out" / "instruments.vcf.gz").exists()
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["fasta_file"] == genome_file
+    pipeline.predict(ensemble, selection, str(tmp_path / "e.zarr"), quiet=True)
+    assert effects_store.open_effects(str(tmp_path / "e.zarr")).attrs["fasta_file"] == genome_file
+    with pytest.raises(InputError, match="give --fasta_file, or --vcf none"):
+        run(ensemble, dataclasses.replace(selection, fasta_file=None), tmp_path / "other", options)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("fails", ["select", "select from a dataloader", "estimate", "nothing"])
+def test_genomes_are_closed_on_every_path(ensemble, selection, tmp_path, options, genome_file, bed_file, monkeypatch,
+                                          fails):
+    opened, closed = [], []
+
+    def recorded(own, seen):
+        def method(self, *arguments):
+            seen.append(self)
+            return own(self, *arguments)
+
+        return method
+
+    monkeypatch.setattr(Genome, "__init__", recorded(Genome.__init__, opened))
+    monkeypatch.setattr(Genome, "close", recorded(Genome.close, closed))
+    files = {"intervals_file": bed_file, "fasta_file": genome_file}
+    if fails.startswith("select"):
+        monkeypatch.setattr(pipeline.selection, "select", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            pipeline.select_loci(ensemble, **({"dataloader_args": files} if "dataloader" in fails else files))
+    elif fails == "estimate":
+        monkeypatch.setattr(pipeline.estimation, "rule_for", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(ensemble, selection, tmp_path / "out", options)
+    else:
+        pipeline.select_loci(ensemble, files)
+        run(ensemble, selection, tmp_path / "out", options)
+    assert opened and {*map(id, opened)} == {*map(id, closed)}
+
+
+def test_the_recipe_of_a_run_makes_its_models_in_any_folder(models, selection, tmp_path, options, monkeypatch):
+    """A run that Python started, by relative names; run.json is all that another process needs."""
+    monkeypatch.chdir(tmp_path)
+    names = [os.path.relpath(model) for model in models]
+    ensemble = Ensemble.from_kipoi(names, "dir", marks=["C", "A"], batch_size=7, settings={"augment": ["rc"]},
+                                   pythons=[None, sys.executable, None])
+    with ensemble:
+        run(ensemble, selection, tmp_path / "out", options)
+        predicted = ensemble.predict(selection.loci.sequences)
+    monkeypatch.chdir("/")
+    told = json.loads((tmp_path / "out" / "run.json").read_text())
+    with Ensemble.from_recipe(Recipe.from_json(told["recipe"])) as again:
+        assert again.recipe == ensemble.recipe and list(again.names) == told["settings"]["members"]
+        for name in ("marks", "checksums", "settings", "batch_size", "length"):
+            assert getattr(again, name) == getattr(ensemble, name), name
+        np.testing.assert_array_equal(again.predict(selection.loci.sequences), predicted)
 
 
 @pytest.mark.parametrize("wanting", [{"uncertainty": "members"}, {"method": ["ivw", "ivw_correlated"]}])

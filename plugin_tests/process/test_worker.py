@@ -25,7 +25,9 @@ from kipoi_deepmr.errors import InputError, ModelFailed
 from kipoi_deepmr.loci import Loci, select
 from kipoi_deepmr.models import Ensemble, worker
 from kipoi_deepmr.models.environments import check_interpreter, interpreters
-from kipoi_deepmr.models.kipoi_member import KipoiMember
+from kipoi_deepmr.models.host import frames
+from kipoi_deepmr.models.kipoi_model import KipoiModel
+from kipoi_deepmr.mutagenesis.engines import naive
 
 MODEL_CODE = '''
 import os
@@ -157,7 +159,7 @@ def test_effects_equal_those_in_this_process_bit_for_bit(folders, python, bed_fi
 
 
 def test_descriptions_are_the_same_but_for_versions(folders, python):
-    here, there = KipoiMember(folders[0], "dir"), KipoiMember(folders[0], "dir", python=python)
+    here, there = KipoiModel(folders[0], "dir"), KipoiModel(folders[0], "dir", python=python)
     assert here.describe()._replace(versions={}, framework="") == there.describe()._replace(versions={}, framework="")
     assert there.describe().versions["python"] == python_version(python)
     np.testing.assert_array_equal(here.probe(), there.probe())
@@ -192,9 +194,9 @@ def test_bed_and_fasta_through_the_dataloader_where_dna_is_not_all(tmp_path, bed
     loci = select(ensemble.bed(bed_file, genome_file)).loci
     assert loci.item.tolist() == list(range(9))
     sequence = loci.sequences[5]
-    np.testing.assert_array_equal(ensemble.mutants(sequence, 5)[1], closed_form(models[1], sequence) * 7)
+    np.testing.assert_array_equal(naive(ensemble).mutants(sequence, 5)[1], closed_form(models[1], sequence) * 7)
     with pytest.raises(InputError, match="takes more than DNA"):
-        ensemble.mutants(sequence)
+        naive(ensemble).mutants(sequence)
 
 
 def test_whatever_is_printed_does_not_reach_the_answers(folders):
@@ -205,7 +207,7 @@ def test_whatever_is_printed_does_not_reach_the_answers(folders):
         subprocess.check_call(["echo", "a child speaks"])
         sys.stdin.read()
     """))
-    member = KipoiMember(folders[0], "dir", python=sys.executable)
+    member = KipoiModel(folders[0], "dir", python=sys.executable)
     np.testing.assert_array_equal(member.mutants(ALL_A)[0], closed_form(folders[0], ALL_A))
     member.close()
 
@@ -233,7 +235,7 @@ def test_the_archive_goes_when_the_driver_ends():
 def member_that(folder, code, **settings):
     """A member in a worker that runs `code` when it predicts the sequence of A alone."""
     (Path(folder) / "do").write_text(textwrap.dedent(code))
-    member = KipoiMember(folder, "dir", settings, python=sys.executable)
+    member = KipoiModel(folder, "dir", settings, python=sys.executable)
     try:
         yield member
     finally:
@@ -283,7 +285,7 @@ def test_a_process_that_always_dies_stops_the_run(folders, caplog):
 ])
 def test_an_error_of_the_model_is_told_once_and_not_tried_again(folders, caplog, python, code, said):
     (Path(folders[0]) / "do").write_text("open(os.path.join(self.folder, 'n'), 'a').write('x')\n" + code)
-    member = KipoiMember(folders[0], "dir", python=python)
+    member = KipoiModel(folders[0], "dir", python=python)
     with pytest.raises(InputError, match=said) as error:
         member.mutants(ALL_A)
     assert not isinstance(error.value, ModelFailed) and not caplog.records
@@ -293,8 +295,8 @@ def test_an_error_of_the_model_is_told_once_and_not_tried_again(folders, caplog,
 
 def test_memory_that_runs_out_here_is_a_failure_too(folders):
     (Path(folders[0]) / "do").write_text("raise MemoryError()")
-    with pytest.raises(ModelFailed, match="ran out of memory on 1 sequences.*smaller --batch_size"):
-        KipoiMember(folders[0], "dir").mutants(ALL_A)
+    with pytest.raises(ModelFailed, match="failed to predict 1 sequences: it ran out of memory.*smaller --batch_size"):
+        KipoiModel(folders[0], "dir").mutants(ALL_A)
 
 
 def test_the_dataloader_is_opened_again_after_a_failure(tmp_path, caplog, bed_file, genome_file):
@@ -311,7 +313,7 @@ def test_a_model_that_dies_as_it_loads(tmp_path, folders):
     path = Path(folders[0]) / "model.py"
     path.write_text(path.read_text() + "\nprint('illegal instruction')\nos.kill(os.getpid(), signal.SIGABRT)\n")
     with pytest.raises(InputError, match="(?s)cannot be loaded by .*killed by SIGABRT.*illegal instruction"):
-        KipoiMember(folders[0], "dir", python=sys.executable)
+        KipoiModel(folders[0], "dir", python=sys.executable)
 
 
 def is_alive(pid):
@@ -322,7 +324,7 @@ def is_alive(pid):
         return False
 
 
-def wait_until(condition, seconds=20):
+def wait_until(condition, seconds=60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -334,19 +336,23 @@ def wait_until(condition, seconds=20):
 DRIVER = """
 import sys
 import numpy as np
-from kipoi_deepmr.models.kipoi_member import KipoiMember
-member = KipoiMember(sys.argv[1], "dir", python=sys.executable)
+from kipoi_deepmr.models.kipoi_model import KipoiModel
+member = KipoiModel(sys.argv[1], "dir", python=sys.executable)
 member.mutants(np.frombuffer(b"A" * 12, dtype=np.uint8))
 """
 
 
+HANGS = {"Python": "time.sleep(1000)",
+         "a call of C code that holds the interpreter": "import ctypes; ctypes.PyDLL(None).sleep(1000)"}
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_hanging_worker_and_its_children_go_with_their_driver(folders, how):
+@pytest.mark.parametrize("hang", HANGS)
+def test_a_hanging_worker_and_its_children_go_with_their_driver(folders, how, hang):
     (Path(folders[0]) / "do").write_text(NOTE_PID + textwrap.dedent("""
         child = subprocess.Popen(["sleep", "1000"])
         open(os.path.join(self.folder, "child"), "w").write(str(child.pid))
-        time.sleep(1000)
-    """))
+    """) + HANGS[hang])
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, folders[0]], stderr=subprocess.DEVNULL,
                               preexec_fn=heed_interrupts)
     noted = [Path(folders[0]) / name for name in ("pid", "child")]
@@ -354,8 +360,36 @@ def test_a_hanging_worker_and_its_children_go_with_their_driver(folders, how):
     pids = [int(path.read_text()) for path in noted]
     assert all(map(is_alive, pids))
     driver.send_signal(how)
-    driver.wait(20)
+    driver.wait(60)
     assert wait_until(lambda: not any(map(is_alive, pids)))
+
+
+def test_a_workers_children_go_with_it(folders):
+    """Whoever kills it."""
+    (Path(folders[0]) / "do").write_text(textwrap.dedent("""
+        child = subprocess.Popen(["sleep", "1000"])
+        open(os.path.join(self.folder, "child"), "w").write(str(child.pid))
+        os.kill(os.getpid(), signal.SIGKILL)
+    """))
+    process = subprocess.Popen([sys.executable, "-E", worker.host_archive()], stdin=subprocess.PIPE, bufsize=0,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    frames.write(process.stdin, {"request": "load", "model": folders[0], "source": "dir", "settings": {}})
+    frames.write(process.stdin, {"request": "mutants", "item": None}, [ALL_A])
+    assert process.wait(60) == -signal.SIGKILL
+    pid = int((Path(folders[0]) / "child").read_text())
+    assert wait_until(lambda: not is_alive(pid))
+    process.stdin.close()
+
+
+def test_a_worker_does_not_end_with_the_thread_that_started_it(folders):
+    """As pools and Dask's workers start some."""
+    members = []
+    starter = threading.Thread(target=lambda: members.append(KipoiModel(folders[0], "dir", python=sys.executable)))
+    starter.start()
+    starter.join()
+    with contextlib.closing(members[0]) as member:
+        time.sleep(1.5)
+        np.testing.assert_array_equal(member.mutants(ALL_A)[0], closed_form(folders[0], ALL_A))
 
 
 def test_closing_ends_the_process_in_the_middle_of_a_request(folders):
@@ -392,7 +426,13 @@ def test_the_run_keeps_what_was_computed(folders, tmp_path, bed_file, genome_fil
 # Several at once
 
 
-def test_workers_compute_at_the_same_time_with_their_share_of_threads(folders, monkeypatch):
+@pytest.fixture
+def seven_processors(monkeypatch):
+    monkeypatch.setattr("kipoi_deepmr.threads.cpu_count", lambda: 7)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+def test_workers_compute_at_the_same_time_with_their_share_of_threads(folders, seven_processors):
     """Each waits until the other has begun: they would wait for ever if they were asked in turn."""
     code = textwrap.dedent("""
         folder = os.path.dirname(self.folder)
@@ -402,19 +442,17 @@ def test_workers_compute_at_the_same_time_with_their_share_of_threads(folders, m
     """)
     for folder in folders:
         (Path(folder) / "do").write_text(code)
-    monkeypatch.setattr("kipoi_deepmr.models.ensemble.cpu_count", lambda: 7)
     with Ensemble.from_kipoi(folders, "dir", pythons=[sys.executable] * 2, settings={"worker_timeout": 20}) as ensemble:
-        ensemble.mutants(ALL_A)
+        naive(ensemble).mutants(ALL_A)
     began = sorted(Path(folders[0]).parent.glob("began*"))
     assert [path.read_text() for path in began] == ["3", "3"]
 
 
-def test_one_job_takes_all_threads(folders, monkeypatch):
+def test_one_job_takes_all_threads(folders, seven_processors):
     code = "open(os.path.join(self.folder, 'n'), 'w').write(os.environ['MKL_NUM_THREADS'])"
     (Path(folders[0]) / "do").write_text(code)
-    monkeypatch.setattr("kipoi_deepmr.models.ensemble.cpu_count", lambda: 7)
     with Ensemble.from_kipoi(folders, "dir", pythons=[sys.executable] * 2, jobs=1) as ensemble:
-        ensemble.mutants(ALL_A)
+        naive(ensemble).mutants(ALL_A)
     assert (Path(folders[0]) / "n").read_text() == "7"
 
 
@@ -443,7 +481,7 @@ def test_models_with_global_state_are_refused_in_one_process_and_right_in_two(fo
     with pytest.raises(InputError, match="changed what .*/0 predicts.*all models of a process share.*--python"):
         Ensemble.from_kipoi(folders, "dir")
     with Ensemble.from_kipoi(folders, "dir", pythons=[sys.executable, sys.executable]) as ensemble:
-        predicted = ensemble.mutants(ALL_A)
+        predicted = naive(ensemble).mutants(ALL_A)
     for k, folder in enumerate(folders):
         np.testing.assert_array_equal(predicted[k], closed_form(folder, ALL_A))
 
@@ -485,7 +523,7 @@ def test_interpreters_that_cannot_host_a_model(tmp_path, folders):
             interpreters(folders, [python])
         assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="has no numpy and no kipoi"):
-        KipoiMember(folders[0], "dir", python=bare)
+        KipoiModel(folders[0], "dir", python=bare)
 
 
 def test_a_python_that_is_too_old():
@@ -535,8 +573,6 @@ def test_databases_that_are_not_there_or_none(environments, folders):
 
 def test_requests_and_replies_are_plain_frames(folders):
     """Another program can speak to a worker: what it says on standard output is frames and nothing else."""
-    from kipoi_deepmr.models.host import frames
-
     process = subprocess.Popen([sys.executable, "-E", worker.host_archive()], stdin=subprocess.PIPE, bufsize=0,
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     settings = {"batch_size": 30}

@@ -123,7 +123,7 @@ def test_what_is_too_large_is_refused_before_it_is_allocated(data):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("array", [np.zeros(3), np.zeros(3, ">f4"), np.array(["a"]), np.array([None])])
+@pytest.mark.parametrize("array", [np.zeros(3, np.float16), np.zeros(3, ">f4"), np.array(["a"]), np.array([None])])
 def test_other_dtypes_are_not_sent(array):
     with pytest.raises(FrameError, match="dtype"):
         sent({}, [array])

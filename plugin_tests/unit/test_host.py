@@ -54,7 +54,7 @@ def test_mutants_are_the_reference_and_all_mutants_whatever_the_batch(models, ba
     model = HostedModel(models[0], "dir", {"batch_size": batch_size})
     mutants, _, _ = saturation.saturation_mutants(SEQUENCE)
     expected = model.predict(np.concatenate([SEQUENCE[None], mutants]))
-    assert expected.shape == (1, 1 + 3 * LENGTH, 3) and expected.dtype == np.float32
+    assert expected.shape == (1, 1 + 3 * LENGTH, 3) and expected.dtype == np.float64
     np.testing.assert_array_equal(model.mutants(SEQUENCE), expected)
     sizes = [part.shape[1] for part in model.iter_mutants(SEQUENCE)]
     assert sum(sizes) == 37 and max(sizes) == min(batch_size, 37)

@@ -1,22 +1,24 @@
 """A worker's request loop: frames in on standard input, frames out on standard output.
 
 Standard output is kept for frames alone: whatever else is written there, by Python or below it, goes to standard error.
-When standard input ends, the driver is gone, and so is this process, whatever it is doing.
+When standard input ends, the driver is gone, and so is this process, whatever it is doing: a second process, the guard,
+sees to that.
 """
 
 import os
 import select
 import signal
-import threading
 import traceback
+
+GUARD_MILLISECONDS = 1000  # after which the guard looks whether the worker is still there
 
 
 def main():
     requests, replies = _private_pipes()
+    _start_guard(requests, replies)  # while this process is small and has one thread
     # after the pipes are safe, since importing numpy may print
     from . import frames
 
-    threading.Thread(target=_end_with_driver, args=(requests,), daemon=True).start()
     session = Session(lambda header, arrays=(): _send(frames.write, replies, header, arrays))
     for frame in iter(lambda: frames.read(requests), None):
         session.answer(*frame)
@@ -32,7 +34,7 @@ class Session:
         self._requests = {"load": self._load, "open_loci": self._open_loci, "locus": self._locus, "probe": self._probe,
                           "predict": self._predict, "mutants": self._mutants, "outputs": self._outputs,
                           "masks": self._masks, "measure_batch": self._measure_batch,
-                          "use_batch_size": self._use_batch_size, "approximate": self._approximate}
+                          "approximate": self._approximate}
 
     def answer(self, header, arrays):
         """Answer one request."""
@@ -43,14 +45,15 @@ class Session:
             self._send({"reply": "done", "value": done}, results)
         except ModelError as error:
             self._send({"reply": "error", "kind": type(error).__name__, "message": str(error)})
-        except Exception as error:
+        except BaseException as error:  # a model's own code may raise anything
             kind = OutOfMemory.__name__ if is_out_of_memory(error) else "internal"
             self._send({"reply": "error", "kind": kind, "message": one_line(error), "trace": traceback.format_exc()})
 
     def _load(self, header, arrays):
         from .session import HostedModel
 
-        self._model = HostedModel(header["model"], header["source"], header["settings"], in_worker=True)
+        self._model = HostedModel(header["model"], header["source"], header["settings"], in_worker=True,
+                                  name=header.get("name"))
         return self._model.describe(), []
 
     def _open_loci(self, header, arrays):
@@ -68,9 +71,6 @@ class Session:
     def _measure_batch(self, header, arrays):
         return self._model.measure_batch(), []
 
-    def _use_batch_size(self, header, arrays):
-        return self._model.use_batch_size(header["size"]), []
-
     def _outputs(self, header, arrays):
         return None, self._model.outputs(arrays[0])
 
@@ -80,11 +80,13 @@ class Session:
 
     def _predict(self, header, arrays):
         sequences = arrays[0]
-        return self._parts(self._model.iter_predict(sequences, header["item"]), len(sequences))
+        batches = self._model.iter_predict(sequences, header["item"], header.get("batch_size"))
+        return self._parts(batches, len(sequences))
 
     def _mutants(self, header, arrays):
         sequence = arrays[0]
-        return self._parts(self._model.iter_mutants(sequence, header["item"]), 1 + 3 * len(sequence))
+        batches = self._model.iter_mutants(sequence, header["item"], header.get("batch_size"))
+        return self._parts(batches, 1 + 3 * len(sequence))
 
     def _approximate(self, header, arrays):
         return None, [self._model.approximate(arrays[0], header["item"], header["method"])]
@@ -109,12 +111,23 @@ def _private_pipes():
     return requests, replies
 
 
-def _end_with_driver(requests):
-    """Wait until the other end of the pipe is closed."""
+def _start_guard(requests, replies):
+    """Start a process that ends this one, and whatever it has started, when the driver or this process is gone.
+
+    A thread cannot do it, since a call of C code may hold the interpreter; nor can the signal that Linux sends at a
+    parent's death, which would end this process alone, and also when only a thread of the driver has ended.
+    """
+    worker = os.getpid()
+    if os.fork():
+        return
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (replies.fileno(), 1, 2):  # of which the driver must see the end when the worker ends
+        os.dup2(nothing, stream)
     poll = select.poll()
     poll.register(requests, 0)
-    poll.poll()
-    _end()
+    while not poll.poll(GUARD_MILLISECONDS) and os.getppid() == worker:
+        pass
+    os.killpg(worker, signal.SIGKILL)
 
 
 def _end():

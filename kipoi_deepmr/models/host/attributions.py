@@ -8,7 +8,7 @@ is the method: that at the sequence (gradient), the average on the way to the se
 import numpy as np
 
 from . import gradients, nested, saturation, views
-from .errors import ModelError, OutOfMemory, is_out_of_memory, one_line
+from .errors import ModelError, model_code
 from .responses import Responses
 
 SHARE = 0.01  # of each base at every position of what sequences are compared with: near none, yet each letter differs
@@ -61,13 +61,8 @@ class Attributed:
         ModelError
             The model cannot be differentiated; the message says why.
         """
-        try:
+        with model_code("its network cannot be differentiated"):
             return self._mutants(sequence, _Call(self._model, self._layout, view, item), method)
-        except ModelError:
-            raise
-        except Exception as error:
-            kind = OutOfMemory if is_out_of_memory(error) else ModelError
-            raise kind(f"its network cannot be differentiated: {one_line(error)}") from error
 
     def _mutants(self, sequence, call, method):
         given = self._network.given(call.of(sequence[None]))

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from .errors import ModelError, one_line
+from .errors import ModelError, model_code, one_line
 
 PICKLE = "seq_model.pkl"
 
@@ -43,10 +43,8 @@ def load(path, in_worker):
     except ImportError as error:
         raise ModelError(f"{path} is a model directory of bpnet, and {sys.executable} cannot import bpnet: "
                          f"{one_line(error)}") from error
-    try:
+    with model_code(f"{os.path.join(path, PICKLE)} cannot be loaded"):
         seq_model = SeqModel.from_mdir(path)
-    except Exception as error:
-        raise ModelError(f"{os.path.join(path, PICKLE)} cannot be loaded: {one_line(error)}") from error
     return SeqModelDirectory(path, seq_model)
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from . import nested, slopes
 from .errors import ModelError
 from .summaries import SUMMARIES, summarised
+from .tensors import as_array
 
 MOST_STRANDS = 2  # a longer last axis of a named array holds marks
 
@@ -180,9 +181,11 @@ def leaves_of_output(schema, predicted, n, names, summary, window):
 
 def arrays_of(predicted, n, schema=None):
     """The arrays of an output, as `nested.matched` gives them, each checked to hold n sequences on its first axis."""
-    if isinstance(predicted, (list, tuple)) and predicted and all(np.ndim(value) == 0 for value in predicted):
-        predicted = np.asarray(predicted)
-    found = [(path, np.asarray(value), name, described)
+    if predicted is None:
+        raise ModelError(f"the model returned nothing for {n} sequences")
+    if isinstance(predicted, (list, tuple)) and predicted and all(_is_number(value) for value in predicted):
+        predicted = np.asarray([as_array(value) for value in predicted])
+    found = [(path, as_array(value), name, described)
              for path, value, name, described in nested.matched(predicted, schema)]
     for _, array, name, _ in found:
         called = f' "{name}"' if name else ""
@@ -193,6 +196,11 @@ def arrays_of(predicted, n, schema=None):
     if not found:
         raise ModelError(f"the model returned nothing for {n} sequences")
     return found
+
+
+def _is_number(value):
+    """Whether a value is one number; tensors of one number are, too."""
+    return len(getattr(value, "shape", ())) == 0 and not isinstance(value, (dict, list, tuple, str))
 
 
 def labels_of(schema):

@@ -1,6 +1,7 @@
 """What a hosted model says when something is wrong; the driver turns it into an InputError."""
 
 import re
+from contextlib import contextmanager
 
 
 class ModelError(ValueError):
@@ -13,6 +14,35 @@ class ItemError(ModelError):
 
 class OutOfMemory(ModelError):
     """There is not enough memory for a batch of this size."""
+
+
+@contextmanager
+def model_code(what, kind=ModelError):
+    """Within this context a model's own code runs: whatever it raises, sys.exit too, becomes a `kind` of ModelError.
+
+    A `KeyboardInterrupt` is the user's and passes.
+
+    Parameters
+    ----------
+    what : str
+        What fails, before a colon.
+    kind : type
+        A subclass of `ModelError`.
+
+    Raises
+    ------
+    OutOfMemory
+        There is not enough memory.
+    ModelError
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, ModelError):
+        raise
+    except BaseException as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory(f"{what}: it ran out of memory: {one_line(error)}") from error
+        raise kind(f"{what}: {one_line(error)}") from error
 
 
 def one_line(error):

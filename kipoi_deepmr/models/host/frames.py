@@ -13,7 +13,7 @@ import numpy as np
 MAX_HEADER_BYTES = 1 << 24
 MAX_ARRAY_BYTES = 1 << 31  # of all arrays of a frame together
 MAX_DIMENSIONS = 8
-ITEM_BYTES = {"|u1": 1, "<f4": 4}
+ITEM_BYTES = {"|u1": 1, "<f4": 4, "<f8": 8}
 
 _LENGTH = struct.Struct("<I")
 
@@ -31,7 +31,7 @@ def write(stream, header, arrays=()):
     header : dict
         JSON values; `arrays` is added here.
     arrays : sequence of array
-        uint8 or float32.
+        uint8, float32 or float64.
 
     Raises
     ------

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import deeplift, keras_masks, masks, nested, torch_masks
 from .errors import ModelError
+from .tensors import as_array
 
 
 class Linear(namedtuple("Linear", "outputs pull")):
@@ -35,7 +36,7 @@ class _Reached(BaseException):
         self.given = given
 
 
-class Network:
+class DifferentiableNetwork:
     """A network, and by which of its methods a model may call it; see `find_network`."""
 
     def __init__(self, network, methods):
@@ -91,7 +92,7 @@ class Network:
         raise ModelError("DeepLIFT is for networks of PyTorch (by captum) and of Keras on TensorFlow 2 (by shap)")
 
 
-class TorchNetwork(Network):
+class TorchNetwork(DifferentiableNetwork):
     """A PyTorch module; what it is given is a list of its arguments and a dict of its options."""
 
     def __init__(self, network):
@@ -134,11 +135,11 @@ class TorchNetwork(Network):
         return Linear([_array(tensor) for tensor in tensors], pull)
 
     def deeplift(self, given, base, weights):
-        """See `Network.deeplift`."""
+        """See `DifferentiableNetwork.deeplift`."""
         return deeplift.by_captum(self.network, given, base, weights, self._tensor)
 
 
-class EagerNetwork(Network):
+class EagerNetwork(DifferentiableNetwork):
     """A Keras network on TensorFlow 2: Keras 3, tf_keras, Keras 2 from TensorFlow 2.2 on."""
 
     def __init__(self, network):
@@ -165,12 +166,12 @@ class EagerNetwork(Network):
         return Linear([tensor.numpy() for tensor in tensors], pull)
 
     def deeplift(self, given, base, weights):
-        """See `Network.deeplift`."""
+        """See `DifferentiableNetwork.deeplift`."""
         self._explained = self._explained or deeplift.ByShap(self.network, given, weights)
         return self._explained.contributions(given, base, weights)
 
 
-class GraphNetwork(Network):
+class GraphNetwork(DifferentiableNetwork):
     """A Keras network (Keras 1 and 2) in a TensorFlow 1 graph."""
 
     def __init__(self, network):
@@ -210,7 +211,7 @@ def find_network(model):
 
     Returns
     -------
-    Network
+    DifferentiableNetwork
 
     Raises
     ------
@@ -236,9 +237,7 @@ def _graph_gradients(outputs, inputs, weights):
 
 def _array(value):
     """A tensor or array as an array; anything else as it is."""
-    if hasattr(value, "detach"):
-        return value.detach().cpu().numpy()
-    return np.asarray(value) if hasattr(value, "shape") else value
+    return as_array(value) if hasattr(value, "shape") else value
 
 
 def _or_zeros(gradient, value):

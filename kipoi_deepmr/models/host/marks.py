@@ -5,10 +5,11 @@ from collections import Counter
 
 import numpy as np
 
-from . import slopes
+from . import nested, slopes
 from .columns import Leaf, arrays_of, form, labels_of, leaves_of_output
 from .errors import ModelError
 from .summaries import SCALES, SUMMARIES, scaled
+from .tensors import precision_of
 
 _MOST_LISTED = 5  # marks named in a note
 
@@ -25,6 +26,8 @@ class Marks:
         What was decided, in one sentence.
     notes : list of str
         What the user should know of the marks: constant or identical ones, NaN, names that were changed.
+    precision : str or None
+        Type of number in which the model answered first; see `tensors.precision_of`.
     """
 
     def __init__(self, leaves, columns, scale, groups):
@@ -32,14 +35,16 @@ class Marks:
         self._groups = _columns_of_groups(groups, columns)
         self.names = tuple(self._groups or columns)
         self.description = _description(leaves, columns, scale, self._groups)
-        self.notes = []
+        self.notes, self.precision = [], None
 
     def read(self, predicted, n):
         """Marks of what the model predicted for n sequences.
 
         Returns
         -------
-        (n, T) float32, C-contiguous
+        (n, T) array, C-contiguous
+            float32 where the marks are numbers of a model that answers in float32 or less, as they are; float64 where
+            they are computed, or the model answers in float64. Differences of marks lose nothing by it.
 
         Raises
         ------
@@ -47,7 +52,10 @@ class Marks:
             The output has another form than the one in which the marks were found, or a value is outside the domain
             of the scale or summary.
         """
-        return np.ascontiguousarray(self.values(predicted, n), dtype=np.float32)
+        values = self.values(predicted, n)
+        is_computed = self._groups or self._scale != "identity" or any(leaf.summary for leaf in self.leaves)
+        types = [float_type(array) for _, array, _, _ in arrays_of(predicted, n)]
+        return np.ascontiguousarray(values, dtype=np.float64 if is_computed else np.result_type(*types))
 
     def values(self, predicted, n):
         """`read` in float64."""
@@ -149,8 +157,14 @@ def find_marks(schema, probe, n, names=None, summary=None, window=None, scale="i
     leaves = leaves_of_output(schema, probe, n, names, summary, window)
     columns, notes = _column_names(leaves, names, labels_of(schema))
     marks = Marks(leaves, columns, scale, groups)
+    marks.precision = precision_of([value for _, value in nested.leaves(probe)])
     marks.notes = notes + _notes_on_classes(marks.read_columns(probe, n)) + _notes(marks.read(probe, n), marks.names)
     return marks
+
+
+def float_type(array):
+    """The type that holds the numbers of an array: float32 where that loses nothing, else float64."""
+    return np.float32 if np.result_type(array.dtype, np.float32) == np.float32 else np.float64
 
 
 def _column_names(leaves, names, labels):

@@ -4,6 +4,7 @@ import numpy as np
 
 from . import nested
 from .errors import ModelError
+from .tensors import as_array
 
 STEP = 1e-3  # of differences, relative to numbers above 1: small against curvature, large against float32
 MOST_DIFFERENCES = 2500  # numbers in an answer whose differences are taken: their cost goes with the square
@@ -21,7 +22,7 @@ class Responses:
     ----------
     model : Kipoi model
     marks : marks.Marks
-    network : gradients.Network
+    network : gradients.DifferentiableNetwork
     """
 
     def __init__(self, model, marks, network):
@@ -78,7 +79,7 @@ class Responses:
         tried = [random.standard_normal(output.shape).astype(output.dtype) for output in outputs]
         try:
             with np.errstate(all="ignore"):
-                found = [np.asarray(value).ravel() for _, value in nested.leaves(self._network.answering(ask, tried))]
+                found = [as_array(value).ravel() for _, value in nested.leaves(self._network.answering(ask, tried))]
         except Exception:  # of the model's own Python, which may refuse numbers that its network never gives
             return None
         known = [next((k for k, one in enumerate(tried) if np.array_equal(one.ravel(), value)), None)
@@ -116,7 +117,7 @@ class Responses:
 
 def _is_bpnet(outputs, answered):
     """Whether a model answers as bpnet's SeqModel does that gives expected counts; see `bpnet.SeqModelDirectory`."""
-    leaves = [np.asarray(value) for _, value in nested.leaves(answered)]
+    leaves = [as_array(value) for _, value in nested.leaves(answered)]
     pairs = [(output.ndim, other.ndim) for output, other in zip(outputs[::2], outputs[1::2])]
     if len(outputs) != 2 * len(leaves) or any(pair != (3, 2) for pair in pairs):
         return False

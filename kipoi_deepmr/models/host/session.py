@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from . import attributions, layout, loader, loading, marks, masks, saturation, views
+from . import attributions, items, layout, marks, masks, saturation, sources, views
 from .columns import arrays_of
-from .errors import ItemError, ModelError, OutOfMemory, is_out_of_memory, one_line
+from .errors import ItemError, ModelError, OutOfMemory, model_code
 
 DEFAULT_BATCH_SIZE = 512
 BATCHES = (64, 256, 1024, 4096)  # that are tried
@@ -36,6 +36,8 @@ class HostedModel:
         augment (see `views.parse_views`).
     in_worker : bool
         Whether this process is the model's own; see `bpnet.load`.
+    name : str, optional
+        What it is called in messages and descriptions; by default as `model`.
 
     Raises
     ------
@@ -43,13 +45,15 @@ class HostedModel:
         The model cannot be loaded, or is of a form that we cannot use; the message says which.
     """
 
-    def __init__(self, model, source="kipoi", settings=None, in_worker=False):
-        self._name = str(model)
+    def __init__(self, model, source="kipoi", settings=None, in_worker=False, name=None):
+        self._name = str(name or model)
         self._settings = {key: value for key, value in (settings or {}).items() if value is not None}
         self._batch_size = self._settings.get("batch_size", DEFAULT_BATCH_SIZE)
+        self._largest = None  # batch that memory holds, once it has run out
         self._views = views.parse_views(self._settings.get("augment", []))
-        self._model = loading.load(self._name, source, in_worker)
-        self._dataloader = loader.describe(self._model)
+        self._model = sources.load(str(model), source, in_worker, self._name)
+        with model_code(f"model {self._name} cannot be loaded"):
+            self._dataloader = items.describe(self._model)
         self._items = self._layout = self._length = self._marks = self._masks = self._first_probe = None
         self._attributed = None
         try:
@@ -67,24 +71,27 @@ class HostedModel:
         dict of JSON values
             name, marks (empty until the model is ready), length, alphabet, checksum, replicates (names of the
             combinations of mask and view, [""] if there is one only), needs_item, layout and outputs (sentences),
-            notes, framework, dataloader (see `loader.describe`), versions, network (None until the model is ready).
+            notes, framework, dataloader (see `items.describe`), versions; None until the model is ready: internals,
+            item (of the dataloader, with which random sequences are predicted), precision (see `tensors`).
         """
         return {
             "name": self._name,
             "marks": list(self._marks.names) if self._marks else [],
             "length": self._length,
             "alphabet": "ACGT",
-            "checksum": loading.checksum(self._model, {key: value for key, value in self._settings.items()
+            "checksum": sources.checksum(self._model, {key: value for key, value in self._settings.items()
                                                        if key not in NOT_IN_CHECKSUM}),
             "replicates": self._replicate_names(),
             "needs_item": self._layout is None or self._layout.needs_item,
             "layout": self._layout.description if self._layout else "",
             "outputs": self._marks.description if self._marks else "",
             "notes": list(self._marks.notes) if self._marks else [],
-            "framework": loading.frameworks(),
+            "framework": sources.frameworks(),
             "dataloader": self._dataloader,
-            "versions": loading.versions(),
-            "network": self._told_network() if self._marks else None,
+            "versions": sources.versions(),
+            "internals": self._described_internals() if self._marks else None,
+            "item": self._probe_item if self._marks else None,
+            "precision": self._marks.precision if self._marks else None,
         }
 
     def networks(self):
@@ -94,16 +101,17 @@ class HostedModel:
     def outputs(self, sequences):
         """What the model itself returns for sequences, without dropout masks and views: list of (n, ...) arrays."""
         answer = self._answer(sequences, self._inputs(self._probe_item))
-        return [np.asarray(array, dtype=np.float32) for _, array, _, _ in arrays_of(answer, len(sequences))]
+        return [array.astype(marks.float_type(array), copy=False)
+                for _, array, _, _ in self._named(arrays_of, answer, len(sequences))]
 
     def masks_of(self, number):
         """A dropout mask by layers; see `masks.DropoutMasks.arrays`."""
         return self._masks.arrays(number)
 
-    def _told_network(self):
-        """What tells how its answers follow from its network; see `models.network.Network`."""
+    def _described_internals(self):
+        """What tells how its answers follow from its network; see `models.internals.Internals`."""
         name, form = self._layout.one_hot() or (None, None)
-        return {"files": loading.files(self._model), "input": name, "shape": form and list(form.shape(self._length)),
+        return {"files": sources.files(self._model), "input": name, "shape": form and list(form.shape(self._length)),
                 "letters": self._layout.alphabet, "marks": self._marks.told(), "views": list(map(list, self._views)),
                 "n_masks": len(self._masks.names) if self._masks else 0}
 
@@ -119,7 +127,7 @@ class HostedModel:
         int
             Number of items.
         """
-        self._items = loader.Items(self._model, self._name, arguments)
+        self._items = items.Items(self._model, self._name, arguments)
         self._attributed = None  # whose layout and marks may be others now
         first = self._first_item()
         if first is not None:
@@ -150,13 +158,13 @@ class HostedModel:
 
         Returns
         -------
-        (replicates, n, marks) float32, or None while the model is not ready.
+        (replicates, n, marks) float, or None while the model is not ready.
         """
         if self._first_probe is None or not again:
             return self._first_probe
         return self.predict(self._probe_sequences(), self._probe_item)
 
-    def predict(self, sequences, item=None):
+    def predict(self, sequences, item=None, batch_size=None):
         """Marks of sequences.
 
         Parameters
@@ -165,10 +173,13 @@ class HostedModel:
             One byte per base, upper case.
         item : int, optional
             Number of the dataloader's item whose other inputs go with the sequences.
+        batch_size : int, optional
+            Most sequences in one call of the model; by default as in the settings.
 
         Returns
         -------
-        (replicates, n, marks) float32
+        (replicates, n, marks) float32 or float64
+            In the precision in which the model answers; see `marks.Marks.read`.
 
         Raises
         ------
@@ -176,17 +187,17 @@ class HostedModel:
         ModelError
             The model fails, or its output is not of the form that it had at first.
         """
-        return np.concatenate(list(self.iter_predict(sequences, item)), axis=1)
+        return np.concatenate(list(self.iter_predict(sequences, item, batch_size)), axis=1)
 
-    def mutants(self, sequence, item=None):
+    def mutants(self, sequence, item=None, batch_size=None):
         """Marks of a sequence and of all its single mutants, in the order of `saturation.saturation_mutants`.
 
         Returns
         -------
-        (replicates, 1 + 3 L, marks) float32
+        (replicates, 1 + 3 L, marks) float32 or float64
             The sequence itself first.
         """
-        return np.concatenate(list(self.iter_mutants(sequence, item)), axis=1)
+        return np.concatenate(list(self.iter_mutants(sequence, item, batch_size)), axis=1)
 
     def approximate(self, sequence, item=None, method="gradient"):
         """`mutants`, with the mutants approximated from the sequence; `method` is a key of `attributions.METHODS`.
@@ -204,27 +215,28 @@ class HostedModel:
         for k in range(len(self._masks.names) if self._masks else 1):
             with self._mask(k):
                 found += [self._named(self._attributed.mutants, sequence, view, inputs, method) for view in self._views]
-        return np.stack(found).astype(np.float32)
+        return np.stack(found)
 
-    def iter_predict(self, sequences, item=None):
+    def iter_predict(self, sequences, item=None, batch_size=None):
         """`predict`, one batch after the other."""
-        return self._batches(len(sequences), lambda start, stop: sequences[start:stop], item)
+        return self._batches(len(sequences), lambda start, stop: sequences[start:stop], item, batch_size)
 
-    def iter_mutants(self, sequence, item=None):
+    def iter_mutants(self, sequence, item=None, batch_size=None):
         """`mutants`, one batch after the other."""
-        return self._batches(1 + 3 * len(sequence), lambda start, stop: saturation.rows(sequence, start, stop), item)
+        return self._batches(1 + 3 * len(sequence), lambda start, stop: saturation.rows(sequence, start, stop), item,
+                             batch_size)
 
-    def _batches(self, n, rows, item):
+    def _batches(self, n, rows, item, batch_size):
         """Predictions of rows(start, stop), one batch after the other; when memory runs out, batches are halved."""
         inputs, start = self._inputs(item), 0
         while start < n:
-            stop = min(start + self._batch_size, n)
+            stop = min(start + min(batch_size or self._batch_size, self._largest or n), n)
             try:
                 predicted = self._predict_batch(rows(start, stop), inputs)
             except OutOfMemory:
                 if stop - start == 1:
                     raise
-                self._batch_size = (stop - start) // 2
+                self._largest = (stop - start) // 2
                 continue
             yield predicted
             start = stop
@@ -249,13 +261,9 @@ class HostedModel:
                 break
         return best
 
-    def use_batch_size(self, size):
-        """Predict so many sequences at once."""
-        self._batch_size = size
-
     def _set_layout(self, inputs):
         chosen = {key: self._settings.get(key) for key in ("seq_input", "seq_layout", "alphabet")}
-        found = self._named(layout.find_layout, self._model.schema.inputs, loader.defaults(self._model), inputs,
+        found = self._named(layout.find_layout, self._model.schema.inputs, items.defaults(self._model), inputs,
                             **chosen)
         if self._layout is None or found.description != self._layout.description:
             self._layout, self._marks = found, None
@@ -318,27 +326,19 @@ class HostedModel:
                 yield
 
     def _predict_batch(self, sequences, inputs):
-        n_masks = len(self._masks.names) if self._masks else 1
-        predicted = np.empty((n_masks * len(self._views), len(sequences), len(self._marks.names)), dtype=np.float32)
-        for k in range(n_masks):
+        predicted = []
+        for k in range(len(self._masks.names) if self._masks else 1):
             with self._mask(k):
-                for v, view in enumerate(self._views):
+                for view in self._views:
                     answer = self._answer(view.apply(sequences), inputs)
-                    predicted[k * len(self._views) + v] = self._named(self._marks.read, answer, len(sequences))
-        return predicted
+                    predicted.append(self._named(self._marks.read, answer, len(sequences)))
+        return np.stack(predicted)
 
     def _answer(self, sequences, inputs):
         """What the model returns for sequences."""
-        try:
-            return self._model.predict_on_batch(self._layout.encode(sequences, inputs))
-        except ModelError as error:
-            raise ModelError(f"model {self._name}: {error}") from error
-        except (Exception, SystemExit) as error:
-            if is_out_of_memory(error):
-                raise OutOfMemory(f"model {self._name} ran out of memory on {len(sequences)} sequences: "
-                                  f"{one_line(error)}") from error
-            raise ModelError(f"model {self._name} failed to predict {len(sequences)} sequences: "
-                             f"{one_line(error)}") from error
+        encoded = self._named(self._layout.encode, sequences, inputs)
+        with model_code(f"model {self._name} failed to predict {len(sequences)} sequences"):
+            return self._model.predict_on_batch(encoded)
 
     def _named(self, function, *arguments, **more):
         """Call a function, putting the model's name before what it finds wrong."""

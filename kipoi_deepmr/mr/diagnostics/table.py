@@ -1,15 +1,14 @@
 """Diagnostics of each locus and pair: what speaks against the estimate, as numbers and as flags."""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import numba
 import numpy as np
 import pandas as pd
 
 from ...effects_store import each_block
 from ...instruments.moderation import with_se_shrinkage
 from ...instruments.rules import rule_for
+from ...threads import mapped
 from .. import notes
 from ..block import Block
 from ..estimators.regression import egger, ivw
@@ -178,8 +177,7 @@ def _block(effects, loci, pairs, rule, n_draws, seed):
     def of_exposure(exposure):
         return diagnose(*block.of_pairs(exposure, pairs[exposure]), n_draws=n_draws, seed=seed)
 
-    with ThreadPoolExecutor(numba.get_num_threads()) as threads:
-        each = list(threads.map(of_exposure, pairs))
+    each = mapped(of_exposure, pairs)
     columns = {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
     columns.update(_from_all_mutants(block.effect, block.instruments, pairs))
     columns["red"] = _flags(columns)

@@ -1,12 +1,10 @@
 """Problems as compiled loops take them: in units of their own size, instruments first, shared out to threads."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-from joblib import cpu_count
 
+from ...threads import limited, mapped, n_threads
 from .. import notes
 from ..problems import Problems
 
@@ -66,7 +64,7 @@ def rows_of(problems: Problems, sx, sy):
 
 
 def in_threads(loop, arrays, constants=()):
-    """Call a compiled loop over problems on all processors.
+    """Call a compiled loop over problems in as many threads as a pool may have.
 
     Parameters
     ----------
@@ -78,13 +76,11 @@ def in_threads(loop, arrays, constants=()):
         What every problem uses.
     """
     size = len(arrays[0])
-    workers = min(cpu_count(), -(-size // FEWEST))
+    workers = min(n_threads(), -(-size // FEWEST))
     if workers < 2:
         if size:
             loop(*arrays, *constants)
         return
     cuts = np.linspace(0, size, 4 * workers + 1).astype(int)
-    with ThreadPoolExecutor(workers) as pool:
-        jobs = [pool.submit(loop, *(a[i:j] for a in arrays), *constants) for i, j in pairwise(cuts)]
-        for job in jobs:
-            job.result()
+    with limited(workers):
+        mapped(lambda i, j: loop(*(a[i:j] for a in arrays), *constants), cuts[:-1], cuts[1:])

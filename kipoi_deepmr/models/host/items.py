@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from .errors import ItemError, ModelError, one_line
+from .errors import ItemError, ModelError, model_code
 
 
 def defaults(model):
@@ -65,10 +65,8 @@ class Items:
     def __init__(self, model, name, arguments):
         self._name = name
         self._last = (None, None)
-        try:
+        with model_code(f"the dataloader of model {name} cannot be opened"):
             self._items = _open(model, arguments)
-        except Exception as error:
-            raise ModelError(f"the dataloader of model {name} cannot be opened: {one_line(error)}") from error
 
     def __len__(self):
         return len(self._items)
@@ -94,10 +92,8 @@ class Items:
 
     def _item(self, number):
         if self._last[0] != number:
-            try:
+            with model_code("the dataloader fails on it", ItemError):
                 self._last = (number, self._items[number])
-            except Exception as error:
-                raise ItemError(f"the dataloader fails on it: {one_line(error)}") from error
         return self._last[1]
 
 

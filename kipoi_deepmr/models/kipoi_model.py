@@ -1,18 +1,22 @@
-"""A Kipoi model as a member of an ensemble, in this process or in its own Python."""
+"""A Kipoi model as a model of ours, in this process or in its own Python."""
 
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
+
 from ..errors import InputError, ModelFailed
+from ..loci import Genome
 from .dataloader import DataloaderSource
-from .host import loading
+from .host import sources
 from .host.errors import ItemError, ModelError, OutOfMemory
 from .host.session import HostedModel
-from .member import Description, Member
-from .network import network_of
+from .internals import Internals, internals_of
+from .model import Description, Model
 from .worker import DEFAULT_TIMEOUT, Worker
 
 
-class KipoiMember(Member):
+class KipoiModel(Model):
     """A Kipoi model that takes DNA and returns one number per mark.
 
     Parameters
@@ -29,6 +33,8 @@ class KipoiMember(Member):
         That a worker may use; by default as many as its frameworks like.
     wait : bool
         Whether to wait until a worker has loaded the model, or to leave that to `load`.
+    name : str, optional
+        What it is called in messages and descriptions; by default as `model`.
 
     Raises
     ------
@@ -36,33 +42,35 @@ class KipoiMember(Member):
         The model cannot be loaded, or is of a form that we cannot use; the message says which.
     """
 
-    def __init__(self, model, source="kipoi", settings=None, python=None, threads=None, wait=True):
+    def __init__(self, model: str, source: str = "kipoi", settings: Mapping | None = None, python: str | None = None,
+                 threads: int | None = None, wait: bool = True, name: str | None = None):
         settings = dict(settings or {})
         timeout = settings.pop("worker_timeout", None) or DEFAULT_TIMEOUT
         self.own_process = python is not None
         self._source = None
         with _input_errors():
             if self.own_process:
-                self._host = Worker(model, source, settings, python, threads, timeout)
+                self._host = Worker(model, source, settings, python, threads, timeout, name)
             else:
-                with loading.quiet():
-                    self._host = HostedModel(model, source, settings)
+                with sources.quiet():
+                    self._host = HostedModel(model, source, settings, name=name)
         if wait:
             self.load()
 
-    def load(self):
+    def load(self) -> None:
         """Wait until the model is loaded; raises as the constructor does."""
         if self.own_process:
             with _input_errors():
                 self._host.load()
 
-    def describe(self):
-        """See `Member.describe`."""
-        told = self._host.describe()
-        return Description(**{**told, **{name: tuple(told[name]) for name in ("marks", "replicates", "notes")}})
+    def describe(self) -> Description:
+        """See `Model.describe`."""
+        described = self._host.describe()
+        return Description(**{**described,
+                              **{name: tuple(described[name]) for name in ("marks", "replicates", "notes")}})
 
-    def predict(self, sequences, item=None):
-        """See `Member.predict`.
+    def predict(self, sequences: np.ndarray, item: int | None = None, batch_size: int | None = None) -> np.ndarray:
+        """See `Model.predict`; `batch_size` is the most sequences in one call of the model.
 
         Raises
         ------
@@ -72,63 +80,58 @@ class KipoiMember(Member):
             Its process died, hung or ran out of memory again and again.
         """
         with _input_errors():
-            return self._host.predict(sequences, item)
+            return self._host.predict(sequences, item, batch_size)
 
-    def mutants(self, sequence, item=None):
-        """See `Member.mutants`; raises as `predict` does."""
+    def mutants(self, sequence: np.ndarray, item: int | None = None, batch_size: int | None = None) -> np.ndarray:
+        """See `Model.mutants`; `batch_size` as for `predict`, and raises as it does."""
         with _input_errors():
-            return self._host.mutants(sequence, item)
+            return self._host.mutants(sequence, item, batch_size)
 
-    def approximate(self, sequence, item=None, method="gradient"):
+    def approximate(self, sequence: np.ndarray, item: int | None = None, method: str = "gradient") -> np.ndarray:
         """`mutants`, approximated by a method of `host.attributions`; raises as `predict` does, or if it cannot be."""
         with _input_errors():
             return self._host.approximate(sequence, item, method)
 
-    def probe(self, again=False):
-        """See `Member.probe`."""
+    def probe(self, again: bool = False) -> np.ndarray | None:
+        """See `Model.probe`."""
         with _input_errors():
             return self._host.probe(again)
 
-    def network(self):
+    def internals(self) -> Internals:
         """What an engine needs to know of the model.
 
         Returns
         -------
-        network.Network
+        Internals
 
         Raises
         ------
         ModelError
-            See `network.network_of`.
+            See `internals.internals_of`.
         """
-        return network_of(self._host, self.host.networks() if self.host else [])
+        return internals_of(self._host, self.host.networks() if self.host else [])
 
     @property
-    def host(self):
+    def host(self) -> HostedModel | None:
         """The `HostedModel` itself, None where it is in another process."""
         return None if self.own_process else self._host
 
-    def measure_batch(self):
+    def measure_batch(self) -> int:
         """How many sequences the model should be given at once; see `HostedModel.measure_batch`."""
         with _input_errors():
             return self._host.measure_batch()
 
-    def use_batch_size(self, size):
-        """Give the model so many sequences at once."""
-        with _input_errors():
-            self._host.use_batch_size(size)
-
-    def open_loci(self, arguments):
+    def open_loci(self, arguments: Mapping) -> int:
         """Open the model's own dataloader; returns the number of its items."""
         with _input_errors():
             return self._host.open_loci(arguments)
 
-    def locus(self, number):
+    def locus(self, number: int) -> dict:
         """One item of the dataloader; see `HostedModel.locus`. Raises `ItemError` if the dataloader fails on it."""
         with _input_errors(ItemError):
             return self._host.locus(number)
 
-    def dataloader(self, arguments, genome=None):
+    def dataloader(self, arguments: Mapping, genome: Genome | None = None) -> DataloaderSource:
         """The loci that the model's own dataloader gives, with the arguments of `--dataloader_args`.
 
         Returns
@@ -139,14 +142,14 @@ class KipoiMember(Member):
         self._source = DataloaderSource(self, arguments, genome)
         return self._source
 
-    def close(self):
+    def close(self) -> None:
         """End the worker, if there is one."""
         if self.own_process:
             self._host.close()
 
 
 @contextmanager
-def _input_errors(*passing):
+def _input_errors(*passing: type[Exception]) -> Iterator[None]:
     try:
         yield
     except passing:

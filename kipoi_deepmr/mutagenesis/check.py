@@ -1,13 +1,16 @@
 """What `check` measures: whether members and marks are fit for DeepMR, and what a run would cost."""
 
 import time
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from .ensemble import ONE_MARK, ONE_MODEL
-from .host import saturation
-from .host.session import DEFAULT_BATCH_SIZE
+from ..models.ensemble import ONE_MARK
+from ..models.host import saturation
+from ..models.host.session import DEFAULT_BATCH_SIZE
+from ..models.members import ONE_MODEL
+from .engines import Engines
 
 N_RANDOM = 8  # sequences that show whether an output depends on its input
 SECONDS = 2.0  # of repeated predictions, at least one
@@ -15,11 +18,11 @@ SEED = 1
 
 
 class Measured(NamedTuple):
-    """What was found.
+    """Fitness and cost of an ensemble.
 
     Attributes
     ----------
-    reference : (members, marks) float32
+    reference : (members, marks) array
         Predictions of the sequence.
     mutants_per_second : float
         Each through all members.
@@ -31,58 +34,57 @@ class Measured(NamedTuple):
     reference: np.ndarray
     mutants_per_second: float
     mutants_per_locus: int
-    problems: list
+    problems: list[str]
 
-    def hours(self, n_loci):
+    def hours(self, n_loci: int) -> float:
         """Hours that `predict` takes on so many loci."""
         return n_loci * self.mutants_per_locus / self.mutants_per_second / 3600
 
 
-def random_sequences(n, length):
+def random_sequences(n: int, length: int) -> np.ndarray:
     """Random bases, the same each time: (n, length) uint8."""
     return saturation.BASES[np.random.default_rng(SEED).integers(0, 4, (n, length))]
 
 
-def measure(ensemble, sequence, item=None, batch_size=None):
-    """Predict a sequence, random ones and, with the clock running, mutants by the engines that the ensemble uses.
+def measure(engines: Engines, sequence: np.ndarray, item: int | None = None) -> Measured:
+    """Predict a sequence, random ones and, with the clock running, mutants by the engines that were chosen.
 
     Parameters
     ----------
-    ensemble : Ensemble
-        Of one or more members and marks.
+    engines : Engines
+        Of an ensemble of one or more members and marks.
     sequence : (L,) uint8
     item : int, optional
-        Number of the dataloader's item that it belongs to, if the members need it.
-    batch_size : int, optional
-        Most sequences in one call of a model.
-
-    Returns
-    -------
-    Measured
+        Number of the dataloader's item that it belongs to, if the models need it.
     """
-    n_mutants = max(1, min(batch_size or DEFAULT_BATCH_SIZE, 1 + 3 * len(sequence)) - 1 - N_RANDOM)
+    ensemble = engines.ensemble
+    n_mutants = max(1, min(ensemble.batch_size or DEFAULT_BATCH_SIZE, 1 + 3 * len(sequence)) - 1 - N_RANDOM)
     # in one call, since models may be compiled anew for each number of sequences
     sequences = np.concatenate([sequence[None], random_sequences(N_RANDOM, len(sequence)),
                                 saturation.rows(sequence, 1, 1 + n_mutants)])
     different = ensemble.predict(sequences, item)[:, :1 + N_RANDOM]
-    seconds = _seconds(ensemble, sequence, sequences, item)
+    seconds = _seconds(engines, sequence, sequences, item)
     return Measured(different[:, 0], 3 * len(sequence) / seconds, 3 * len(sequence), _problems(ensemble, different))
 
 
-def _seconds(ensemble, sequence, sequences, item):
+def _seconds(engines, sequence, sequences, item):
     """What a locus takes: its mutants where an engine predicts them, else its share of sequences of the same length.
 
     The ensemble has predicted these before, so that it is compiled.
     """
-    n, is_naive, total = 1 + 3 * len(sequence), ensemble.is_naive, 0.0
-    if not all(is_naive):
-        functions = [None if naive else function for function, naive in zip(ensemble.functions, is_naive, strict=True)]
-        total += _timed(lambda: ensemble.answers(n, functions, sequence, item))
-    if any(is_naive):
-        functions = [member.predict if naive else None
-                     for member, naive in zip(ensemble.members, is_naive, strict=True)]
-        total += _timed(lambda: ensemble.answers(len(sequences), functions, sequences, item)) * n / len(sequences)
+    n, total, each = 1 + 3 * len(sequence), 0.0, engines.by_model
+    apart = [engine.is_apart for engine in each]
+    mutants = [None if engine.is_naive else partial(engine.mutants, sequence, item) for engine in each]
+    if any(mutants):
+        total += _timed(lambda: engines.ensemble.ask(mutants, _drop, apart))
+    predictions = [partial(engine.predict, sequences, item) if engine.is_naive else None for engine in each]
+    if any(predictions):
+        total += _timed(lambda: engines.ensemble.ask(predictions, _drop, apart)) * n / len(sequences)
     return total
+
+
+def _drop(number, answer):
+    """Take an answer whose numbers are not needed."""
 
 
 def _timed(call):
@@ -96,7 +98,7 @@ def _timed(call):
 
 def _problems(ensemble, predicted):
     """Why not, from predictions (members, sequences, marks)."""
-    found = []
+    found = list(ensemble.problems)
     if len(ensemble.names) < 2:
         found.append(ONE_MODEL)
     if len(ensemble.marks) < 2:

@@ -6,7 +6,7 @@ from .host.marks import Marks
 from .host.views import View
 
 
-class Network(NamedTuple):
+class Internals(NamedTuple):
     """A model's network, in memory or as files.
 
     Attributes
@@ -41,21 +41,21 @@ class Network(NamedTuple):
     masks: list
 
 
-def network_of(host, modules):
-    """The network of a `host.session.HostedModel` or of a `worker.Worker`.
+def internals_of(host, modules):
+    """The internals of a `host.session.HostedModel` or of a `worker.Worker`.
 
     Parameters
     ----------
     host : HostedModel or Worker
     modules : list
-        As for `Network`.
+        As for `Internals`.
 
     Raises
     ------
     ModelError
         It has dropout masks that cannot be told by layers.
     """
-    told = host.describe()["network"]
-    return Network(modules, told["files"], told["input"], told["shape"] and tuple(told["shape"]), told["letters"],
+    told = host.describe()["internals"]
+    return Internals(modules, told["files"], told["input"], told["shape"] and tuple(told["shape"]), told["letters"],
                    Marks.retold(told["marks"]), host.outputs, [View(*view) for view in told["views"]],
                    [host.masks_of(number) for number in range(told["n_masks"])])

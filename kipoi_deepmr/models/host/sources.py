@@ -10,21 +10,23 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from . import bpnet
-from .errors import ModelError, one_line
+from .errors import ModelError, model_code, one_line
 
 FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "torch", "sklearn", "bpnet")
 
 
-def load(name, source, in_worker):
+def load(model, source, in_worker, name):
     """A loaded Kipoi model.
 
     Parameters
     ----------
-    name : str
-        Of a model in its source; a directory when the source is `dir`.
+    model : str
+        Its name in its source; a directory when the source is `dir`.
     source : str
     in_worker : bool
         Whether this process is the model's own.
+    name : str
+        What it is called in messages.
 
     Raises
     ------
@@ -38,35 +40,34 @@ def load(name, source, in_worker):
     known = kipoi.config.model_sources()
     if source not in known:
         raise ModelError("--source {}: unknown; Kipoi's config.yaml has {}".format(source, ", ".join(known)))
-    if source == "dir" and bpnet.is_seq_model(name):
-        return bpnet.load(name, in_worker)
-    if source == "dir" and not any(Path(name, "model." + suffix).is_file() for suffix in ("yaml", "yml")):
+    if source == "dir" and bpnet.is_seq_model(model):
+        return bpnet.load(model, in_worker)
+    if source == "dir" and not any(Path(model, "model." + suffix).is_file() for suffix in ("yaml", "yml")):
         raise ModelError(f"{name}: no model.yaml there; with --source dir a MODEL is a Kipoi model directory")
     try:
-        return kipoi.get_model(name, source=source)
-    except Exception as error:
-        if _is_keras_model(name, source) and find_spec("tf_keras"):
-            return _load_with_legacy_keras(name, source, error)
-        raise ModelError(f"model {name} cannot be loaded: {one_line(error)}") from error
+        with model_code(f"model {name} cannot be loaded"):
+            return kipoi.get_model(model, source=source)
+    except ModelError as error:
+        if _is_keras_model(model, source) and find_spec("tf_keras"):
+            return _load_with_legacy_keras(model, source, name, error.__cause__)
+        raise
 
 
-def _load_with_legacy_keras(name, source, first_error):
+def _load_with_legacy_keras(model, source, name, first_error):
+    import kipoi
+
+    what = f"model {name} cannot be loaded: with Keras 3: {one_line(first_error)}; with tf_keras"
+    with model_code(what), legacy_keras():
+        return kipoi.get_model(model, source=source)
+
+
+def _is_keras_model(model, source):
     import kipoi
 
     try:
-        with legacy_keras():
-            return kipoi.get_model(name, source=source)
-    except Exception as error:
-        raise ModelError(f"model {name} cannot be loaded: with Keras 3: {one_line(first_error)}; with tf_keras: "
-                         f"{one_line(error)}") from error
-
-
-def _is_keras_model(name, source):
-    import kipoi
-
-    try:
-        described = kipoi.get_source(source).get_model_descr(name)
-    except Exception:  # the model.yaml itself is unreadable: the first error tells more
+        with model_code("its model.yaml"):
+            described = kipoi.get_source(source).get_model_descr(model)
+    except ModelError:  # the model.yaml itself is unreadable: the first error tells more
         return False
     return described.type == "keras" or described.defined_as == "kipoi.model.KerasModel"
 
