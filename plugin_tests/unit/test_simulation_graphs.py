@@ -10,6 +10,7 @@ import pytest
 
 from kipoi_deepmr.cli import parser
 from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.plots import graph_figure
 from kipoi_deepmr.simulation import graph_activity, graph_scores, graph_truth, graphs, sequences
 from kipoi_deepmr.simulation.binding import BACKGROUND
 from kipoi_deepmr.simulation.designs import read_design
@@ -237,7 +238,7 @@ def direct_table():
     acts = [True, False, True, False, True, False]
     truth = pd.DataFrame({"exposure": list("ABACBC"), "outcome": list("BACACB"), "edge": acts, "acts": acts,
                           "true_direct": [0.5, 0, 0.3, 0, -0.4, 0], "true_total": [0.5, 0, 0.1, 0, -0.4, 0]})
-    direct = pd.DataFrame({"exposure": list("ABBC"), "outcome": list("BACB"), "direct": [0.6, 0.1, 0.4, 0.0],
+    direct = pd.DataFrame({"exposure": list("ABBC"), "outcome": list("BACB"), "direct": [0.6, 0.1, 0.4, 0.15],
                            "se": 0.1, "ci_low": [0.4, -0.1, 0.2, 0.1], "ci_high": [0.8, 0.3, 0.6, 0.2],
                            "pvalue_min_effect": [0.001, 0.2, 0.001, 0.01], "qvalue_min_effect": [0.01, 0.3, 0.01, 0.02],
                            "posterior_mean": [0.5, 0.0, 0.4, 0.0], "total_implied": [0.6, 0.1, 0.4, 0.0],
@@ -254,7 +255,7 @@ def test_scores_of_edges_by_hand():
     row = table.iloc[0]
     assert (row["rounds"], row["edges"], row["zeros"]) == (1, 3, 3)
     assert row["precision"] == pytest.approx(2 / 3) and row["recall"] == pytest.approx(2 / 3) and row["sign"] == 0.5
-    assert row["rmse"] == pytest.approx(math.sqrt((0.1**2 + 0.1**2 + 0.8**2 + 0) / 4))
+    assert row["rmse"] == pytest.approx(math.sqrt((0.1**2 + 0.1**2 + 0.8**2 + 0.15**2) / 4))
     assert row["rmse_posterior"] == pytest.approx(math.sqrt((0 + 0 + 0.8**2 + 0) / 4))
     assert (row["coverage_edges"], row["coverage_zeros"], row["untold"]) == (0.5, 0.5, pytest.approx(1 / 3))
     assert (row["coverage_totals"], row["coverage_total_zeros"]) == (0.0, 0.5)
@@ -275,3 +276,14 @@ def test_designs_are_read_back():
 
 def test_the_parser_names_what_there_is():
     assert parser.GRAPHS == tuple(graphs.GRAPHS) and parser.LABELS == graph_activity.LABELS
+
+
+def test_the_figure_of_a_graph_has_a_point_for_each_pair_with_an_estimate():
+    direct, truth = direct_table()
+    edges = graph_scores.score_edges(direct, truth)
+    left, right = graph_figure(pd.concat([edges.assign(scenario="linear"), edges.assign(scenario="saturating")])).axes
+    assert (left.get_title(), right.get_title()) == ("linear", "saturating")
+    zeros, true_ones = (container.lines[0].get_xydata().tolist() for container in left.containers)
+    assert zeros == [[0.0, 0.1], [0.0, 0.15]] and true_ones == [[0.5, 0.6], [-0.4, 0.4]]
+    bars = [segment.tolist() for segment in left.containers[1].lines[2][0].get_segments()]
+    np.testing.assert_allclose(bars, [[[0.5, 0.4], [0.5, 0.8]], [[-0.4, 0.2], [-0.4, 0.6]]])
