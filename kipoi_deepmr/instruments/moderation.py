@@ -8,8 +8,9 @@ from scipy import special
 from ..effects_store import with_computed
 from ..errors import InputError
 from ..inference import check_choice
+from ..options import EstimatorOptions
 
-SE_SHRINKAGES = ("none", "moderated")
+SE_SHRINKAGES = EstimatorOptions.choices_of("se_shrinkage")
 MARKS_BYTES = 256_000_000  # of standard errors in float64 held at a time
 ZERO_IS = 1e-5  # what limma takes for a variance of 0, as a share of the median variance
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from ..effects_store import each_block, not_predicted
 from ..errors import InputError, nearest
+from ..options import EstimatorOptions
 
-RULES = ("pooled", "own", "variants")
+RULES = EstimatorOptions.choices_of("instruments")
 
 
 class Instruments(NamedTuple):

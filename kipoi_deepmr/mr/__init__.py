@@ -5,7 +5,6 @@ from .diagnostics import count_red, diagnose, diagnose_pairs, iter_diagnostics, 
 from .fit import ESTIMATORS, fit
 from .pairs import check_pairs, fit_pairs, iter_pairs
 from .result import MRResult
-from .uncertainty import check_number, wants_members
 
-__all__ = ["ESTIMATORS", "METHODS", "MRResult", "check_number", "check_pairs", "count_red", "diagnose",
-           "diagnose_pairs", "fit", "fit_pairs", "iter_diagnostics", "iter_pairs", "share_of_red", "wants_members"]
+__all__ = ["ESTIMATORS", "METHODS", "MRResult", "check_pairs", "count_red", "diagnose",
+           "diagnose_pairs", "fit", "fit_pairs", "iter_diagnostics", "iter_pairs", "share_of_red"]

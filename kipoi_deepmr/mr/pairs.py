@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 
 from ..effects_store import each_block
-from ..errors import InputError, nearest
-from ..inference import check_choice
-from ..instruments.moderation import SE_SHRINKAGES, with_se_shrinkage
+from ..instruments.moderation import with_se_shrinkage
 from ..instruments.rules import rule_for
-from ..methods import ALL_MEMBERS, COVARIATES, METHODS
+from ..methods import ALL_MEMBERS, COVARIATES
+from ..options import EstimateOptions
 from ..threads import mapped, n_threads
 from . import notes
 from .block import Block, LeaveOut
@@ -20,17 +19,19 @@ from .estimators.closed_form import closed_form, has_closed_form
 from .fit import bind
 from .overlap import psi_of_members
 from .result import MRResult
-from .uncertainty import cross_fitted, from_members, moderation_of_spread, need_members, wants_members
+from .uncertainty import cross_fitted, from_members, moderation_of_spread
 
 NUMBERS = ("n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se",
            "intercept_pvalue", "q", "q_pvalue", "i2", "i2_gx", "f_statistic", "phi", "tau2", "note")
 COMPILED_FROM = 500_000  # fits of one method: compiling takes seconds, in which arrays give so many
 
 
-def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instruments="pooled", instrument_z=3.0,
-              se_shrinkage="none", uncertainty="instrument", spread_shrinkage="moderated", steiger=False,
-              adjust=None, alpha=0.05, **options):
+def fit_pairs(effects, exposures=None, outcomes=None, method=None, instruments=None, instrument_z=None,
+              se_shrinkage=None, uncertainty=None, spread_shrinkage=None, steiger=None, adjust=None, alpha=0.05,
+              **method_args):
     """Local causal effects: one fit per locus, ordered pair of marks and method.
+
+    What is None has the default of `EstimatorOptions`.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
         move the covariate more than the outcome). A pair that has none left is fitted without covariates.
     alpha : float
         Intervals cover 1 - alpha.
-    **options
+    **method_args
         Options of the methods; each goes to the methods that accept it. `psi="members"`: the correlation that
         `psi_of_members` finds, for each pair of marks.
 
@@ -81,28 +82,34 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
         An unknown mark, method, rule or option, one named twice, no pair of two different marks, or one of
         multivariable methods and marks to adjust for without the other.
     """
-    methods = [method] if isinstance(method, str) else list(method)
+    options = EstimateOptions(
+        exposures=exposures, outcomes=outcomes, method=method, instruments=instruments, instrument_z=instrument_z,
+        se_shrinkage=se_shrinkage, uncertainty=uncertainty, spread_shrinkage=spread_shrinkage, steiger=steiger,
+        adjust=adjust, method_args=method_args)
 
     def prepare():
-        viewed = with_se_shrinkage(effects, se_shrinkage)
-        return viewed, rule_for(viewed, instruments, instrument_z, steiger=steiger)
+        viewed = with_se_shrinkage(effects, options.se_shrinkage)
+        return viewed, rule_for(viewed, options.instruments, options.instrument_z, steiger=options.steiger)
 
-    return pd.concat(_tables(effects, exposures, outcomes, methods, prepare, uncertainty, spread_shrinkage, adjust,
-                             alpha, options), ignore_index=True)
+    return pd.concat(_tables(effects, options, prepare, alpha), ignore_index=True)
 
 
-def iter_pairs(effects, exposures=None, outcomes=None, methods=("egger",), rule=None, uncertainty="instrument",
-               spread_shrinkage="moderated", adjust=None, alpha=0.05, map_blocks=each_block, **options):
+def iter_pairs(effects, options=None, rule=None, alpha=0.05, map_blocks=each_block, **changes):
     """Local causal effects as `fit_pairs` gives them, one table per block of loci.
 
     Parameters
     ----------
+    effects : xarray.Dataset
+        As for `fit_pairs`; with standard errors as they are to be.
+    options : EstimateOptions, optional
     rule : InstrumentRule, optional
         That of `rule_for(effects)` by default.
+    alpha : float
+        As for `fit_pairs`.
     map_blocks : callable
         As `each_block`: where blocks are fitted.
-    effects, exposures, outcomes, methods, uncertainty, spread_shrinkage, adjust, alpha, **options
-        As for `fit_pairs`.
+    **changes
+        Options by name, in place of those of `options`.
 
     Returns
     -------
@@ -113,17 +120,18 @@ def iter_pairs(effects, exposures=None, outcomes=None, methods=("egger",), rule=
     InputError
         As for `fit_pairs`; raised by the call itself, before the first table.
     """
-    return _tables(effects, exposures, outcomes, list(methods), lambda: (effects, rule or rule_for(effects)),
-                   uncertainty, spread_shrinkage, adjust, alpha, options, map_blocks)
+    return _tables(effects, EstimateOptions.of(options, **changes), lambda: (effects, rule or rule_for(effects)), alpha,
+                   map_blocks)
 
 
-def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), adjust=None, /, **options):
+def check_pairs(marks, options, alpha=0.05):
     """What is to be fitted, or why it cannot be.
 
     Parameters
     ----------
     marks : sequence of str
-    exposures, outcomes, methods, adjust, **options
+    options : EstimatorOptions
+    alpha : float
         As for `fit_pairs`.
 
     Returns
@@ -138,35 +146,8 @@ def check_pairs(marks, exposures=None, outcomes=None, methods=("egger",), adjust
     InputError
         As for `fit_pairs`.
     """
-    marks = [str(m) for m in marks]
-    exposures, outcomes = _indices("exposure", exposures, marks), _indices("outcome", outcomes, marks)
-    pairs = {x: [y for y in outcomes if y != x] for x in exposures}
-    if not any(pairs.values()):
-        raise InputError(f"no pair of two different marks: {', '.join(marks[x] for x in exposures)}")
-    if not methods or len(set(methods)) < len(methods):
-        raise InputError(f"methods must be named, each once: {', '.join(methods)}")
-    # what is measured later is bound as 0 until then
-    estimators = bind(methods, {**options, "psi": 0.0} if options.get("psi") == "members" else options)
-    _check_adjust(adjust, methods, estimators)
-    _held_fixed(adjust, marks)
-    return pairs, estimators
-
-
-def _check_adjust(adjust, methods, estimators):
-    """Raise InputError unless there are multivariable methods, or marks to adjust for, or both or neither."""
-    multivariable = [name for name, estimator in zip(methods, estimators, strict=True)
-                     if COVARIATES in estimator.method.needs]
-    if adjust and not multivariable:
-        possible = " and ".join(name for name, method in METHODS.items() if COVARIATES in method.needs)
-        raise InputError(f"--adjust is for the methods {possible}, not for {', '.join(methods)}")
-    if multivariable and not adjust:
-        raise InputError(f"method {multivariable[0]} needs marks to hold fixed: --adjust names them, or is all")
-
-
-def _held_fixed(adjust, marks):
-    """Indices of the marks to adjust for."""
-    names = [adjust] if isinstance(adjust, str) else list(adjust or ())
-    return _indices("mark to adjust for", None if names == ["all"] else names, marks)
+    measured = {"psi": 0.0} if options.psi_is_measured else {}  # what is measured later is bound as 0 until then
+    return options.pairs(marks), bind(options.method, {"alpha": alpha, **options.method_args, **measured})
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,23 +179,20 @@ class Fit(NamedTuple):
     by_member: np.ndarray | None = None
 
 
-def _tables(effects, exposures, outcomes, methods, prepare, uncertainty, spread_shrinkage, adjust, alpha, options,
-            map_blocks=each_block):
-    check_choice("spread_shrinkage", spread_shrinkage, SE_SHRINKAGES)
-    measured = options.get("psi") == "members"
+def _tables(effects, options, prepare, alpha, map_blocks=each_block):
     marks = effects["mark"].values.tolist()
-    pairs, estimators = check_pairs(marks, exposures, outcomes, methods, adjust, alpha=alpha, **options)
-    wanting = wants_members(dict(zip(methods, estimators, strict=True)), uncertainty, options.get("psi", 0.0))
-    need_members(effects, wanting, uncertainty)
+    options.check(marks, effects.sizes["member"], "members" if "member_effect" in effects else "summary")
+    pairs, estimators = check_pairs(marks, options, alpha)
     effects, rule = prepare()
-    psi = psi_of_members(effects, rule) if measured else None
+    psi = psi_of_members(effects, rule) if options.psi_is_measured else None
+    by_members = options.uncertainty != "instrument"
     n_fits = effects.sizes["locus"] * sum(map(len, pairs.values())) * (
-        1 if uncertainty == "instrument" else effects.sizes["member"] + 1)
-    plan = Plan(pairs, estimators, LeaveOut.of(effects, rule), uncertainty, alpha, psi, bool(wanting),
-                n_fits >= COMPILED_FROM, adjust=tuple(_held_fixed(adjust, marks)))
-    if uncertainty != "instrument" and spread_shrinkage == "moderated":
+        effects.sizes["member"] + 1 if by_members else 1)
+    plan = Plan(pairs, estimators, LeaveOut.of(effects, rule), options.uncertainty, alpha, psi,
+                bool(options.needs_members()), n_fits >= COMPILED_FROM, adjust=tuple(options.held_fixed(marks)))
+    if by_members and options.spread_shrinkage == "moderated":
         plan = replace(plan, spreads=_moderations(effects, plan, map_blocks))
-    return map_blocks(partial(_table_of_block, methods=methods, plan=plan), effects)
+    return map_blocks(partial(_table_of_block, methods=options.method, plan=plan), effects)
 
 
 def _table_of_block(effects, block, methods, plan):
@@ -233,18 +211,6 @@ def _moderations(effects, plan, map_blocks):
 
 def _spreads_of_block(effects, block, plan):
     return np.stack([fit.by_member.std(-1, ddof=1) for fit in _fit_block(effects, block, plan)])
-
-
-def _indices(role, names, marks):
-    if names is None:
-        return list(range(len(marks)))
-    names = [names] if isinstance(names, str) else list(names)
-    for name in names:
-        if name not in marks:
-            raise InputError(f"unknown {role} {name!r}{nearest(name, marks)}")
-        if names.count(name) > 1:
-            raise InputError(f"{role} {name!r} is named twice")
-    return [marks.index(name) for name in names]
 
 
 def _fit_block(effects, loci, plan):

@@ -4,65 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import InputError
-from ..inference import added, check_choice, interval, two_sided_pvalue
+from ..inference import added, interval, two_sided_pvalue
 from ..instruments.moderation import Moderation, fit_prior
-from ..methods import ALL_MEMBERS
 from . import notes
 from .result import MRResult
-
-UNCERTAINTIES = ("instrument", "members", "combined", "cross_fitted")
-LEAST_TO_CROSS_FIT = 3  # members: of the others, two at least must give a standard error
-
-
-def wants_members(estimators, uncertainty, psi=0.0):
-    """What needs every member's effects, in words; None if nothing does.
-
-    Parameters
-    ----------
-    estimators : dict of str to Estimator
-        Methods by name, as `bind` gives them.
-    uncertainty : {"instrument", "members", "combined", "cross_fitted"}
-    psi : float or "members"
-
-    Raises
-    ------
-    InputError
-        An unknown uncertainty, or a method that cannot be cross-fitted.
-    """
-    check_choice("uncertainty", uncertainty, UNCERTAINTIES)
-    whole = [name for name, estimator in estimators.items() if ALL_MEMBERS in estimator.method.needs]
-    if uncertainty == "cross_fitted" and whole:
-        raise InputError(f"method {whole[0]} takes all members at once, so that it cannot be cross-fitted")
-    methods = [f"method {name}" for name, estimator in estimators.items() if estimator.method.needs_members]
-    if uncertainty != "instrument":
-        return f"uncertainty={uncertainty!r}"
-    return "psi='members'" if psi == "members" else next(iter(methods), None)
-
-
-def need_members(effects, what, uncertainty):
-    """Raise InputError unless a Dataset holds the effects of enough members, if there is something to need them.
-
-    Parameters
-    ----------
-    effects : xarray.Dataset
-    what : str or None
-        As `wants_members` gives it.
-    uncertainty : str
-        One of `UNCERTAINTIES`.
-    """
-    if what and "member_effect" not in effects:
-        raise InputError(f"{what} needs every member's effects, which this store was told to leave out: predict again "
-                         "with --keep members")
-    if what and effects.sizes["member"] < 2:
-        raise InputError(f"{what} needs two members or more")
-    check_number(effects.sizes["member"], uncertainty)
-
-
-def check_number(n_members, uncertainty):
-    """Raise InputError if there are too few members to cross-fit."""
-    if uncertainty == "cross_fitted" and n_members < LEAST_TO_CROSS_FIT:
-        raise InputError(f"uncertainty='cross_fitted' needs {LEAST_TO_CROSS_FIT} members or more, not {n_members}")
 
 
 def moderation_of_spread(spreads, n_members):

@@ -56,18 +56,28 @@ class EstimatorOptions(Options):
         methods = [METHODS[name] for name in self.method]
         multivariable = [method.name for method in methods if COVARIATES in method.needs]
         if self.adjust and not multivariable:
-            raise InputError(f"--adjust is for the methods mvmr_ivw and mvmr_egger, not for {', '.join(self.method)}")
+            possible = " and ".join(name for name, method in METHODS.items() if COVARIATES in method.needs)
+            raise InputError(f"--adjust is for the methods {possible}, not for {', '.join(self.method)}")
         if multivariable and not self.adjust:
             raise InputError(f"method {multivariable[0]} needs marks to hold fixed: --adjust names them, or is all")
         whole = [method.name for method in methods if ALL_MEMBERS in method.needs]
         if self.uncertainty == "cross_fitted" and whole:
             raise InputError(f"method {whole[0]} takes all members at once, so that it cannot be cross-fitted")
 
+    @property
+    def psi_is_measured(self):
+        """Whether the correlation of an instrument's two errors is measured from the members."""
+        return self.method_args.get("psi") == "members"
+
+    def held_fixed(self, marks):
+        """Numbers of the marks that multivariable methods hold fixed."""
+        return indices_of("mark to adjust for", None if self.adjust == ALL_MARKS else self.adjust or (), marks)
+
     def needs_members(self):
         """Which option needs every member's effects, in words; empty if none does."""
         if self.uncertainty != "instrument":
             return f"uncertainty={self.uncertainty!r}"
-        if self.method_args.get("psi") == "members":
+        if self.psi_is_measured:
             return "psi='members'"
         return next((f"method {name}" for name in self.method if METHODS[name].needs_members), "")
 
@@ -82,10 +92,10 @@ class EstimatorOptions(Options):
             What of the members the store holds; see `PredictOptions`.
         """
         self.pairs(marks)
-        indices_of("mark to adjust for", None if self.adjust == ALL_MARKS else self.adjust or (), marks)
+        self.held_fixed(marks)
         needing = self.needs_members()
         if needing and keep != "members":
-            raise InputError(f"{needing} needs every member's effects: predict with --keep members")
+            raise InputError(f"{needing} needs every member's effects, which are left out: predict with --keep members")
         if needing and n_members < 2:
             raise InputError(f"{needing} needs two members or more")
         if self.uncertainty == "cross_fitted" and n_members < LEAST_TO_CROSS_FIT:

@@ -62,7 +62,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
     effects_store.check_chunks(effects_path)
     marks = effects["mark"].values.tolist()
     options.check(marks, effects.sizes["member"], "members" if "member_effect" in effects else "summary")
-    mr.check_pairs(marks, options.exposures, options.outcomes, options.method, options.adjust, **options.method_args)
+    mr.check_pairs(marks, options)
     map_blocks = partial(cluster.map_blocks, effects_path) if cluster else effects_store.each_block
     if options.calibration:
         effects = calibrated_by(effects, options.calibration)
@@ -79,9 +79,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
                         options.steiger, map_blocks)
         complete.enter_context(disk_full_told(lambda: "the effects are kept; free some space and start again"))
         temporary = complete.enter_context(replacing(local_path))
-        fitted = mr.iter_pairs(effects, options.exposures, options.outcomes, options.method, rule, options.uncertainty,
-                               options.spread_shrinkage, adjust=options.adjust, map_blocks=map_blocks,
-                               **options.method_args)
+        fitted = mr.iter_pairs(effects, options, rule, map_blocks=map_blocks)
         causal = CausalEffects(folder) if genome else None
         viewers = [each or pieces.append, *([causal.add] if causal else [])]
         tables.write_tsv(temporary, _shown(fitted, *viewers))
@@ -89,8 +87,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
             by_locus, by_pair = (complete.enter_context(replacing(os.path.join(folder, name)))
                              for name in DIAGNOSTICS)
             counts, draws = [], PRESSO_DRAWS if options.diagnostics == "all" else 0
-            diagnosed = mr.iter_diagnostics(effects, options.exposures, options.outcomes, rule, draws,
-                                            map_blocks=map_blocks)
+            diagnosed = mr.iter_diagnostics(effects, options, rule, draws, map_blocks=map_blocks)
             tables.write_tsv(by_locus, _shown(diagnosed, partial(_count_red, counts)))
             tables.write_tsv(by_pair, [mr.share_of_red(counts)])
         if options.calibration:

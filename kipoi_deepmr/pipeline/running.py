@@ -110,8 +110,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
 def _check_before_predicting(ensemble, details, predict_options, options):
     """Raise `InputError` for what `estimate` would refuse after hours of predictions."""
     options.check(ensemble.marks, len(ensemble.names), predict_options.keep)
-    mr.check_pairs(ensemble.marks, options.exposures, options.outcomes, options.method, options.adjust,
-                   **options.method_args)
+    mr.check_pairs(ensemble.marks, options)
     genome = genome_of(details, options)
     if genome:
         genome.close()

@@ -121,8 +121,7 @@ def analyse(root, name, wanted, estimate_options=None, aggregate_options=None, l
     with open(os.path.join(root, DESIGN), encoding="utf-8") as file:
         design = read_design(json.load(file))
     estimate_options.check(design.marks, design.n_members)
-    mr.check_pairs(design.marks, None, None, estimate_options.method, estimate_options.adjust,
-                   **estimate_options.method_args)
+    mr.check_pairs(design.marks, estimate_options)
     folder = os.path.join(root, "analyses", name)
     if not os.path.exists(os.path.join(folder, ANALYSIS)):
         check(levers, _stored(root, wanted)[0].folder(root), design)

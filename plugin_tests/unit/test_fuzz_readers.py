@@ -15,6 +15,7 @@ from kipoi_deepmr.cli import parser
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.loci import read_bed
 from kipoi_deepmr.models.patterns import matching_models
+from kipoi_deepmr.options import EstimateOptions
 from kipoi_deepmr.output import tables
 from kipoi_deepmr.runs.finished import FinishedRun, read_table
 
@@ -172,7 +173,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | TE
 @example(["ivw"], {"alpha": [0.1]})
 @example(["median_weighted"], {"n_draws": 1e999})
 def test_options_of_methods(local, methods, options):
-    refused(lambda: mr.check_pairs(["A", "B"], None, None, methods, **options))
+    refused(lambda: mr.check_pairs(["A", "B"], EstimateOptions(method=methods, method_args=options)))
 
 
 @given(st.lists(st.text(st.sampled_from("ab*?[]!-0/.=,\\")) | TEXT, max_size=3))

@@ -16,7 +16,7 @@ from scipy import stats
 
 from kipoi_deepmr import cli, effects_store, mr
 from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.mr.pairs import check_pairs
+from kipoi_deepmr.options import EstimateOptions
 from kipoi_deepmr.output.tables import EXACT
 
 METHODS = ("mvmr_ivw", "mvmr_egger")
@@ -315,14 +315,14 @@ def test_goes_with_what_else_can_be_asked(options):
 
 @pytest.mark.parametrize("methods, adjust, said", [
     (("ivw",), ["C"], "--adjust is for the methods mvmr_ivw and mvmr_egger, not for ivw"),
-    (("ivw", "mvmr_egger"), None, "mvmr_egger needs marks to hold fixed"), (("mvmr_ivw",), [], "needs marks to hold"),
+    (("ivw", "mvmr_egger"), None, "mvmr_egger needs marks to hold fixed"), (("mvmr_ivw",), [], "is an empty list"),
     (("mvmr_ivw",), ["Cc"], "unknown mark to adjust for 'Cc'; did you mean \"C\""),
     (("mvmr_ivw",), "Cc", "unknown mark to adjust for 'Cc'"),
     (("mvmr_ivw",), ["C", "C"], "'C' is named twice"),
 ])
 def test_adjust_and_methods_go_together(methods, adjust, said):
     with pytest.raises(InputError, match=said):
-        check_pairs(MARKS, None, None, methods, adjust)
+        EstimateOptions(method=methods, adjust=adjust).check(MARKS, 3)
 
 
 def test_command_line(tmp_path, models, genome_file, bed_file, capsys):

@@ -141,7 +141,7 @@ def test_a_pair_without_instruments_is_a_row_with_a_reason(effects):
 
 def test_tables_come_block_by_block(effects, small_blocks):
     rule = instruments.rule_for(effects, z=2.0)
-    tables = list(mr.iter_pairs(effects, methods=("ivw",), rule=rule))
+    tables = list(mr.iter_pairs(effects, method="ivw", rule=rule))
     assert [len(t) for t in tables] == [12, 12, 12, 6]
     whole = mr.fit_pairs(effects, method="ivw", instrument_z=2.0)
     pd.testing.assert_frame_equal(pd.concat(tables, ignore_index=True), whole)
@@ -164,6 +164,9 @@ class Watched:
 
     def __init__(self, effects):
         self._effects, self.sizes, self.attrs, self.largest = effects, effects.sizes, effects.attrs, 0
+
+    def __contains__(self, name):
+        return name in self._effects
 
     def __getitem__(self, name):
         variable = self._effects[name]
@@ -190,9 +193,9 @@ def test_effects_are_never_read_whole(effects, small_blocks):
 @pytest.mark.parametrize("arguments,message", [
     ({"exposures": ["Oct5"]}, 'unknown exposure \'Oct5\'; did you mean "Oct4"'),
     ({"outcomes": ["Sox2", "nanog"]}, 'unknown outcome \'nanog\'; did you mean "Nanog"'),
-    ({"method": "iwv"}, 'unknown method \'iwv\'; did you mean "ivw"'),
-    ({"method": ["ivw", "ivw"]}, "each once"),
-    ({"method": []}, "methods must be named"),
+    ({"method": "iwv"}, 'method: \'iwv\' is not known; did you mean "ivw"'),
+    ({"method": ["ivw", "ivw"]}, "'ivw' is named twice"),
+    ({"method": []}, "is an empty list"),
     ({"exposures": ["Sox2"], "outcomes": ["Sox2"]}, "no pair of two different marks: Sox2"),
     ({"exposures": ["Sox2", "Sox2"]}, "named twice"),
     ({"instruments": "ownn"}, 'did you mean "own"'),

@@ -174,7 +174,7 @@ def test_coverage_of_what_a_model_of_the_kind_would_say():
 def test_stores_without_members_say_so(effects, tmp_path, capsys):
     without = effects.drop_vars("member_effect")
     for uncertainty in ("members", "combined"):
-        with pytest.raises(InputError, match="predict again with --keep members"):
+        with pytest.raises(InputError, match="predict with --keep members"):
             mr.fit_pairs(without, uncertainty=uncertainty)
     with pytest.raises(InputError, match="two members or more"):
         mr.fit_pairs(effects.isel(member=[0]), uncertainty="members")

@@ -8,11 +8,12 @@ import pandas as pd
 from ...effects_store import each_block
 from ...instruments.moderation import with_se_shrinkage
 from ...instruments.rules import rule_for
+from ...options import EstimateOptions
 from ...threads import mapped
 from .. import notes
 from ..block import Block
 from ..estimators.regression import egger, ivw
-from ..pairs import check_pairs, place_columns
+from ..pairs import place_columns
 from .influence import leave_one_out
 from .linearity import linearity
 from .presso import presso
@@ -90,8 +91,8 @@ def diagnose(bx, sx, by, sy, mask=None, n_draws=1000, seed=42):
     return {**columns, "note": origin.note}
 
 
-def diagnose_pairs(effects, exposures=None, outcomes=None, instruments="pooled", instrument_z=3.0,
-                   se_shrinkage="none", steiger=False, n_draws=1000, seed=42):
+def diagnose_pairs(effects, exposures=None, outcomes=None, instruments=None, instrument_z=None, se_shrinkage=None,
+                   steiger=None, n_draws=1000, seed=42):
     """Diagnostics of every locus and ordered pair of marks.
 
     Parameters
@@ -112,19 +113,20 @@ def diagnose_pairs(effects, exposures=None, outcomes=None, instruments="pooled",
     InputError
         As for `fit_pairs`.
     """
-    check_pairs(effects["mark"].values, exposures, outcomes)
-    effects = with_se_shrinkage(effects, se_shrinkage)
-    rule = rule_for(effects, instruments, instrument_z, steiger=steiger)
-    return pd.concat(iter_diagnostics(effects, exposures, outcomes, rule, n_draws, seed), ignore_index=True)
+    options = EstimateOptions(exposures=exposures, outcomes=outcomes, instruments=instruments,
+                              instrument_z=instrument_z, se_shrinkage=se_shrinkage, steiger=steiger)
+    options.pairs(effects["mark"].values)
+    effects = with_se_shrinkage(effects, options.se_shrinkage)
+    rule = rule_for(effects, options.instruments, options.instrument_z, steiger=options.steiger)
+    return pd.concat(iter_diagnostics(effects, options, rule, n_draws, seed), ignore_index=True)
 
 
-def iter_diagnostics(effects, exposures, outcomes, rule, n_draws=1000, seed=42, map_blocks=each_block):
+def iter_diagnostics(effects, options, rule, n_draws=1000, seed=42, map_blocks=each_block):
     """Diagnostics as `diagnose_pairs` gives them, one table per block of loci.
 
-    `rule` is that of `rule_for`, `map_blocks` as `effects_store.each_block`.
+    `options` are `EstimateOptions`, `rule` is that of `rule_for`, `map_blocks` as `effects_store.each_block`.
     """
-    marks = effects["mark"].values
-    pairs, _ = check_pairs(marks, exposures, outcomes)
+    pairs = options.pairs(effects["mark"].values)
     return map_blocks(partial(_table_of_block, pairs=pairs, rule=rule, n_draws=n_draws, seed=seed), effects)
 
 
