@@ -7,13 +7,17 @@ import numpy as np
 
 from ..errors import InputError, ModelFailed
 from ..loci import Genome
+from ..options import MARK_SUMMARIES, SCALES
 from .dataloader import DataloaderSource
-from .host import sources
+from .host import sources, summaries
 from .host.errors import ItemError, ModelError, OutOfMemory
 from .host.session import HostedModel
 from .internals import Internals, internals_of
 from .model import Description, Model
 from .worker import DEFAULT_TIMEOUT, Worker
+
+# the host is sent to other Pythons without the options
+assert set(summaries.SUMMARIES) == set(MARK_SUMMARIES) and set(summaries.SCALES) == set(SCALES)
 
 
 class KipoiModel(Model):
