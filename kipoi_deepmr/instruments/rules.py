@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..effects_store import each_block, not_predicted
 from ..errors import InputError, nearest
 from ..options import EstimatorOptions
+from .moments import moments
 
 RULES = EstimatorOptions.choices_of("instruments")
 
@@ -173,37 +173,9 @@ def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_bl
     InstrumentRule(rule, z, variants=variants)  # refuses bad ones before the effects are read
     if rule == "own" and not steiger:
         return InstrumentRule(rule, z)
-    mean, sd = _moments(effects, map_blocks or each_block)
+    mean, sd = moments(effects, map_blocks)
     bad = effects["mark"].values[~np.isfinite(sd)]
     if len(bad):
         raise InputError(f"effects on {', '.join(map(str, bad[:5]))} are not finite numbers: predict them again")
     of_all = {} if rule == "own" else {"mean": mean, "sd": sd}
     return InstrumentRule(rule, z, **of_all, variants=variants, scale=sd if steiger else None)
-
-
-def _moments(effects, map_blocks):
-    """Mean and sd over all loci and variants; blocks are merged by Chan's formula, which does not cancel."""
-    count, mean, squares = 0, 0.0, 0.0
-    with np.errstate(all="ignore"):
-        for n, block_mean, block_squares in map_blocks(_moments_of_block, effects):
-            if not n:
-                continue
-            shift = block_mean - mean
-            squares = squares + block_squares + shift ** 2 * (count * n / (count + n))
-            mean = mean + shift * (n / (count + n))
-            count += n
-    if not count:
-        return np.full((2, effects.sizes["mark"]), np.nan)
-    return mean, np.sqrt(squares / count)
-
-
-def _moments_of_block(effects, block):
-    """How many numbers there are, their mean and their sum of squares about it, by mark."""
-    values = effects["effect"][block].values
-    values = values[~not_predicted(values)].astype(np.float64)
-    n = values.shape[0] * values.shape[1]
-    if not n:
-        return 0, None, None
-    with np.errstate(all="ignore"):
-        mean = values.mean((0, 1))
-        return n, mean, ((values - mean) ** 2).sum((0, 1))

@@ -1,0 +1,150 @@
+"""The assignment: on which mark each mutant acts directly, and whether on that mark alone."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .rays import Rays, score
+from .sample import Sample, sample, standardise
+from .search import Found, direct_action, search
+
+OWN, SHARED, NOTHING_MOVES, FEW = "own", "shared", "nothing moves it", "few"
+REASONS = {
+    OWN: "",
+    SHARED: "its mutants act on other marks, through which their effects on it can be explained",
+    NOTHING_MOVES: "no mutant moves it",
+    FEW: "mutants of its own at too few loci",
+}
+LEAST_SIZE = 2.0  # in standard errors of a typical strong mutant: below it a mutant acts on nothing that can be seen
+
+
+class Acts(NamedTuple):
+    """On which mark mutants act directly.
+
+    Attributes
+    ----------
+    acts_on : (locus, variant) int16
+        Number of the mark on which a mutant acts, most if on several; -1 for none: it moves nothing, a hidden common
+        cause moves what it moves, or the marks on which it acts have no instruments.
+    clean : (locus, variant) bool
+        Whether it acts on no other mark. Clean mutants are the instruments of their mark.
+    """
+
+    acts_on: np.ndarray
+    clean: np.ndarray
+
+    def instruments(self, n_marks):
+        """(locus, variant, mark) bool: which mutants are clean instruments of each mark."""
+        return self.clean[..., None] & (self.acts_on[..., None] == np.arange(n_marks))
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """What tells for any mutant of the Dataset on which mark it acts: small, and the same for every block of loci.
+
+    Attributes
+    ----------
+    marks : tuple of str
+    sd : (mark,) float64
+        Of the effects over all mutants of all loci: the unit of everything below.
+    noise : (mark,) float64
+        Standard error of a typical strong mutant's effect.
+    rays : Rays
+        Slopes of each mark's own mutants over all loci and at each locus, and of hidden causes' after them.
+    reason : tuple of str
+        Of each mark: "" for one with instruments of its own, else why it has none (a key of `REASONS`).
+    sample : Sample
+        The strong mutants from which rays were found.
+    found : Found
+        Rays, and the sample's mutants on them.
+    """
+
+    marks: tuple
+    sd: np.ndarray
+    noise: np.ndarray
+    rays: Rays
+    reason: tuple
+    sample: Sample
+    found: Found
+
+    @property
+    def causes(self):
+        """(mark,) bool: marks with instruments of their own; the others can only be outcomes."""
+        return self.rays.active[:len(self.marks)]
+
+    def of_block(self, effect, loci):
+        """On which mark mutants of some loci act.
+
+        Parameters
+        ----------
+        effect : (locus, variant, mark) array
+            In units of the marks. The mean over members, or over those that are to choose another member's
+            instruments.
+        loci : slice or array of int
+            Numbers of the loci in the Dataset.
+
+        Returns
+        -------
+        Acts
+        """
+        x, locus = self._flat(effect, loci)
+        n_marks = len(self.marks)
+        scores = score(x, locus, self.rays, self.noise)
+        ray, on = scores.best()
+        acts_on = np.where(on & (ray < n_marks), ray, -1)
+        off = np.flatnonzero(~on)
+        if len(off) and self.causes.any():
+            z = direct_action(x[off], locus[off], self.rays, self.noise)[1]
+            acts_on[off] = np.where(self.causes, z, -1).argmax(1)
+            acts_on[off[~self.causes[z.argmax(1)]]] = -1
+        moves = (np.abs(x) >= LEAST_SIZE * self.noise).any(1) & np.isfinite(x).all(1)
+        acts_on = np.where(moves, acts_on, -1).astype(np.int16)
+        shape = effect.shape[:2]
+        return Acts(acts_on.reshape(shape), (on & (acts_on >= 0)).reshape(shape))
+
+    def action_of_block(self, effect, loci):
+        """What mutants do to each mark directly: (locus, variant, mark) float64, in units of the marks.
+
+        Parameters are those of `of_block`.
+        """
+        x, locus = self._flat(effect, loci)
+        return direct_action(x, locus, self.rays, self.noise)[0].reshape(effect.shape) * self.sd
+
+    def _flat(self, effect, loci):
+        numbers = np.arange(loci.start, loci.stop) if isinstance(loci, slice) else np.asarray(loci)
+        x = standardise(np.asarray(effect, np.float64), self.sd).reshape(-1, len(self.marks))
+        return x, np.repeat(numbers, effect.shape[1])
+
+
+def assign(effects, map_blocks=None):
+    """Find on which marks the mutants of an ensemble act directly.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+        With `effect` and `member_effect` of at least three members; read twice, block by block.
+    map_blocks : callable, optional
+        As `kipoi_deepmr.effects_store.each_block`, which is the default: where blocks are read.
+
+    Returns
+    -------
+    Assignment
+        It does not depend on the order of marks, loci or members, nor on the marks' units.
+
+    Raises
+    ------
+    InputError
+        Fewer than two marks or three members, no members' effects, effects that are all zero or not finite.
+    """
+    gathered = sample(effects, map_blocks)
+    return assignment_of(gathered, tuple(map(str, effects["mark"].values)))
+
+
+def assignment_of(gathered, marks):
+    """The `Assignment` from a `Sample` of strong mutants and the names of the marks."""
+    found = search(gathered)
+    n_marks = len(marks)
+    reason = tuple(
+        OWN if found.rays.active[i] else NOTHING_MOVES if not gathered.sd[i] > 0 else SHARED for i in range(n_marks))
+    return Assignment(marks, gathered.sd, found.noise, found.rays, reason, gathered, found)

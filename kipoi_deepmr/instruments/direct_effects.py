@@ -1,0 +1,70 @@
+"""Direct effects of marks on each other from their total effects, and back."""
+
+import numpy as np
+
+
+def direct_of_total(total):
+    """Direct effects G from total effects: `G = I - V D`, V the inverse of R and D = diag(1 / V_jj).
+
+    Parameters
+    ----------
+    total : (..., mark, mark) float64
+        R, cause by outcome, with ones on the diagonal.
+
+    Returns
+    -------
+    (..., mark, mark) float64
+        Zeros on the diagonal; NaN where R cannot be inverted.
+
+    Notes
+    -----
+    A mutant that acts on mark i alone by a moves the marks by a row of `a M`, `M = (I - G)^-1`, so that
+    `R_ij = M_ij / M_ii`. Then `V = (I - G) diag(M_ii)`, whose columns are those of I - G, scaled. Columns, not rows:
+    the code of inspre divides by V_ii, its paper by V_jj.
+
+    References
+    ----------
+    Hyttinen A, Eberhardt F, Hoyer PO (2012). J Mach Learn Res 13: 3387-3439 (single interventions).
+    Brown BC, Morris JA, Lappalainen T, Knowles DA (2023). bioRxiv 2023.10.17.562905, equation 5.
+    """
+    inverse = inverted(total)
+    return np.eye(total.shape[-1]) - inverse / _diagonal(inverse)[..., None, :]
+
+
+def total_of_direct(direct):
+    """Total effects R from direct effects G: `R_ij = M_ij / M_ii`, `M = (I - G)^-1`."""
+    inverse = inverted(np.eye(direct.shape[-1]) - direct)
+    return inverse / _diagonal(inverse)[..., :, None]
+
+
+def change_of_direct(total, change):
+    """How direct effects change with total effects, to first order.
+
+    Parameters
+    ----------
+    total : (mark, mark) float64
+    change : (..., mark, mark) float64
+        Small changes of it, with zeros on the diagonal.
+
+    Returns
+    -------
+    (..., mark, mark) float64
+    """
+    inverse = inverted(total)
+    scale = np.diag(inverse)
+    moved = inverse @ change @ inverse
+    return (moved - inverse * (_diagonal(moved) / scale)[..., None, :]) / scale
+
+
+def inverted(matrix):
+    """The inverse of one or more matrices; NaN for those that have none."""
+    try:
+        return np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        if matrix.ndim == 2:
+            return np.full_like(matrix, np.nan)
+        return np.stack([inverted(each) for each in matrix])
+
+
+def _diagonal(matrix):
+    return np.diagonal(matrix, axis1=-2, axis2=-1)

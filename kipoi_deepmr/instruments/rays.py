@@ -1,0 +1,251 @@
+"""Rays: the directions in which mutants of one mark move all marks, at each locus and over all loci.
+
+Mutants that act directly on mark i alone move the marks in proportion: they lie on a line through the origin of the
+space of marks, whose slopes are the total effects of i. A hidden common cause has such a ray as well. A ray's slopes at
+a locus are drawn towards its slopes over all loci, by as much as these vary between loci: tau, which is estimated.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+CUT = 4.0  # a mutant lies on a ray if no mark is off it by more than so many of its errors
+SLACK = 0.1  # how far, relative to its size, a mutant may be off by the curvature of effects
+SIZE = 3.0  # standard deviations by which a typical strong mutant moves its own mark
+LEAST_LOCI = 5
+LEAST_TAU = 1e-3
+LEAST_NOISE = 2e-3
+ALL_RAYS = 12  # of so few rays each is tried for each mutant
+NEAR_LARGEST = 0.4  # of more, those of marks that it moves by this share of what it moves most
+MOST_LOCAL = 50_000_000  # numbers that slopes by locus may take; beyond it loci have the slopes of all loci
+
+
+class Rays(NamedTuple):
+    """The rays of all marks, and of hidden causes after them.
+
+    Attributes
+    ----------
+    mark : (ray,) int
+        The mark in units of whose effect the slopes are: for the first rays the mark itself, for a hidden cause the
+        mark that it moves most.
+    active : (ray,) bool
+        False for marks without mutants of their own.
+    slope, tau : (ray, mark) float64
+        Median over loci, and how much loci differ from it (standard deviation). Slopes of rays that are not active
+        are those of a mark that acts on no other.
+    local, variance : (locus, ray, mark) float32, or None
+        Slopes at each locus and their posterior variances; None if there are too many.
+    n_loci : (ray,) int
+        Loci with mutants on the ray.
+    surprise : float
+        How unlikely the loci's slopes are: -2 log density of the hierarchy, from which starts are chosen.
+    """
+
+    mark: np.ndarray
+    active: np.ndarray
+    slope: np.ndarray
+    tau: np.ndarray
+    local: np.ndarray
+    variance: np.ndarray
+    n_loci: np.ndarray
+    surprise: float
+
+    def at(self, ray, locus):
+        """Slopes of a ray at loci and their variances: two (len(locus), mark) arrays, or one row for all."""
+        if self.local is None:
+            return self.slope[ray], np.maximum(self.tau[ray], LEAST_TAU) ** 2
+        return self.local[locus, ray], self.variance[locus, ray]
+
+
+class Scores(NamedTuple):
+    """How well each ray describes each mutant.
+
+    Attributes
+    ----------
+    deviance : (mutant, ray) float32
+        -2 log density but for a constant; infinite for rays that were not tried.
+    distance : (mutant, ray) float32
+        Largest distance of any mark from the ray, in its errors.
+    """
+
+    deviance: np.ndarray
+    distance: np.ndarray
+
+    def best(self, allowed=slice(None)):
+        """For each mutant the best ray, and whether it lies on it; the best of those it lies on, if it lies on any."""
+        on = np.where(self.distance <= CUT, self.deviance, np.inf)
+        found = np.isfinite(on).any(1)
+        return np.where(found, on.argmin(1), self.deviance.argmin(1)), found
+
+
+def noise_of(sample):
+    """Standard error of the mean over members of a typical strong mutant, by mark; (mark,) float64.
+
+    The median over mutants whose members differ at all: real models leave marks exactly alone.
+    """
+    n_members = len(sample.members)
+    squares = np.zeros(sample.effect.shape)
+    for member in sample.members:
+        squares += (member - sample.effect) ** 2
+    squares[squares == 0] = np.nan
+    with np.errstate(all="ignore"):
+        typical = np.array([np.nanmedian(c) if np.isfinite(c).any() else 0.0 for c in squares.T])
+    return np.maximum(np.sqrt(typical / (n_members - 1) / n_members), LEAST_NOISE)
+
+
+def fit_rays(sample, noise, mark, active, ray, on, most_tau=None):
+    """Slopes of all rays from the mutants that lie on them.
+
+    Parameters
+    ----------
+    sample : kipoi_deepmr.instruments.sample.Sample
+    noise : (mark,) float64
+    mark, active : (ray,) arrays
+        As `Rays` has them.
+    ray : (mutant,) int
+        The ray of each mutant.
+    on : (mutant,) bool
+        Whether it counts.
+    most_tau : float, optional
+        A bound on tau.
+
+    Returns
+    -------
+    Rays
+    """
+    n_rays, n_marks = len(mark), sample.effect.shape[1]
+    slope, tau = np.eye(n_marks)[mark], np.zeros((n_rays, n_marks))
+    n_loci, surprise = np.zeros(n_rays, int), 0.0
+    local = variance = None
+    if sample.n_loci * n_rays * n_marks <= MOST_LOCAL:
+        local = np.broadcast_to(slope.astype(np.float32), (sample.n_loci, *slope.shape)).copy()
+        variance = np.zeros_like(local)
+    for r in np.flatnonzero(active):
+        loci, own, error = slopes_by_locus(sample, noise, mark[r], np.flatnonzero(on & (ray == r)))
+        n_loci[r] = len(loci)
+        if not len(loci):
+            continue
+        slope[r], tau[r] = centre_and_tau(own, error, most_tau)
+        slope[r, mark[r]], tau[r, mark[r]] = 1, 0
+        prior = np.maximum(tau[r], LEAST_TAU) ** 2
+        posterior = 1 / (1 / error + 1 / prior)
+        drawn = (own / error + slope[r] / prior) * posterior
+        others = np.arange(n_marks) != mark[r]
+        surprise += (np.minimum((drawn - slope[r]) ** 2 / prior, 9) + np.log(prior / posterior))[:, others].sum()
+        if local is not None:
+            local[:, r], variance[:, r] = slope[r], prior
+            local[loci, r], variance[loci, r] = drawn, posterior
+            local[:, r, mark[r]], variance[:, r, mark[r]] = 1, 0
+    return Rays(mark, active, slope, tau, local, variance, n_loci, surprise)
+
+
+def slopes_by_locus(sample, noise, mark, mutants):
+    """Slopes of mutants on one mark, by locus: of products between different members.
+
+    Products of a member with itself would be biased by its errors (attenuation), and those of the mean over members
+    with itself by the errors' share 1 / K.
+
+    Parameters
+    ----------
+    sample, noise
+    mark : int
+    mutants : (n,) int
+        Ascending.
+
+    Returns
+    -------
+    loci : (locus,) int
+        Those where mutants move the mark in more than one member alike.
+    slope, variance : (locus, mark) float64
+    """
+    if not len(mutants):
+        return np.zeros(0, int), *np.zeros((2, 0, sample.effect.shape[1]))
+    n_members = len(sample.members)
+    x = sample.effect[mutants]
+    size = x[:, mark]
+    products = size[:, None] * x * n_members ** 2
+    for member in sample.members:
+        m = member[mutants].astype(np.float64)
+        products -= m[:, [mark]] * m
+    products /= n_members * (n_members - 1)
+    starts = np.flatnonzero(np.diff(sample.locus[mutants], prepend=-1))
+    loci = sample.locus[mutants][starts]
+    sums = np.add.reduceat(products, starts)
+    square, fourth = np.add.reduceat(np.stack([size ** 2, size ** 4], 1), starts).T
+    usable = sums[:, mark] > 0.1 * square
+    sums, fourth, loci = sums[usable], fourth[usable], loci[usable]
+    strength = sums[:, [mark]]
+    slope = sums / strength
+    variance = (noise ** 2 + noise[mark] ** 2 * slope ** 2) / strength + SLACK ** 2 * fourth[:, None] / strength ** 2
+    return loci, slope, variance
+
+
+def centre_and_tau(slope, variance, most_tau=None, rounds=6):
+    """Weighted median over loci and a robust tau, so that a hidden cause's mutants at some loci count little.
+
+    Parameters
+    ----------
+    slope, variance : (locus, mark) float64
+    most_tau : float, optional
+
+    Returns
+    -------
+    centre, tau : (mark,) float64
+    """
+    tau = np.full(slope.shape[1], 0.3)
+    for _ in range(rounds):
+        weight = 1 / (variance + tau ** 2)
+        centre = weighted_median(slope, weight)
+        spread = 1.4826 * weighted_median(np.abs(slope - centre), weight)
+        tau = np.sqrt(np.maximum(spread ** 2 - weighted_median(variance, weight), 0))
+    if len(slope) < 3:
+        tau[:] = 0
+    return centre, tau if most_tau is None else np.minimum(tau, most_tau)
+
+
+def weighted_median(values, weights):
+    """Of each column: (n, mark) arrays to (mark,)."""
+    order = np.argsort(values, axis=0, kind="stable")
+    reached = np.cumsum(np.take_along_axis(weights, order, 0), axis=0)
+    place = (reached < reached[-1] / 2).sum(0)
+    return np.take_along_axis(values, np.take_along_axis(order, place[None], 0), 0)[0]
+
+
+def score(effect, locus, rays, noise):
+    """How well rays describe mutants.
+
+    Parameters
+    ----------
+    effect : (mutant, mark) float64
+        In standard deviations.
+    locus : (mutant,) int
+    rays : Rays
+    noise : (mark,) float64
+
+    Returns
+    -------
+    Scores
+
+    Notes
+    -----
+    A mutant that moves the ray's mark by c lies at c times its slopes, with an error of variance
+    `noise_j^2 + slope_j^2 noise_i^2 + c^2 (SLACK^2 + variance of the slope)` in mark j.
+    """
+    n_rays = len(rays.mark)
+    deviance = np.full((len(effect), n_rays), np.inf, np.float32)
+    distance = np.full((len(effect), n_rays), np.inf, np.float32)
+    largest = NEAR_LARGEST * np.abs(effect).max(1)
+    for r in np.flatnonzero(rays.active):
+        i = rays.mark[r]
+        tried = slice(None) if n_rays <= ALL_RAYS else np.flatnonzero(np.abs(effect[:, i]) >= largest)
+        x, at = effect[tried], locus[tried]
+        if not len(x):
+            continue
+        slope, variance = rays.at(r, at)
+        c = x[:, [i]]
+        error = noise ** 2 + slope ** 2 * noise[i] ** 2 + c ** 2 * (SLACK ** 2 + variance)
+        off = (x - c * slope) ** 2 / error
+        off[:, i], error[:, i] = 0, SIZE ** 2
+        deviance[tried, r] = off.sum(1) + np.log(error).sum(1) + c[:, 0] ** 2 / SIZE ** 2
+        distance[tried, r] = np.sqrt(off.max(1))
+    return Scores(deviance, distance)

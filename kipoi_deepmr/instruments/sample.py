@@ -1,0 +1,146 @@
+"""The mutants that move a mark strongly: those from which the causal network is inferred, gathered block by block."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from ..effects_store import each_block
+from ..errors import InputError
+from .moments import moments
+
+LEAST_Z, MOST_Z = 2.0, 3.5  # a mutant counts if it lies so many standard deviations from the mean, for some mark:
+BACKGROUNDS = 4.0  # as many times a typical mutant's effect, within these bounds
+EDGES = np.logspace(-4, 2, 601)  # of the histogram from which a typical effect is read
+LEAST_MEMBERS = 3
+MOST_BYTES = 400_000_000  # of members' effects that are held; beyond it the weakest mutants are left out
+
+
+class Sample(NamedTuple):
+    """Strong mutants of all loci, in the order of the loci.
+
+    Attributes
+    ----------
+    effect : (mutant, mark) float64
+        Mean over members, in standard deviations of the mark's effects over all mutants of all loci.
+    members : (member, mutant, mark) float32
+        The same of each member.
+    locus : (mutant,) int64
+        Number of the locus.
+    sd : (mark,) float64
+        The unit, in that of the mark; 0 where nothing moves the mark, whose effects are then 0 here.
+    n_loci : int
+        Of the Dataset.
+    """
+
+    effect: np.ndarray
+    members: np.ndarray
+    locus: np.ndarray
+    sd: np.ndarray
+    n_loci: int
+
+
+def sample(effects, map_blocks=None, most_bytes=MOST_BYTES):
+    """Gather the strong mutants of a Dataset of effects.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+        With `effect` and `member_effect`: read twice, block by block.
+    map_blocks : callable, optional
+        As `kipoi_deepmr.effects_store.each_block`, which is the default: where blocks are read.
+    most_bytes : int
+        What members' effects may take in memory. If there are more strong mutants, the strongest stay.
+
+    Returns
+    -------
+    Sample
+
+    Raises
+    ------
+    InputError
+        Fewer than two marks or three members, no members' effects, effects that are all zero or not finite.
+    """
+    check(effects)
+    mean, sd = moments(effects, map_blocks)
+    marks = effects["mark"].values
+    if not np.isfinite(sd).all():
+        bad = ", ".join(map(str, marks[~np.isfinite(sd)][:5]))
+        raise InputError(f"effects on {bad} are not finite numbers: predict them again")
+    if not (sd > 0).any():
+        raise InputError("all effects are zero: no mutant moves any mark, so there is nothing to infer a network from")
+    histogram = np.zeros((len(sd), len(EDGES) + 1), np.int64)
+    gathered = _Strongest(most_bytes)
+    for counts, *part in (map_blocks or each_block)(partial(_strong, mean=mean, sd=sd), effects):
+        histogram += counts
+        gathered.add(*part)
+    z, members, locus = gathered.parts()
+    strong = (z >= least_z(histogram)).any(1)
+    members, locus = members[:, strong], locus[strong]
+    return Sample(members.mean(0, dtype=np.float64), members, locus, sd, effects.sizes["locus"])
+
+
+def least_z(histogram):
+    """How far from the mean a mutant must lie, by mark, so that one with a typical effect is not strong.
+
+    Where few mutants move a mark, 2 standard deviations are far more than that; where its spread is that of errors,
+    they are not.
+    """
+    half = histogram.cumsum(1) >= histogram.sum(1, keepdims=True) / 2
+    typical = 1.4826 * np.append(EDGES, EDGES[-1])[half.argmax(1)]
+    return np.clip(BACKGROUNDS * typical, LEAST_Z, MOST_Z)
+
+
+def check(effects):
+    """Raise InputError unless a Dataset has what direct effects are inferred from."""
+    n_marks, n_members = effects.sizes["mark"], effects.sizes["member"]
+    if n_marks < 2:
+        raise InputError(f"a network needs at least two marks; there is {n_marks}")
+    if n_members < LEAST_MEMBERS:
+        raise InputError(f"direct effects need at least {LEAST_MEMBERS} members, of which there are {n_members}; "
+                         "use instruments by region, or --network none")
+    if "member_effect" not in effects:
+        raise InputError("direct effects need the effects of every member, which this store does not hold: "
+                         "predict with --keep members, or use --network none")
+
+
+def standardise(values, sd):
+    """Values (..., mark) in standard deviations; 0 for a mark that nothing moves."""
+    return np.where(sd > 0, values / np.where(sd > 0, sd, 1.0), 0.0)
+
+
+def _strong(effects, block, mean, sd):
+    """Histogram of the distances from the mean; distance, members' effects and locus of mutants that may be strong."""
+    effect = effects["effect"][block].values.astype(np.float64)
+    z = np.abs(standardise(effect - mean, sd)).astype(np.float32)
+    finite = np.isfinite(z).all(-1)
+    counts = [np.bincount(np.searchsorted(EDGES, of_mark[finite]), minlength=len(EDGES) + 1)
+              for of_mark in np.moveaxis(z, -1, 0)]
+    with np.errstate(invalid="ignore"):
+        locus, mutant = np.nonzero((z >= LEAST_Z).any(-1))
+    members = effects["member_effect"][block].values[locus, :, mutant]
+    standardised = standardise(members, sd).astype(np.float32)
+    finite = np.isfinite(standardised).all((1, 2))
+    locus, mutant = locus[finite], mutant[finite]
+    return np.array(counts), z[locus, mutant], np.swapaxes(standardised[finite], 0, 1), block.start + locus
+
+
+class _Strongest:
+    """Keeps the strongest mutants whose effects fit in memory."""
+
+    def __init__(self, most_bytes):
+        self.most_bytes, self.held = most_bytes, []
+
+    def add(self, z, members, locus):
+        self.held.append((z, members, locus))
+        if sum(part[1].nbytes for part in self.held) > 1.5 * self.most_bytes:
+            self.held = [self.parts()]
+
+    def parts(self):
+        z, locus = (np.concatenate([part[k] for part in self.held]) for k in (0, 2))
+        members = np.concatenate([part[1] for part in self.held], axis=1)
+        most = max(1, int(self.most_bytes // max(1, members[:, :1].nbytes)))
+        if len(z) <= most:
+            return z, members, locus
+        kept = np.sort(np.argsort(-z.max(1), kind="stable")[:most])
+        return z[kept], members[:, kept], locus[kept]

@@ -1,0 +1,248 @@
+"""The search for rays: which mutants lie on which, which marks have mutants of their own, which causes are hidden.
+
+Rays and the mutants on them are found by turns (as k-means finds clusters) from several starts. Then a mark whose
+mutants other rays describe as well loses its ray; a mark may get one back from mutants that no ray describes; and those
+that lie on a ray which is no mark's get that of a hidden cause.
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from .direct_effects import direct_of_total
+from .rays import CUT, LEAST_LOCI, SIZE, SLACK, Rays, Scores, fit_rays, noise_of, score, weighted_median
+
+ROUNDS = 25
+CHANGED = 1e-3  # share of mutants that may still change their ray at the end
+NARROW_ROUNDS, NARROW_TAU = 4, 0.02  # a start in which all loci have nearly the same slopes
+FEW_STARTS = 40  # of more marks, one start
+DESCRIBED = 0.3  # share of a ray's mutants on another one from which the ray is put to the test
+LOST = 0.25  # share of a ray's mutants that no other may describe without it, for it to go
+OUTLIERS = 0.05  # share of mutants on no ray, before any is seen
+MOST_HIDDEN = 3
+LEAST_SEEDS = 20
+HIDDEN_WIDTH = 0.3
+LEAST_SECOND = 0.2  # a hidden cause moves a second mark by at least this share of what it moves most
+TIE = 0.05
+
+
+class Found(NamedTuple):
+    """Rays, and the mutants on them.
+
+    Attributes
+    ----------
+    rays : Rays
+    noise : (mark,) float64
+    ray : (mutant,) int
+        The ray that describes each mutant best.
+    on : (mutant,) bool
+        Whether it lies on it.
+    scores : Scores
+    criterion : float
+        -2 log density a mutant; the start with the least is chosen.
+    """
+
+    rays: Rays
+    noise: np.ndarray
+    ray: np.ndarray
+    on: np.ndarray
+    scores: Scores
+    criterion: float
+
+    @property
+    def counts(self):
+        """Mutants on each ray."""
+        return np.bincount(self.ray[self.on], minlength=len(self.rays.mark))
+
+    def shared(self):
+        """Of each ray's mutants, the share that lies on another one as well."""
+        distance = self.scores.distance.copy()
+        distance[np.arange(len(distance)), self.ray] = np.inf
+        also = self.on & (distance.min(1) <= CUT)
+        return np.bincount(self.ray[also], minlength=len(self.rays.mark)) / np.maximum(self.counts, 1)
+
+
+def search(sample):
+    """Find rays and the mutants on them; `Found` of the best start."""
+    noise = noise_of(sample)
+    found = []
+    for ray in _starts(sample, noise):
+        for narrow in (0, NARROW_ROUNDS):
+            if sample.effect.shape[1] > FEW_STARTS and found:
+                continue
+            found.append(_from_start(sample, noise, ray, narrow))
+    return min(found, key=lambda f: f.criterion)
+
+
+def _starts(sample, noise):
+    """First guesses of each mutant's ray: of the marks that it moves most, the one that fewest move; the very most."""
+    size = np.abs(sample.effect)
+    moved = (size > 5 * noise).sum(0)
+    near = size >= 0.7 * size.max(1, keepdims=True)
+    yield np.where(near, moved, len(size) + 1).argmin(1)
+    yield size.argmax(1)
+
+
+def _from_start(sample, noise, ray, narrow):
+    n_marks = sample.effect.shape[1]
+    active = sample.sd > 0
+    found = _by_turns(sample, noise, np.arange(n_marks), active, ray, np.ones(len(ray), bool), narrow)
+    found = _without_needless(sample, found, narrow)
+    found = _turned_round(sample, found)
+    found = _readmitted(sample, found)
+    return _with_hidden(sample, found)
+
+
+def _by_turns(sample, noise, mark, active, ray, on, narrow=0):
+    """Rays from mutants and mutants from rays, until hardly any mutant changes."""
+    active = active.copy()
+    for turn in range(ROUNDS):
+        rays = fit_rays(sample, noise, mark, active, ray, on, NARROW_TAU if turn < narrow else None)
+        few = active & (rays.n_loci < LEAST_LOCI)
+        if few.any():
+            active = active & ~few
+            rays = fit_rays(sample, noise, mark, active, ray, on, NARROW_TAU if turn < narrow else None)
+        scores = score(sample.effect, sample.locus, rays, noise)
+        new_ray, new_on = scores.best()
+        changed = ((new_ray != ray) & (new_on | on) | (new_on != on)).sum()
+        ray, on = new_ray, new_on
+        if not active.any() or (changed <= CHANGED * len(ray) and turn > narrow):
+            break
+    return Found(rays, noise, ray, on, scores, _criterion(sample.effect, ray, on, scores, rays))
+
+
+def _criterion(effect, ray, on, scores, rays):
+    outlier = (np.log(SIZE ** 2) + effect ** 2 / SIZE ** 2).sum(1) - 2 * np.log(OUTLIERS)
+    described = np.where(on, scores.deviance[np.arange(len(ray)), ray], np.inf)
+    return (np.minimum(described, outlier).sum() + rays.surprise) / max(1, len(ray))
+
+
+def _without_needless(sample, found, narrow):
+    """Take the ray from marks whose mutants others describe: first from one whose mutants move another mark more."""
+    needed = np.zeros(len(found.rays.mark), bool)
+    while found.rays.active.sum() > 1:
+        tested = found.rays.active & ~needed & (found.shared() > DESCRIBED)
+        if not tested.any():
+            break
+        r = np.where(tested, _dominated(sample, found.rays), -np.inf).argmax()
+        mine = found.on & (found.ray == r)
+        active = found.rays.active.copy()
+        active[r] = False
+        other = np.where(active, found.scores.deviance, np.inf).argmin(1)
+        new = _by_turns(sample, found.noise, found.rays.mark, active, np.where(mine, other, found.ray),
+                        np.ones(len(mine), bool), narrow)
+        if new.criterion < found.criterion or found.on.sum() - new.on.sum() < LOST * mine.sum():
+            found, needed = new, np.zeros_like(needed)
+        else:
+            needed[r] = True
+    return found
+
+
+def _dominated(sample, rays):
+    """How much a ray's mutants move another mark; in near ties more for marks that more mutants move."""
+    others = np.abs(rays.slope)
+    others[np.arange(len(rays.mark)), rays.mark] = 0
+    return others.max(1) + TIE * np.abs(sample.effect).mean(0)[rays.mark]
+
+
+def _turned_round(sample, found):
+    """A ray belongs to the mark that its mutants move most: give it to that one if it has none."""
+    for r in np.flatnonzero(found.rays.active):
+        k = np.abs(found.rays.slope[r]).argmax()
+        if found.rays.active[k] or not found.rays.active[r]:
+            continue
+        active = found.rays.active.copy()
+        active[r], active[k] = False, True
+        new = _by_turns(sample, found.noise, found.rays.mark, active, np.where(found.ray == r, k, found.ray), found.on)
+        mine = (found.on & (found.ray == r)).sum()
+        if new.rays.active[k] and found.on.sum() - new.on.sum() < LOST * mine:
+            found = new
+    return found
+
+
+def _readmitted(sample, found):
+    """Give a ray to marks on which mutants act that lie on no ray, and that act on nothing else."""
+    n_marks = sample.effect.shape[1]
+    tried = found.rays.active | ~(sample.sd > 0)
+    while not tried.all():
+        hit = direct_action(sample.effect, sample.locus, found.rays, found.noise)[1] > CUT
+        alone = hit & (hit.sum(1) == 1)[:, None] & ~found.on[:, None]
+        seeds = np.where(tried, 0, alone.sum(0))
+        seeds[[len(np.unique(sample.locus[alone[:, i]])) < LEAST_LOCI for i in range(n_marks)]] = 0
+        if not seeds.any():
+            break
+        i = seeds.argmax()
+        tried[i] = True
+        active = found.rays.active.copy()
+        active[i] = True
+        new = _by_turns(sample, found.noise, found.rays.mark, active, np.where(alone[:, i], i, found.ray),
+                        found.on | alone[:, i])
+        if new.rays.active[i] and new.shared()[i] < 0.5 and new.criterion < found.criterion:
+            found = new
+    return found
+
+
+def _with_hidden(sample, found):
+    """Give rays to hidden causes, from mutants that lie on no mark's ray but on a common one."""
+    for _ in range(MOST_HIDDEN):
+        i, seeds = _hidden_seeds(sample, found)
+        if i is None:
+            break
+        new_ray = len(found.rays.mark)
+        ray, on = found.ray.copy(), found.on.copy()
+        ray[seeds], on[seeds] = new_ray, True
+        new = _by_turns(sample, found.noise, np.append(found.rays.mark, i), np.append(found.rays.active, True), ray, on)
+        second = np.sort(np.abs(new.rays.slope[new_ray]))[-2]
+        if not (new.rays.active[new_ray] and new.criterion < found.criterion and new.shared()[new_ray] < 0.5
+                and second >= LEAST_SECOND and np.array_equal(new.rays.active[:-1], found.rays.active)):
+            break
+        found = new
+    return found
+
+
+def _hidden_seeds(sample, found):
+    """The mark that a hidden cause moves most, and its mutants: of those on no ray, most of one direction."""
+    effect, off = sample.effect, np.flatnonzero(~found.on)
+    best = None, np.zeros(0, int)
+    if len(off) < LEAST_SEEDS:
+        return best
+    largest = np.abs(effect[off]).argmax(1)
+    for i in np.unique(largest):
+        mine = off[largest == i]
+        ratio = effect[mine] / effect[mine, i][:, None]
+        weight = np.broadcast_to(effect[mine, i][:, None] ** 2, ratio.shape)
+        near = mine[(np.abs(ratio - weighted_median(ratio, weight)) <= HIDDEN_WIDTH).all(1)]
+        if len(np.unique(sample.locus[near])) >= LEAST_LOCI and len(near) > len(best[1]):
+            best = i, near
+    return best
+
+
+def direct_action(effect, locus, rays, noise):
+    """What mutants do to each mark directly: `a = d (I - G)` with the direct effects G of their locus.
+
+    Parameters
+    ----------
+    effect : (mutant, mark) float64
+        In standard deviations.
+    locus : (mutant,) int
+        Ascending.
+    rays, noise
+
+    Returns
+    -------
+    action : (mutant, mark) float64
+    z : (mutant, mark) float64
+        Its size over its error.
+    """
+    n_marks = effect.shape[1]
+    action, explained = np.empty_like(effect), np.empty_like(effect)
+    pieces = [(slice(None), rays.slope[:n_marks])]
+    if rays.local is not None:
+        starts = [*np.flatnonzero(np.diff(locus, prepend=-1)), len(locus)]
+        pieces = [(slice(a, b), rays.local[locus[a], :n_marks].astype(np.float64)) for a, b in pairwise(starts)]
+    for rows, slope in pieces:
+        direct = direct_of_total(slope)
+        action[rows] = effect[rows] - effect[rows] @ direct
+        explained[rows] = effect[rows] ** 2 @ direct ** 2
+    return action, np.abs(action) / np.sqrt(noise ** 2 + SLACK ** 2 * explained)

@@ -1,0 +1,92 @@
+"""On which mark each mutant acts: against simulated mutants whose marks are known; any order and units."""
+
+import linear_sem
+import numpy as np
+import pytest
+
+from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.instruments import assign
+
+
+def strong_and_true(simulated):
+    """Which mutants move a mark by 2 sd, on how many marks each acts directly, and on which most."""
+    mean = simulated.effects.mean(1)
+    strong = (np.abs(mean) >= 2 * mean.std((0, 1))).any(-1)
+    size = np.abs(simulated.action)
+    return strong, (size > 0.05 * size.max(-1, keepdims=True)).sum(-1), size.argmax(-1)
+
+
+@pytest.mark.parametrize("scenario", linear_sem.SCENARIOS)
+def test_strong_mutants_are_assigned_to_the_mark_on_which_they_act(scenario):
+    n_marks = 10 if scenario == "3 hidden" else 4
+    simulated = linear_sem.simulate(n_marks, seed=4001, **linear_sem.SCENARIOS[scenario])
+    effects = linear_sem.dataset(simulated.effects)
+    acts = assign(effects).of_block(effects["effect"].values, slice(0, 200))
+    strong, n_hits, true = strong_and_true(simulated)
+    single = strong & (n_hits == 1) & (true < n_marks)
+    assert (acts.acts_on == true)[single & acts.clean].mean() > 0.99
+    assert acts.clean[single].mean() > 0.97
+    if (true >= n_marks).any():
+        assert acts.clean[strong & (true >= n_marks)].mean() < 0.15
+
+
+def test_slopes_that_differ_between_loci_are_followed():
+    """Two marks that act on each other, by amounts between 0 and 0.9 that each locus has of its own."""
+    rng = np.random.default_rng(3)
+    n_loci, n_members = 60, 5
+    action = np.zeros((n_loci, 300, 2))
+    action[:, :24, 0], action[:, 24:48, 1] = (-rng.lognormal(0, 0.6, (n_loci, 24)) for _ in range(2))
+    slopes = rng.uniform(0, 0.9, (n_loci, 2))
+    total = np.broadcast_to(np.eye(2), (n_loci, 2, 2)).copy()
+    total[:, 0, 1], total[:, 1, 0] = slopes.T
+    members = (action @ total)[:, None] * rng.normal(1, 0.05, (n_loci, n_members, 1, 1))
+    members += rng.normal(0, 0.02, members.shape)
+    found = assign(linear_sem.dataset(members))
+    assert found.causes.all()
+    for i, j in ((0, 1), (1, 0)):
+        assert np.corrcoef(found.rays.local[:, i, j], slopes[:, i])[0, 1] > 0.98
+        assert found.rays.tau[i, j] > 0.15
+
+
+def test_blocks_order_and_units_change_nothing():
+    effects = linear_sem.simulate(4, n_loci=60, seed=7, hidden=1).effects
+    whole = assign(linear_sem.dataset(effects))
+    mean = linear_sem.dataset(effects)["effect"].values
+    acts = whole.of_block(mean, slice(0, 60))
+    for loci in (slice(0, 13), slice(13, 60), np.array([59, 3, 3])):
+        part = whole.of_block(mean[loci], loci)
+        assert np.array_equal(part.acts_on, acts.acts_on[loci]) and np.array_equal(part.clean, acts.clean[loci])
+    locus, member, mark = (np.random.default_rng(k).permutation(n) for k, n in enumerate((60, 5, 4)))
+    changed = effects[locus][:, member][..., mark] * np.array([1e-3, -7, 1, 1e4])
+    other = assign(linear_sem.dataset(changed))
+    assert np.allclose(other.rays.slope[:4, :] * np.sign([1, -1, 1, 1]) * np.sign([1, -1, 1, 1])[:, None],
+                       whole.rays.slope[mark][:, mark], atol=1e-3)
+    again = other.of_block(linear_sem.dataset(changed)["effect"].values, slice(0, 60))
+    back = np.where(again.acts_on >= 0, mark[again.acts_on], -1)
+    assert (back == acts.acts_on[locus]).mean() > 0.999 and (again.clean == acts.clean[locus]).mean() > 0.999
+
+
+def test_marks_that_others_explain_and_marks_that_nothing_moves_are_no_causes():
+    """C is 0.7 A + 0.5 B at every locus, and D is never moved: mutants act on A and B alone."""
+    ab = linear_sem.simulate(2, n_loci=60, seed=5, pleiotropy=0).effects
+    c = ab @ np.array([[0.7], [0.5]]) / np.exp(0)
+    found = assign(linear_sem.dataset(np.concatenate([c, ab, np.zeros_like(c)], -1), ["C", "A", "B", "D"]))
+    assert list(found.causes) == [False, True, True, False]
+    assert found.reason == ("shared", "own", "own", "nothing moves it")
+
+
+@pytest.mark.parametrize("change, message", [
+    (lambda e: e[..., :1], "at least two marks"),
+    (lambda e: e[:, :2], "at least 3 members"),
+    (lambda e: 0 * e, "all effects are zero"),
+    (lambda e: np.where(np.arange(e.shape[-1]) == 1, np.nan, e), "not finite"),
+])
+def test_bad_input_is_one_clear_message(change, message):
+    effects = linear_sem.simulate(3, n_loci=10, seed=1).effects
+    with pytest.raises(InputError, match=message):
+        assign(linear_sem.dataset(change(effects)))
+
+
+def test_without_members_effects():
+    with pytest.raises(InputError, match="keep members"):
+        assign(linear_sem.dataset(linear_sem.simulate(3, n_loci=10, seed=1).effects).drop_vars("member_effect"))
