@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import LENGTH, Scheduler, member_weights, write_model
-from test_worker import write
+from test_worker import is_alive, wait_until, write
 
 from kipoi_deepmr import cluster, effects_store, pipeline
 from kipoi_deepmr.cli import main
@@ -117,6 +119,40 @@ def test_workers_that_always_die_stop_the_run_and_what_was_done_is_kept(tmp_path
         written(models, loci_files, tmp_path / "there.zarr", two_processes)
     (tmp_path / "flag").unlink()
     assert written(models, loci_files, tmp_path / "there.zarr", two_processes)[0] == here
+
+
+DRIVER = """
+import json, sys
+from kipoi_deepmr import cluster, pipeline
+from kipoi_deepmr.models import Ensemble
+
+if __name__ == "__main__":
+    models, files = json.loads(sys.argv[1])
+    ensemble = Ensemble.from_kipoi(models, "dir", **files)
+    selection = pipeline.select_loci(ensemble, **files)
+    with cluster.Cluster("local:1") as running:
+        pipeline.predict(ensemble, selection, sys.argv[2], quiet=True, cluster=running)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's signal at a parent's death")
+def test_a_killed_driver_leaves_no_worker_even_in_a_call_that_holds_the_interpreter(tmp_path, loci_files):
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    (tmp_path / "driver.py").write_text(DRIVER)
+    path, pid = Path(models[0]) / "model.py", tmp_path / "pid"
+    hangs = (f"        if len(x) > 64:\n            open({str(pid)!r}, 'w').write(str(os.getpid()))\n"
+             "            ctypes.PyDLL(None).sleep(1000)\n        predicted =")
+    path.write_text("import ctypes\nimport os\n" + path.read_text().replace("        predicted =", hangs))
+    driver = subprocess.Popen([sys.executable, str(tmp_path / "driver.py"), json.dumps([models, loci_files]),
+                               str(tmp_path / "e.zarr")], start_new_session=True)
+    try:
+        assert wait_until(lambda: pid.exists() and pid.read_text(), 120)
+        time.sleep(1)
+        assert is_alive(int(pid.read_text()))
+    finally:
+        driver.kill()
+        driver.wait()
+    assert wait_until(lambda: not is_alive(int(pid.read_text())), 20)
 
 
 def test_an_error_of_the_model_is_what_it_is_in_this_process(tmp_path, loci_files, two_processes):
@@ -264,6 +300,32 @@ def test_a_run_estimates_on_the_cluster(tmp_path, loci_files, two_processes, mon
 
 
 MAP_BLOCKS = Cluster.map_blocks
+
+
+def test_workers_start_no_more_threads_than_they_have(store, two_processes):
+    """One each in a block that is estimated, whatever the machine has; the threads that run, not a setting."""
+    def threads_of_pools(effects, block):
+        import os
+
+        from kipoi_deepmr import threads
+
+        threads.cpu_count = lambda: 12
+        os.environ.pop("OMP_NUM_THREADS", None)
+
+        def ident(_):
+            import threading
+            import time
+
+            time.sleep(0.01)
+            return threading.get_ident()
+
+        return len(set(threads.mapped(ident, range(20))))
+
+    effects = effects_store.open_effects(str(store))
+    assert set(two_processes.map_blocks(str(store), threads_of_pools, effects)) == {1}
+    if "TF_NUM_INTRAOP_THREADS" not in os.environ:
+        found = two_processes._client.run(lambda: os.environ["TF_NUM_INTRAOP_THREADS"])
+        assert set(found.values()) == {"1"}
 
 
 def test_a_worker_that_does_not_find_the_store(tmp_path, store, two_processes, monkeypatch):

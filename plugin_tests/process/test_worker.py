@@ -364,6 +364,43 @@ def test_a_hanging_worker_and_its_children_go_with_their_driver(folders, how, ha
     assert wait_until(lambda: not any(map(is_alive, pids)))
 
 
+BAD = {
+    "a BED that is none": lambda bed, fasta: bed.write_text("chr1\t10\t22\nchr1\tx\t34\n"),
+    "a BED of another length": lambda bed, fasta: bed.write_text("chr1\t10\t22\nchr1\t30\t52\n"),
+    "loci that cannot be used": lambda bed, fasta: bed.write_text("chr7\t10\t22\n"),
+    "a FASTA that is none": lambda bed, fasta: fasta.write_text("no bases\n"),
+    "a FASTA that is gone": lambda bed, fasta: fasta.unlink(),
+}
+
+
+@pytest.mark.parametrize("wrong", BAD)
+@pytest.mark.parametrize("command", [["run", "--no_report"], ["predict"], ["check"], ["run", "--method", "ivw",
+                                     "--instruments", "variants", "--input_vcf", "none.vcf"]])
+def test_no_worker_outlives_the_message(folders, tmp_path, bed_file, genome_file, capsys, monkeypatch, wrong, command):
+    """Input that is found wrong once models are loaded."""
+    from kipoi_deepmr.cli import main
+
+    note = f"import os\nopen({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}}\\n')\n"
+    for folder in folders:
+        path = Path(folder) / "model.py"
+        path.write_text(note + path.read_text())
+    BAD[wrong](Path(bed_file), Path(genome_file))
+    alive, shown = [], print
+
+    def noticed(*arguments, **options):
+        pids = (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else []
+        alive.extend(pid for pid in map(int, pids) if "error:" in str(arguments) and is_alive(pid))
+        shown(*arguments, **options)
+
+    monkeypatch.setattr("builtins.print", noticed)
+    name, *options = command
+    output = [] if name == "check" else ["-o", str(tmp_path / "out")]
+    assert main([name, *folders, "--source", "dir", "--python", sys.executable, "--intervals_file", bed_file,
+                 "--fasta_file", genome_file, *options, *output]) == 2
+    assert "error:" in capsys.readouterr().err and alive == []
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_workers_children_go_with_it(folders):
     """Whoever kills it."""
     (Path(folders[0]) / "do").write_text(textwrap.dedent("""
