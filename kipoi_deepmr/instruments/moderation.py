@@ -1,18 +1,21 @@
 """Standard errors from few members: empirical-Bayes moderation of the variances over all mutants of a mark."""
 
-from dataclasses import dataclass, replace
+import logging
+from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from ..effects_store import with_computed
 from ..errors import InputError
 from ..inference import check_choice
 from ..options import EstimatorOptions
+from .trend import Trend, fit_trend, prior_of_logs
 
 SE_SHRINKAGES = EstimatorOptions.choices_of("se_shrinkage")
 MARKS_BYTES = 256_000_000  # of standard errors in float64 held at a time
-ZERO_IS = 1e-5  # what limma takes for a variance of 0, as a share of the median variance
+ZERO_IS = 1e-5  # smaller shares of the median variance are taken for that, as limma has it
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,46 +30,56 @@ class Moderation:
         How many degrees of freedom the other mutants' variances are worth; infinite where the variances do not differ
         by more than chance, 0 for a mark that is left as it is.
     prior_variance : (mark,) float64
+        With a trend, the factor of what that expects.
+    trend : Trend, optional
+        The variance expected of a mutant by its size: larger effects have larger errors.
     """
 
     df: float
     prior_df: np.ndarray
     prior_variance: np.ndarray
+    trend: Trend | None = None
 
     @property
     def total_df(self):
         """Degrees of freedom of the t distribution of effect / moderated standard error, by mark."""
         return self.df + self.prior_df
 
-    def of_marks(self, index):
-        """That of some of the marks, by a slice or an array of their numbers."""
-        return replace(self, prior_df=self.prior_df[index], prior_variance=self.prior_variance[index])
-
-    def moderated(self, effect_se):
+    def moderated(self, effect_se, effect=None, marks=slice(None)):
         """Standard errors drawn towards the prior: those that are not finite, or negative, stay as they are.
 
         Parameters
         ----------
         effect_se : (..., mark) array
+            Of all marks, or of `marks`.
+        effect : (..., mark) array
+            Effects on all marks; what a trend needs.
+        marks : slice or array of int
+            Numbers of the marks that `effect_se` has.
 
         Returns
         -------
         (..., mark) float64
         """
         effect_se = np.asarray(effect_se, dtype=np.float64)
-        weight = 1 - self.df / (self.df + self.prior_df)
-        prior = np.where(weight > 0, np.sqrt(weight * self.prior_variance), 0.0)
+        weight = 1 - self.df / (self.df + self.prior_df[marks])
+        variance = self.prior_variance[marks]
+        if self.trend:
+            variance = variance * self.trend.expected(effect, marks)
+        prior = np.where(weight > 0, np.sqrt(weight * variance), 0.0)
         usable = np.isfinite(effect_se) & (effect_se >= 0)
         return np.where(usable, np.hypot(np.sqrt(1 - weight) * effect_se, prior), effect_se)
 
 
-def with_se_shrinkage(effects, se_shrinkage):
+def with_se_shrinkage(effects, se_shrinkage, map_blocks=None):
     """A Dataset of effects by `--se_shrinkage`: as it is, or with moderated standard errors.
 
     Parameters
     ----------
     effects : xarray.Dataset
-    se_shrinkage : {"none", "moderated"}
+    se_shrinkage : {"none", "moderated", "trend"}
+    map_blocks : callable, optional
+        As `each_block`, which is the default: where blocks are read.
 
     Returns
     -------
@@ -79,16 +92,17 @@ def with_se_shrinkage(effects, se_shrinkage):
         An unknown se_shrinkage, or as `moderation_for`.
     """
     check_choice("se_shrinkage", se_shrinkage, SE_SHRINKAGES)
-    return moderated(effects) if se_shrinkage == "moderated" else effects
+    return effects if se_shrinkage == "none" else moderated(effects, se_shrinkage == "trend", map_blocks)
 
 
-def moderated(effects):
+def moderated(effects, trend=False, map_blocks=None):
     """A Dataset of effects whose standard errors are moderated when they are read.
 
     Parameters
     ----------
     effects : xarray.Dataset
-        As for `moderation_for`, which reads all standard errors once.
+    trend, map_blocks
+        As for `moderation_for`, which reads all standard errors once, with a trend all effects twice.
 
     Returns
     -------
@@ -102,7 +116,7 @@ def moderated(effects):
     """
     if moderation_of(effects):
         raise InputError("the standard errors are already moderated")
-    reader = _Reader(effects["effect_se"], moderation_for(effects))
+    reader = _Reader(effects, moderation_for(effects, trend, map_blocks))
     view = with_computed(effects, {"effect_se": reader}, np.float64)
     view["effect_se"].attrs["moderation"] = reader.moderation
     return view
@@ -116,22 +130,28 @@ def moderation_of(effects):
 class _Reader:
     """Reads pieces of moderated standard errors; an index is a slice or an array of integers, one a dimension."""
 
-    def __init__(self, effect_se, moderation):
-        self._effect_se, self.moderation = effect_se, moderation
+    def __init__(self, effects, moderation):
+        self._effects, self.moderation = effects, moderation
 
     def __call__(self, locus, variant, mark):
-        values = self._effect_se.isel(locus=locus, variant=variant, mark=mark).values
-        return self.moderation.of_marks(mark).moderated(values)
+        values = self._effects["effect_se"].isel(locus=locus, variant=variant, mark=mark).values
+        effect = self._effects["effect"].isel(locus=locus, variant=variant).values if self.moderation.trend else None
+        return self.moderation.moderated(values, effect, mark)
 
 
-def moderation_for(effects):
+def moderation_for(effects, trend=False, map_blocks=None):
     """The moderation of a Dataset's standard errors: one prior a mark, over all mutants of all loci.
 
     Parameters
     ----------
     effects : xarray.Dataset
-        With `effect_se` (locus, variant, mark), read as many marks at a time as `MARKS_BYTES` hold, and the dimension
-        `member`. The divisor of the variances (ddof 0 or 1) does not matter: the prior follows it.
+        With `effect_se` (locus, variant, mark) and the dimension `member`; with a trend also `effect`. The divisor of
+        the variances (ddof 0 or 1) does not matter: the prior follows it.
+    trend : bool
+        Whether the prior depends on how much a mutant moves the marks; then blocks of loci are read, else as many
+        marks at a time as `MARKS_BYTES` hold.
+    map_blocks : callable, optional
+        As `each_block`, which is the default: where blocks are read.
 
     Returns
     -------
@@ -145,14 +165,23 @@ def moderation_for(effects):
     sizes = effects.sizes
     if sizes["member"] < 2:
         raise InputError("moderated standard errors need two members or more")
+    df = sizes["member"] - 1.0
+    curve, priors = fit_trend(effects, df, map_blocks) if trend else (None, _flat_priors(effects, df))
+    unfit = [str(mark) for mark, prior in zip(effects["mark"].values, priors, strict=True) if np.isnan(prior[1])]
+    if unfit:
+        log.warning("the standard errors on %s are not moderated: fewer than two of them are above 0",
+                    ", ".join(unfit[:5]))
+    prior_df, prior_variance = np.array(priors).T
+    return Moderation(df, prior_df, prior_variance, curve)
+
+
+def _flat_priors(effects, df):
+    sizes, priors = effects.sizes, []
     step = max(1, MARKS_BYTES // (8 * sizes["locus"] * sizes["variant"]))
-    priors = []
     for first in range(0, sizes["mark"], step):
         effect_se = effects["effect_se"][:, :, first:first + step].values.astype(np.float64)
-        for mark in range(effect_se.shape[2]):
-            priors.append(fit_prior(effect_se[..., mark].ravel() ** 2, sizes["member"] - 1))
-    prior_df, prior_variance = np.array(priors).T
-    return Moderation(float(sizes["member"] - 1), prior_df, prior_variance)
+        priors += [fit_prior(effect_se[..., mark].ravel() ** 2, df) for mark in range(effect_se.shape[2])]
+    return priors
 
 
 def fit_prior(variances, df):
@@ -161,7 +190,8 @@ def fit_prior(variances, df):
     Parameters
     ----------
     variances : (n,) array
-        Those that are not finite are left out; those below 1e-5 of the median, 0 among them, are taken for that.
+        Those that are not finite or not above 0 are left out: a real model leaves a mark exactly alone in many mutants,
+        and the prior is about the others. Those below 1e-5 of the median are taken for that.
     df : float
         Degrees of freedom of each.
 
@@ -169,44 +199,17 @@ def fit_prior(variances, df):
     -------
     prior_df, prior_variance : float
         Infinite degrees of freedom where the variances differ by no more than chance: then the prior variance is their
-        mean. (0, NaN) for fewer than two variances, and where more than half are 0, where limma's answer depends on
-        the unit.
+        mean. (0, NaN) for fewer than two variances above 0.
 
     References
     ----------
     Smyth GK (2004). Stat Appl Genet Mol Biol 3: 3, section 6.2. R: limma::fitFDist, without covariate.
     """
-    variances = variances[np.isfinite(variances)]
-    median = np.median(variances) if len(variances) > 1 else 0.0
-    if not 0 < median < np.inf:
+    variances = variances[np.isfinite(variances) & (variances > 0)]
+    median = np.median(variances) if len(variances) > 1 else np.inf
+    if np.isinf(median):
         return 0.0, np.nan
     variances = np.maximum(variances, ZERO_IS * median)
-    half = df / 2
-    # about the median, which loses no digits where all are very large or small
-    e = np.log(variances) - np.log(median) - special.digamma(half) + np.log(half)
-    excess = e.var(ddof=1) - special.polygamma(1, half)
-    if excess <= 0:
-        return np.inf, variances.mean()
-    prior_half = inverse_trigamma(excess)
-    return 2 * prior_half, median * np.exp(e.mean() + special.digamma(prior_half) - np.log(prior_half))
-
-
-def inverse_trigamma(x):
-    """The y > 0 whose trigamma is x > 0: Newton's method on 1 / trigamma, which is convex and nearly linear.
-
-    References
-    ----------
-    Smyth GK (2004), appendix.
-    """
-    if x > 1e7:
-        return 1 / np.sqrt(x)
-    if x < 1e-6:
-        return 1 / x
-    y = 0.5 + 1 / x
-    for _ in range(50):
-        trigamma = special.polygamma(1, y)
-        step = trigamma * (1 - trigamma / x) / special.polygamma(2, y)
-        y += step
-        if -step / y < 1e-8:
-            break
-    return float(y)
+    logs = np.log(variances) - np.log(median)  # about the median, which loses no digits where all are very large
+    prior_df, scale = prior_of_logs(logs.mean(), logs.var(ddof=1), df)
+    return prior_df, variances.mean() if np.isinf(prior_df) else median * scale

@@ -136,7 +136,7 @@ class LeaveOut:
         others = np.delete(block.members, k, axis=1).astype(np.float64)
         effect, effect_se = others.mean(1), others.std(1, ddof=self.ddof)
         if self.moderation:
-            effect_se = self.moderation.moderated(effect_se)
+            effect_se = self.moderation.moderated(effect_se, effect)
         return Block(block.loci, own, effect_se, self.rule.instruments(effect, effect_se, block.loci), others)
 
 

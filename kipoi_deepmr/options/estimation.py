@@ -40,9 +40,9 @@ class EstimatorOptions(Options):
         help="keep an instrument for a pair only if it moves the exposure more than the outcome, each in that mark's "
              "standard deviations (Steiger's filter)")
     se_shrinkage: str = option(
-        kinds.Choice("none", "moderated"), "none", group=LOCAL,
+        kinds.Choice("none", "moderated", "trend"), "none", group=LOCAL,
         help="moderated: draw the mutants' standard errors, of few members each, towards what all mutants of a mark "
-             "have")
+             "have; trend: towards what mutants of their size have, so that an error of exactly 0 is no trouble")
     uncertainty: str = option(
         kinds.Choice("instrument", "members", "combined", "cross_fitted"), "instrument", group=LOCAL,
         help="intervals from the estimator, from the spread of the estimates that each member's own effects give, or "

@@ -68,7 +68,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         effects = calibrated_by(effects, options.calibration)
     if options.input_vcf and variants is None:
         variants = natural_variants(options.input_vcf, index_of(effects))
-    effects = with_se_shrinkage(effects, options.se_shrinkage)
+    effects = with_se_shrinkage(effects, options.se_shrinkage, map_blocks)
     folder, pieces = os.path.dirname(local_path), []
     calibration_used = os.path.splitext(local_path)[0] + manifest.CALIBRATION_SUFFIX
     with contextlib.ExitStack() as complete:
