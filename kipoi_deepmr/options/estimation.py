@@ -95,7 +95,7 @@ class EstimatorOptions(Options):
         self.held_fixed(marks)
         needing = self.needs_members()
         if needing and keep != "members":
-            raise InputError(f"{needing} needs every member's effects, which are left out: predict with --keep members")
+            raise InputError(f"{needing} needs every member's effects: predict with --keep members")
         if needing and n_members < 2:
             raise InputError(f"{needing} needs two members or more")
         if self.uncertainty == "cross_fitted" and n_members < LEAST_TO_CROSS_FIT:
