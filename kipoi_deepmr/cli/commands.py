@@ -18,6 +18,7 @@ from . import streams, summary
 from .annotate import ensemble_of_run, natural_variants_of, of_annotation, of_natural_variants
 from .calibrate import calibration_of
 from .models import load_ensemble
+from .parser import COMMANDS
 from .plots import figure_of
 from .simulate import simulate  # noqa: F401, called by name as the others
 
@@ -143,10 +144,19 @@ def _prepared(arguments, command):
         yield ensemble, selection, {
             "command": command,
             "directory": os.getcwd(),
-            "arguments": {key: value for key, value in vars(arguments).items()
-                          if key not in HOW_TO_TALK and value is not None},
+            "arguments": _arguments(arguments),
             "intervals_sha256": file_checksum(bed) if bed else None,
         }
+
+
+def _arguments(arguments):
+    """What the command line said, as `--config` reads it: with the defaults of options that no preset decides."""
+    said = {name: value for name, value in vars(arguments).items() if name not in HOW_TO_TALK}
+    for each in (each for options in COMMANDS[arguments.command].options for each in options.declared()):
+        if said[each.name] is None and not each.option.presets:
+            said[each.name] = each.to_json(each.default)
+    return {name: value for name, value in said.items()
+            if value is not None and value is not False and value != {} and value != []}
 
 
 def _cluster(arguments):

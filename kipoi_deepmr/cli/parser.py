@@ -186,7 +186,9 @@ def _add_options(parser, command):
             key = group, each.option.excludes
             group = exclusive[key] if key in exclusive else exclusive.setdefault(
                 key, group.add_mutually_exclusive_group())
-        _add_option(group, each._replace(default=command.defaults.get(each.name, each.default)))
+        if each.name in command.defaults:
+            each = each._replace(default=command.defaults[each.name], option=each.option._replace(presets=None))
+        _add_option(group, each)
 
 
 def _add_option(group, declared):

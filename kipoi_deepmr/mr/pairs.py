@@ -157,7 +157,8 @@ class Plan:
     `leave_out` has the instrument rule, and what takes its place when a member is left out. `psi` (mark, mark) is the
     measured correlation of an exposure's and an outcome's errors, or None. `compiled` says whether there are enough
     fits for compiled loops, `spreads` has a moderation of the members' spread for each estimator, if they are
-    moderated, `adjust` the marks that multivariable estimators hold fixed.
+    moderated, `adjust` the marks that multivariable estimators hold fixed, `min_instruments` how many instruments a
+    pair must have at a locus.
     """
 
     pairs: dict
@@ -170,6 +171,7 @@ class Plan:
     compiled: bool
     spreads: tuple = ()
     adjust: tuple = ()
+    min_instruments: int = 1
 
 
 class Fit(NamedTuple):
@@ -189,7 +191,8 @@ def _tables(effects, options, prepare, alpha, map_blocks=each_block):
     n_fits = effects.sizes["locus"] * sum(map(len, pairs.values())) * (
         effects.sizes["member"] + 1 if by_members else 1)
     plan = Plan(pairs, estimators, LeaveOut.of(effects, rule), options.uncertainty, alpha, psi,
-                bool(options.needs_members()), n_fits >= COMPILED_FROM, adjust=tuple(options.held_fixed(marks)))
+                bool(options.needs_members()), n_fits >= COMPILED_FROM, adjust=tuple(options.held_fixed(marks)),
+                min_instruments=options.min_instruments)
     if by_members and options.spread_shrinkage == "moderated":
         plan = replace(plan, spreads=_moderations(effects, plan, map_blocks))
     return map_blocks(partial(_table_of_block, methods=options.method, plan=plan), effects)
@@ -221,8 +224,23 @@ def _fit_block(effects, loci, plan):
     else:
         fits = [_fit_whole(block, plan, number) for number in range(len(plan.estimators))]
     lost = block.lost[:, None]
-    return [fit._replace(result=replace(fit.result, note=np.where(lost, notes.NOT_PREDICTED, fit.result.note)))
+    fits = [fit._replace(result=replace(fit.result, note=np.where(lost, notes.NOT_PREDICTED, fit.result.note)))
             for fit in fits]
+    return [_with_enough(fit, plan.min_instruments) for fit in fits]
+
+
+def _with_enough(fit, fewest):
+    """The fit without the pairs and loci that have fewer instruments."""
+    result = fit.result
+    few = (result.n_instruments < fewest) & (result.note == "")
+    if not few.any():
+        return fit
+    note = result.note.copy()
+    note[few] = [notes.too_few(n, fewest) for n in result.n_instruments[few].tolist()]
+    numbers = {name: np.where(few, np.nan, values) for name, values in vars(result).items()
+               if name not in ("note", "n_instruments")}
+    by_member = None if fit.by_member is None else np.where(few[..., None], np.nan, fit.by_member)
+    return Fit(replace(result, note=note, **numbers), by_member)
 
 
 def _fit_whole(block, plan, number):

@@ -6,6 +6,17 @@ from typing import Any, NamedTuple
 from ..errors import InputError, nearest
 from .kinds import Flag, Items, Kind, Pairs, explained
 
+PRESETS = ("default", "paper", "quick")
+DEFAULT = PRESETS[0]
+
+
+class ByPreset(NamedTuple):
+    """Defaults of an option that depend on `--preset`."""
+
+    default: Any
+    paper: Any
+    quick: Any
+
 
 class Option(NamedTuple):
     """What is declared of an option beside its name, type and default.
@@ -24,6 +35,8 @@ class Option(NamedTuple):
         On the command line.
     excludes : str
         Options of one class with the same text here exclude each other.
+    presets : ByPreset or None
+        Defaults by preset, if they differ.
     """
 
     kind: Kind
@@ -33,14 +46,14 @@ class Option(NamedTuple):
     required: bool = False
     positional: bool = False
     excludes: str = ""
+    presets: ByPreset | None = None
 
 
 def option(kind, default=None, **declared):
-    """A dataclass field; see `Option` for the rest."""
-    metadata = {"option": Option(kind, **declared)}
-    if isinstance(default, dict):
-        return dataclasses.field(default_factory=default.copy, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    """A dataclass field, with one default or `ByPreset`; see `Option` for the rest."""
+    presets = default if isinstance(default, ByPreset) else None
+    return dataclasses.field(default=None, metadata={"option": Option(kind, presets=presets, **declared),
+                                                     "default": presets.default if presets else default})
 
 
 class Declared(NamedTuple):
@@ -50,12 +63,28 @@ class Declared(NamedTuple):
     default: Any
     option: Option
 
+    def default_with(self, preset):
+        """The default with a preset."""
+        default = getattr(self.option.presets, preset) if self.option.presets else self.default
+        return dict(default) if isinstance(default, dict) else default
+
     @property
     def default_text(self):
-        """The default as `--help` shows it; empty if there is none to show."""
-        if self.option.default_text or self.default in (None, False, (), {}):
+        """The default as `--help` shows it, and those of other presets; empty if there is none to show."""
+        text = self._shown(self.default)
+        if not self.option.presets:
+            return text
+        others = {}
+        for preset in PRESETS[1:]:
+            if self.default_with(preset) != self.default:
+                others.setdefault(self._shown(self.default_with(preset)), []).append(preset)
+        return "; ".join([text or "none", *(f"with --preset {' or '.join(names)}: {other}"
+                                              for other, names in others.items())])
+
+    def _shown(self, default):
+        if self.option.default_text or default in (None, False, (), {}):
             return self.option.default_text
-        return self.option.kind.shown(self.default)
+        return self.option.kind.shown(default)
 
     def checked(self, value):
         """A value in its one form.
@@ -81,6 +110,11 @@ class Declared(NamedTuple):
 class Options:
     """Options of a stage. An object checks itself when it is made, and cannot be changed.
 
+    Attributes
+    ----------
+    given : frozenset of str
+        Names of the options that were given; the others have the preset's defaults.
+
     Raises
     ------
     InputError
@@ -95,9 +129,12 @@ class Options:
         return super().__new__(cls)
 
     def __post_init__(self):
-        for declared in self.declared():
-            value = getattr(self, declared.name)
-            object.__setattr__(self, declared.name, declared.default if value is None else declared.checked(value))
+        given = {name: getattr(self, name) for name in self.names() if getattr(self, name) is not None}
+        object.__setattr__(self, "given", frozenset(given))
+        preset = given.get("preset", DEFAULT)
+        for declared in sorted(self.declared(), key=lambda each: each.name != "preset"):  # a wrong preset is said first
+            value = declared.checked(given[declared.name]) if declared.name in given else declared.default_with(preset)
+            object.__setattr__(self, declared.name, value)
         self._check_together()
 
     def _check_together(self):
@@ -106,8 +143,8 @@ class Options:
     @classmethod
     def declared(cls):
         """What is declared of each option (list of `Declared`)."""
-        return [Declared(field.name, {} if field.default is dataclasses.MISSING else field.default,
-                         field.metadata["option"]) for field in dataclasses.fields(cls)]
+        return [Declared(field.name, field.metadata["default"], field.metadata["option"])
+                for field in dataclasses.fields(cls)]
 
     @classmethod
     def default_of(cls, name):
@@ -154,7 +191,7 @@ class Options:
 
     def replace(self, **changes):
         """The same with other values of some options."""
-        return type(self)(**{**{name: getattr(self, name) for name in self.names()}, **changes})
+        return type(self)(**{**{name: getattr(self, name) for name in self.given}, **changes})
 
     def to_json(self, without=()):
         """All options with their values as JSON, defaults spelt out."""

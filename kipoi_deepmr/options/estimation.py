@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from ..errors import InputError, nearest
 from ..methods import ALL_MEMBERS, COVARIATES, METHODS
 from . import kinds
-from .declare import Options, documented, option
+from .declare import DEFAULT, PRESETS, ByPreset, Options, documented, option
 
 LOCAL = "local causal effects"
 LEAST_TO_CROSS_FIT = 3  # members: of the others, two at least must give a standard error
 ALL_MARKS = ("all",)
+PAPER = "paper"
 
 
 @documented
@@ -18,8 +19,13 @@ class EstimatorOptions(Options):
     """What decides local causal effects and their intervals.
     """
 
+    preset: str = option(
+        kinds.Choice(*PRESETS), DEFAULT, group=LOCAL,
+        help="values of all options that are not given. paper: as in Malina et al. 2022; quick: fewer files and no "
+             "second round of fits")
     method: tuple = option(
-        kinds.Items(kinds.OneOf(METHODS), "NAME,NAME", once=True), ("egger",), group=LOCAL,
+        kinds.Items(kinds.OneOf(METHODS), "NAME,NAME", once=True),
+        ByPreset(default=("egger",), paper=("egger_robust",), quick=("egger",)), group=LOCAL,
         help=f"estimators: {', '.join(METHODS)}")
     method_args: dict = option(
         kinds.settings(), {}, group=LOCAL,
@@ -30,11 +36,16 @@ class EstimatorOptions(Options):
         help="marks that the methods mvmr_ivw and mvmr_egger hold fixed, or all: an effect on the outcome that does "
              "not go through these (see docs/method.md)")
     instruments: str = option(
-        kinds.Choice("pooled", "own", "variants"), "pooled", group=LOCAL,
+        kinds.Choice("pooled", "own", "variants"), ByPreset(default="pooled", paper="pooled", quick="pooled"),
+        group=LOCAL,
         help="a mutant is an instrument if its effect is large among all mutants of all loci (pooled), or large "
              "against its own standard error (own), or as pooled and a variant of --input_vcf (variants)")
     instrument_z: float = option(
-        kinds.Number(0, metavar="Z"), 3.0, group=LOCAL, help="how large, in standard deviations or standard errors")
+        kinds.Number(0, metavar="Z"), ByPreset(default=3.0, paper=3.0, quick=3.0), group=LOCAL,
+        help="how large, in standard deviations or standard errors")
+    min_instruments: int = option(
+        kinds.Integer(1, metavar="N"), ByPreset(default=1, paper=11, quick=1), group=LOCAL,
+        help="a pair with fewer instruments at a locus has no estimate there")
     steiger: bool = option(
         kinds.Flag(), False, group=LOCAL,
         help="keep an instrument for a pair only if it moves the exposure more than the outcome, each in that mark's "
@@ -44,11 +55,12 @@ class EstimatorOptions(Options):
         help="moderated: draw the mutants' standard errors, of few members each, towards what all mutants of a mark "
              "have; trend: towards what mutants of their size have, so that an error of exactly 0 is no trouble")
     uncertainty: str = option(
-        kinds.Choice("instrument", "members", "combined", "cross_fitted"), "instrument", group=LOCAL,
+        kinds.Choice("instrument", "members", "combined", "cross_fitted"),
+        ByPreset(default="instrument", paper="instrument", quick="instrument"), group=LOCAL,
         help="intervals from the estimator, from the spread of the estimates that each member's own effects give, or "
              "from both; cross_fitted: from the members, each with instruments that the others chose")
     spread_shrinkage: str = option(
-        kinds.Choice("moderated", "none"), "moderated", group=LOCAL,
+        kinds.Choice("moderated", "none"), ByPreset(default="moderated", paper="none", quick="none"), group=LOCAL,
         help="moderated: draw the members' spread at a locus towards what the pair has at all loci; takes every fit "
              "twice")
 
@@ -80,6 +92,35 @@ class EstimatorOptions(Options):
         if self.psi_is_measured:
             return "psi='members'"
         return next((f"method {name}" for name in self.method if METHODS[name].needs_members), "")
+
+    def for_members(self, n_members, keep="members"):
+        """These options, or where a preset needs more members than there are those of the preset paper.
+
+        Options that were given stay.
+
+        Parameters
+        ----------
+        n_members : int
+        keep : {"members", "summary"}
+            As for `check`.
+
+        Returns
+        -------
+        options : EstimatorOptions
+        caution : str
+            What a user must know of them; empty if they are the same.
+        """
+        enough = keep == "members" and n_members >= LEAST_TO_CROSS_FIT
+        by_preset = {name: getattr(self, name) for name in ("instruments", "uncertainty") if name not in self.given}
+        if enough or by_preset.items() <= {"instruments": "pooled", "uncertainty": "instrument"}.items():
+            return self, ""
+        lacking = "every member's effects were left out (--keep summary)" if keep != "members" else (
+            f"there {'is' if n_members == 1 else 'are'} {n_members} member{'s' * (n_members != 1)}, and it takes "
+            f"{LEAST_TO_CROSS_FIT}")
+        return self.replace(preset=PAPER), (
+            f"caution: --preset {self.preset} cannot be used, since {lacking}. These estimates are made as in the "
+            "paper (--preset paper): mutants that act on other marks count as instruments too, so an effect may be "
+            "reported in the wrong direction")
 
     def check(self, marks, n_members, keep="members"):
         """Raise InputError where these options cannot be used with some effects.
@@ -130,11 +171,13 @@ class EstimateOptions(EstimatorOptions):
         help="calibrate the effects first, by a file that `calibrate` wrote for the same models; needs every member's "
              "effects")
     diagnostics: str = option(
-        kinds.Choice("quick", "all", "none"), "quick", group=LOCAL,
+        kinds.Choice("quick", "all", "none"), ByPreset(default="quick", paper="quick", quick="none"), group=LOCAL,
         help="diagnostics.tsv and diagnostics_by_pair.tsv; all: with MR-PRESSO's global test, which takes 1,000 draws "
              "a locus and pair")
     vcf: str = option(
-        kinds.Choice("instruments", "all", "none"), "instruments", group=LOCAL, help="which mutants the VCF holds")
+        kinds.Choice("instruments", "all", "none"),
+        ByPreset(default="instruments", paper="instruments", quick="none"), group=LOCAL,
+        help="which mutants the VCF holds")
     fasta_file: str = option(
         kinds.Text("FASTA"), group=LOCAL, default_text="that of predict", help="genome of the VCF")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from . import kinds
-from .declare import Options, documented, option
+from .declare import DEFAULT, PRESETS, ByPreset, Options, documented, option
 
 RECALIBRATIONS = ("quantile", "scale", "none")
 TAU2_METHODS = ("REML", "DL", "PM", "ML", "HE", "HS", "SJ", "EB")
@@ -29,9 +29,12 @@ class AggregateOptions(Options):
     """How local causal effects are combined.
     """
 
+    preset: str = option(
+        kinds.Choice(*PRESETS), DEFAULT, group="global causal effects",
+        help="values of all options that are not given. paper: as in Malina et al. 2022")
     tau2_method: str = option(
-        kinds.Choice(*TAU2_METHODS), "REML", group="global causal effects",
-        help="estimator of the variance between loci; the paper used DL")
+        kinds.Choice(*TAU2_METHODS), ByPreset(default="REML", paper="DL", quick="REML"), group="global causal effects",
+        help="estimator of the variance between loci")
 
 
 @documented

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from finished_runs import effects_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -285,3 +286,21 @@ def test_scaling_an_outcome_scales_its_estimates(compiled_for_all, seed, factor)
     for name, scale in (("estimate", factor), ("se", abs(factor)), ("intercept", factor), ("pvalue", 1), ("q", 1),
                         ("i2_gx", 1), ("f_statistic", 1)):
         np.testing.assert_allclose(after[name], before[name] * scale, rtol=1e-6, atol=1e-9 * abs(scale))
+
+
+@pytest.mark.parametrize("uncertainty", ["instrument", "cross_fitted"])
+def test_pairs_with_too_few_instruments_have_no_estimate(uncertainty):
+    effects = effects_of(["A", "B", "C"], n_members=4)
+    plain, least = (pd.concat(mr.iter_pairs(effects, method=["ivw", "egger"], uncertainty=uncertainty,
+                                            min_instruments=n, rule=instruments.rule_for(effects, z=1.5)))
+                    for n in (1, 12))
+    few = plain["n_instruments"] < 12
+    assert 0.1 < few.mean() < 0.9
+    assert least.loc[few, "estimate"].isna().all() and least.loc[few, "ci_low"].isna().all()
+    own = [name for name in least if name.startswith("estimate_")]
+    assert bool(own) == (uncertainty == "cross_fitted") and least.loc[few, own].isna().all(axis=None)
+    told = plain.loc[few & (plain["note"] == ""), "n_instruments"]
+    assert (least.loc[told.index, "note"] == [f"{n} instrument{'s' * (n != 1)}, needs 12" for n in told]).all()
+    if uncertainty == "instrument":  # else the spread of a locus is drawn towards that of others
+        pd.testing.assert_frame_equal(plain[~few], least[~few])
+    np.testing.assert_array_equal(plain.loc[~few, "estimate"], least.loc[~few, "estimate"])

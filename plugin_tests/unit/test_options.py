@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import itertools
 import pickle
 import re
 import subprocess
@@ -124,8 +125,7 @@ def test_every_option_is_on_the_command_line_with_its_name_default_and_help():
             default = each.option.kind.shown(command.defaults[each.name]) if each.name in command.defaults \
                 else each.default_text
             if default and not each.option.positional and name != ("run",):
-                words = f"(default: {default})"
-                assert words.replace(" ", "") in text.replace(" ", ""), (name, each.name, default)
+                assert f"(default:{default})".replace(" ", "") in text.replace(" ", ""), (name, each.name, default)
 
 
 def test_an_option_of_two_classes_is_one_option():
@@ -185,3 +185,42 @@ def test_the_simulation_compares_methods_that_there_are():
     chosen = EstimatorOptions.among({}, **OF_SIMULATE)
     assert set(chosen.method) <= set(mr.METHODS) and chosen.instrument_z == 2.0
     assert EstimatorOptions.among({"instrument_z": 3.0}, **OF_SIMULATE).instrument_z == 3.0
+
+
+def test_a_preset_gives_what_is_not_given():
+    paper = EstimateOptions(preset="paper")
+    assert (paper.method, paper.instruments, paper.instrument_z, paper.min_instruments, paper.uncertainty) == (
+        ("egger_robust",), "pooled", 3.0, 11, "instrument")
+    assert AggregateOptions(preset="paper").tau2_method == "DL" and AggregateOptions().tau2_method == "REML"
+    mixed = EstimateOptions(preset="paper", instrument_z=2, method="ivw")
+    assert (mixed.method, mixed.instrument_z, mixed.min_instruments) == (("ivw",), 2.0, 11)
+    assert mixed.replace(preset="quick").to_json() == EstimateOptions(
+        preset="quick", instrument_z=2, method="ivw").to_json()
+    assert EstimateOptions.among(paper.to_json()) == paper  # as run.json has it, preset named and all spelt out
+    with pytest.raises(InputError, match="preset: 'papr' is not one of its values; did you mean \"paper\""):
+        EstimateOptions(preset="papr", method="ivw")
+
+
+def test_help_names_the_presets():
+    text = " ".join(dict(leaves(make_parser("x")))["run",].format_help().split())
+    assert "--preset {default,paper,quick}" in text and "with --preset paper: egger_robust" in text
+    assert "with --preset paper: DL" in text
+
+
+def test_the_default_steps_back_where_there_are_too_few_members():
+    plain = EstimateOptions(instruments="own", method="egger")
+    for n_members, keep in ((3, "members"), (5, "members")):
+        assert plain.for_members(n_members, keep) == (plain, "")
+    by_preset = [EstimateOptions(), EstimateOptions(preset="quick")]
+    for options_, (n_members, keep, said) in itertools.product(by_preset, (
+            (2, "members", "there are 2 members, and it takes 3"), (1, "members", "there is 1 member, and it takes 3"),
+            (5, "summary", "--keep summary"))):
+        instead, caution = options_.for_members(n_members, keep)
+        if instead is options_:  # the preset asks for nothing that needs members
+            assert not options_.needs_members()
+            continue
+        assert instead == EstimateOptions(preset="paper") and said in caution and "\n" not in caution
+        instead.check(["A", "B"], n_members, keep)
+    asked = EstimateOptions(uncertainty="cross_fitted", instruments="own").for_members(2)[0]
+    with pytest.raises(InputError, match="needs 3 members or more, not 2"):
+        asked.check(["A", "B"], 2)
