@@ -2,16 +2,20 @@
 
 numba would keep it beside our modules, where it outlives an uninstall, and would not notice that a function which
 another module compiled in has changed: our folder bears the hash of all sources beside the function's own.
-NUMBA_CACHE_DIR, where set, decides. Where nothing can be written, functions are compiled anew in each process.
+NUMBA_CACHE_DIR, where set, decides. Where nothing can be written, functions are compiled in each process.
 """
 
 import functools
 import hashlib
+import logging
 import os
 from contextlib import contextmanager
 from pathlib import Path
 
 import numba
+from numba.core.caching import FunctionCache
+
+log = logging.getLogger(__name__)
 
 # what changes sums only by rounding; infinities and NaN keep their meaning
 FAST = frozenset({"reassoc", "contract", "nsz", "arcp"})
@@ -31,9 +35,27 @@ def compiled(function, fastmath=False):
                "fastmath": fastmath if isinstance(fastmath, bool) else set(fastmath)}
     try:
         with _folder_of_numba(Path(function.__code__.co_filename).parent):
-            return numba.njit(cache=True, **options)(function)
+            dispatcher = numba.njit(cache=True, **options)(function)
+            dispatcher._cache = _Cache(function)
+            return dispatcher
     except RuntimeError:  # nowhere to keep it
         return numba.njit(**options)(function)
+
+
+class _Cache(FunctionCache):
+    """numba's cache of a function, which does without where a full disk or home quota lets it keep nothing."""
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            _warn_once(os.path.dirname(self.cache_path), os.strerror(error.errno))
+
+
+@functools.cache
+def _warn_once(path, reason):
+    log.warning("%s: compiled functions cannot be kept there (%s), so they are compiled in each process; free some "
+                "space, or name another folder in XDG_CACHE_HOME", path, reason)
 
 
 compiled_fast = functools.partial(compiled, fastmath=FAST)

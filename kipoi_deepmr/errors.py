@@ -1,6 +1,7 @@
 """The exceptions that a user meets, and the exit codes that go with them."""
 
 import difflib
+import errno
 import re
 import signal
 
@@ -33,6 +34,11 @@ class DiskFull(Stopped):
 
 class ClusterFailed(Stopped):
     """The Dask cluster was lost, or lost a worker again and again on the same loci."""
+
+
+def is_disk_full(error):
+    """Whether an OSError says that a disk or a quota is used up."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def how_it_ended(code):

@@ -1,10 +1,26 @@
-"""Files: checksums, and writing them whole or not at all."""
+"""Files: checksums, locks, and files that appear whole and together or not at all."""
 
+import contextlib
+import glob
 import hashlib
 import os
-from contextlib import contextmanager
+import re
+import shutil
+import stat
+import sys
+import tempfile
 
+import filelock
+
+from .errors import DiskFull, InputError, is_disk_full
+
+STDOUT = "-"
+LOCK_SUFFIX = ".kipoi_deepmr.lock"
 READ_BYTES = 1 << 20
+INDEXES = (".tbi", ".csi")  # each describes the file beside it, and must never stand beside another one
+
+_STAGING = ".kipoi_deepmr-"
+_OPEN_FILE = re.compile(r"/dev/(?:fd/(\d+)|std(out|err))|/proc/(?:self|\d+)/fd/(\d+)")
 
 
 def file_checksum(path):
@@ -16,13 +32,165 @@ def file_checksum(path):
     return digest.hexdigest()
 
 
-@contextmanager
-def replacing(path):
-    """Give a temporary name beside `path` to write to; rename it to `path` at the end, remove it on failure."""
-    temporary = f"{path}.tmp"
+@contextlib.contextmanager
+def locked(path):
+    """Hold the right to write to `path`, which no two processes have at once; a process that died does not hold it.
+
+    Raises
+    ------
+    InputError
+        Another process holds it, or the folder cannot be written.
+    """
+    lock = filelock.FileLock(lock_of(path), timeout=0)
     try:
-        yield temporary
-        os.replace(temporary, path)
+        lock.acquire()
+    except filelock.Timeout:
+        raise InputError(f"{path}: another command is writing there; wait until it ends, or choose another "
+                         "name") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        yield
     finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+        # while it is held, so that nobody's lock is removed
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(lock.lock_file)
+        lock.release()
+
+
+def lock_of(path):
+    """The file that stands for the right to write to `path`; the same for a link and its target."""
+    folder, name = os.path.split(os.path.realpath(path))
+    return os.path.join(folder, f".{name}{LOCK_SUFFIX}")
+
+
+def open_file_of(path):
+    """Number of the file of this process that a name such as /dev/stdout or /dev/fd/63 stands for; None for others."""
+    path = os.fspath(path)
+    match = _OPEN_FILE.fullmatch(os.path.abspath(path))
+    if not match:
+        return 1 if path == STDOUT else None
+    return {"out": 1, "err": 2}.get(match[2]) or int(match[1] or match[3])
+
+
+def is_stream(path):
+    """Whether `path` is `-`, a pipe or a device: written to, never replaced, and with no place for files beside it."""
+    if open_file_of(path) is not None:
+        return True
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+@contextlib.contextmanager
+def stream_of(path):
+    """A binary file that writes to what `is_stream` knows."""
+    number = open_file_of(path)
+    if number == 1:
+        sys.stdout.flush()
+        if not _is_standard_output(sys.stdout):  # somebody redirected it within this process
+            yield sys.stdout.buffer
+            return
+    with open(path if number is None else os.dup(number), "wb") as stream:
+        yield stream
+
+
+def _is_standard_output(file):
+    try:
+        return file.fileno() == 1
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def together(remove=()):
+    """Files that get their names together at the end, indexes last, or none of them where something fails.
+
+    Each is written in a new folder of an unguessable name beside its target, which nobody else can open. Where the
+    target is a symbolic link the file that it points to is replaced; a pipe or a device is written to.
+
+    Parameters
+    ----------
+    remove : list of str
+        Files that are removed when the others appear. The caller may add to the list until then.
+
+    Yields
+    ------
+    callable
+        For each target, gives the name to write to.
+    """
+    staging = _Staging()
+    try:
+        yield staging.beside
+        staging.publish(remove)
+    finally:
+        staging.clear()
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A name to write to; `together` for a single file."""
+    with together() as beside:
+        yield beside(path)
+
+
+def remove_leftovers(path):
+    """Remove what a killed process staged for `path`; for one who holds the lock."""
+    folder, name = os.path.dirname(os.path.realpath(path)), os.path.basename(path)
+    for left in glob.glob(os.path.join(glob.escape(folder), glob.escape(f".{name}{_STAGING}") + "*")):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+class _Staging:
+    def __init__(self):
+        self._targets, self._folders = {}, {}
+
+    def beside(self, target):
+        """The name to write to for a target."""
+        name = os.path.basename(target)
+        if is_stream(target):
+            target, folder = str(target), tempfile.gettempdir()
+        else:
+            target = os.path.realpath(target)
+            folder = os.path.dirname(target)
+            if os.path.isdir(target):
+                raise InputError(f"{target}: cannot be written, since it is a folder")
+        if folder not in self._folders:
+            self._folders[folder] = tempfile.mkdtemp(prefix=f".{name}{_STAGING}", dir=folder)
+        self._targets[target] = os.path.join(self._folders[folder], name)
+        return self._targets[target]
+
+    def publish(self, remove):
+        """Give all files their names."""
+        for target, temporary in self._targets.items():
+            if not is_stream(target) and os.path.exists(target):
+                shutil.copymode(target, temporary)
+        old_indexes = [target for target in self._targets if target.endswith(INDEXES)]
+        for path in (*old_indexes, *remove):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+        for target in sorted(self._targets, key=lambda name: name.endswith(INDEXES)):
+            if is_stream(target):
+                with open(self._targets[target], "rb") as file, stream_of(target) as stream:
+                    shutil.copyfileobj(file, stream)
+            else:
+                os.replace(self._targets[target], target)
+
+    def clear(self):
+        for folder in self._folders.values():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def disk_full_told(kept, path="output"):
+    """Say in one line that the disk is full, while writing which `path`, and what is `kept` (a function)."""
+    try:
+        yield
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        other = error.filename and _STAGING not in str(error.filename)
+        where = error.filename if other else "standard output" if open_file_of(path) == 1 else path
+        raise DiskFull(f"{where}: {os.strerror(error.errno)}; {kept()}") from error

@@ -1,13 +1,18 @@
 """Folders of finished runs, made without models: effects drawn at random, everything after them by the real stages."""
 
-import json
-
 import numpy as np
 
 from kipoi_deepmr import effects_store, pipeline
 from kipoi_deepmr.loci import Loci, Locus
+from kipoi_deepmr.runs import manifest
+from kipoi_deepmr.runs.folder import RunFolder
 
 METHODS = ("ivw", "egger")
+
+
+def seal(folder):
+    """Make run.json that of the tables as they are."""
+    manifest.write(str(folder), {**manifest.read(str(folder)), "files": manifest.checksums(str(folder))})
 
 
 def effects_of(marks, n_loci=8, length=30, n_members=3, seed=0):
@@ -37,10 +42,10 @@ def write_run(folder, marks=("A", "B", "C"), diagnostics="quick", methods=METHOD
     effects.to_zarr(str(folder / "effects.zarr"), zarr_format=2)
     options = {"method": list(methods), "instruments": "pooled", "instrument_z": instrument_z,
                "diagnostics": diagnostics}
-    pipeline.estimate(str(folder / "effects.zarr"), str(folder / "local.tsv"), vcf="none", **options)
-    pipeline.aggregate(str(folder / "local.tsv"), str(folder / "global.tsv"))
-    told = {"settings": {"models": ["abc"], "marks": list(marks), "loci": len(effects["name"]), **options},
-            "command": ["kipoi deepmr", "run", "<b>model</b>"], "dropped": {"too short": ["<i>x</i>"]},
-            "versions": {"numpy": np.__version__}, "finished": "2026-01-01T00:00:00+00:00"}
-    (folder / "run.json").write_text(json.dumps(told))
+    predicted = {"models": ["abc"], "marks": list(marks), "loci": len(effects["name"])}
+    run = RunFolder(str(folder), {**predicted, **options}, predicted, made=True)
+    pipeline.estimate(run.file("effects.zarr"), run.target("estimate"), vcf="none", **options)
+    pipeline.aggregate(run.file("local.tsv"), run.target("aggregate"))
+    run.finish({"command": ["kipoi deepmr", "run", "<b>model</b>"], "dropped": {"too short": ["<i>x</i>"]},
+                "versions": {"numpy": np.__version__}}, "2026-01-01T00:00:00+00:00")
     return effects

@@ -39,6 +39,15 @@ def write(path, calibration, details=None):
         file.write("\n")
 
 
+def copy(path, target):
+    """Copy a calibration file, with the name of the original in it."""
+    with open(path, encoding="utf-8") as file:
+        content = json.load(file)
+    with open(target, "w", encoding="utf-8") as file:
+        json.dump({"copied_from": os.path.abspath(path), **content}, file, indent=1, allow_nan=False)
+        file.write("\n")
+
+
 def _move_written(move):
     if isinstance(move, Scaling):
         return {"factor": move.factor}

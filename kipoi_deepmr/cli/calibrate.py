@@ -8,7 +8,7 @@ from tqdm import tqdm
 from .. import calibration
 from .. import options as o
 from ..errors import InputError
-from ..files import file_checksum, replacing
+from ..files import file_checksum
 from ..plots import reliability_figure, save
 from ..runs.manifest import versions
 from . import summary
@@ -17,7 +17,7 @@ AT_A_TIME = 1024  # sequences, between two steps of the progress bar
 MEASURED = ("n", "miscalibration_area", "coverage", "sharpness")
 
 
-def calibration_of(arguments, ensemble, select, details):
+def calibration_of(arguments, ensemble, select, details, files):
     """Calibrate an ensemble, write the file and the figure.
 
     Parameters
@@ -28,6 +28,7 @@ def calibration_of(arguments, ensemble, select, details):
         Gives the selection of loci that arguments describe.
     details : dict
         Of the command, for the file.
+    files : Writing
 
     Returns
     -------
@@ -50,11 +51,15 @@ def calibration_of(arguments, ensemble, select, details):
                "observed_sha256": file_checksum(options.observed), "left_out": observed.left_out,
                "measured": [{name: getattr(one, name) for name in ("mark", "distribution", *MEASURED)}
                             for one in found], "versions": versions()}
-    figure = os.path.splitext(arguments.output)[0] + ".png"
-    with replacing(arguments.output) as temporary, replacing(figure) as temporary_figure:
-        calibration.write(temporary, fitted, details)
-        save(reliability_figure(found), temporary_figure, ".png")
-    return summary.of_calibration(fitted, found, observed.left_out) + f"\n\nwritten: {arguments.output}, {figure}"
+    calibration.write(files.path, fitted, details)
+    save(reliability_figure(found), files.beside("figure"))
+    return summary.of_calibration(fitted, found, observed.left_out)
+
+
+def inputs_of_calibration(arguments):
+    """Files that the command reads."""
+    return [arguments.observed, arguments.intervals_file, arguments.fasta_file, arguments.config,
+            *(arguments.models if arguments.source == "dir" else ())]
 
 
 def _observed(path, loci, ensemble, select):

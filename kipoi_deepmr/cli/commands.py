@@ -14,9 +14,10 @@ from ..models import parse_dataloader_args
 from ..mutagenesis import engines
 from ..mutagenesis.check import measure, random_sequences
 from ..report import write_report
+from ..runs.outputs import Target, writing
 from . import streams, summary
 from .annotate import ensemble_of_run, natural_variants_of, of_annotation, of_natural_variants
-from .calibrate import calibration_of
+from .calibrate import calibration_of, inputs_of_calibration
 from .models import load_ensemble
 from .parser import COMMANDS
 from .plots import figure_of
@@ -53,17 +54,28 @@ def check(arguments, command):
 
 def calibrate(arguments, command):
     """`calibrate`: from observed values to a calibration file."""
-    streams.refuse_stdout(arguments, "a file and a figure")
+    streams.refuse_stream(arguments, "a file and a figure")
     given = arguments.dataloader_args and parse_dataloader_args(arguments.dataloader_args)
-    with load_ensemble(arguments, given) as ensemble:
-        found = calibration_of(arguments, ensemble, partial(_select, arguments, ensemble, given),
-                               {"command": command, "directory": os.getcwd()})
-    _say(arguments, found)
+    target = Target("calibrate", arguments.output)
+    with writing("calibrate", target, inputs_of_calibration(arguments)) as files:
+        with load_ensemble(arguments, given) as ensemble:
+            found = calibration_of(arguments, ensemble, partial(_select, arguments, ensemble, given),
+                                   {"command": command, "directory": os.getcwd()}, files)
+    _say(arguments, found, f"written: {', '.join(target.paths)}")
 
 
 def run(arguments, command):
     """`run`: the three stages in a row."""
-    streams.refuse_stdout(arguments, "a folder")
+    streams.refuse_stream(arguments, "a folder")
+    if arguments.effects:
+        _run_again(arguments, command)
+    elif arguments.models:
+        _run_models(arguments, command)
+    else:
+        raise InputError("run needs MODEL, or the effects of an earlier run: --effects EFFECTS.zarr")
+
+
+def _run_models(arguments, command):
     with _prepared(arguments, command) as (ensemble, selection, details), _cluster(arguments) as cluster:
         estimate_options, counts = o.EstimateOptions.among(arguments), summary.LocalCounts()
         natural = natural_variants_of(estimate_options, loci=selection.loci)
@@ -78,9 +90,35 @@ def run(arguments, command):
          summary.of_files(arguments.output))
 
 
+def _run_again(arguments, command):
+    """`run --effects`: all that follows the predictions."""
+    _refuse_prediction(arguments)
+    options, counts = o.EstimateOptions.among(arguments), summary.LocalCounts()
+    natural = natural_variants_of(options, arguments.effects)
+    with _cluster(arguments) as cluster:
+        result = pipeline.run_again(
+            arguments.effects, arguments.output, estimate_options=options,
+            aggregate_options=o.AggregateOptions.among(arguments), variants=natural,
+            details={"command": command, "directory": os.getcwd(), "arguments": _said(arguments)},
+            overwrite=bool(arguments.overwrite), cluster=cluster, each=counts.add, report=not arguments.no_report)
+    _say(arguments, of_natural_variants(natural), summary.of_local(counts), summary.of_global(result.global_),
+         summary.of_approximation(result.agreement), summary.of_files(arguments.output))
+
+
+def _refuse_prediction(arguments):
+    """Raise `InputError` for options of predictions beside `--effects`."""
+    predict = {name for options in (o.ModelOptions, o.PredictOptions, o.LociOptions, o.PredictClusterOptions)
+               for name in options.names()}
+    predict -= {*o.EstimateOptions.names(), *o.ClusterOptions.names()}
+    given = [name for name in predict if getattr(arguments, name)]
+    if given:
+        named = " and ".join("MODEL" if name == "models" else f"--{name}" for name in sorted(given))
+        raise InputError(f"--effects holds predictions that are there already: leave out {named}")
+
+
 def predict(arguments, command):
     """`predict`: steps 1 to 4."""
-    streams.refuse_stdout(arguments, "a store of many files")
+    streams.refuse_stream(arguments, "a store of many files")
     with _prepared(arguments, command) as (ensemble, selection, details), _cluster(arguments) as cluster:
         dropped = pipeline.predict(ensemble, selection, arguments.output, o.PredictOptions.among(arguments),
                                    details=details, overwrite=bool(arguments.overwrite), quiet=arguments.quiet,
@@ -93,12 +131,10 @@ def predict(arguments, command):
 def estimate(arguments, command):
     """`estimate`: steps 5 and 6."""
     options, counts = o.EstimateOptions.among(arguments), summary.LocalCounts()
-    if arguments.output == streams.STDOUT:
-        options = options.replace(**{name: _none_beside_stdout(name, getattr(options, name))
-                                     for name in ("diagnostics", "vcf")})
     natural = natural_variants_of(options, arguments.effects)
-    with streams.file_or_stdout(arguments.output) as path, _cluster(arguments) as cluster:
-        pipeline.estimate(arguments.effects, path, options, variants=natural, each=counts.add, cluster=cluster)
+    with _cluster(arguments) as cluster:
+        pipeline.estimate(arguments.effects, arguments.output, options, variants=natural, each=counts.add,
+                          cluster=cluster)
     _say(arguments, of_natural_variants(natural), summary.of_local(counts))
 
 
@@ -106,10 +142,10 @@ def aggregate(arguments, command):
     """`aggregate`: step 7."""
     options, within = o.AggregateOptions.among(arguments), o.StrataOptions.among(arguments)
     if within.covariates_given:
-        streams.refuse_stdout(arguments, "tables of strata beside that of global effects")
-    strata = within.covariates_given and pipeline.stratify(arguments.local, arguments.output, within)
-    with streams.file_or_stdout(arguments.output) as path:
-        table = pipeline.aggregate(arguments.local, path, options)
+        streams.refuse_stream(arguments, "tables of strata beside that of global effects")
+    strata = pipeline.stratify(arguments.local, within) if within.covariates_given else None
+    table = pipeline.aggregate(arguments.local, arguments.output, options, strata=strata,
+                               inputs=[within.strata, within.motifs, *(within.annotate or ()), arguments.config])
     _say(arguments, summary.of_global(table), summary.of_strata(strata) if strata else "")
 
 
@@ -128,7 +164,7 @@ def report(arguments, command):
 
 def plot(arguments, command):
     """`plot`: one figure."""
-    streams.refuse_stdout(arguments, "a file whose name tells its format")
+    streams.refuse_stream(arguments, "a file whose name tells its format")
     figure_of(arguments)
     _say(arguments, f"written: {arguments.output}")
 
@@ -149,11 +185,15 @@ def _prepared(arguments, command):
         }
 
 
+def _said(arguments):
+    return {name: value for name, value in vars(arguments).items() if name not in HOW_TO_TALK and value is not None}
+
+
 def _arguments(arguments):
     """What the command line said, as `--config` reads it: with the defaults of options that no preset decides."""
-    said = {name: value for name, value in vars(arguments).items() if name not in HOW_TO_TALK}
+    said = _said(arguments)
     for each in (each for options in COMMANDS[arguments.command].options for each in options.declared()):
-        if said[each.name] is None and not each.option.presets:
+        if each.name not in said and not each.option.presets:
             said[each.name] = each.to_json(each.default)
     return {name: value for name, value in said.items()
             if value is not None and value is not False and value != {} and value != []}
@@ -173,13 +213,6 @@ def _select(arguments, ensemble, dataloader_args):
     options = o.LociOptions.among(arguments)
     return pipeline.select_loci(ensemble, dataloader_args, options.intervals_file, options.fasta_file, options.n_loci,
                                 options.seed)
-
-
-def _none_beside_stdout(name, value):
-    """No further files are written when the table goes to standard output; one that was asked for is refused."""
-    if value == "all":
-        raise InputError(f"--{name} all is a file beside the table, and -o - has no place for it")
-    return "none"
 
 
 def _say(arguments, *parts):

@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 
-from ..errors import InputError
+from ..errors import DiskFull, InputError, is_disk_full
 from . import completion, config, streams
 from .parser import make_parser
 
@@ -54,11 +54,15 @@ def main(argv, prog="kipoi-deepmr"):
         print(f"{prog}: error: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's last flush complains
+        _silence_standard_output()
         return 128 + signal.SIGPIPE
     except OSError as error:
-        print(f"{prog}: error: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
-        return InputError.exit_code
+        where = error.filename or ("standard output" if is_disk_full(error) else "input or output")
+        print(f"{prog}: error: {where}: {error.strerror or error}", file=sys.stderr)
+        if not is_disk_full(error):
+            return InputError.exit_code
+        _silence_standard_output()
+        return DiskFull.exit_code
     except KeyboardInterrupt as error:
         print(f"{prog}: interrupted{f'; {error}' if str(error) else ''}", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
@@ -68,6 +72,11 @@ def main(argv, prog="kipoi-deepmr"):
         print(f"{prog}: internal error: {type(error).__name__}: {error} (--debug shows where; please report it)",
               file=sys.stderr)
         return 1
+
+
+def _silence_standard_output():
+    """Python's last flush would complain of what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminate(number, frame):

@@ -1,6 +1,7 @@
 """The subcommands and their parser, made from the declared options. Imports nothing heavy, so `--help` is fast."""
 
 import argparse
+import sys
 from typing import NamedTuple
 
 from .. import __version__
@@ -23,13 +24,15 @@ class Argument(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A subcommand: what it does, its options, what it reads and writes; defaults in place of the options' own."""
+    """A subcommand: what it does, its options, what it reads and writes; defaults in place of the options' own; which
+    positional ones may be left out."""
 
     help: str
     options: tuple = ()
     reads: Argument | None = None
     writes: Argument | None = None
     defaults: dict = {}
+    may_lack: tuple = ()
 
 
 FOLDER = Argument("folder", "OUT", "folder that `run` wrote")
@@ -52,6 +55,7 @@ COMMANDS = {
         "predict, estimate and aggregate in a row, into one folder",
         (o.ModelOptions, o.PredictOptions, o.LociOptions, o.PredictClusterOptions, o.EstimateOptions,
          o.AggregateOptions, o.RunOptions),
+        may_lack=("models",),
         writes=_output("OUT", "folder to write: effects.zarr, instruments.vcf.gz, local.tsv, diagnostics.tsv, "
                               "diagnostics_by_pair.tsv, global.tsv, global.png, run.json, report.html")),
     "predict": Command(
@@ -61,8 +65,8 @@ COMMANDS = {
     "estimate": Command(
         "instruments and local causal effects (steps 5-6)", (o.EstimateOptions, o.ClusterOptions),
         Argument("effects", "EFFECTS.zarr", "store that `predict` wrote"),
-        _output("LOCAL.tsv", "table to write, with diagnostics.tsv, diagnostics_by_pair.tsv and instruments.vcf.gz "
-                             "beside it; -: the table alone, to standard output")),
+        _output("LOCAL.tsv", "table to write, with LOCAL.diagnostics.tsv, LOCAL.diagnostics_by_pair.tsv and "
+                             "LOCAL.vcf.gz beside it; -: the table alone, to standard output")),
     "aggregate": Command(
         "global causal effects: meta-analysis over loci (step 7)", (o.StrataOptions,),
         Argument("local", "LOCAL.tsv", "table that `estimate` wrote"),
@@ -102,6 +106,11 @@ class Parser(argparse.ArgumentParser):
         if not subcommands(self):
             self._refuse_unknown(words)
         return super().parse_known_args(words, namespace)
+
+    def _print_message(self, message, file=None):
+        """argparse's own says nothing of a disk that is full."""
+        if message:
+            print(message, end="", file=file or sys.stderr, flush=True)
 
     def _refuse_unknown(self, words):
         known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
@@ -188,10 +197,10 @@ def _add_options(parser, command):
                 key, group.add_mutually_exclusive_group())
         if each.name in command.defaults:
             each = each._replace(default=command.defaults[each.name], option=each.option._replace(presets=None))
-        _add_option(group, each)
+        _add_option(group, each, each.name in command.may_lack)
 
 
-def _add_option(group, declared):
+def _add_option(group, declared, may_lack=False):
     """One option. Without it on the command line its value is None, and its class has the default."""
     option, kind = declared.option, declared.option.kind
     default = f" (default: {declared.default_text})".replace("%", "%%") if declared.default_text else ""
@@ -201,7 +210,7 @@ def _add_option(group, declared):
         return
     how.update(metavar=kind.metavar, choices=kind.choices, type=None if kind.plain else _converter(kind))
     if kind.several:
-        how["nargs"] = "+"
+        how["nargs"] = "*" if may_lack else "+"
     if option.positional:
         del how["default"]
         group.add_argument(declared.name, **how)

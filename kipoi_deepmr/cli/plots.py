@@ -1,7 +1,6 @@
 """`plot`: from tables and run folders to figures."""
 
 from ..errors import InputError, nearest
-from ..files import replacing
 from ..plots import (
     check_path,
     global_effects_figure,
@@ -13,6 +12,7 @@ from ..plots import (
     tracks_figure,
 )
 from ..runs.finished import FinishedRun, read_table
+from ..runs.outputs import writing
 
 PAIR = ("exposure", "outcome")
 
@@ -20,9 +20,8 @@ PAIR = ("exposure", "outcome")
 def figure_of(arguments):
     """Draw the figure that parsed arguments describe, and write it."""
     extension = check_path(arguments.output)
-    figure = FIGURES[arguments.figure](arguments)
-    with replacing(arguments.output) as temporary:
-        save(figure, temporary, extension)
+    with writing("plot", arguments.output, [getattr(arguments, "table", None)]) as files:
+        save(FIGURES[arguments.figure](arguments), files.path, extension)
 
 
 def _global(arguments):

@@ -2,39 +2,25 @@
 
 import contextlib
 import logging
-import os
-import shutil
 import sys
-import tempfile
 
 from ..errors import InputError
+from ..files import is_stream, open_file_of
 
-STDOUT = "-"
-
-
-@contextlib.contextmanager
-def file_or_stdout(output):
-    """The name of a file to write: `output`, or for `-` one that is copied to standard output when it is complete."""
-    if output != STDOUT:
-        yield output
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "table.tsv")
-        yield path
-        with open(path, "rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+STDOUT = 1  # its number
 
 
-def refuse_stdout(arguments, what):
-    """Raise `InputError` if a command that writes `what` was told `-o -`."""
-    if arguments.output == STDOUT:
-        raise InputError(f"-o -: {arguments.command} writes {what}, which standard output cannot take; give a name")
+def refuse_stream(arguments, what):
+    """Raise `InputError` if a command that writes `what` is to write to standard output, a pipe or a device."""
+    if is_stream(arguments.output):
+        raise InputError(f"-o {arguments.output}: {arguments.command} writes {what}, which a stream cannot take; give "
+                         "a name")
 
 
 def stream_of_messages(arguments):
     """Standard output, unless the result goes there."""
-    return sys.stderr if getattr(arguments, "output", None) == STDOUT else sys.stdout
+    output = getattr(arguments, "output", None)
+    return sys.stderr if output and open_file_of(output) == STDOUT else sys.stdout
 
 
 class _BesideTheProgressBar(logging.Handler):

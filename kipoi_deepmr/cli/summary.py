@@ -5,7 +5,7 @@ import os
 import numpy as np
 
 from ..mutagenesis import agreement
-from ..runs.manifest import OUTPUTS
+from ..runs.outputs import OUTPUTS
 
 MAX_ROWS = 20
 NAMES_SHOWN = 3

@@ -9,16 +9,15 @@ from .reading import check_chunks, ddof_of, open_effects
 from .record import RECORD, damaged_chunks
 from .variables import COORDINATES, DATA, MAX_LOCI_PER_CHUNK, OPTIONAL, bytes_on_disk, dataset, loci_per_block
 from .writer import (
-    LOCK_SUFFIX,
     PARTIAL_SUFFIX,
     Writer,
     bytes_left_by_an_earlier_run,
     differences,
-    locked,
+    is_replaceable,
     reopen,
 )
 
-__all__ = ["COORDINATES", "DATA", "LOCK_SUFFIX", "MAX_LOCI_PER_CHUNK", "OPTIONAL", "PARTIAL_SUFFIX", "RECORD",
+__all__ = ["COORDINATES", "DATA", "MAX_LOCI_PER_CHUNK", "OPTIONAL", "PARTIAL_SUFFIX", "RECORD",
            "Writer", "bytes_left_by_an_earlier_run", "bytes_on_disk", "check_chunks", "damaged_chunks", "dataset",
-           "ddof_of", "differences", "each_block", "loci_per_block", "locked", "locus_blocks", "not_predicted",
+           "ddof_of", "differences", "each_block", "is_replaceable", "loci_per_block", "locus_blocks", "not_predicted",
            "open_effects", "reopen", "with_computed"]

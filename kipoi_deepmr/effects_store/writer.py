@@ -1,6 +1,5 @@
-"""Writes a store of effects block by block, goes on with what an earlier run left, holds the right to do so."""
+"""Writes a store of effects block by block, and resumes what an earlier run left."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -8,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 import dask.array
-import filelock
 
 from ..errors import InputError, one_line
 from . import record
@@ -16,39 +14,19 @@ from .reading import open_zarr
 from .variables import COORDINATES, DATA, OPTIONAL, dataset, loci_per_block
 
 PARTIAL_SUFFIX = ".partial"
-LOCK_SUFFIX = ".lock"
+
+
+def is_replaceable(path):
+    """Whether there is nothing at `path`, an empty folder, or a Zarr store, even one that was never completed."""
+    if not os.path.lexists(path):
+        return True
+    return os.path.isdir(path) and (not os.listdir(path) or os.path.isfile(os.path.join(path, ".zgroup")))
 
 
 def bytes_left_by_an_earlier_run(path):
     """Bytes of the unfinished store of `path`."""
     return sum(os.path.getsize(os.path.join(folder, name))
                for folder, _, names in os.walk(path + PARTIAL_SUFFIX) for name in names)
-
-
-@contextlib.contextmanager
-def locked(path):
-    """Hold the right to write to `path`, which no two processes have at once; a process that died does not hold it.
-
-    Raises
-    ------
-    InputError
-        Another process holds it, or the folder cannot be written.
-    """
-    lock = filelock.FileLock(path + LOCK_SUFFIX, timeout=0)
-    try:
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout:
-        raise InputError(f"{path}: another run is writing there; wait for its end, or choose another name") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    try:
-        yield
-    finally:
-        # while it is held, so that nobody's lock is removed
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(lock.lock_file)
-        lock.release()
 
 
 class Writer:
@@ -65,8 +43,8 @@ class Writer:
         As for `dataset`; the attribute `settings` tells whether two runs are the same.
     keep_members : bool
         Whether the store holds `member_effect`.
-    afresh : bool
-        Write every block, whatever an earlier run left.
+    replace : bool
+        Replace what an unfinished run of other settings left, instead of refusing.
 
     Attributes
     ----------
@@ -79,7 +57,7 @@ class Writer:
         An earlier run of other settings left its unfinished store there.
     """
 
-    def __init__(self, path, loci, marks, members, attributes, keep_members=True, afresh=False):
+    def __init__(self, path, loci, marks, members, attributes, keep_members=True, replace=False):
         self.path = path
         self.partial = path + PARTIAL_SUFFIX
         n_variants = 3 * loci.sequences.shape[1]
@@ -88,14 +66,15 @@ class Writer:
         self._sizes = {"locus": len(loci), "member": len(members), "variant": n_variants, "mark": len(marks)}
         self._chunked = [v for v in DATA if keep_members or v.name not in OPTIONAL]
         self._done = {}  # first locus of each block on disk: its entry in the record
-        if not afresh and os.path.exists(os.path.join(self.partial, record.RECORD)):
-            self._check_settings(attributes)
+        if os.path.exists(os.path.join(self.partial, record.RECORD)) and self._is_resumed(attributes, replace):
             self._remove_fragments()
             self._done = self._whole_blocks(attributes)
         if not self._done:
             self._create(attributes)
 
     def _create(self, attributes):
+        if not is_replaceable(self.partial):
+            raise InputError(f"{self.partial}: not one of our unfinished stores; move it, or choose another name")
         shutil.rmtree(self.partial, ignore_errors=True)
         self._write_template(self.partial, attributes)
         for folder, _, files in os.walk(self.partial):
@@ -120,16 +99,20 @@ class Writer:
         template = dataset(self._loci, self._marks, self._members, data, attributes)
         template.to_zarr(folder, mode="w", compute=False, zarr_format=2, encoding=encoding)
 
-    def _check_settings(self, attributes):
+    def _is_resumed(self, attributes, replace):
+        """Whether the unfinished store is one of these settings; one of others is refused, or else replaced."""
         try:
             old = open_zarr(self.partial).attrs.get("settings", {})
             differing = differences(old, attributes.get("settings", {}))
         except Exception as error:
+            if replace:
+                return False
             raise InputError(f"{self.partial}: an unfinished run that cannot be read ({one_line(error)}); choose "
                              "another name, or --overwrite") from error
-        if differing:
+        if differing and not replace:
             raise InputError(f"{self.partial}: an unfinished run of other settings ({'; '.join(differing[:3])}); "
                              "choose another name, or --overwrite")
+        return not differing
 
     def _whole_blocks(self, attributes):
         """Entries of the recorded blocks whose files are as they were written, by their first loci."""

@@ -225,6 +225,9 @@ class RunOptions(OverwriteOptions):
     """
 
     no_report: bool = option(kinds.Flag(), False, help="do not write report.html")
+    effects: str = option(
+        kinds.Text("EFFECTS.zarr"),
+        help="estimate and aggregate from the effects of an earlier run, in place of MODEL and all that predicts")
 
 
 @documented

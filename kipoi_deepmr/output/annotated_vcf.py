@@ -1,9 +1,6 @@
 """A VCF with what a run tells of its records in INFO; all else in it comes out as it went in."""
 
-import contextlib
-import os
 import re
-import sys
 from collections import Counter
 from itertools import islice
 
@@ -21,7 +18,6 @@ BATCH_BYTES = 16_000_000
 CONTIGS_SHOWN = 5
 PREDICTED = "predicted"
 OTHER_PREFIX = "other_prefix"
-STDOUT = "-"
 INFO_ID = re.compile(rb"##INFO=<(?:.*?,)?ID=([^,>]+)")
 
 
@@ -140,49 +136,35 @@ def annotate_vcf(source, target, annotator):
     ----------
     source : str
         VCF, plain, gzip or BGZF, or BCF.
-    target : str
-        Ends in .vcf.gz (BGZF, with an index beside it where the records are sorted) or .vcf; `-` for standard output.
-        A file is written under a temporary name beside it and renamed when complete.
+    target : str or binary file
+        A name that ends in .vcf.gz (BGZF, with an index beside it where the records are sorted) or .vcf; or a stream
+        that gets plain VCF.
     annotator : Annotator
 
     Returns
     -------
-    list of str
+    notes : list of str
         What there is to know of the file.
+    index : str or None
+        Ending that the name of the index has beyond that of the file; None without an index.
 
     Raises
     ------
     InputError
-        The target has another ending, the source is no VCF, was annotated before, or names no contig as the run does.
+        The source is not a VCF, was annotated before, or names no contig as the run does.
     OSError
         The target cannot be written.
     """
     lines = VcfLines(source)
     header = _header(lines, annotator)
-    if target == STDOUT:
-        order = _write(sys.stdout.buffer, header, lines, annotator)
-        sys.stdout.buffer.flush()
-        return _notes(lines, annotator, order, indexed=False)
+    if not isinstance(target, str):
+        order = _write(target, header, lines, annotator)
+        return _notes(lines, annotator, order, indexed=False), None
     packed = target.endswith(".vcf.gz")
-    if not packed and not target.endswith(".vcf"):
-        raise InputError(f"{target}: the name must end in .vcf.gz or .vcf, or be - for standard output")
-    partial = target.removesuffix(".gz").removesuffix(".vcf") + ".partial" + (".vcf.gz" if packed else ".vcf")
-    try:
-        with htslib_reasons(partial), (pysam.BGZFile(partial, "wb") if packed else open(partial, "wb")) as out:
-            order = _write(out, header, lines, annotator)
-        notes = _notes(lines, annotator, order, packed)
-        made = _index(partial, order) if packed else None
-        os.replace(partial, target)
-        for suffix in (".tbi", ".csi") if packed else ():
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(target + suffix)  # of an earlier file
-        if made:
-            os.replace(partial + made, target + made)
-    finally:
-        for left in (partial, partial + ".tbi", partial + ".csi"):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(left)
-    return notes
+    with htslib_reasons(target), (pysam.BGZFile(target, "wb") if packed else open(target, "wb")) as out:
+        order = _write(out, header, lines, annotator)
+    notes = _notes(lines, annotator, order, packed)
+    return notes, _index(target, order) if packed else None
 
 
 def _header(lines, annotator):

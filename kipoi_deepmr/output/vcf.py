@@ -14,8 +14,9 @@ import pysam
 
 from .. import dna
 from ..errors import InputError
+from ..files import together
 
-SUFFIX = ".vcf.gz"
+SUFFIX, INDEX = ".vcf.gz", ".tbi"
 BLOCK_BYTES = 32_000_000  # of effects read at a time: many loci of a usual model, one of the largest
 FULL = 1_000_000  # bytes free: less than htslib holds back
 TABIX_LIMIT = 2**29  # of a .tbi index, which holds no position beyond it
@@ -27,7 +28,7 @@ _NOT_IN_VALUE = re.compile(r"[\s\x00-\x1f\x7f:;=%,>]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="instruments"):
+def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="instruments", index=None):
     """Write instruments, or all mutants, as BGZF-compressed VCF with its tabix index beside it.
 
     A variant is an instrument of the pairs exposure > outcome for which `rule` has it as one. Its record has
@@ -42,7 +43,7 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
     Parameters
     ----------
     path : str
-        Ends in .vcf.gz; both files are written under a temporary name beside it and renamed when complete.
+        Ends in .vcf.gz; both files appear when they are complete, the index last.
     effects : xarray.Dataset
         As `effects_store` declares it; read by blocks of loci.
     genome : kipoi_deepmr.loci.Genome
@@ -53,6 +54,8 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
     exposures, outcomes : sequences of str
         Names of marks; every ordered pair of different marks counts.
     which : {"instruments", "all"}
+    index : str, optional
+        Name of the index; by default that of the VCF and .tbi.
 
     Returns
     -------
@@ -75,17 +78,13 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
     if which not in ("instruments", "all"):
         raise ValueError(f'which must be "instruments" or "all", not {which!r}')
     records = _Records(effects, genome, local, rule, exposures, outcomes, every=which == "all")
-    partial = path[: -len(SUFFIX)] + ".partial" + SUFFIX
-    try:
+    index = path + INDEX if index is None else index
+    with together() as beside:
+        partial = beside(path)
         with htslib_reasons(partial):
             count = _compress(partial, records)
             pysam.tabix_index(partial, preset="vcf", force=True)
-        os.replace(partial, path)
-        os.replace(partial + ".tbi", path + ".tbi")
-    finally:
-        for left in (partial, partial + ".tbi"):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(left)
+        shutil.move(partial + INDEX, beside(index))
     return count
 
 

@@ -4,8 +4,8 @@ from .aggregation import StrataResult, aggregate, stratify
 from .annotation import AnnotationResult, annotate
 from .estimation import estimate
 from .prediction import predict, predict_settings
-from .running import RunResult, run
+from .running import RunResult, run, run_again
 from .selection import select_loci
 
 __all__ = ["AnnotationResult", "RunResult", "StrataResult", "aggregate", "annotate", "estimate", "predict",
-           "predict_settings", "run", "select_loci", "stratify"]
+           "predict_settings", "run", "run_again", "select_loci", "stratify"]

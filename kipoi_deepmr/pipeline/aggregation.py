@@ -1,16 +1,16 @@
 """Global causal effects from local ones (step 7), over all loci and within strata."""
 
-import os
 from typing import NamedTuple
 
 import pandas as pd
 
 from .. import meta, strata
-from ..files import replacing
+from ..errors import InputError
+from ..files import is_stream
 from ..options import AggregateOptions, StrataOptions
 from ..output import tables
-from ..plots import global_effects_figure, strata_figure
-from .disk import disk_full_told
+from ..plots import global_effects_figure, save, strata_figure
+from ..runs.outputs import writing
 
 
 class StrataResult(NamedTuple):
@@ -21,15 +21,23 @@ class StrataResult(NamedTuple):
     notes: list
 
 
-def aggregate(local_path, global_path, options=None, **changes):
+def aggregate(local_path, global_path, options=None, *, strata=None, inputs=(), **changes):
     """Global causal effects from a table of local ones (step 7).
 
-    Writes the table, and beside it the figure, under the same name ending in .png.
+    Writes the table, and beside it, under its name, the figure, `.png`, and with strata `.strata.tsv`,
+    `.strata_tests.tsv` and `.strata.png`. In the folder of a run they have the names that `run` gives them. What an
+    earlier command left of them and this one does not make is removed.
 
     Parameters
     ----------
-    local_path, global_path : str
+    local_path : str
+    global_path : str
+        Where the table goes. `-`, a pipe or a device gets the table alone.
     options : AggregateOptions, optional
+    strata : StrataResult, optional
+        As `stratify` gives it.
+    inputs : sequence of str
+        Further files that must not be replaced.
     **changes
         Options by name, in place of those.
 
@@ -37,25 +45,35 @@ def aggregate(local_path, global_path, options=None, **changes):
     -------
     pandas.DataFrame
         The table written.
+
+    Raises
+    ------
+    InputError
+        The table of local effects cannot be read, or a file must not be replaced.
+    DiskFull
     """
     options = AggregateOptions.of(options, **changes)
-    table = meta.aggregate(tables.read_estimates(local_path), tau2_method=options.tau2_method)
-    table = table.astype(dict.fromkeys(("exposure", "outcome", "method"), str))
-    with disk_full_told(lambda: f"{local_path} is kept; free some space and start again"):
-        tables.write_tsv(global_path, [table])
-        with replacing(os.path.splitext(global_path)[0] + ".png") as temporary:
-            global_effects_figure(table).savefig(temporary, format="png", dpi=150)
+    if strata and is_stream(global_path):
+        raise InputError(f"-o {global_path}: tables of strata stand beside that of global effects, and a stream has no "
+                         "place for them; give a name")
+    with writing("aggregate", global_path, [local_path, *inputs],
+                 f"{local_path} is kept; free some space and start again") as files:
+        table = meta.aggregate(tables.read_estimates(local_path), tau2_method=options.tau2_method)
+        table = table.astype(dict.fromkeys(("exposure", "outcome", "method"), str))
+        tables.write_tsv(files.path, [table])
+        if not files.alone:
+            save(global_effects_figure(table), files.beside("global.png"), dpi=150)
+        if strata:
+            _write_strata(files, strata)
     return table
 
 
-def stratify(local_path, global_path, options=None, **changes):
+def stratify(local_path, options=None, **changes):
     """Global causal effects within strata of loci, the tests between them, and meta-regressions.
-
-    Writes strata.tsv, strata_tests.tsv and strata.png beside the global table.
 
     Parameters
     ----------
-    local_path, global_path : str
+    local_path : str
     options : StrataOptions, optional
     **changes
         Options by name, in place of those.
@@ -75,15 +93,12 @@ def stratify(local_path, global_path, options=None, **changes):
         if table is not None:
             within.append(table.assign(covariate=one.name))
         tests.append(meta.compare_strata(local, table, one.value, tau2_method).assign(covariate=one.name))
-    result = StrataResult(*(pd.concat(each, ignore_index=True).set_index("covariate").reset_index() if each else None
+    return StrataResult(*(pd.concat(each, ignore_index=True).set_index("covariate").reset_index() if each else None
                             for each in (within, tests)), [f"{one.name}: {one.note}" for one in covariates if one.note])
-    _write_strata(os.path.dirname(global_path), result)
-    return result
 
 
-def _write_strata(folder, result):
-    tables.write_tsv(os.path.join(folder, "strata_tests.tsv"), [result.tests])
+def _write_strata(files, result):
+    tables.write_tsv(files.beside("strata_tests.tsv"), [result.tests])
     if result.strata is not None:
-        tables.write_tsv(os.path.join(folder, "strata.tsv"), [result.strata])
-        with replacing(os.path.join(folder, "strata.png")) as temporary:
-            strata_figure(result.strata).savefig(temporary, format="png", dpi=150)
+        tables.write_tsv(files.beside("strata.tsv"), [result.strata])
+        save(strata_figure(result.strata), files.beside("strata.png"), dpi=150)

@@ -1,18 +1,18 @@
 """What a finished run tells of the variants in a VCF."""
 
 import contextlib
-import os
-import tempfile
+import shutil
 from collections import Counter
 from typing import NamedTuple
 
 from ..errors import InputError
+from ..files import is_stream, stream_of
 from ..options import AnnotateOptions
-from ..output.annotated_vcf import STDOUT, Annotator, annotate_vcf
+from ..output.annotated_vcf import Annotator, annotate_vcf
 from ..output.causal_text import CausalText
 from ..output.stored_loci import StoredLoci, index_of
 from ..runs.finished import FinishedRun
-from .disk import disk_full_told
+from ..runs.outputs import writing
 from .predictor import Predictor
 
 
@@ -34,7 +34,7 @@ def annotate(folder, input_vcf, output, options=None, *, ensemble=None, **change
     input_vcf : str
         VCF, plain, gzip or BGZF, or BCF; sorted or not.
     output : str
-        Ends in .vcf.gz or .vcf; `-` for standard output.
+        Ends in .vcf.gz or .vcf; `-`, a pipe or a device gets plain VCF.
     options : AnnotateOptions, optional
     ensemble : Ensemble, optional
         That of the run, to predict insertions, deletions and changes of several bases with; see `Predictor`.
@@ -48,8 +48,8 @@ def annotate(folder, input_vcf, output, options=None, *, ensemble=None, **change
     Raises
     ------
     InputError
-        The folder is no finished run's, the ensemble is not that of the run, or as `annotate_vcf`; then no file is left
-        behind.
+        The folder is not that of a finished run, the ensemble is not that of the run, the output has another ending or
+        must not be replaced, or as `annotate_vcf`; then no file is left behind.
     DiskFull
     """
     options = AnnotateOptions.of(options, input_vcf=input_vcf, predict_indels=ensemble is not None, **changes)
@@ -60,11 +60,20 @@ def annotate(folder, input_vcf, output, options=None, *, ensemble=None, **change
     exposures, outcomes = (run.settings.get(role) or marks for role in ("exposures", "outcomes"))
     exposures = [x for x in exposures if set(outcomes) - {x}]
     index = index_of(run.effects)
-    beside = tempfile.gettempdir() if output == STDOUT else os.path.dirname(output)
+    if not is_stream(output) and not output.endswith((".vcf.gz", ".vcf")):
+        raise InputError(f"{output}: the name must end in .vcf.gz or .vcf, or be - for standard output")
+    inputs = [options.input_vcf, options.fasta_file, run.told.get("input_vcf"), run.told.get("fasta_file")]
     opened = Predictor(ensemble, run, index, options.fasta_file) if ensemble else contextlib.nullcontext()
-    with opened as predictor, disk_full_told(lambda: "no VCF is written; free some space and start again"):
-        causal = CausalText(run, exposures, outcomes, options.causal_effects, beside)
+    with opened as predictor, \
+            writing("annotate", output, inputs, "no VCF is written; free some space and start again") as files:
+        causal = CausalText(run, exposures, outcomes, options.causal_effects, files.folder)
         annotator = Annotator(index, StoredLoci(run.effects, run.rule), causal, run.effects["name"].values, marks,
                               predictor)
-        notes = annotate_vcf(options.input_vcf, output, annotator)
+        if files.alone:
+            with stream_of(output) as stream:
+                notes, _ = annotate_vcf(options.input_vcf, stream, annotator)
+        else:
+            notes, made = annotate_vcf(options.input_vcf, files.path, annotator)
+            if made:
+                shutil.move(files.path + made, files.beside(made[1:]))
     return AnnotationResult(annotator.counts, annotator.alleles, notes)

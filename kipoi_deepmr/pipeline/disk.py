@@ -1,7 +1,5 @@
-"""What a run takes of the disk, and a disk that is full."""
+"""What a run takes of the disk."""
 
-import contextlib
-import errno
 import os
 import shutil
 
@@ -27,14 +25,3 @@ def check_disk(ensemble, loci, path, keep):
 
 def _size(n_bytes):
     return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"
-
-
-@contextlib.contextmanager
-def disk_full_told(kept):
-    """Tell in one line that the disk is full, and what is `kept` (a function that says so)."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DiskFull(f"{error.filename or 'output'}: {os.strerror(error.errno)}; {kept()}") from error

@@ -2,15 +2,15 @@
 
 import contextlib
 import os
-import shutil
 from functools import partial
 
 import pandas as pd
 
 from .. import effects_store, mr
 from ..calibration import calibrated_by
+from ..calibration import copy as copy_calibration
 from ..errors import InputError
-from ..files import replacing
+from ..files import is_stream
 from ..instruments import rule_for, with_se_shrinkage
 from ..loci import Genome
 from ..options import EstimateOptions
@@ -18,23 +18,24 @@ from ..output import tables
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from ..output.vcf import CausalEffects, write_vcf
-from ..runs import manifest
-from .disk import disk_full_told
+from ..runs.outputs import CALIBRATION, DIAGNOSTICS, VCF, writing
 
-DIAGNOSTICS = ("diagnostics.tsv", "diagnostics_by_pair.tsv")
+KEPT = "the effects are kept; free some space and start again"
 PRESSO_DRAWS = 1000
 
 
 def estimate(effects_path, local_path, options=None, *, variants=None, each=None, cluster=None, **changes):
     """Local causal effects from a store of effects (steps 5 and 6).
 
-    Writes the table, and beside it `diagnostics.tsv`, `diagnostics_by_pair.tsv`, and `instruments.vcf.gz` with its
-    index. With a calibration, a copy of it named as the table but ending in .calibration.json; without, one left there
-    is removed.
+    Writes the table, and beside it, under its name, `.diagnostics.tsv`, `.diagnostics_by_pair.tsv`, and `.vcf.gz` with
+    its index; with a calibration, `.calibration.json`, a copy of it. In the folder of a run they have the names that
+    `run` gives them. What an earlier command left of them and this one does not make is removed.
 
     Parameters
     ----------
-    effects_path, local_path : str
+    effects_path : str
+    local_path : str
+        Where the table goes. `-`, a pipe or a device gets the table alone.
     options : EstimateOptions, optional
     variants : NaturalVariants, optional
         Those of `input_vcf`, if they are read already.
@@ -53,7 +54,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
     Raises
     ------
     InputError
-        An option is wrong, or the store is damaged.
+        An option is wrong, the store is damaged, or a file must not be replaced.
     DiskFull, ClusterFailed
         No table is left behind.
     """
@@ -68,36 +69,41 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         effects = calibrated_by(effects, options.calibration)
     if options.input_vcf and variants is None:
         variants = natural_variants(options.input_vcf, index_of(effects))
-    effects = with_se_shrinkage(effects, options.se_shrinkage, map_blocks)
-    folder, pieces = os.path.dirname(local_path), []
-    calibration_used = os.path.splitext(local_path)[0] + manifest.CALIBRATION_SUFFIX
-    with contextlib.ExitStack() as complete:
+    if is_stream(local_path):
+        options = options.replace(diagnostics=_none_beside("diagnostics", options.diagnostics),
+                                  vcf=_none_beside("vcf", options.vcf))
+    pieces, inputs = [], [effects_path, options.calibration, options.input_vcf, options.fasta_file,
+                          effects.attrs.get("fasta_file")]
+    with writing("estimate", local_path, inputs, KEPT) as files, contextlib.ExitStack() as opened:
         genome = genome_of(effects.attrs, options)
         if genome:
-            complete.enter_context(genome)
+            opened.enter_context(genome)
+        effects = with_se_shrinkage(effects, options.se_shrinkage, map_blocks)
         rule = rule_for(effects, options.instruments, options.instrument_z, variants and variants.mutants,
                         options.steiger, map_blocks)
-        complete.enter_context(disk_full_told(lambda: "the effects are kept; free some space and start again"))
-        temporary = complete.enter_context(replacing(local_path))
         fitted = mr.iter_pairs(effects, options, rule, map_blocks=map_blocks)
-        causal = CausalEffects(folder) if genome else None
+        causal = CausalEffects(files.folder) if genome else None
         viewers = [each or pieces.append, *([causal.add] if causal else [])]
-        tables.write_tsv(temporary, _shown(fitted, *viewers))
+        tables.write_tsv(files.path, _shown(fitted, *viewers))
         if options.diagnostics != "none":
-            by_locus, by_pair = (complete.enter_context(replacing(os.path.join(folder, name)))
-                             for name in DIAGNOSTICS)
+            by_locus, by_pair = map(files.beside, DIAGNOSTICS)
             counts, draws = [], PRESSO_DRAWS if options.diagnostics == "all" else 0
             diagnosed = mr.iter_diagnostics(effects, options, rule, draws, map_blocks=map_blocks)
             tables.write_tsv(by_locus, _shown(diagnosed, partial(_count_red, counts)))
             tables.write_tsv(by_pair, [mr.share_of_red(counts)])
-        if options.calibration:
-            shutil.copyfile(options.calibration, complete.enter_context(replacing(calibration_used)))
-        elif os.path.exists(calibration_used):
-            os.remove(calibration_used)
+        if options.calibration and not files.alone:
+            copy_calibration(options.calibration, files.beside(CALIBRATION))
         if genome:
-            write_vcf(os.path.join(folder, "instruments.vcf.gz"), effects, genome, causal, rule,
-                      options.exposures or marks, options.outcomes or marks, which=options.vcf)
+            write_vcf(files.beside(VCF), effects, genome, causal, rule, options.exposures or marks,
+                      options.outcomes or marks, which=options.vcf, index=files.beside(VCF + ".tbi"))
     return None if each else pd.concat(pieces, ignore_index=True)
+
+
+def _none_beside(name, value):
+    """No further files are written where the table goes to a stream; one that was asked for is refused."""
+    if value == "all":
+        raise InputError(f"--{name} all is a file beside the table, and a stream has no place for it; give -o a name")
+    return "none"
 
 
 def _shown(pieces, *viewers):

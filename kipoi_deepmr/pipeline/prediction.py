@@ -11,10 +11,12 @@ from tqdm import tqdm
 
 from .. import effects_store, mutagenesis
 from ..errors import DiskFull, InputError, Stopped
+from ..files import disk_full_told, locked
 from ..mutagenesis import engines
 from ..options import PredictOptions
 from ..runs import manifest
-from .disk import check_disk, disk_full_told
+from ..runs.folder import make_folder
+from .disk import check_disk
 from .duration import TimeTold
 
 GO_ON = "the same command goes on from there"
@@ -39,7 +41,7 @@ def predict(ensemble, selection, path, options=None, *, details=None, overwrite=
             **changes):
     """Effects of all mutants of the selected loci, written to a store (steps 1 to 4).
 
-    A run of the same settings that was killed is gone on with: the blocks of loci that it finished are kept.
+    A run of the same settings that was killed is resumed: the blocks of loci that it finished are kept.
 
     Parameters
     ----------
@@ -75,12 +77,23 @@ def predict(ensemble, selection, path, options=None, *, details=None, overwrite=
     """
     options = PredictOptions.of(options, **changes)
     chosen = engines.choose(ensemble, options.engine, selection.loci, quiet)
-    details = {**(details or {}), **chosen.to_json()}
+    details = {**(details or {}), **of_models(chosen)}
     settings = predict_settings(chosen, selection.loci, options)
+    path = os.path.realpath(path)
+    if not effects_store.is_replaceable(path):
+        raise InputError(f"-o {path}: there is something else of that name, and it is not a store of effects; choose "
+                         "another name")
     if not overwrite and _is_finished(path, settings):
         return effects_store.open_effects(path).attrs["dropped"]
-    with effects_store.locked(path):
+    make_folder(os.path.dirname(path))
+    with locked(path):
         return predict_locked(chosen, selection, path, settings, details, overwrite, quiet, cluster)
+
+
+def of_models(chosen):
+    """What the store and run.json say of the models: their engines, and the recipe by which they are loaded again."""
+    recipe = chosen.ensemble.recipe
+    return {**chosen.to_json(), "recipe": recipe and recipe.to_json()}
 
 
 def predict_locked(chosen, selection, path, settings, details, overwrite, quiet, cluster):
@@ -96,7 +109,7 @@ def predict_locked(chosen, selection, path, settings, details, overwrite, quiet,
                   "versions": manifest.versions()}
     with disk_full_told(lambda: "nothing is kept"):
         writer = effects_store.Writer(path, selection.loci, ensemble.marks, ensemble.names, attributes,
-                                      keep_members=keep == "members", afresh=overwrite)
+                                      keep_members=keep == "members", replace=overwrite)
     if not quiet:
         for line in (disk, *chosen.notes()):
             tqdm.write(line, file=sys.stderr)

@@ -9,7 +9,7 @@ from ..calibration import moved
 from ..calibration import read as read_calibration
 from ..errors import InputError
 from ..loci import Genome
-from ..runs import manifest
+from ..runs.outputs import CALIBRATION
 from ..variants import INDEL, MNV, NOT_FINITE
 
 REFERENCES_HELD = 10_000
@@ -48,7 +48,7 @@ class Predictor:
             raise InputError("--predict_indels needs the genome: give --fasta_file")
         self._ensemble, self._index, self._genome = ensemble, index, Genome(fasta_file)
         self._chrom, self._ddof = run.effects["chrom"].values.tolist(), run.settings["ddof"]
-        self._moves = _moves(os.path.join(run.path, manifest.CALIBRATION), ensemble.marks)
+        self._moves = _moves(os.path.join(run.path, CALIBRATION), ensemble.marks)
         self._reference = lru_cache(REFERENCES_HELD)(self._predict_reference)
 
     def close(self):

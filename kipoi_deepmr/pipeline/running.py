@@ -1,25 +1,34 @@
 """predict, estimate and aggregate in a row."""
 
 import os
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import NamedTuple
 
 import pandas as pd
 
-from .. import calibration, mr
+from .. import calibration, effects_store, mr
 from ..errors import InputError, Stopped
+from ..files import disk_full_told
 from ..mutagenesis import engines
 from ..options import AggregateOptions, EstimateOptions, PredictOptions
-from ..output.natural_variants import natural_variants
+from ..output.natural_variants import NaturalVariants, natural_variants
+from ..output.stored_loci import index_of
 from ..report import write_report
 from ..runs import manifest
+from ..runs.folder import copy_store, run_folder
+from ..runs.outputs import STAGES, STORE
 from ..variants import LocusIndex
 from .aggregation import aggregate
-from .disk import check_disk, disk_full_told
+from .disk import check_disk
 from .estimation import estimate, genome_of
-from .prediction import predict_locked, predict_settings
+from .prediction import GO_ON, of_models, predict_locked, predict_settings
 
 FILES = ("fasta_file", "input_vcf", "calibration")  # the same from a copy elsewhere is the same run
+
+# What the store says of itself that run.json repeats, and of the command that made it
+OF_EFFECTS = ("recipe", "engines", "approximation", "intervals_sha256", "fasta_file", "dropped")
+OF_COMMAND = ("command", "directory", "arguments")
 
 
 class RunResult(NamedTuple):
@@ -43,14 +52,17 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     ensemble : Ensemble
     selection : Selection
     out : str
-        Folder; made if need be. One that holds a run of the same settings keeps its predictions.
+        Folder; made if need be. One that holds effects of the same settings keeps them, and everything after them is
+        made again.
     predict_options, estimate_options, aggregate_options : PredictOptions, EstimateOptions, AggregateOptions, optional
         Or dicts of their keywords.
     variants : NaturalVariants, optional
         As for `estimate`.
     details : dict, optional
         Further contents of run.json and attributes of the store.
-    overwrite, quiet : bool
+    overwrite : bool
+        Replace what another run wrote there, and what a finished run of the same settings did.
+    quiet : bool
     cluster : Cluster, optional
         As for `predict`.
     each : callable, optional
@@ -65,46 +77,134 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     Raises
     ------
     InputError
-        Something given is wrong; then nothing is left behind.
+        Something given is wrong; then nothing is left behind, and what was there stays.
     Stopped
         A model, the disk or the cluster failed; what was finished is kept.
     """
-    predict_options, estimate_options = PredictOptions.of(predict_options), EstimateOptions.of(estimate_options)
-    aggregate_options = AggregateOptions.of(aggregate_options)
+    predict_options, later = PredictOptions.of(predict_options), _Later.of(estimate_options, aggregate_options)
     details = {"fasta_file": selection.fasta_file, **(details or {})}
-    _check_before_predicting(ensemble, details, predict_options, estimate_options)
-    if estimate_options.input_vcf and variants is None:
-        variants = natural_variants(estimate_options.input_vcf, LocusIndex.of_loci(selection.loci))
+    _check_before_predicting(ensemble, details, predict_options, later.estimate)
+    if later.estimate.input_vcf and variants is None:
+        variants = natural_variants(later.estimate.input_vcf, LocusIndex.of_loci(selection.loci))
     chosen = engines.choose(ensemble, predict_options.engine, selection.loci, quiet)
-    details = {**details, **chosen.to_json()}
+    details = {**details, **of_models(chosen)}
     predicted = predict_settings(chosen, selection.loci, predict_options)
-    settings = {**predicted, **estimate_options.to_json(without=FILES), **aggregate_options.to_json()}
-    settings["calibration"] = _checked_calibration(estimate_options.calibration, predicted)
-    settings["input_vcf_sha256"] = variants and variants.sha256
-    if variants:
-        details.update(input_vcf=variants.path, natural_variants=variants.counts)
-    check_disk(ensemble, selection.loci, os.path.join(out, manifest.STORE), predict_options.keep)
-    with manifest.output_folder(out, settings, overwrite) as folder:
-        store, local_path = folder.file(manifest.STORE), folder.file("local.tsv")
-        told = {**details, "recipe": ensemble.recipe and ensemble.recipe.to_json(), "dropped": selection.dropped,
-                "versions": manifest.versions(), "started": _now()}
-        with disk_full_told(lambda: "nothing is kept"):
-            folder.write_manifest({**told, "finished": None})
-        try:
-            told["dropped"] = predict_locked(chosen, selection, store, predicted, details, overwrite, quiet, cluster)
-        except Stopped:
-            raise
-        except InputError:
-            folder.discard()
-            raise
-        local = estimate(store, local_path, estimate_options, variants=variants, each=each,
-                         cluster=cluster if cluster and cluster.sees(store) else None)
-        global_ = aggregate(local_path, folder.file("global.tsv"), aggregate_options)
-        with disk_full_told(lambda: "the tables are kept"):
-            folder.write_manifest({**told, "finished": _now()})
-            if report:
-                write_report(out)
-    return RunResult(local, global_, told["dropped"], chosen.agreement)
+    later = later._replace(variants=variants, cluster=cluster, each=each, report=report)
+    check_disk(ensemble, selection.loci, os.path.join(out, STORE), predict_options.keep)
+
+    def predict(folder):
+        return predict_locked(chosen, selection, folder.file(STORE), predicted, details, overwrite, quiet, cluster)
+
+    with run_folder(out, later.settings(predicted), predicted, overwrite, inputs=later.inputs) as folder:
+        return _fill(folder, {**details, "dropped": selection.dropped}, predict, later, chosen.agreement)
+
+
+def run_again(effects_path, out, *, estimate_options=None, aggregate_options=None, variants=None, details=None,
+              overwrite=False, cluster=None, each=None, report=True):
+    """estimate and aggregate in a row from effects that are there, into one folder as `run` makes it.
+
+    Parameters
+    ----------
+    effects_path : str
+        Store of effects. `out` gets it under its own name, too: as hard links where the file system allows that, as a
+        copy where not.
+    out, estimate_options, aggregate_options, variants, details, overwrite, cluster, each, report
+        As for `run`.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    InputError, Stopped
+        As `run`.
+    """
+    effects_path = os.path.realpath(effects_path)
+    effects = effects_store.open_effects(effects_path)
+    effects_store.check_chunks(effects_path)
+    later = _Later.of(estimate_options, aggregate_options)
+    if later.estimate.input_vcf and variants is None:
+        variants = natural_variants(later.estimate.input_vcf, index_of(effects))
+    later = later._replace(variants=variants, cluster=cluster, each=each, report=report)
+    predicted = effects.attrs.get("settings", {})
+
+    def copy(folder):
+        if not folder.holds_effects:
+            with disk_full_told(lambda: "nothing is kept", folder.file(STORE)):
+                copy_store(effects_path, folder.file(STORE))
+        return effects.attrs.get("dropped", {})
+
+    with run_folder(out, later.settings(predicted), predicted, overwrite, effects_path, later.inputs) as folder:
+        of_effects = {name: effects.attrs[name] for name in OF_EFFECTS if name in effects.attrs}
+        predicted_by = {name: effects.attrs.get(name) for name in OF_COMMAND}
+        return _fill(folder, {**of_effects, "predicted_by": predicted_by, **(details or {})}, copy, later,
+                     effects.attrs.get("approximation"))
+
+
+class _Later(NamedTuple):
+    """What follows the predictions; see `run`."""
+
+    estimate: EstimateOptions
+    aggregate: AggregateOptions
+    variants: NaturalVariants | None = None
+    cluster: object = None
+    each: Callable | None = None
+    report: bool = True
+
+    @classmethod
+    def of(cls, estimate_options, aggregate_options):
+        """From objects of options or dicts."""
+        return cls(EstimateOptions.of(estimate_options), AggregateOptions.of(aggregate_options))
+
+    def settings(self, predicted):
+        """What decides the results of a run: the settings of the effects, and those of what follows."""
+        settings = {**predicted, **self.estimate.to_json(without=FILES), **self.aggregate.to_json()}
+        settings["calibration"] = _checked_calibration(self.estimate.calibration, predicted)
+        settings["input_vcf_sha256"] = self.variants and self.variants.sha256
+        return settings
+
+    @property
+    def inputs(self):
+        """Files that are read."""
+        return [getattr(self.estimate, name) for name in FILES]
+
+    @property
+    def told(self):
+        """What run.json says of natural variants."""
+        natural = self.variants
+        return {"input_vcf": natural.path, "natural_variants": natural.counts} if natural else {}
+
+
+def _fill(folder, told, effects, later, agreement=None):
+    """Everything that a run writes; `effects(folder)` makes the store and gives the dropped loci by reason."""
+    store, local_path = folder.file(STORE), folder.file(STAGES["estimate"].main)
+    told = {**told, **later.told, "versions": manifest.versions(), "started": _now()}
+    with disk_full_told(lambda: "nothing is kept", folder.path):
+        folder.begin(told)
+    try:
+        told["dropped"] = effects(folder)
+    except Stopped:
+        raise
+    except InputError:
+        folder.discard()
+        raise
+    try:
+        local = estimate(store, folder.target("estimate"), later.estimate, variants=later.variants, each=later.each,
+                         cluster=later.cluster if later.cluster and later.cluster.sees(store) else None)
+        global_ = aggregate(local_path, folder.target("aggregate"), later.aggregate)
+        with disk_full_told(lambda: "the tables are kept; free some space and start again", folder.path):
+            folder.finish(told, _now())
+        if later.report:
+            write_report(folder.target("report"))
+    except Stopped:
+        raise
+    except InputError:
+        folder.give_up()
+        raise
+    except KeyboardInterrupt as error:
+        raise type(error)(f"the effects are kept: {GO_ON}") from error
+    return RunResult(local, global_, told["dropped"], agreement)
 
 
 def _check_before_predicting(ensemble, details, predict_options, options):
@@ -120,7 +220,7 @@ def _checked_calibration(path, settings):
     """Identity of a calibration, None without; `InputError` if it cannot be applied to effects of these settings."""
     if not path:
         return None
-    if settings["keep"] != "members":
+    if settings.get("keep", "members") != "members":
         raise InputError(f"{calibration.NEEDED}, not {settings['keep']}")
     calibration.check(calibration.read(path), settings, path)
     return calibration.identity(path)

@@ -1,5 +1,6 @@
 """What figures have in common: Axes of their own where none are given, and files that only depend on what they show."""
 
+import io
 import os
 
 import matplotlib
@@ -9,7 +10,8 @@ from ..errors import InputError
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "0.7"
 SPREAD = "tab:orange"
-FORMATS = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # without the time of writing
+# metadata without the time of writing; PNG names us, so that we know our own files
+FORMATS = {".png": {"Software": "kipoi_deepmr"}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
 def axes_of(ax, width, height):
@@ -31,8 +33,8 @@ def check_path(path):
     return extension
 
 
-def save(figure, path, extension=None):
-    """Write a figure as PNG (300 dots an inch), PDF or SVG; the same figure gives the same bytes.
+def save(figure, path, extension=None, dpi=300):
+    """Write a figure as PNG, PDF or SVG; the same figure gives the same bytes.
 
     Parameters
     ----------
@@ -40,8 +42,13 @@ def save(figure, path, extension=None):
     path : str
     extension : str, optional
         What the format is chosen by; that of `path` by default.
+    dpi : int
+        Dots an inch of PNG.
     """
     extension = extension or check_path(path)
     # fonts as text that journals can edit; ids in SVG that are the same each time
     with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "kipoi_deepmr"}):
-        figure.savefig(path, format=extension[1:], dpi=300, metadata=FORMATS[extension])
+        image = io.BytesIO()  # in memory first: of a full disk, matplotlib's PDF writer gives another reason
+        figure.savefig(image, format=extension[1:], dpi=dpi, metadata=FORMATS[extension])
+    with open(path, "wb") as file:
+        file.write(image.getbuffer())

@@ -3,18 +3,20 @@
 import base64
 import hashlib
 import json
+import os
 from functools import cache
 from importlib.resources import files
 from string import Template
 
 from .. import __version__
-from ..files import replacing
 from ..mutagenesis import agreement
+from ..runs import manifest
 from ..runs.finished import FinishedRun
+from ..runs.outputs import STAGES, Target, writing
 from . import contents, details
 from .letters import outlines
 
-NAME = "report.html"
+NAME = STAGES["report"].main
 
 
 def write_report(folder):
@@ -22,7 +24,8 @@ def write_report(folder):
 
     Parameters
     ----------
-    folder : str
+    folder : str or Target
+        The target by one who holds the right to write there.
 
     Returns
     -------
@@ -32,9 +35,19 @@ def write_report(folder):
     Raises
     ------
     InputError
-        The folder does not hold a complete run.
+        The folder does not hold a finished run, or another command writes there.
+    DiskFull
     """
-    run = FinishedRun(folder)
+    target = folder if isinstance(folder, Target) else Target("report", os.path.join(folder, NAME), in_run=True)
+    manifest.read(os.path.dirname(target.path))
+    with writing("report", target, kept="the tables are kept; free some space and start again") as files:
+        text = _page_of(FinishedRun(os.path.dirname(target.path)))
+        with open(files.path, "w", encoding="utf-8") as out:
+            out.write(text)
+    return target.path
+
+
+def _page_of(run):
     pairs = contents.chosen_pairs(run)
     local = run.local_of(pairs)
     loci = contents.loci_of(local)
@@ -46,10 +59,7 @@ def write_report(folder):
     blocks = {"data": _json(overview)}
     blocks.update((f"pair-{i}", _json(each)) for i, each in enumerate(contents.of_pairs(run, pairs, local, loci)))
     blocks.update((f"locus-{number}", text) for number, text in of_loci.items())
-    path = f"{folder.rstrip('/')}/{NAME}"
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as out:
-        out.write(page(blocks))
-    return path
+    return page(blocks)
 
 
 def _left_out(run, pairs, loci, of_loci, reason):

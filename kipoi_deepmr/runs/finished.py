@@ -1,6 +1,5 @@
 """A finished run, as the report and the figures read it."""
 
-import json
 import os
 from functools import cached_property
 
@@ -17,6 +16,7 @@ from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from ..output.tables import EXACT, LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT
 from . import manifest
+from .outputs import CALIBRATION, STORE
 
 ROWS_AT_A_TIME = 500_000
 PAIR = ["exposure", "outcome"]
@@ -42,19 +42,14 @@ class FinishedRun:
     Raises
     ------
     InputError
-        The folder does not hold a run whose tables are complete.
+        The folder does not hold a finished run, or not all of its files are from that run.
     """
 
     def __init__(self, path):
         self.path = path
-        if not os.path.isfile(self._file(manifest.NAME)):
-            raise InputError(f"{path}: no run's folder: it has no {manifest.NAME}")
-        try:
-            with open(self._file(manifest.NAME), encoding="utf-8") as content:
-                self.told = json.load(content)
-            self.settings = dict(self.told["settings"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self._file(manifest.NAME)}: cannot be read ({one_line(error)})") from error
+        self.told = manifest.read(path)
+        self.settings = self.told["settings"]
+        manifest.check_pieces(path, self.told)
         self.global_ = read_table(self._file("global.tsv"), (*PAIR, "method"), ("n_loci", "estimate", "se"))
 
     def _file(self, name):
@@ -105,7 +100,7 @@ class FinishedRun:
     @cached_property
     def effects(self):
         """The effects as estimates were made from them (xarray.Dataset), or None if their store is there no more."""
-        path, calibration = self._file(manifest.STORE), self._file(manifest.CALIBRATION)
+        path, calibration = self._file(STORE), self._file(CALIBRATION)
         if not os.path.exists(path):
             return None
         effects = effects_store.open_effects(path)

@@ -1,25 +1,18 @@
-"""run.json: what a run was made of, and whether a folder already holds that run or another."""
+"""run.json: what a run was made of, and the checksums of what it wrote."""
 
 import json
 import os
 import platform
-import shutil
-from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 
-from ..effects_store import LOCK_SUFFIX, differences, locked
-from ..errors import InputError
-from ..files import replacing
+from ..effects_store import RECORD
+from ..errors import InputError, one_line
+from ..files import file_checksum, replacing
+from .outputs import RUN_JSON, STORE, TABLES
 
-NAME = "run.json"
-STORE = "effects.zarr"
-CALIBRATION_SUFFIX = ".calibration.json"  # of the copy beside the table of local effects
-CALIBRATION = "local" + CALIBRATION_SUFFIX
-OUTPUTS = (STORE, "effects.zarr.partial", "local.tsv", CALIBRATION, "diagnostics.tsv", "diagnostics_by_pair.tsv",
-           "instruments.vcf.gz", "instruments.vcf.gz.tbi", "global.tsv", "global.png", "strata.tsv",
-           "strata_tests.tsv", "strata.png", "report.html", NAME)
 PACKAGES = ("kipoi_deepmr", "kipoi", "kipoiseq", "numpy", "scipy", "pandas", "xarray", "zarr", "pysam", "pyfaidx",
             "tensorflow", "keras", "tf_keras")
+REQUIRED = ("settings", "effects", "finished", "files")
 
 
 def versions():
@@ -33,114 +26,74 @@ def versions():
     return found
 
 
-@contextmanager
-def output_folder(path, settings, overwrite=False):
-    """An `OutputFolder` that no other run writes to meanwhile.
+def read(folder):
+    """The contents of a folder's run.json.
+
+    Returns
+    -------
+    dict
+        `settings` (all that decides the results), `effects` (those of them that decide the effects), `finished`
+        (None before the run is), `files` (SHA-256 of what it wrote), and what else the run says of itself.
 
     Raises
     ------
     InputError
-        Another run writes there, or as `OutputFolder`.
+        There is none, or it is not one that `run` writes.
     """
-    made = not os.path.exists(path)
-    if made:
-        make_folder(path)
-    _check_writable(path)
-    with locked(os.path.join(path, STORE)):
-        yield OutputFolder(path, settings, overwrite, made)
+    path = os.path.join(folder, RUN_JSON)
+    if not os.path.isfile(path):
+        raise InputError(f"{folder}: not a run folder: it has no {RUN_JSON}")
+    try:
+        with open(path, encoding="utf-8") as content:
+            told = json.load(content)
+        wrong = [name for name in ("settings", "effects", "files") if not isinstance(told[name], dict)]
+        missing = [name for name in REQUIRED if name not in told]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
+    if wrong or missing:
+        raise InputError(f"{path}: cannot be read (no valid {', '.join(wrong or missing)})")
+    return told
 
 
-class OutputFolder:
-    """The folder of one run.
+def write(folder, told):
+    """Write run.json, whole or not at all."""
+    with replacing(os.path.join(folder, RUN_JSON)) as temporary, open(temporary, "w", encoding="utf-8") as out:
+        json.dump(told, out, indent=2)
+        out.write("\n")
+
+
+def checksums(folder):
+    """SHA-256 of each table of a run, of its VCF and of the record of its store, by their names in the folder."""
+    return {name: file_checksum(os.path.join(folder, name)) for name in (*TABLES, f"{STORE}/{RECORD}")
+            if name and os.path.isfile(os.path.join(folder, name))}
+
+
+def check_pieces(folder, told):
+    """Check that a run is finished and its files are those that it wrote.
 
     Parameters
     ----------
-    path : str
-        Made if need be.
-    settings : dict
-        What decides the results; JSON values only. A folder that holds a run of the same settings is taken over.
-    overwrite : bool
-        Remove another run's files instead of refusing.
-    made : bool
-        The folder was made for this run just now.
+    folder : str
+    told : dict
+        As `read` gives it.
 
     Raises
     ------
     InputError
-        The folder cannot be written, or holds something else.
+        The run is not finished, or files come from another command.
     """
-
-    def __init__(self, path, settings, overwrite=False, made=False):
-        self.path = path
-        self.settings = json.loads(json.dumps(settings))
-        self._made = made or not os.path.exists(path)
-        self.holds_this_run = self._check(overwrite)
-
-    def _check(self, overwrite):
-        if self._made:
-            make_folder(self.path)
-            return False
-        _check_writable(self.path)
-        if not set(os.listdir(self.path)) - {STORE + LOCK_SUFFIX}:
-            return False
-        differing = self._differences()
-        if not differing:
-            return True
-        if not overwrite:
-            raise InputError(f"-o {self.path}: {differing}; choose another folder, or --overwrite")
-        self._remove_outputs()
-        return False
-
-    def _differences(self):
-        """Why the folder does not hold this run; empty if it does."""
-        manifest = self.file(NAME)
-        if not os.path.isfile(manifest):
-            return "the folder is not empty and holds no DeepMR run"
-        try:
-            with open(manifest, encoding="utf-8") as content:
-                old = json.load(content)["settings"]
-        except (ValueError, KeyError, TypeError):
-            return f"its {NAME} cannot be read"
-        differing = differences(old, self.settings)
-        return f"it holds a different run ({'; '.join(differing[:3])})" if differing else ""
-
-    def file(self, name):
-        """Path of one of the outputs."""
-        return os.path.join(self.path, name)
-
-    def write_manifest(self, details):
-        """Write run.json: the settings and `details` (JSON values)."""
-        with replacing(self.file(NAME)) as temporary, open(temporary, "w", encoding="utf-8") as out:
-            json.dump({"settings": self.settings, **details}, out, indent=2)
-            out.write("\n")
-
-    def discard(self):
-        """Remove what a failed run wrote, and the folder if the run made it."""
-        self._remove_outputs()
-        if self._made:
-            with suppress(FileNotFoundError):
-                os.remove(self.file(STORE + LOCK_SUFFIX))
-            os.rmdir(self.path)
-
-    def _remove_outputs(self):
-        for name in OUTPUTS:
-            path = self.file(name)
-            if os.path.isdir(path):
-                shutil.rmtree(path)
-            elif os.path.exists(path):
-                os.remove(path)
+    path = os.path.join(folder, RUN_JSON)
+    if told["finished"] is None:
+        raise InputError(f"{folder}: the run is not finished; repeat its command, which goes on with it")
+    found = checksums(folder)
+    lost = [name for name in told["files"] if name not in found and not name.startswith(STORE)]
+    if lost:
+        raise InputError(f"{folder}: {', '.join(lost)} of this run {_is(lost)} missing; repeat the run's command")
+    other = [name for name, digest in told["files"].items() if name in found and found[name] != digest]
+    if other:
+        raise InputError(f"{folder}: {', '.join(other)} {_is(other)} not what the run wrote that {path} describes, but "
+                         f"from another command; repeat the run's command, or run --effects {folder}/{STORE} -o NEW")
 
 
-def _check_writable(path):
-    if not os.path.isdir(path):
-        raise InputError(f"-o {path}: there is a file of that name")
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(f"-o {path}: the folder cannot be written")
-
-
-def make_folder(path):
-    """Make a folder and those above it, or raise `InputError`."""
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"-o {path}: the folder cannot be made ({error.strerror})") from error
+def _is(names):
+    return "is" if len(names) == 1 else "are"

@@ -9,9 +9,9 @@ import filelock
 import pandas as pd
 
 from .. import mr, pipeline
-from ..effects_store import differences, locked
+from ..effects_store import differences
 from ..errors import InputError, nearest
-from ..files import replacing
+from ..files import locked, replacing
 from ..options import AggregateOptions, EstimateOptions, EstimatorOptions, LeverOptions
 from ..output.tables import EXACT, write_tsv
 from . import graph_analysis, paper_analysis

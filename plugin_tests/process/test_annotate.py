@@ -13,7 +13,7 @@ import pandas as pd
 import pysam
 import pytest
 from conftest import LENGTH, member_weights
-from finished_runs import write_run
+from finished_runs import seal, write_run
 
 from kipoi_deepmr import calibration, effects_store, pipeline
 from kipoi_deepmr.calibration.fit import Counts
@@ -492,7 +492,7 @@ def test_too_many_pairs_for_every_record(run, tmp_path, capsys, monkeypatch):
 
 def test_wrong_folders_and_names(run, tmp_path, capsys):
     path = write(tmp_path / "in.vcf", [])
-    assert "no run's folder" in refused(capsys, ["annotate", tmp_path, "--input_vcf", path, "-o", tmp_path / "o.vcf"])
+    assert "not a run folder" in refused(capsys, ["annotate", tmp_path, "--input_vcf", path, "-o", tmp_path / "o.vcf"])
     assert "no such VCF" in refused(capsys, ["annotate", run[0], "--input_vcf", tmp_path / "x", "-o",
                                              tmp_path / "o.vcf"])
     assert "must end in .vcf.gz or .vcf" in refused(capsys, ["annotate", run[0], "--input_vcf", path, "-o",
@@ -501,6 +501,9 @@ def test_wrong_folders_and_names(run, tmp_path, capsys):
     shutil.copytree(run[0], copy)
     text = (copy / "local.tsv").read_text().splitlines(keepends=True)
     (copy / "local.tsv").write_text("".join(text[:-1]))
+    assert "local.tsv is not what the run wrote" in refused(capsys, ["annotate", copy, "--input_vcf", path, "-o",
+                                                                     tmp_path / "o.vcf"])
+    seal(copy)
     assert "local.tsv is not the table of the run" in refused(capsys, ["annotate", copy, "--input_vcf", path, "-o",
                                                                        tmp_path / "o.vcf"])
     shutil.rmtree(copy / "effects.zarr")
@@ -512,7 +515,7 @@ def test_wrong_folders_and_names(run, tmp_path, capsys):
 def test_what_cannot_be_written(run, tmp_path, capsys):
     path = write(tmp_path / "in.vcf", [])
     message = refused(capsys, ["annotate", run[0], "--input_vcf", path, "-o", tmp_path / "no" / "out.vcf"])
-    assert "No such file or directory" in message
+    assert f"there is no folder {tmp_path}/no" in message
 
 
 def test_few_effects_are_held_at_a_time(run, tmp_path, monkeypatch):

@@ -110,7 +110,8 @@ def test_estimates_of_a_scaled_ensemble(store, tmp_path):
     ratio, factors = scaled["se"] / plain["se"], plain["outcome"].map(dict(zip(MARKS, FACTORS, strict=True)))
     assert ratio.dropna().to_numpy() == pytest.approx(factors[ratio.notna()].to_numpy(), rel=1e-3)
     beside = tmp_path / "local.calibration.json"
-    assert beside.read_bytes() == (tmp_path / "c.json").read_bytes()
+    assert json.loads(beside.read_text()) == {"copied_from": str(tmp_path / "c.json"),
+                                              **json.loads((tmp_path / "c.json").read_text())}
     assert not (tmp_path / "plain.calibration.json").exists()
     assert estimate(tmp_path / "local.tsv", *fixed) == 0
     assert not beside.exists() and (tmp_path / "local.tsv").read_bytes() == (tmp_path / "plain.tsv").read_bytes()
@@ -126,7 +127,7 @@ def test_everything_is_made_of_calibrated_effects(store, tmp_path):
                         ("stored", [str(tmp_path / "written.zarr")])):
         (tmp_path / name).mkdir()
         assert main(["estimate", *words, *HOW, *more, "-q", "-o", str(tmp_path / name / "local.tsv")]) == 0
-    for name in ("local.tsv", "diagnostics.tsv", "diagnostics_by_pair.tsv", "instruments.vcf.gz"):
+    for name in ("local.tsv", "local.diagnostics.tsv", "local.diagnostics_by_pair.tsv", "local.vcf.gz"):
         assert (tmp_path / "lazy" / name).read_bytes() == (tmp_path / "stored" / name).read_bytes(), name
 
 
@@ -146,7 +147,8 @@ def test_run_with_a_calibration(store, tmp_path, capsys):
     assert np.nanmedian(ratio, (0, 1)) == pytest.approx(FACTORS, rel=1e-3)
     (tmp_path / "moved.json").write_bytes((tmp_path / "c.json").read_bytes())
     assert main([*words, str(tmp_path / "moved.json")]) == 0  # the same run
-    assert "calibration: " in said(capsys, [*words, str(tmp_path / "d.json")])
+    assert main([*words, str(tmp_path / "d.json")]) == 0  # from the effects that are there
+    assert FinishedRun(str(tmp_path / "OUT")).settings["calibration"]["recalibration"] == "quantile"
 
 
 def test_what_is_refused(store, tmp_path, capsys):

@@ -279,8 +279,8 @@ def test_estimates_are_the_same_bytes(tmp_path, loci_files, store):
         (tmp_path / folder).mkdir()
         assert main([*given, str(tmp_path / folder / "local.tsv"), *options]) == 0
     here, there = read_all(tmp_path / "here"), read_all(tmp_path / "there")
-    assert here == there and set(here) == {"local.tsv", "diagnostics.tsv", "diagnostics_by_pair.tsv",
-                                           "instruments.vcf.gz", "instruments.vcf.gz.tbi"}
+    assert here == there and set(here) == {"local.tsv", "local.diagnostics.tsv", "local.diagnostics_by_pair.tsv",
+                                           "local.vcf.gz", "local.vcf.gz.tbi"}
 
 
 def test_a_run_estimates_on_the_cluster(tmp_path, loci_files, two_processes, monkeypatch):

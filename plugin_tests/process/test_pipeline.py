@@ -16,6 +16,7 @@ from kipoi_deepmr.errors import InputError, Stopped
 from kipoi_deepmr.loci import Genome
 from kipoi_deepmr.models import Ensemble, Recipe
 from kipoi_deepmr.options import AggregateOptions, EstimateOptions
+from kipoi_deepmr.runs.finished import FinishedRun
 
 LOCAL = ("chrom start end strand locus exposure outcome method n_instruments estimate se ci_low ci_high pvalue "
          "intercept intercept_se intercept_pvalue q q_pvalue i2 i2_gx f_statistic phi tau2 note").split()
@@ -43,9 +44,8 @@ def run(ensemble, selection, out, options, **more):
     return pipeline.run(ensemble, selection, str(out), estimate_options=options, quiet=True, **more)
 
 
-def contents(folder):
-    return {name: open(os.path.join(folder, name), "rb").read()
-            for name in ("local.tsv", "global.tsv", "instruments.vcf.gz", "instruments.vcf.gz.tbi")}
+def contents(folder, names=("local.tsv", "global.tsv", "instruments.vcf.gz", "instruments.vcf.gz.tbi")):
+    return [open(os.path.join(folder, name), "rb").read() for name in names]
 
 
 def test_run_is_the_three_stages(ensemble, selection, tmp_path, options):
@@ -55,9 +55,12 @@ def test_run_is_the_three_stages(ensemble, selection, tmp_path, options):
     pipeline.predict(ensemble, selection, str(alone / "effects.zarr"), quiet=True)
     pipeline.estimate(str(alone / "effects.zarr"), str(alone / "local.tsv"), **options)
     pipeline.aggregate(str(alone / "local.tsv"), str(alone / "global.tsv"))
-    assert contents(tmp_path / "out") == contents(alone)
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {*(p.name for p in alone.iterdir()), "run.json",
-                                                              "report.html"}
+    stages = ("local.tsv", "global.tsv", "local.vcf.gz", "local.vcf.gz.tbi")
+    assert contents(tmp_path / "out") == contents(alone, stages)
+    plain = {"local.diagnostics.tsv": "diagnostics.tsv", "local.diagnostics_by_pair.tsv": "diagnostics_by_pair.tsv",
+             "local.vcf.gz": "instruments.vcf.gz", "local.vcf.gz.tbi": "instruments.vcf.gz.tbi"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        *(plain.get(p.name, p.name) for p in alone.iterdir()), "run.json", "report.html"}
 
 
 def test_run_without_a_report(ensemble, selection, tmp_path, options):
@@ -131,14 +134,90 @@ def test_a_copy_of_the_genome_is_the_same_run(ensemble, selection, tmp_path, opt
     assert contents(tmp_path / "out") == before
 
 
-def test_other_settings_are_refused_and_overwritten_on_demand(ensemble, selection, tmp_path, options):
+def test_other_effects_are_refused_and_overwritten_on_demand(ensemble, selection, tmp_path, options):
     run(ensemble, selection, tmp_path / "out", options)
     before = contents(tmp_path / "out")
-    with pytest.raises(InputError, match="instrument_z: 1.0 -> 2.0"):
-        run(ensemble, selection, tmp_path / "out", {**options, "instrument_z": 2.0})
+    with pytest.raises(InputError, match="ddof: 1 -> 0.*run --effects .*/out/effects.zarr -o NEW"):
+        run(ensemble, selection, tmp_path / "out", options, predict_options={"ddof": 0})
     assert contents(tmp_path / "out") == before
-    run(ensemble, selection, tmp_path / "out", {**options, "instrument_z": 2.0}, overwrite=True)
+    run(ensemble, selection, tmp_path / "out", options, predict_options={"ddof": 0}, overwrite=True)
     assert contents(tmp_path / "out") != before
+
+
+def whole(folder):
+    """Every file that a run makes but run.json, which has times; the report without the lines that say how."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file() and p.suffix not in (".json", ".html")}
+
+
+def test_estimating_again_without_predicting_again(ensemble, selection, tmp_path, options, monkeypatch):
+    """`run` into the same folder with other options, and from its store into a new one: as a run from the beginning."""
+    other = {**options, "instrument_z": 2.0, "method": ("ivw",), "vcf": "all"}
+    run(ensemble, selection, tmp_path / "fresh", other)
+    run(ensemble, selection, tmp_path / "out", options)
+    (tmp_path / "out" / "strata.tsv").write_text("left by an earlier command")
+    kept = os.stat(tmp_path / "out" / "effects.zarr").st_ino
+    monkeypatch.setattr(Ensemble, "predict", None)
+    run(ensemble, selection, tmp_path / "out", other)
+    pipeline.run_again(str(tmp_path / "out" / "effects.zarr"), str(tmp_path / "new"), estimate_options=other)
+    assert os.stat(tmp_path / "out" / "effects.zarr").st_ino == kept
+    for name in ("out", "new"):
+        assert whole(tmp_path / name) == whole(tmp_path / "fresh") and (tmp_path / name / "report.html").exists()
+        FinishedRun(str(tmp_path / name))
+    told = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("fresh", "out", "new")]
+    for key in ("settings", "effects", "files", "engines", "dropped"):
+        assert told[0][key] == told[1][key] == told[2][key], key
+    pipeline.run_again(str(tmp_path / "new" / "effects.zarr"), str(tmp_path / "new"), estimate_options=options,
+                       overwrite=True)
+    assert contents(tmp_path / "new") != contents(tmp_path / "fresh")
+    FinishedRun(str(tmp_path / "new"))
+
+
+def test_an_input_that_the_run_would_replace_is_refused(ensemble, selection, tmp_path, options):
+    run(ensemble, selection, tmp_path / "out", options)
+    before = whole(tmp_path / "out")
+    wrong = {**options, "instruments": "variants", "input_vcf": str(tmp_path / "out" / "instruments.vcf.gz")}
+    with pytest.raises(InputError, match="instruments.vcf.gz: this output is also an input"):
+        run(ensemble, selection, tmp_path / "out", wrong, overwrite=True)
+    assert whole(tmp_path / "out") == before
+
+
+def test_estimating_again_that_fails_leaves_the_run_as_it_was(ensemble, selection, tmp_path, options):
+    run(ensemble, selection, tmp_path / "out", options)
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    (tmp_path / "other.fa").write_text(f">chr1\n{'A' * 400}\n")
+    with pytest.raises(InputError, match="the FASTA has A"):
+        pipeline.run_again(str(tmp_path / "out" / "effects.zarr"), str(tmp_path / "out"),
+                           estimate_options={**options, "fasta_file": str(tmp_path / "other.fa")})
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
+
+
+def test_a_store_made_alone_becomes_that_of_a_run(ensemble, selection, tmp_path, options):
+    pipeline.predict(ensemble, selection, str(tmp_path / "out" / "effects.zarr"), quiet=True)
+    kept = os.stat(tmp_path / "out" / "effects.zarr").st_ino
+    run(ensemble, selection, tmp_path / "out", options)
+    assert os.stat(tmp_path / "out" / "effects.zarr").st_ino == kept
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_predict_replaces_nothing_that_is_no_store(ensemble, selection, tmp_path, overwrite):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "thesis.doc").write_text("precious")
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("folder", "folder/thesis.doc", "fifo"):
+        with pytest.raises(InputError, match="not a store of effects"):
+            pipeline.predict(ensemble, selection, str(tmp_path / name), overwrite=overwrite, quiet=True)
+    shutil.move(tmp_path / "folder", tmp_path / "e.zarr.partial")
+    with pytest.raises(InputError, match="not one of our unfinished stores"):
+        pipeline.predict(ensemble, selection, str(tmp_path / "e.zarr"), overwrite=overwrite, quiet=True)
+    assert (tmp_path / "e.zarr.partial" / "thesis.doc").read_text() == "precious"
+
+
+def test_a_link_to_a_store_stays_one(ensemble, selection, tmp_path):
+    os.symlink("real.zarr", tmp_path / "link.zarr")
+    for ddof in (1, 0):
+        pipeline.predict(ensemble, selection, str(tmp_path / "link.zarr"), ddof=ddof, overwrite=True, quiet=True)
+        assert os.path.islink(tmp_path / "link.zarr")
+        assert effects_store.open_effects(str(tmp_path / "real.zarr")).attrs["settings"]["ddof"] == ddof
 
 
 def test_predict_refuses_other_effects(ensemble, selection, tmp_path):

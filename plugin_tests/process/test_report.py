@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from finished_runs import METHODS, write_run
+from finished_runs import METHODS, seal, write_run
 
 from kipoi_deepmr import instruments, pipeline
 from kipoi_deepmr.cli import main
@@ -139,6 +139,7 @@ def test_instruments_that_no_weight_counts_are_not_other_settings(tmp_path):
                       instrument_z=0.0, method_args={"weights": "delta"}, diagnostics="none")
     assert (pd.read_csv(folder / "local.tsv", sep="\t")["n_instruments"] == 90 - len(zero)).all()
     pipeline.aggregate(str(folder / "local.tsv"), str(folder / "global.tsv"))
+    seal(folder)
     assert "locus-0" in held(write_report(str(folder)))
 
 
@@ -150,15 +151,17 @@ def test_without_diagnostics(tmp_path):
 
 def test_bad_folders_are_told(tmp_path, finished, capsys):
     assert main(["report", str(tmp_path)]) == 2
-    assert "no run's folder: it has no run.json" in capsys.readouterr().err
+    assert "not a run folder: it has no run.json" in capsys.readouterr().err
     folder = tmp_path / "out"
     shutil.copytree(finished[0], folder)
     text = (folder / "global.tsv").read_text()
     (folder / "global.tsv").write_text(text.replace("\tse\t", "\tstderr\t"))
+    seal(folder)
     with pytest.raises(InputError, match="global.tsv: it has no column se"):
         write_report(str(folder))
     (folder / "global.tsv").write_text(text)
     (folder / "local.tsv").write_text((folder / "local.tsv").read_text().replace("\tivw\t", "\tivw\tmany", 1))
+    seal(folder)
     with pytest.raises(InputError, match="local.tsv: not the table that `estimate` writes"):
         write_report(str(folder))
 

@@ -167,21 +167,11 @@ def test_fragments_of_a_killed_run_are_removed(tmp_path, loci, data):
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_a_lock_is_held_by_one(tmp_path):
-    path = str(tmp_path / "new" / "e.zarr")
-    with effects_store.locked(path):
-        with pytest.raises(InputError, match="e.zarr: another run is writing there"), effects_store.locked(path):
-            pass
-    with effects_store.locked(path):
-        pass
-    assert list((tmp_path / "new").iterdir()) == []
-
-
 def test_an_unfinished_run_of_other_settings(tmp_path, loci, data):
     begin(tmp_path / "e.zarr", loci, data, 1, settings={"ddof": 1})
     with pytest.raises(InputError, match="unfinished run of other settings.*ddof: 1 -> 0"):
         start(tmp_path / "e.zarr", loci, settings={"ddof": 0})
-    assert start(tmp_path / "e.zarr", loci, settings={"ddof": 0}, afresh=True).n_done == 0
+    assert start(tmp_path / "e.zarr", loci, settings={"ddof": 0}, replace=True).n_done == 0
 
 
 def test_chunks_hold_about_a_megabyte():

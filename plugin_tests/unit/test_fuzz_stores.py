@@ -16,7 +16,7 @@ from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.loci import Loci
 
 N, LENGTH, MARKS, MEMBERS = 6, 10, ("A", "B"), ("m1", "m2")
-TABLES = ("local.tsv", "instruments.vcf.gz")
+TABLES = ("local.tsv", "local.vcf.gz")
 
 
 @pytest.fixture(scope="module")

@@ -303,8 +303,9 @@ def test_moderated_standard_errors_reach_the_diagnostics(effects):
     pd.testing.assert_frame_equal(ours, mr.diagnose_pairs(shrunk, instruments="own", n_draws=0))
 
 
-@pytest.mark.parametrize("choice,files", [("none", set()), ("quick", {"diagnostics.tsv", "diagnostics_by_pair.tsv"}),
-                                          ("all", {"diagnostics.tsv", "diagnostics_by_pair.tsv"})])
+@pytest.mark.parametrize("choice,files", [("none", set()), ("quick", {"local.diagnostics.tsv",
+                                                                                     "local.diagnostics_by_pair.tsv"}),
+                                          ("all", {"local.diagnostics.tsv", "local.diagnostics_by_pair.tsv"})])
 def test_what_estimate_writes(effects, tmp_path, choice, files):
     effects.to_zarr(tmp_path / "effects.zarr", zarr_format=2)
     out = tmp_path / "out"
@@ -313,11 +314,11 @@ def test_what_estimate_writes(effects, tmp_path, choice, files):
                  choice, "-q", "-o", str(out / "local.tsv")]) == 0
     assert {p.name for p in out.iterdir()} == files | {"local.tsv"}
     if files:
-        written = pd.read_csv(out / "diagnostics.tsv", sep="\t", keep_default_na=False, na_values=["NA"],
+        written = pd.read_csv(out / "local.diagnostics.tsv", sep="\t", keep_default_na=False, na_values=["NA"],
                               **EXACT)
         expected = mr.diagnose_pairs(effects, instrument_z=2.0, n_draws=1000 if choice == "all" else 0)
         numbers = [c for c in expected.columns[7:] if c not in ("red", "note")]
         np.testing.assert_array_equal(written[numbers].to_numpy(float), expected[numbers].to_numpy(float))
         assert written["presso_pvalue"].notna().any() == (choice == "all")
-        shares = pd.read_csv(out / "diagnostics_by_pair.tsv", sep="\t", **EXACT)
+        shares = pd.read_csv(out / "local.diagnostics_by_pair.tsv", sep="\t", **EXACT)
         pd.testing.assert_frame_equal(shares, mr.share_of_red([mr.count_red(expected)]), check_dtype=False)

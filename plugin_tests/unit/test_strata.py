@@ -185,8 +185,8 @@ def test_spacing_that_matters_is_recovered(tmp_path, capsys, monkeypatch, depend
     written(mr.fit_pairs(effects, method="ivw", instrument_z=2.0), tmp_path / "local.tsv")
     assert main(["aggregate", "local.tsv", "--motifs", "motifs.bed", "-o", "global.tsv"]) == 0
     assert "motif_distance: 100 of 100 loci have motif instances" in capsys.readouterr().out
-    within = pd.read_csv("strata.tsv", sep="\t").query("exposure == 'X'").set_index("stratum")
-    tested = pd.read_csv("strata_tests.tsv", sep="\t").query("exposure == 'X'").iloc[0]
+    within = pd.read_csv("global.strata.tsv", sep="\t").query("exposure == 'X'").set_index("stratum")
+    tested = pd.read_csv("global.strata_tests.tsv", sep="\t").query("exposure == 'X'").iloc[0]
     true = effect_at(distances if depends else np.full(100, 40.0)) * np.mean([member.factor for member in members])
     cut = strata.binned(distances, strata.SPACING_BINS)
     assert within["n_loci"].tolist() == [(cut == level).sum() for level in cut.categories]
@@ -198,5 +198,5 @@ def test_spacing_that_matters_is_recovered(tmp_path, capsys, monkeypatch, depend
         assert tested["slope"] == pytest.approx(expected, rel=0.1) and tested["r2"] > 0.7
     else:
         assert tested["q_between_pvalue"] > 0.05 and tested["slope_pvalue"] > 0.05
-    assert (tmp_path / "strata.png").read_bytes().startswith(b"\x89PNG") and (tmp_path / "global.tsv").exists()
-    assert main(["plot", "spacing", "strata.tsv", "-o", "s1.pdf"]) == 0
+    assert (tmp_path / "global.strata.png").read_bytes().startswith(b"\x89PNG") and (tmp_path / "global.tsv").exists()
+    assert main(["plot", "spacing", "global.strata.tsv", "-o", "s1.pdf"]) == 0

@@ -1,6 +1,4 @@
-"""TSV tables and run.json."""
-
-import json
+"""TSV tables."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +6,6 @@ import pytest
 
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.output import tables
-from kipoi_deepmr.runs import manifest
 
 COLUMNS = ["chrom", "start", "end", "strand", "locus", "exposure", "outcome", "method", "n_instruments", "estimate",
            "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se", "intercept_pvalue", "q", "q_pvalue",
@@ -68,50 +65,3 @@ def test_table_without_rows(tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         tables.read_local(str(tmp_path / "x.tsv"))
-
-
-def test_new_folder_and_the_same_run_again(tmp_path):
-    out = str(tmp_path / "a" / "b")
-    first = manifest.OutputFolder(out, {"marks": ("A", "B")})
-    assert not first.holds_this_run
-    first.write_manifest({"finished": None})
-    assert json.load(open(first.file("run.json"))) == {"settings": {"marks": ["A", "B"]}, "finished": None}
-    assert manifest.OutputFolder(out, {"marks": ["A", "B"]}).holds_this_run
-
-
-def test_another_run_is_refused_unless_overwritten(tmp_path):
-    out = str(tmp_path / "out")
-    manifest.OutputFolder(out, {"z": 2, "same": 1}).write_manifest({})
-    with pytest.raises(InputError, match="a different run.*z: 2 -> 3.*--overwrite"):
-        manifest.OutputFolder(out, {"z": 3, "same": 1})
-    assert not manifest.OutputFolder(out, {"z": 3, "same": 1}, overwrite=True).holds_this_run
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_foreign_folders_are_left_alone(tmp_path):
-    (tmp_path / "thesis.doc").write_text("precious")
-    with pytest.raises(InputError, match="holds no DeepMR run"):
-        manifest.OutputFolder(str(tmp_path), {})
-    manifest.OutputFolder(str(tmp_path), {}, overwrite=True).discard()
-    assert (tmp_path / "thesis.doc").read_text() == "precious"
-
-
-def test_folder_that_cannot_be(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="a file of that name"):
-        manifest.OutputFolder(str(tmp_path / "file"), {})
-    with pytest.raises(InputError, match="cannot be made"):
-        manifest.OutputFolder(str(tmp_path / "file" / "below"), {})
-
-
-def test_discard_removes_only_a_folder_of_its_own(tmp_path):
-    manifest.OutputFolder(str(tmp_path / "new"), {}).discard()
-    assert not (tmp_path / "new").exists()
-    (tmp_path / "old").mkdir()
-    manifest.OutputFolder(str(tmp_path / "old"), {}).discard()
-    assert (tmp_path / "old").exists()
-
-
-def test_versions_name_what_is_not_installed(monkeypatch):
-    monkeypatch.setattr(manifest, "PACKAGES", ("numpy", "no-such-package"))
-    assert manifest.versions()["numpy"] == np.__version__ and manifest.versions()["no-such-package"] is None

@@ -4,14 +4,17 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from jobs import BLOCK, N_LOCI, PROGRAM, make_job
+from finished_runs import write_run
+from jobs import BLOCK, LENGTH, N_LOCI, PROGRAM, make_job
 
-from kipoi_deepmr import effects_store
+from kipoi_deepmr import effects_store, files
 from kipoi_deepmr.cli import main
 
 
@@ -202,8 +205,188 @@ def test_two_runs_at_once(given, tmp_path, capsys, first, second, store):
     os.kill(running.pid, 19)  # stopped, so that it is surely not done before the other one looks
     assert main([*second, *given, "-q", "-o", out]) == 2
     told = capsys.readouterr().err
-    assert f"{tmp_path / store}: another run is writing there" in told and told.count("\n") == 1
+    assert f"{tmp_path / store}: another command is writing there" in told and told.count("\n") == 1
     running.kill()
     running.wait()
     assert main([*second, *given, "-q", "-o", out]) == 0
     assert not list(tmp_path.rglob("*.lock"))
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished_run") / "OUT"
+    write_run(folder)
+    (folder.parent / "covariates.tsv").write_text("locus\tkind\n" + "".join(f"locus{i}\t{i % 2}\n" for i in range(8)))
+    header = "##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    (folder.parent / "v.vcf").write_text(header + "".join(
+        f"chr1\t{100 * i + k}\t.\tA\tC\t.\tPASS\t{'x' * 99}\n" for i in range(8) for k in range(1, 300)))
+    return folder
+
+
+def observed_for(given, folder):
+    """Sequences with values that their models do not quite predict, for `calibrate`."""
+    rng = np.random.default_rng(1)
+    rows = ["\t".join(["".join(rng.choice(list("ACGT"), LENGTH)), *map(str, rng.normal(size=3))]) for _ in range(200)]
+    (folder / "observed.tsv").write_text("sequence\tA\tB\tC\n" + "\n".join(rows) + "\n")
+    return [*given[:4], "--source", "dir", "--observed", str(folder / "observed.tsv")]
+
+
+COMMANDS = {
+    "estimate": "estimate {out}/effects.zarr --vcf none -o {disk}/a.tsv",
+    "aggregate": "aggregate {out}/local.tsv -o {disk}/a.tsv",
+    "strata": "aggregate {out}/local.tsv --strata {out}/../covariates.tsv -o {disk}/a.tsv",
+    "report": "report {disk}/OUT",
+    "plot png": "plot global {out}/global.tsv -o {disk}/a.png",
+    "plot pdf": "plot global {out}/global.tsv -o {disk}/a.pdf",
+    "plot svg": "plot global {out}/global.tsv -o {disk}/a.svg",
+    "plot tracks": "plot tracks {out} --locus locus0 --exposure A --outcome B -o {disk}/a.png",
+    "annotate": "annotate {out} --input_vcf {out}/../v.vcf -o {disk}/a.vcf",
+    "annotate gz": "annotate {out} --input_vcf {out}/../v.vcf -o {disk}/a.vcf.gz",
+    "run --effects": "run --effects {out}/effects.zarr --vcf none -o {disk}/NEW",
+    "calibrate": "calibrate {calibrated} -o {disk}/a.json",
+}
+
+
+def command(name, finished_run, disk, given):
+    calibrated = " ".join(observed_for(given, finished_run.parent)) if name == "calibrate" else ""
+    return [*COMMANDS[name].format(out=finished_run, disk=disk, calibrated=calibrated).split(), "-q"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_disk_that_is_full_whatever_is_written(given, finished_run, small_disk, capsys, name):
+    """Exit code 1, one line that says so and what to do, nothing half-written; with some room it works."""
+    if name == "report":
+        shutil.copytree(finished_run, small_disk / "OUT", ignore=shutil.ignore_patterns("effects.zarr"))
+    before = set(small_disk.rglob("*"))
+    words = command(name, finished_run, small_disk, given)
+    fill(small_disk / "filler")
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert "No space left on device; " in told and told.count("\n") == 1 and ".kipoi_deepmr" not in told
+    assert str(small_disk) in told
+    assert set(small_disk.rglob("*")) - {small_disk / "NEW"} == {*before, small_disk / "filler"}
+    (small_disk / "filler").unlink()
+    assert main(words) == 0
+
+
+@pytest.mark.parametrize("words", ["estimate {out}/effects.zarr -o -", "aggregate {out}/local.tsv -o /dev/stdout",
+                                   "annotate {out} --input_vcf {out}/../v.vcf -o -", "check {model} --source dir",
+                                   "aggregate {out}/local.tsv -o {out}/../g.tsv", "--help", "completion bash"])
+def test_standard_output_that_is_full(given, finished_run, words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([PROGRAM, *words.format(out=finished_run, model=given[0]).split()], stdout=full,
+                              stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "standard output: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("name, held", [
+    ("estimate", "a.tsv"), ("estimate", "a.vcf.gz"), ("aggregate", "a.tsv"), ("aggregate", "a.png"),
+    ("report", "OUT/effects.zarr"), ("plot png", "a.png"), ("annotate gz", "a.vcf.gz"), ("annotate gz", "a.vcf.gz.tbi"),
+    ("calibrate", "a.json"), ("calibrate", "a.png"), ("run --effects", "NEW/effects.zarr")])
+def test_two_commands_that_write_the_same_file(given, finished_run, tmp_path, capsys, name, held):
+    if name == "report":
+        shutil.copytree(finished_run, tmp_path / "OUT")
+    (tmp_path / held).parent.mkdir(exist_ok=True)
+    before = sorted(tmp_path.rglob("*"))
+    with files.locked(str(tmp_path / held)):
+        assert main(command(name, finished_run, tmp_path, given)) == 2
+    told = capsys.readouterr().err
+    assert "another command is writing there" in told and told.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_overwriting_that_is_interrupted_goes_on(given, tmp_path, capsys):
+    """The message says that the same command goes on, and it does, --overwrite or not."""
+    out = tmp_path / "OUT"
+    assert main(["run", *given, "-q", "-o", str(out)]) == 0
+    again = ["run", *given, "-q", "--ddof", "0", "--overwrite", "-o", str(out)]
+    after_first_block(record_of(out / "effects.zarr"), lambda: os.kill(os.getpid(), 15))
+    assert main(again) == 143
+    told = capsys.readouterr().err
+    assert re.search(f"interrupted; ({BLOCK}|{2 * BLOCK}) of {N_LOCI} loci are kept: the same command goes on", told)
+    kept = os.stat(record_of(out / "effects.zarr").parent / "effect" / "0.0.0").st_mtime_ns
+    assert main(again) == 0
+    assert os.stat(out / "effects.zarr" / "effect" / "0.0.0").st_mtime_ns == kept
+    assert main(["run", *given, "-q", "--ddof", "0", "-o", str(tmp_path / "fresh")]) == 0
+    assert (out / "local.tsv").read_bytes() == (tmp_path / "fresh" / "local.tsv").read_bytes()
+    assert main(again) == 0  # a finished run is replaced
+    assert os.stat(out / "effects.zarr" / "effect" / "0.0.0").st_mtime_ns != kept
+
+
+def test_a_full_home_is_named_and_nothing_is_lost(small_disk, tmp_path):
+    """The folder of compiled functions has no room: they are compiled all the same, and one line says where and why."""
+    (tmp_path / "functions.py").write_text("".join(f"def f{k}(x):\n    return x + {k}\n\n\n" for k in range(2)))
+    code = ("import logging; logging.basicConfig(); import functions; from kipoi_deepmr.compiled import compiled\n"
+            "print([compiled(f)(1.0) for f in (functions.f0, functions.f1)])")
+    fill(small_disk / "filler")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "XDG_CACHE_HOME": str(small_disk / "cache")})
+    assert (done.returncode, done.stdout) == (0, "[1.0, 2.0]\n"), done.stderr
+    assert done.stderr.count("compiled functions cannot be kept there (No space left on device)") == 1
+    assert f"{small_disk}/cache/kipoi_deepmr" in done.stderr and "XDG_CACHE_HOME" in done.stderr
+
+
+# ---- what stands at the name of an output
+
+def test_a_pipe_is_written_through(finished_run, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for words, expected in ((["estimate", f"{finished_run}/effects.zarr", "--method", "ivw,egger", "--instrument_z",
+                              "1.5"], "local.tsv"), (["aggregate", f"{finished_run}/local.tsv"], "global.tsv")):
+        reader = subprocess.Popen(["cat", str(tmp_path / "fifo")], stdout=subprocess.PIPE)
+        assert main([*words, "-q", "-o", str(tmp_path / "fifo")]) == 0
+        assert reader.communicate(timeout=60)[0] == (finished_run / expected).read_bytes()
+    assert [p.name for p in tmp_path.iterdir()] == ["fifo"] and (tmp_path / "fifo").is_fifo()
+
+
+def test_process_substitution(finished_run, tmp_path):
+    done = subprocess.run(["bash", "-c", f"{PROGRAM} aggregate {finished_run}/local.tsv -q -o >(cat > copy); rc=$?; "
+                                         "while [ ! -s copy ]; do sleep 0.1; done; exit $rc"], cwd=tmp_path,
+                          timeout=120)
+    assert done.returncode == 0 and (tmp_path / "copy").read_bytes() == (finished_run / "global.tsv").read_bytes()
+    assert [p.name for p in tmp_path.iterdir()] == ["copy"]
+
+
+def test_dev_stdout_is_standard_output(finished_run, tmp_path):
+    """Also where that is a file, which what ran before has written to and what runs next will."""
+    done = subprocess.run(["bash", "-c", f"(echo before; {PROGRAM} aggregate {finished_run}/local.tsv -o /dev/stdout; "
+                                         "echo after) > file"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    assert "global effects" in done.stderr
+    assert (tmp_path / "file").read_text() == f"before\n{(finished_run / 'global.tsv').read_text()}after\n"
+
+
+def test_an_output_that_is_an_input(given, finished_run, tmp_path, capsys, monkeypatch):
+    """Of every command, by the same name, another one, a link or a hard link."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(finished_run / "local.tsv", "l.tsv")
+    shutil.copy(finished_run / "global.tsv", "g.tsv")
+    shutil.copy(finished_run.parent / "v.vcf", "v.vcf")
+    shutil.copy(finished_run.parent / "covariates.tsv", "c.tsv")
+    models, store = observed_for(given, tmp_path), f"{finished_run}/effects.zarr"
+    os.symlink("l.tsv", "link.tsv")
+    os.link("g.tsv", "g.png")
+    os.link("c.tsv", "hard.tsv")
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    for words in (["aggregate", "l.tsv", "-o", "./l.tsv"], ["aggregate", "l.tsv", "-o", "link.tsv"],
+                  ["aggregate", "l.tsv", "--strata", "c.tsv", "-o", "hard.tsv"],
+                  ["plot", "global", "g.tsv", "-o", "g.png"],
+                  ["annotate", str(finished_run), "--input_vcf", "v.vcf", "-o", "v.vcf"],
+                  ["calibrate", *models, "-o", "observed.tsv"],
+                  ["estimate", store, "--vcf", "none", "-o", f"{store}/x"]):
+        assert main([*words, "-q"]) == 2, words
+        told = capsys.readouterr().err
+        assert ("also an input" in told or "it lies in the store" in told) and told.count("\n") == 1, told
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_stage_that_writes_into_a_run_makes_its_report_refuse(finished_run, tmp_path, capsys):
+    shutil.copytree(finished_run, tmp_path / "OUT")
+    out = str(tmp_path / "OUT")
+    assert main(["estimate", f"{out}/effects.zarr", "--vcf", "none", "-q", "--instrument_z", "2", "-o",
+                 f"{out}/local.tsv"]) == 0
+    for words in (["report", out], ["annotate", out, "--input_vcf", f"{finished_run}/../v.vcf", "-o",
+                                    str(tmp_path / "a.vcf")]):
+        assert main([*words, "-q"]) == 2
+        told = capsys.readouterr().err
+        assert "local.tsv" in told and "from another command" in told and "global.tsv" not in told
+    assert not (tmp_path / "a.vcf").exists()

@@ -1,0 +1,280 @@
+"""The files that a command writes: their names, the right to write them, what is replaced and what is removed."""
+
+import contextlib
+import glob
+import gzip
+import os
+import shutil
+import tempfile
+from functools import cached_property
+from typing import NamedTuple
+
+from ..errors import InputError
+from ..files import disk_full_told, is_stream, locked, remove_leftovers, together
+
+RUN_JSON = "run.json"
+STORE = "effects.zarr"
+CALIBRATION = "local.calibration.json"
+DIAGNOSTICS = ("diagnostics.tsv", "diagnostics_by_pair.tsv")
+VCF = "instruments.vcf.gz"
+MARK_OF_OURS = b"kipoi_deepmr"
+COPIED = b'"copied_from"'  # in a calibration that a command copied beside its table, not in those of the user
+HEAD_BYTES = 4096
+BESIDE_INPUTS = (".fai", ".gzi", ".tbi", ".csi")  # indexes without which a file cannot be read
+
+
+class Stage(NamedTuple):
+    """What a stage writes.
+
+    Attributes
+    ----------
+    main : str
+        Name of its main file in the folder of a run; empty for a stage that writes into none.
+    beside : dict of str to str
+        What it writes beside the main file: name in the folder of a run, and elsewhere the ending that takes the
+        place of the main file's own.
+    """
+
+    main: str
+    beside: dict
+
+
+STAGES = {
+    "estimate": Stage("local.tsv", {
+        **{name: f".{name}" for name in DIAGNOSTICS}, CALIBRATION: ".calibration.json", VCF: ".vcf.gz",
+        f"{VCF}.tbi": ".vcf.gz.tbi"}),
+    "aggregate": Stage("global.tsv", {
+        "global.png": ".png", "strata.tsv": ".strata.tsv", "strata_tests.tsv": ".strata_tests.tsv",
+        "strata.png": ".strata.png"}),
+    "report": Stage("report.html", {}),
+    "calibrate": Stage("", {"figure": ".png"}),
+    "plot": Stage("", {}),
+    "annotate": Stage("", {"tbi": ".vcf.gz.tbi", "csi": ".vcf.gz.csi"}),
+}
+TABLES = tuple(name for stage in STAGES.values() for name in (stage.main, *stage.beside)
+               if name.endswith((".tsv", ".json", ".vcf.gz")))
+FIGURES = {"global.png", "strata.png"}  # which nothing reads
+OUTPUTS = (STORE, f"{STORE}.partial",
+           *(name for stage in STAGES.values() if stage.main for name in (stage.main, *stage.beside)), RUN_JSON)
+
+
+class Target:
+    """Where a stage writes: the path of its main file, and of those beside it.
+
+    Parameters
+    ----------
+    stage : str
+        One of `STAGES`.
+    path : str
+    in_run : bool, optional
+        Whether the files have the names of a run's folder; by default where the folder is one and `path` has the name.
+    held : bool
+        Whether the caller holds the right to write to them.
+    """
+
+    def __init__(self, stage, path, in_run=None, held=False):
+        self.stage, self.path, self.held = stage, os.fspath(path), held
+        self.alone = is_stream(self.path)
+        folder, name = os.path.split(self.path)
+        if in_run is None:
+            in_run = name == STAGES[stage].main and os.path.isfile(os.path.join(folder, RUN_JSON))
+        self.in_run = in_run
+        stem = _without_ending(self.path)
+        self.beside = {} if self.alone or self.path.endswith(".vcf") else {
+            key: os.path.join(folder, key) if in_run else stem + ending
+            for key, ending in STAGES[stage].beside.items()}
+
+    def __fspath__(self):
+        return self.path
+
+    @property
+    def paths(self):
+        """All files, the main one first."""
+        return [self.path, *self.beside.values()]
+
+    @contextlib.contextmanager
+    def locked(self):
+        """Hold the right to write all files; that of a run's folder is one."""
+        folder = os.path.dirname(self.path)
+        if self.held or self.alone:
+            yield
+            return
+        with contextlib.ExitStack() as stack:
+            for path in [os.path.join(folder, STORE)] if self.in_run else self.paths:
+                stack.enter_context(locked(path))
+            remove_leftovers(self.path)
+            yield
+
+    def check(self, inputs):
+        """Raise `InputError` where a file is an input, is needed by something else, or is not ours to replace."""
+        if self.alone:
+            return
+        _check_folder(self.path)
+        if self.path in self.beside.values():
+            raise InputError(f"-o {self.path}: {self.stage} writes another file of that name beside it; choose another "
+                             "ending")
+        for path in self.paths:
+            check_inputs(path, inputs)
+        _check_needed(self.path, self.in_run)
+        for path in () if self.in_run else self.beside.values():
+            if os.path.exists(path) and not is_ours(path):
+                raise InputError(f"{path}: {self.stage} would replace this file, which DeepMR did not write; move it, "
+                                 f"or choose another name than -o {self.path}")
+
+
+class Writing:
+    """The files of one stage while they are written; see `writing`.
+
+    Attributes
+    ----------
+    path : str
+        Name to write the main file to.
+    alone : bool
+        Whether the main file is a stream, beside which there is no place for others.
+    """
+
+    def __init__(self, target, beside):
+        self._target, self._beside, self.made = target, beside, set()
+        self.alone = target.alone
+
+    @cached_property
+    def path(self):
+        return self._beside(self._target.path)
+
+    def beside(self, key):
+        """Name to write one of the files to that stand beside the main one."""
+        self.made.add(key)
+        return self._beside(self._target.beside[key])
+
+    @property
+    def folder(self):
+        """Where temporary files may lie."""
+        return tempfile.gettempdir() if self.alone else os.path.dirname(self.path)
+
+
+@contextlib.contextmanager
+def writing(stage, path, inputs=(), kept="free some space and start again"):
+    """Write the files of a stage: all appear at the end, or none; what an earlier command left beside them goes.
+
+    Parameters
+    ----------
+    stage : str
+    path : str or Target
+    inputs : sequence of str
+        Files and stores that the command reads; None entries count for nothing.
+    kept : str
+        What to say where the disk is full.
+
+    Yields
+    ------
+    Writing
+
+    Raises
+    ------
+    InputError
+        Another command writes there, or the files must not be replaced.
+    DiskFull
+    """
+    target = path if isinstance(path, Target) else Target(stage, path)
+    target.check([each for each in inputs if each])
+    gone = []
+    with target.locked(), disk_full_told(lambda: kept, target.path), together(gone) as beside:
+        files = Writing(target, beside)
+        yield files
+        gone += [path for key, path in target.beside.items() if key not in files.made and os.path.isfile(path)]
+
+
+def is_ours(path):
+    """Whether DeepMR wrote a file, as far as its first bytes tell."""
+    if path.endswith((".tbi", ".csi")):
+        return True
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        head = file.read(HEAD_BYTES)
+    if path.endswith(".tsv"):
+        return {b"exposure", b"outcome"} <= set(head.split(b"\n")[0].split(b"\t"))
+    if path.endswith(".calibration.json"):
+        return COPIED in head
+    if path.endswith(".gz"):
+        with contextlib.suppress(OSError, EOFError), gzip.open(path) as file:
+            head = file.read(HEAD_BYTES)
+    return MARK_OF_OURS in head
+
+
+def _check_folder(path):
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise InputError(f"-o {path}: there is no folder {folder}")
+    if os.path.isdir(path):
+        raise InputError(f"-o {path}: there is a folder of that name")
+
+
+def check_inputs(path, inputs):
+    """Raise `InputError` where `path` is one of the files and stores that a command reads, or lies in one."""
+    if not os.path.exists(path):
+        return
+    for given in inputs:
+        of_given = [given, *(given + ending for ending in BESIDE_INPUTS)]
+        if any(os.path.exists(each) and os.path.samefile(path, each) for each in of_given):
+            raise InputError(f"{path}: this output is also an input of the command; choose another name")
+        if os.path.isdir(given) and _is_inside(path, given):
+            raise InputError(f"{path}: this output lies in {given}, which the command reads; choose another name")
+
+
+def _is_inside(path, folder):
+    path, folder = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath([path, folder]) == folder
+
+
+def _check_needed(path, in_run):
+    """Refuse to replace a file of ours that belongs to a run, to a store or to a table."""
+    path = os.path.realpath(path)
+    folder, name = os.path.split(path)
+    if not in_run and name in set(OUTPUTS) - FIGURES and os.path.isfile(os.path.join(folder, RUN_JSON)):
+        raise InputError(f"-o {path}: it belongs to the run in {folder}; choose another name")
+    above = folder
+    while above != os.path.dirname(above):
+        if os.path.isfile(os.path.join(above, ".zgroup")):
+            raise InputError(f"-o {path}: it lies in the store {above}; choose another name")
+        above = os.path.dirname(above)
+    owner = _table_of(path)
+    if owner:
+        raise InputError(f"-o {path}: it belongs to {owner}; choose another name")
+
+
+def _table_of(path):
+    """The table beside which a file stands, if it does and is more than a figure."""
+    if not os.path.exists(path) or path.endswith(".png"):
+        return None
+    for stage in STAGES.values():
+        for ending in stage.beside.values():
+            table = path.removesuffix(ending) + ".tsv"
+            if stage.main.endswith(".tsv") and path.endswith(ending) and table != path and os.path.isfile(table) \
+                    and is_ours(table) and is_ours(path):
+                return table
+    return None
+
+
+def _without_ending(path):
+    folder, name = os.path.split(path)
+    for ending in (".vcf.gz", ".vcf"):
+        if name.endswith(ending):
+            return path.removesuffix(ending)
+    return os.path.join(folder, os.path.splitext(name)[0])
+
+
+def remove_outputs(folder):
+    """Remove the files of a run, and what killed processes left of them."""
+    for name in OUTPUTS:
+        path = os.path.join(folder, name)
+        remove_leftovers(path)
+        if os.path.islink(path) or os.path.isfile(path):
+            os.remove(path)
+        elif os.path.isdir(path):
+            shutil.rmtree(path)
+
+
+def leftovers_in(folder):
+    """Names of files in a folder that do not count: locks, and what killed processes left."""
+    return {os.path.basename(path) for path in glob.glob(os.path.join(glob.escape(folder), ".*.kipoi_deepmr[.-]*"))}
