@@ -18,6 +18,7 @@ from ..runs.outputs import Target, writing
 from . import streams, summary
 from .annotate import ensemble_of_run, natural_variants_of, of_annotation, of_natural_variants
 from .calibrate import calibration_of, inputs_of_calibration
+from .local_summary import LocalCounts, of_local
 from .models import load_ensemble
 from .parser import COMMANDS
 from .plots import figure_of
@@ -77,7 +78,7 @@ def run(arguments, command):
 
 def _run_models(arguments, command):
     with _prepared(arguments, command) as (ensemble, selection, details), _cluster(arguments) as cluster:
-        estimate_options, counts = o.EstimateOptions.among(arguments), summary.LocalCounts()
+        estimate_options, counts = o.EstimateOptions.among(arguments), LocalCounts()
         natural = natural_variants_of(estimate_options, loci=selection.loci)
         result = pipeline.run(
             ensemble, selection, arguments.output,
@@ -85,7 +86,7 @@ def _run_models(arguments, command):
             aggregate_options=o.AggregateOptions.among(arguments), variants=natural, details=details,
             overwrite=bool(arguments.overwrite), quiet=arguments.quiet, cluster=cluster, each=counts.add,
             report=not arguments.no_report)
-    _say(arguments, summary.of_loci(selection, result.dropped), of_natural_variants(natural), summary.of_local(counts),
+    _say(arguments, summary.of_loci(selection, result.dropped), of_natural_variants(natural), of_local(counts),
          summary.of_global(result.global_), summary.of_approximation(result.agreement), summary.of_caution(ensemble),
          summary.of_files(arguments.output))
 
@@ -93,7 +94,7 @@ def _run_models(arguments, command):
 def _run_again(arguments, command):
     """`run --effects`: all that follows the predictions."""
     _refuse_prediction(arguments)
-    options, counts = o.EstimateOptions.among(arguments), summary.LocalCounts()
+    options, counts = o.EstimateOptions.among(arguments), LocalCounts()
     natural = natural_variants_of(options, arguments.effects)
     with _cluster(arguments) as cluster:
         result = pipeline.run_again(
@@ -101,7 +102,7 @@ def _run_again(arguments, command):
             aggregate_options=o.AggregateOptions.among(arguments), variants=natural,
             details={"command": command, "directory": os.getcwd(), "arguments": _said(arguments)},
             overwrite=bool(arguments.overwrite), cluster=cluster, each=counts.add, report=not arguments.no_report)
-    _say(arguments, of_natural_variants(natural), summary.of_local(counts), summary.of_global(result.global_),
+    _say(arguments, of_natural_variants(natural), of_local(counts), summary.of_global(result.global_),
          summary.of_approximation(result.agreement), summary.of_files(arguments.output))
 
 
@@ -130,12 +131,12 @@ def predict(arguments, command):
 
 def estimate(arguments, command):
     """`estimate`: steps 5 and 6."""
-    options, counts = o.EstimateOptions.among(arguments), summary.LocalCounts()
+    options, counts = o.EstimateOptions.among(arguments), LocalCounts()
     natural = natural_variants_of(options, arguments.effects)
     with _cluster(arguments) as cluster:
         pipeline.estimate(arguments.effects, arguments.output, options, variants=natural, each=counts.add,
                           cluster=cluster)
-    _say(arguments, of_natural_variants(natural), summary.of_local(counts))
+    _say(arguments, of_natural_variants(natural), of_local(counts))
 
 
 def aggregate(arguments, command):

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..mutagenesis import agreement
 from ..runs.outputs import OUTPUTS
+from .tables import MAX_ROWS, table_of
 
-MAX_ROWS = 20
 NAMES_SHOWN = 3
 
 # What members differ by, where they are not models trained apart, by the setting that makes them
@@ -30,7 +30,7 @@ def of_reference(ensemble, measured, of_what):
     spread = measured.reference.std(0, ddof=1) if len(ensemble.names) > 1 else np.full(len(ensemble.marks), np.nan)
     rows = [(mark, _number(mean), _number(sd))
             for mark, mean, sd in zip(ensemble.marks, measured.reference.mean(0), spread, strict=True)]
-    return _table(("mark", "mean", "sd over members"), rows, f"{_counted(rows, 'mark')}, predictions of {of_what}")
+    return table_of(("mark", "mean", "sd over members"), rows, f"{_counted(rows, 'mark')}, predictions of {of_what}")
 
 
 def of_engines(engines):
@@ -46,7 +46,7 @@ def of_approximation(told):
     rows = [(mark, *(_number(np.nan if value is None else value) for value in found.values()))
             for mark, found in told["marks"].items()]
     header = ("mark", "correlation", "error / sd", f"share of the top {told['top']}")
-    return _table(header, rows, agreement.caution(told))
+    return table_of(header, rows, agreement.caution(told))
 
 
 def of_cost(ensemble, measured, n_loci):
@@ -85,36 +85,6 @@ def of_loci(selection, dropped=None):
     return "\n".join(lines)
 
 
-class LocalCounts:
-    """Instruments and estimates of the first pairs and methods, taken from the local table as it passes by."""
-
-    def __init__(self):
-        self._keys = None
-        self._instruments, self._estimated = [], []
-
-    def add(self, table):
-        """Take the next rows of the local table, whole loci."""
-        if self._keys is None:
-            keys = table[["exposure", "outcome", "method"]]
-            self._keys = list(keys.drop_duplicates().itertuples(index=False, name=None))
-        for kept, column in ((self._instruments, table["n_instruments"].to_numpy(np.int32)),
-                             (self._estimated, table["estimate"].notna().to_numpy())):
-            kept.append(column.reshape(-1, len(self._keys))[:, :MAX_ROWS].copy())
-
-    def rows(self):
-        """Per ordered pair and method: its names, instruments at a locus, and loci with an estimate."""
-        counts, estimated = np.concatenate(self._instruments), np.concatenate(self._estimated)
-        return [(*key, f"{np.median(n):.0f} ({n.min()}-{n.max()})", f"{done.sum()} of {len(n)}")
-                for key, n, done in zip(self._keys, counts.T, estimated.T, strict=True)], len(self._keys)
-
-
-def of_local(counts):
-    """Per ordered pair and method: instruments at a locus and loci with an estimate."""
-    rows, n_rows = counts.rows()
-    header = ("exposure", "outcome", "method", "instruments a locus: median (range)", "loci estimated")
-    return _table(header, rows, "pairs", n_rows)
-
-
 def of_global(table):
     """Global effects, the strongest first."""
     strength = (table["estimate"] / table["se"]).abs().fillna(-1)
@@ -124,7 +94,7 @@ def of_global(table):
         rows.append((row.exposure, row.outcome, row.method, str(row.n_loci), interval, _number(row.pvalue),
                      _number(row.tau)))
     header = ("exposure", "outcome", "method", "loci", "global effect [95 % interval]", "p", "tau")
-    return "\n".join([_table(header, rows, "global effects, strongest first"), *table.attrs.get("notes", [])])
+    return "\n".join([table_of(header, rows, "global effects, strongest first"), *table.attrs.get("notes", [])])
 
 
 def of_strata(found):
@@ -134,7 +104,7 @@ def of_strata(found):
     rows = [(row.covariate, row.exposure, row.outcome, row.method, str(row.n_loci), _number(row.q_between_pvalue),
              _number(row.slope), _number(row.slope_pvalue)) for row in tests.loc[order].itertuples()]
     header = ("covariate", "exposure", "outcome", "method", "loci", "p between strata", "slope", "p of slope")
-    return "\n".join([_table(header, rows, "strata"), *found.notes])
+    return "\n".join([table_of(header, rows, "strata"), *found.notes])
 
 
 def of_calibration(calibration, found, left_out):
@@ -147,7 +117,7 @@ def of_calibration(calibration, found, left_out):
     header = ("mark", "distribution", "observed values", "missing", "left out", "miscalibration area",
               "95 % intervals hold", "sharpness")
     lines = [f"  {n} {reason}" for reason, n in left_out.items()]
-    table = _table(header, rows, f"recalibration {calibration.recalibration}, each value by a fit to other sequences")
+    table = table_of(header, rows, f"recalibration {calibration.recalibration}, each value by a fit to other sequences")
     return "\n".join([table, *(["not used:", *lines] if lines else [])])
 
 
@@ -175,12 +145,3 @@ def _listed(names):
 
 def _number(value):
     return "NA" if np.isnan(value) else f"{value:.3g}"
-
-
-def _table(header, rows, title, n_rows=None):
-    n_rows = n_rows or len(rows)
-    shown = [header, *rows[:MAX_ROWS]]
-    widths = [max(len(row[i]) for row in shown) for i in range(len(header))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in shown]
-    more = [f"  and {n_rows - MAX_ROWS} more"] if n_rows > MAX_ROWS else []
-    return "\n".join([f"{title}:", *("  " + line for line in lines), *more])

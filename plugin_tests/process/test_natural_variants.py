@@ -113,9 +113,8 @@ def test_estimate_uses_no_other_instruments(tmp_path):
     effects = write_run(folder, ("A", "B"), "none")
     named = chosen_snvs(effects, 250)
     path = write(tmp_path / "in.vcf", [line(*v) for v in named])
-    natural = natural_variants(path, index_of(effects))
     table = pipeline.estimate(str(folder / "effects.zarr"), str(tmp_path / "local.tsv"), method=["ivw", "egger"],
-                              instruments="variants", instrument_z=1.0, variants=natural, vcf="none")
+                              instruments="variants", instrument_z=1.0, input_vcf=str(path), vcf="none")
     rule = instruments.rule_for(effects, "pooled", 1.0)
     mask = rule.mask(effects["effect"].values, effects["effect_se"].values) & is_natural(effects, named)[..., None]
     counts = table[table["method"] == "ivw"].set_index(["locus", "exposure"])["n_instruments"]
