@@ -26,12 +26,13 @@ NUMBERS = ("n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "in
 COMPILED_FROM = 500_000  # fits of one method: compiling takes seconds, in which arrays give so many
 
 
-def fit_pairs(effects, exposures=None, outcomes=None, method=None, instruments=None, instrument_z=None,
+def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instruments=None, instrument_z=None,
               se_shrinkage=None, uncertainty=None, spread_shrinkage=None, steiger=None, adjust=None, alpha=0.05,
               **method_args):
     """Local causal effects: one fit per locus, ordered pair of marks and method.
 
-    What is None has the default of `EstimatorOptions`.
+    What is None is as in the paper (`EstimateOptions(preset="paper")`), but for the method; `kipoi_deepmr.pipeline`
+    has the command's defaults.
 
     Parameters
     ----------
@@ -83,9 +84,9 @@ def fit_pairs(effects, exposures=None, outcomes=None, method=None, instruments=N
         multivariable methods and marks to adjust for without the other.
     """
     options = EstimateOptions(
-        exposures=exposures, outcomes=outcomes, method=method, instruments=instruments, instrument_z=instrument_z,
-        se_shrinkage=se_shrinkage, uncertainty=uncertainty, spread_shrinkage=spread_shrinkage, steiger=steiger,
-        adjust=adjust, method_args=method_args)
+        preset="paper", min_instruments=1, exposures=exposures, outcomes=outcomes, method=method,
+        instruments=instruments, instrument_z=instrument_z, se_shrinkage=se_shrinkage, uncertainty=uncertainty,
+        spread_shrinkage=spread_shrinkage, steiger=steiger, adjust=adjust, method_args=method_args)
 
     def prepare():
         viewed = with_se_shrinkage(effects, options.se_shrinkage)
@@ -94,22 +95,20 @@ def fit_pairs(effects, exposures=None, outcomes=None, method=None, instruments=N
     return pd.concat(_tables(effects, options, prepare, alpha), ignore_index=True)
 
 
-def iter_pairs(effects, options=None, rule=None, alpha=0.05, map_blocks=each_block, **changes):
+def iter_pairs(effects, options, rule=None, alpha=0.05, map_blocks=each_block):
     """Local causal effects as `fit_pairs` gives them, one table per block of loci.
 
     Parameters
     ----------
     effects : xarray.Dataset
         As for `fit_pairs`; with standard errors as they are to be.
-    options : EstimateOptions, optional
+    options : EstimateOptions or dict
     rule : InstrumentRule, optional
         That of `rule_for(effects)` by default.
     alpha : float
         As for `fit_pairs`.
     map_blocks : callable
         As `each_block`: where blocks are fitted.
-    **changes
-        Options by name, in place of those of `options`.
 
     Returns
     -------
@@ -120,7 +119,7 @@ def iter_pairs(effects, options=None, rule=None, alpha=0.05, map_blocks=each_blo
     InputError
         As for `fit_pairs`; raised by the call itself, before the first table.
     """
-    return _tables(effects, EstimateOptions.of(options, **changes), lambda: (effects, rule or rule_for(effects)), alpha,
+    return _tables(effects, EstimateOptions.of(options), lambda: (effects, rule or rule_for(effects)), alpha,
                    map_blocks)
 
 

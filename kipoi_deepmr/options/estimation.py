@@ -60,7 +60,7 @@ class EstimatorOptions(Options):
         help="intervals from the estimator, from the spread of the estimates that each member's own effects give, or "
              "from both; cross_fitted: from the members, each with instruments that the others chose")
     spread_shrinkage: str = option(
-        kinds.Choice("moderated", "none"), ByPreset(default="moderated", paper="none", quick="none"), group=LOCAL,
+        kinds.Choice("moderated", "none"), ByPreset(default="moderated", paper="moderated", quick="none"), group=LOCAL,
         help="moderated: draw the members' spread at a locus towards what the pair has at all loci; takes every fit "
              "twice")
 

@@ -1,6 +1,7 @@
 """Local causal effects from a store of effects (steps 5 and 6)."""
 
 import contextlib
+import logging
 import os
 from functools import partial
 
@@ -22,6 +23,8 @@ from ..runs.outputs import CALIBRATION, DIAGNOSTICS, VCF, writing
 
 KEPT = "the effects are kept; free some space and start again"
 PRESSO_DRAWS = 1000
+
+log = logging.getLogger(__name__)
 
 
 def estimate(effects_path, local_path, options=None, *, variants=None, each=None, cluster=None, **changes):
@@ -62,7 +65,8 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
     effects = effects_store.open_effects(os.path.abspath(effects_path) if cluster else effects_path)
     effects_store.check_chunks(effects_path)
     marks = effects["mark"].values.tolist()
-    options.check(marks, effects.sizes["member"], "members" if "member_effect" in effects else "summary")
+    options, _ = cautious(options, *members_of(effects))
+    options.check(marks, *members_of(effects))
     mr.check_pairs(marks, options)
     map_blocks = partial(cluster.map_blocks, effects_path) if cluster else effects_store.each_block
     if options.calibration:
@@ -97,6 +101,19 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
             write_vcf(files.beside(VCF), effects, genome, causal, rule, options.exposures or marks,
                       options.outcomes or marks, which=options.vcf, index=files.beside(VCF + ".tbi"))
     return None if each else pd.concat(pieces, ignore_index=True)
+
+
+def members_of(effects):
+    """How many members made a Dataset of effects, and what it holds of them, as `keep` names it."""
+    return effects.sizes["member"], "members" if "member_effect" in effects else "summary"
+
+
+def cautious(options, n_members, keep):
+    """What `EstimatorOptions.for_members` gives, with its caution on screen."""
+    options, caution = options.for_members(n_members, keep)
+    if caution:
+        log.warning("%s", caution)
+    return options, caution
 
 
 def _none_beside(name, value):

@@ -21,7 +21,7 @@ from ..runs.outputs import STAGES, STORE
 from ..variants import LocusIndex
 from .aggregation import aggregate
 from .disk import check_disk
-from .estimation import estimate, genome_of
+from .estimation import cautious, estimate, genome_of, members_of
 from .prediction import GO_ON, of_models, predict_locked, predict_settings
 
 FILES = ("fasta_file", "input_vcf", "calibration")  # the same from a copy elsewhere is the same run
@@ -81,7 +81,8 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     Stopped
         A model, the disk or the cluster failed; what was finished is kept.
     """
-    predict_options, later = PredictOptions.of(predict_options), _Later.of(estimate_options, aggregate_options)
+    predict_options = PredictOptions.of(predict_options)
+    later = _Later.of(estimate_options, aggregate_options, len(ensemble.names), predict_options.keep)
     details = {"fasta_file": selection.fasta_file, **(details or {})}
     _check_before_predicting(ensemble, details, predict_options, later.estimate)
     if later.estimate.input_vcf and variants is None:
@@ -123,7 +124,7 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
     effects_path = os.path.realpath(effects_path)
     effects = effects_store.open_effects(effects_path)
     effects_store.check_chunks(effects_path)
-    later = _Later.of(estimate_options, aggregate_options)
+    later = _Later.of(estimate_options, aggregate_options, *members_of(effects))
     if later.estimate.input_vcf and variants is None:
         variants = natural_variants(later.estimate.input_vcf, index_of(effects))
     later = later._replace(variants=variants, cluster=cluster, each=each, report=report)
@@ -147,19 +148,24 @@ class _Later(NamedTuple):
 
     estimate: EstimateOptions
     aggregate: AggregateOptions
+    caution: str = ""
     variants: NaturalVariants | None = None
     cluster: object = None
     each: Callable | None = None
     report: bool = True
 
     @classmethod
-    def of(cls, estimate_options, aggregate_options):
-        """From objects of options or dicts."""
-        return cls(EstimateOptions.of(estimate_options), AggregateOptions.of(aggregate_options))
+    def of(cls, estimate_options, aggregate_options, n_members, keep):
+        """From objects of options or dicts, for effects of so many members; tells what preset cannot be used."""
+        estimate_options, caution = cautious(EstimateOptions.of(estimate_options), n_members, keep)
+        aggregate_options = AggregateOptions.of(aggregate_options)
+        if caution or "preset" not in aggregate_options.given:
+            aggregate_options = aggregate_options.replace(preset=estimate_options.preset)
+        return cls(estimate_options, aggregate_options, caution)
 
     def settings(self, predicted):
         """What decides the results of a run: the settings of the effects, and those of what follows."""
-        settings = {**predicted, **self.estimate.to_json(without=FILES), **self.aggregate.to_json()}
+        settings = {**predicted, **self.aggregate.to_json(), **self.estimate.to_json(without=FILES)}
         settings["calibration"] = _checked_calibration(self.estimate.calibration, predicted)
         settings["input_vcf_sha256"] = self.variants and self.variants.sha256
         return settings
@@ -171,9 +177,10 @@ class _Later(NamedTuple):
 
     @property
     def told(self):
-        """What run.json says of natural variants."""
+        """What run.json says of natural variants, and of a preset that cannot be used."""
         natural = self.variants
-        return {"input_vcf": natural.path, "natural_variants": natural.counts} if natural else {}
+        return {**({"caution": self.caution} if self.caution else {}),
+                **({"input_vcf": natural.path, "natural_variants": natural.counts} if natural else {})}
 
 
 def _fill(folder, told, effects, later, agreement=None):

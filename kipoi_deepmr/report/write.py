@@ -63,9 +63,10 @@ def _page_of(run):
 
 
 def _left_out(run, pairs, loci, of_loci, reason):
-    """Sentences on what the page does not hold, and that its effects are approximated."""
-    approximation = run.told.get("approximation")
-    told = [agreement.sentence(approximation)] if approximation else []
+    """Sentences on what the page does not hold, that its effects are approximated, or a preset could not be used."""
+    approximation, caution = run.told.get("approximation"), run.told.get("caution")
+    told = [f"{caution[0].upper()}{caution[1:]}."] if caution else []
+    told += [agreement.sentence(approximation)] if approximation else []
     n_pairs = len(run.global_[["exposure", "outcome"]].drop_duplicates())
     if len(pairs) < n_pairs:
         told.append(f"Local effects are shown for the {len(pairs)} pairs with the largest |estimate / se| of method "

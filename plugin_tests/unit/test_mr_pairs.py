@@ -93,7 +93,7 @@ def test_rules_that_cannot_be(effects):
         with pytest.raises(InputError, match="z must be a number"):
             instruments.rule_for(effects, "pooled", z)
     with pytest.raises(InputError, match="for 2 marks, the effects have 3"):
-        next(mr.iter_pairs(effects, rule=instruments.InstrumentRule("pooled", 3.0, np.zeros(2), np.ones(2))))
+        next(mr.iter_pairs(effects, {}, rule=instruments.InstrumentRule("pooled", 3.0, np.zeros(2), np.ones(2))))
     broken = effects.copy(deep=True)
     broken["effect"][3, 4, 1] = np.nan
     with pytest.raises(InputError, match="effects on Sox2 are not finite"):
@@ -142,7 +142,7 @@ def test_a_pair_without_instruments_is_a_row_with_a_reason(effects):
 
 def test_tables_come_block_by_block(effects, small_blocks):
     rule = instruments.rule_for(effects, z=2.0)
-    tables = list(mr.iter_pairs(effects, method="ivw", rule=rule))
+    tables = list(mr.iter_pairs(effects, {"method": "ivw"}, rule))
     assert [len(t) for t in tables] == [12, 12, 12, 6]
     whole = mr.fit_pairs(effects, method="ivw", instrument_z=2.0)
     pd.testing.assert_frame_equal(pd.concat(tables, ignore_index=True), whole)
@@ -214,7 +214,7 @@ def test_bad_arguments_are_refused_before_the_effects_are_read(effects, argument
 
 def test_iter_pairs_refuses_in_the_call_itself(effects):
     with pytest.raises(InputError, match="unknown exposure"):
-        mr.iter_pairs(effects, exposures=["x"])
+        mr.iter_pairs(effects, {"exposures": ["x"]})
 
 
 @pytest.fixture
@@ -291,9 +291,9 @@ def test_scaling_an_outcome_scales_its_estimates(compiled_for_all, seed, factor)
 @pytest.mark.parametrize("uncertainty", ["instrument", "cross_fitted"])
 def test_pairs_with_too_few_instruments_have_no_estimate(uncertainty):
     effects = effects_of(["A", "B", "C"], n_members=4)
-    plain, least = (pd.concat(mr.iter_pairs(effects, method=["ivw", "egger"], uncertainty=uncertainty,
-                                            min_instruments=n, rule=instruments.rule_for(effects, z=1.5)))
-                    for n in (1, 12))
+    chosen = {"method": ["ivw", "egger"], "instruments": "pooled", "uncertainty": uncertainty}
+    plain, least = (pd.concat(mr.iter_pairs(effects, {**chosen, "min_instruments": n},
+                                            instruments.rule_for(effects, z=1.5))) for n in (1, 12))
     few = plain["n_instruments"] < 12
     assert 0.1 < few.mean() < 0.9
     assert least.loc[few, "estimate"].isna().all() and least.loc[few, "ci_low"].isna().all()

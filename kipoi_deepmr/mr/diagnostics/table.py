@@ -113,7 +113,7 @@ def diagnose_pairs(effects, exposures=None, outcomes=None, instruments=None, ins
     InputError
         As for `fit_pairs`.
     """
-    options = EstimateOptions(exposures=exposures, outcomes=outcomes, instruments=instruments,
+    options = EstimateOptions(preset="paper", exposures=exposures, outcomes=outcomes, instruments=instruments,
                               instrument_z=instrument_z, se_shrinkage=se_shrinkage, steiger=steiger)
     options.pairs(effects["mark"].values)
     effects = with_se_shrinkage(effects, options.se_shrinkage)
