@@ -187,7 +187,8 @@ def _prepared(arguments, command):
 
 
 def _said(arguments):
-    return {name: value for name, value in vars(arguments).items() if name not in HOW_TO_TALK and value is not None}
+    return {name: value for name, value in vars(arguments).items()
+            if name not in HOW_TO_TALK and value is not None and value != []}
 
 
 def _arguments(arguments):
