@@ -7,6 +7,7 @@ from ..errors import InputError, nearest
 from .parser import subcommands
 
 NOT_OF_A_FILE = ("help", "version", "config")
+SEVERAL = "+", "*"  # of words of the command line
 
 
 def parse(parser, argv):
@@ -122,7 +123,7 @@ def _value(action, value, where):
             raise InputError(f"{where}: is true or false, not {value!r}")
         return value or action.default
     found = [_converted(action, word, where) for word in _words(action, value, where)]
-    return found if action.nargs == "+" else found[0]
+    return found if action.nargs in SEVERAL else found[0]
 
 
 def _converted(action, word, where):
@@ -134,7 +135,7 @@ def _converted(action, word, where):
 
 def _words(action, value, where):
     """The words of the command line that say the same."""
-    if action.nargs != "+":
+    if action.nargs not in SEVERAL:
         if isinstance(value, list) and value and action.type is not None:
             return [getattr(action.type, "joined_by", ",").join(_word(item, where) for item in value)]
         return [_word(value, where)]

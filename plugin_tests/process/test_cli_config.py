@@ -73,7 +73,7 @@ def test_one_file_for_all_stages(tmp_path):
 
 def test_what_is_still_missing_is_told(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
-        parsed("run", "--config", written(tmp_path, {"n_loci": 3}))
+        parsed("predict", "--config", written(tmp_path, {"n_loci": 3}))
     assert stopped.value.code == 2 and "required: MODEL, -o/--output" in capsys.readouterr().err
 
 
