@@ -346,5 +346,5 @@ def test_an_engine_that_nobody_knows(cooperativity):
     models, arguments = cooperativity
     with Ensemble.from_kipoi(models[:2], "dir") as ensemble:
         selection = pipeline.select_loci(ensemble, arguments, n_loci=2)
-        with pytest.raises(InputError, match="--engine fast: the engines are auto, exact"):
+        with pytest.raises(InputError, match="engine: 'fast' is not one of its values"):
             pipeline.predict(ensemble, selection, str(Path("nowhere")), engine="fast")
