@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 FEW, MANY = 4, 64  # sequences in one call, beside one alone
 SECONDS = 30.0  # that the call of many may take; of slow models fewer are asked
 SEED = 4
-# What two answers to one sequence may differ by: so many spacings of the largest answer, and a share of the answers'
-# spread over sequences. In calls of one shape the same arithmetic is done; in others sums may be taken in another
-# order, and graphics cards may use less precise products.
-SPACINGS, SAME_SHAPE, OTHER_SHAPE = 4, 1e-4, 5e-3
+# What two answers to one sequence may differ by: spacings of the model's numbers, and a share of the answers' spread
+# over sequences. Calls of one shape do the same arithmetic; in others sums may be taken in another order, and graphics
+# cards may use less precise products.
+SAME_SHAPE, OTHER_SHAPE = (4, 1e-4), (16, 5e-3)
 COARSE = 100  # spacings that the effects of single mutants should have at least
 EPSILONS = {"bfloat16": 2.0 ** -7, "float16": 2.0 ** -10, "float32": 2.0 ** -23, "float64": 2.0 ** -52}
 SHARED_STATE = ("; if their framework keeps state that all models of a process share, as TensorFlow 1 does, give each "
@@ -109,7 +109,7 @@ def _ask(model: Model, described: Description, most: int) -> Answers:
         with_few, with_others = predict(few)[:, :1], predict(others)[:, :1]
         compared += [(alone, with_few, OTHER_SHAPE, f"alone or with {FEW - 1} others in its batch"),
                      (with_few, with_others, SAME_SHAPE, f"with {FEW - 1} others in its batch or different ones")]
-    problems = [_dependence(described, mine, theirs, allowed(share), how) for mine, theirs, share, how in compared]
+    problems = [_dependence(described, mine, theirs, allowed[shape], how) for mine, theirs, shape, how in compared]
     if not _is_close(alone, predict(one)):
         problems.append(_differing(described.name))
     return Answers(next(filter(None, problems), ""), together[:, :n - n_mutants], together[:, n - n_mutants:])
@@ -122,12 +122,28 @@ def _some_mutants(sequence, n):
 
 
 def _allowed(described, together):
-    """What answers may differ by as a function of the share of their spread: (replicates, 1, marks)."""
+    """What answers may differ by in calls of one shape and of several: (replicates, 1, marks) each.
+
+    Of several shapes it is by the largest number of all marks, since the rounding of large numbers within a network
+    reaches marks that are small; and by the type that holds the answers, since a network may compute in less than what
+    it returns.
+    """
     with np.errstate(invalid="ignore"):
         numbers = np.where(np.isfinite(together), together, 0).astype(np.float64)
-    rounding = SPACINGS * epsilon(described, together) * np.abs(numbers).max(1, keepdims=True)
-    spread = numbers.std(1, keepdims=True)
-    return lambda share: rounding + share * spread
+    largest, spread = np.abs(numbers).max(1, keepdims=True), numbers.std(1, keepdims=True)
+    fine, coarse = epsilon(described, together), max(epsilon(described, together), _held_in(numbers))
+    same = SAME_SHAPE[0] * fine * largest + SAME_SHAPE[1] * spread
+    other = OTHER_SHAPE[0] * coarse * largest.max(-1, keepdims=True) + OTHER_SHAPE[1] * spread
+    return {SAME_SHAPE: same, OTHER_SHAPE: other}
+
+
+def _held_in(numbers):
+    """The relative spacing of the least precise type that holds numbers without rounding, of those of 16 bits; or 0."""
+    single = numbers.astype(np.float32)
+    if (single.view(np.uint32) & 0xFFFF == 0).all():
+        return EPSILONS["bfloat16"]
+    with np.errstate(over="ignore"):
+        return EPSILONS["float16"] if np.array_equal(single.astype(np.float16), single) else 0.0
 
 
 def _dependence(described, mine, theirs, allowed, how):

@@ -218,3 +218,27 @@ def loci_of_genome(bed_file, genome_file):
     from kipoi_deepmr.loci import Loci
 
     return Loci.from_bed(bed_file, genome_file, n_loci=4)
+
+
+def test_the_rounding_of_a_deep_network_is_no_dependence():
+    """Its marks hardly depend on the sequence, so that rounding is much of what they differ by."""
+    torch = pytest.importorskip("torch")
+
+    class Deep(Model):
+        def __init__(self, k):
+            torch.manual_seed(k)
+            layers = [torch.nn.Conv1d(4, 16, 5, padding=2)]
+            for _ in range(12):
+                layers += [torch.nn.Conv1d(16, 16, 5, padding=2), torch.nn.BatchNorm1d(16), torch.nn.GELU()]
+            self.k, self.net = k, torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool1d(4), torch.nn.Flatten(),
+                                                      torch.nn.Linear(64, 8)).eval()
+
+        def describe(self):
+            return Description(f"deep{self.k}", tuple("ABCDEFGH"), 60, "ACGT", str(self.k))
+
+        def predict(self, sequences, item=None):
+            one_hot = np.equal.outer(np.frombuffer(b"ACGT", np.uint8), sequences).swapaxes(0, 1).astype(np.float32)
+            with torch.no_grad():
+                return self.net(torch.from_numpy(one_hot)).numpy()[None]
+
+    assert Ensemble([Deep(0), Deep(1)]).problems == ()
