@@ -18,6 +18,7 @@ from .later import (
     GlobalFigureOptions,
     LeverOptions,
     LocusFigureOptions,
+    NetworkOptions,
     OverwriteOptions,
     RoundOptions,
     RunOptions,
@@ -40,6 +41,6 @@ from .models import (
 __all__ = ["ENGINES", "GRAPHS", "LABELS", "LARGEST_STRENGTH", "LEAST_TO_CROSS_FIT", "MARK_SUMMARIES", "RECALIBRATIONS",
            "SCALES", "SCENARIOS", "TAU2_METHODS", "AggregateOptions", "AnnotateOptions", "CalibrateOptions",
            "ClusterOptions", "Declared", "EngineOptions", "EstimateOptions", "EstimatorOptions", "GlobalFigureOptions",
-           "LeverOptions", "LociOptions", "LocusFigureOptions", "ModelOptions", "Option", "Options",
+           "LeverOptions", "LociOptions", "LocusFigureOptions", "ModelOptions", "NetworkOptions", "Option", "Options",
            "OverwriteOptions", "PredictClusterOptions", "PredictOptions", "RoundOptions", "RunOptions",
            "SpacingFigureOptions", "StrataOptions", "TracksFigureOptions", "indices_of"]

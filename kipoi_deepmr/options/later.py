@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ..errors import InputError
 from . import kinds
 from .declare import DEFAULT, PRESETS, ByPreset, Options, documented, option
+from .estimation import LEAST_TO_CROSS_FIT
 
 RECALIBRATIONS = ("quantile", "scale", "none")
 TAU2_METHODS = ("REML", "DL", "PM", "ML", "HE", "HS", "SJ", "EB")
@@ -13,6 +14,7 @@ GRAPHS = ("chain", "fork", "collider", "cycle", "mediator", "random")
 LABELS = ("linear", "saturating")
 LARGEST_STRENGTH = 1_000_000  # in counts; of too large a mean no Poisson count can be drawn
 
+NETWORK = "the network of direct effects (docs/causal.md)"
 STRATA = "strata of loci: writes strata.tsv, strata_tests.tsv and strata.png as well (docs/strata.md)"
 ROUNDS = "rounds: data, networks and effects of their own (docs/simulation.md)"
 GRAPH_ROUNDS = "rounds of a causal graph with more than two marks, instead of the paper's"
@@ -35,6 +37,41 @@ class AggregateOptions(Options):
     tau2_method: str = option(
         kinds.Choice(*TAU2_METHODS), ByPreset(default="REML", paper="DL", quick="REML"), group="global causal effects",
         help="estimator of the variance between loci")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions(Options):
+    """Whether and how the network of direct effects is estimated.
+    """
+
+    preset: str = option(
+        kinds.Choice(*PRESETS), DEFAULT, group=NETWORK,
+        help="values of all options that are not given. paper: as in Malina et al. 2022")
+    network: str = option(
+        kinds.Choice("direct", "inspre", "none"), ByPreset(default="direct", paper="none", quick="none"), group=NETWORK,
+        help="direct: by the mutants that act on one mark alone; inspre: the sparse inverse of total effects (Brown "
+             "2023); both need three members or more")
+    network_min_effect: float = option(
+        kinds.Number(0, metavar="SD"), 0.05, group=NETWORK,
+        help="the least direct effect that counts, in standard deviations of the outcome per standard deviation of the "
+             "exposure")
+
+    def for_members(self, n_members, keep="members"):
+        """These options; without the network where a preset asks for it and there are too few members' effects.
+
+        Raises
+        ------
+        InputError
+            The network was asked for by name.
+        """
+        if self.network == "none" or (keep == "members" and n_members >= LEAST_TO_CROSS_FIT):
+            return self
+        if "network" not in self.given:
+            return self.replace(network="none")
+        there = f"those of {n_members}" if keep == "members" else "none (--keep summary)"
+        raise InputError(f"--network {self.network} needs the effects of {LEAST_TO_CROSS_FIT} members or more; here are "
+                         f"{there}")
 
 
 @documented
