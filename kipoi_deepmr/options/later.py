@@ -70,8 +70,8 @@ class NetworkOptions(Options):
         if "network" not in self.given:
             return self.replace(network="none")
         there = f"those of {n_members}" if keep == "members" else "none (--keep summary)"
-        raise InputError(f"--network {self.network} needs the effects of {LEAST_TO_CROSS_FIT} members or more; here are "
-                         f"{there}")
+        raise InputError(f"--network {self.network} needs the effects of {LEAST_TO_CROSS_FIT} members or more; here "
+                         f"are {there}")
 
 
 @documented
