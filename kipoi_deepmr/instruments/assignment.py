@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .rays import Rays, score
+from .rays import LEAST_NOISE, Rays, score
 from .sample import Sample, sample, standardise
 from .search import Found, direct_action, search
 
@@ -73,7 +73,7 @@ class Assignment:
         """(mark,) bool: marks with instruments of their own; the others can only be outcomes."""
         return self.rays.active[:len(self.marks)]
 
-    def of_block(self, effect, loci):
+    def of_block(self, effect, loci, error=None):
         """On which mark mutants of some loci act.
 
         Parameters
@@ -83,38 +83,69 @@ class Assignment:
             instruments.
         loci : slice or array of int
             Numbers of the loci in the Dataset.
+        error : (locus, variant, mark) array, optional
+            As for `of_mutants`.
 
         Returns
         -------
         Acts
+            Arrays (locus, variant).
         """
-        x, locus = self._flat(effect, loci)
-        n_marks = len(self.marks)
-        scores = score(x, locus, self.rays, self.noise)
-        ray, on = scores.best()
+        shape = np.shape(effect)
+        acts = self.of_mutants(*_flat(effect, loci), None if error is None else np.reshape(error, (-1, shape[-1])))
+        return Acts(*(values.reshape(shape[:2]) for values in acts))
+
+    def of_mutants(self, effect, locus, error=None):
+        """On which mark mutants act.
+
+        Parameters
+        ----------
+        effect : (mutant, mark) float64
+            In units of the marks.
+        locus : (mutant,) int
+            Ascending.
+        error : (mutant, mark) array, optional
+            Standard errors of `effect`; by default those of typical strong mutants. Small mutants have smaller ones,
+            and without these they lie near every ray.
+
+        Returns
+        -------
+        Acts
+            Arrays (mutant,).
+        """
+        x, n_marks = standardise(effect, self.sd), len(self.marks)
+        noise = np.broadcast_to(self.noise, x.shape)
+        if error is not None:
+            known = standardise(error, self.sd)
+            noise = np.where(np.isfinite(known), np.maximum(known, LEAST_NOISE), noise)
+        ray, on = score(x, locus, self.rays, noise).best()
         acts_on = np.where(on & (ray < n_marks), ray, -1)
         off = np.flatnonzero(~on)
         if len(off) and self.causes.any():
-            z = direct_action(x[off], locus[off], self.rays, self.noise)[1]
+            z = direct_action(x[off], locus[off], self.rays, noise[off])[1]
             acts_on[off] = np.where(self.causes, z, -1).argmax(1)
             acts_on[off[~self.causes[z.argmax(1)]]] = -1
-        moves = (np.abs(x) >= LEAST_SIZE * self.noise).any(1) & np.isfinite(x).all(1)
+        moves = (np.abs(x) >= LEAST_SIZE * noise).any(1) & np.isfinite(x).all(1)
         acts_on = np.where(moves, acts_on, -1).astype(np.int16)
-        shape = effect.shape[:2]
-        return Acts(acts_on.reshape(shape), (on & (acts_on >= 0)).reshape(shape))
+        return Acts(acts_on, on & (acts_on >= 0))
 
     def action_of_block(self, effect, loci):
         """What mutants do to each mark directly: (locus, variant, mark) float64, in units of the marks.
 
         Parameters are those of `of_block`.
         """
-        x, locus = self._flat(effect, loci)
-        return direct_action(x, locus, self.rays, self.noise)[0].reshape(effect.shape) * self.sd
+        return self.action_of_mutants(*_flat(effect, loci)).reshape(np.shape(effect))
 
-    def _flat(self, effect, loci):
-        numbers = np.arange(loci.start, loci.stop) if isinstance(loci, slice) else np.asarray(loci)
-        x = standardise(np.asarray(effect, np.float64), self.sd).reshape(-1, len(self.marks))
-        return x, np.repeat(numbers, effect.shape[1])
+    def action_of_mutants(self, effect, locus):
+        """The same of single mutants: (mutant, mark); parameters are those of `of_mutants`."""
+        return direct_action(standardise(effect, self.sd), locus, self.rays, self.noise)[0] * self.sd
+
+
+def _flat(effect, loci):
+    """Effects (mutant, mark), and the number of each mutant's locus."""
+    numbers = np.arange(loci.start, loci.stop) if isinstance(loci, slice) else np.asarray(loci)
+    _, n_variants, n_marks = np.shape(effect)
+    return np.asarray(effect, np.float64).reshape(-1, n_marks), np.repeat(numbers, n_variants)
 
 
 def assign(effects, map_blocks=None):

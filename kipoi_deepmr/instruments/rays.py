@@ -220,7 +220,7 @@ def score(effect, locus, rays, noise):
         In standard deviations.
     locus : (mutant,) int
     rays : Rays
-    noise : (mark,) float64
+    noise : (mark,) or (mutant, mark) float64
 
     Returns
     -------
@@ -238,12 +238,12 @@ def score(effect, locus, rays, noise):
     for r in np.flatnonzero(rays.active):
         i = rays.mark[r]
         tried = slice(None) if n_rays <= ALL_RAYS else np.flatnonzero(np.abs(effect[:, i]) >= largest)
-        x, at = effect[tried], locus[tried]
+        x, at, own = effect[tried], locus[tried], noise if noise.ndim == 1 else noise[tried]
         if not len(x):
             continue
         slope, variance = rays.at(r, at)
         c = x[:, [i]]
-        error = noise ** 2 + slope ** 2 * noise[i] ** 2 + c ** 2 * (SLACK ** 2 + variance)
+        error = own ** 2 + slope ** 2 * own[..., i:i + 1] ** 2 + c ** 2 * (SLACK ** 2 + variance)
         off = (x - c * slope) ** 2 / error
         off[:, i], error[:, i] = 0, SIZE ** 2
         deviance[tried, r] = off.sum(1) + np.log(error).sum(1) + c[:, 0] ** 2 / SIZE ** 2

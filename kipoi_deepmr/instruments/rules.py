@@ -1,13 +1,19 @@
 """Instruments: which variants serve for a mark as exposure."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError, nearest
 from ..options import EstimatorOptions
+from .assignment import Assignment, assign
+from .moderation import Moderation, moderation_for, moderation_of
 from .moments import moments
+from .regions import Regions, read_regions
+
+log = logging.getLogger(__name__)
 
 RULES = EstimatorOptions.choices_of("instruments")
 
@@ -49,15 +55,69 @@ class Instruments(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class Direct:
+    """What tells on which mark a mutant acts directly.
+
+    Attributes
+    ----------
+    assignment : Assignment
+    n_members : int
+        Those whose mean the effects are.
+    moderation : Moderation, optional
+        Of the mutants' standard errors, where these are not moderated already: few members give unsure ones.
+    """
+
+    assignment: Assignment
+    n_members: int
+    moderation: Moderation | None = None
+
+    def acts(self, effect, effect_se, locus):
+        """On which mark mutants act.
+
+        Parameters
+        ----------
+        effect, effect_se : (mutant, mark) float64
+        locus : (mutant,) int
+            Number of each one's locus; ascending.
+
+        Returns
+        -------
+        Acts
+            Arrays (mutant,).
+        """
+        if self.moderation:
+            effect_se = self.moderation.moderated(effect_se, effect)
+        return self.assignment.of_mutants(effect, locus, effect_se / np.sqrt(self.n_members))
+
+    def own(self, effect, effect_se, locus, z):
+        """Which mutants act on each mark alone, by at least z of their standard errors: (mutant, mark) bool.
+
+        Parameters are those of `acts`.
+        """
+        clean = self.acts(effect, effect_se, locus).instruments(effect.shape[-1])
+        rows = clean.any(1)
+        action = self.assignment.action_of_mutants(effect[rows], locus[rows])
+        clean[rows] &= np.abs(action) >= z * effect_se[rows]
+        return clean
+
+    def without_a_member(self):
+        """The same for effects that are the mean of one member less."""
+        moderation = self.moderation and replace(self.moderation, df=self.moderation.df - 1)
+        return replace(self, n_members=self.n_members - 1, moderation=moderation)
+
+
+@dataclass(frozen=True, eq=False)
 class InstrumentRule:
     """Which variants are instruments for each mark.
 
     Attributes
     ----------
-    rule : {"pooled", "own", "variants"}
+    rule : {"pooled", "own", "variants", "direct", "regions"}
         pooled, the paper's: `|effect - mean| / sd >= z`, against all mutants of all loci. own:
         `|effect| / effect_se >= z`, against the variant's own standard error; a variant whose effect_se is 0 or not a
-        number is no instrument. variants: as pooled, and the mutant is one of `variants`.
+        number is no instrument. variants: as pooled, and the mutant is one of `variants`. direct: the mutant acts on
+        the mark alone, and both its effect and its own action are at least z times effect_se. regions: it lies in a
+        region of the mark and of no other, and `|effect| / effect_se >= z`.
     z : float
     mean, sd : (mark,) float64, or None for the rule own
         Of the effects over all mutants of all loci. A mark whose sd is 0 has no instruments.
@@ -66,6 +126,8 @@ class InstrumentRule:
     scale : (mark,) float64, optional
         Steiger's filter: an instrument of X serves for the pair X -> Y only if `|effect| / scale` is larger on X than
         on Y. `rule_for` gives the standard deviation over all mutants of all loci; 0 means that nothing moves the mark.
+    direct : Direct, for the rule direct
+    regions : Regions, for the rule regions
 
     References
     ----------
@@ -79,6 +141,8 @@ class InstrumentRule:
     sd: np.ndarray | None = None
     variants: np.ndarray | None = None
     scale: np.ndarray | None = None
+    direct: Direct | None = None
+    regions: Regions | None = None
 
     def __post_init__(self):
         if self.rule not in RULES:
@@ -94,9 +158,9 @@ class InstrumentRule:
         Parameters
         ----------
         effect, effect_se : (..., mark) arrays
-            (locus, variant, mark) or (variant, mark) for the rule variants.
+            (locus, variant, mark) or (variant, mark) for the rules variants, direct and regions.
         loci : slice, array of int or int
-            Numbers of the loci in the Dataset; what the rule variants needs.
+            Numbers of the loci in the Dataset; what these rules need.
 
         Returns
         -------
@@ -111,6 +175,10 @@ class InstrumentRule:
         if self.rule == "own":
             usable = (effect_se > 0) & np.isfinite(effect_se)
             return usable & (np.abs(effect) >= self.z * np.where(usable, effect_se, 1.0))
+        if self.rule in ("direct", "regions"):
+            if effect.ndim == 2:
+                return self.mask(effect[None], effect_se[None], [loci])[0]
+            return self._own(effect, effect_se, loci)
         if np.shape(self.mean) != effect.shape[-1:]:
             raise InputError(f"the instrument rule is for {np.size(self.mean)} marks, the effects have "
                              f"{effect.shape[-1]}")
@@ -120,6 +188,21 @@ class InstrumentRule:
     def instruments(self, effect, effect_se, loci=None):
         """The `Instruments` that the rule finds; arguments and errors are those of `mask`."""
         return Instruments(self.mask(effect, effect_se, loci), self.size(effect))
+
+    def without_a_member(self):
+        """The rule for effects that are the mean of one member less."""
+        return replace(self, direct=self.direct.without_a_member()) if self.direct else self
+
+    def _own(self, effect, effect_se, loci):
+        """Large mutants of the rules direct and regions; arrays (locus, variant, mark), `loci` a slice or numbers."""
+        chosen = (effect != 0) & (np.abs(effect) >= self.z * effect_se)
+        if self.regions:
+            return chosen & self.regions.of_block(loci)
+        rows = chosen.any(-1)
+        numbers = np.arange(loci.start, loci.stop) if isinstance(loci, slice) else np.asarray(loci)
+        locus = np.broadcast_to(numbers[:, None], rows.shape)[rows]
+        chosen[rows] &= self.direct.own(effect[rows], effect_se[rows], locus, self.z)
+        return chosen
 
     def size(self, effect):
         """How much variants move each mark, in units of `scale`; None without Steiger's filter."""
@@ -136,14 +219,14 @@ class InstrumentRule:
         return (place < np.searchsorted(self.variants, mutants, "right"))[..., None]
 
 
-def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_blocks=None):
+def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_blocks=None, regions=None):
     """The instrument rule for a Dataset of effects.
 
     Parameters
     ----------
     effects : xarray.Dataset
-        With `effect` (locus, variant, mark): read once, block by block; not at all for the rule own without `steiger`.
-    rule : {"pooled", "own", "variants"}
+        With `effect` (locus, variant, mark): read block by block; not at all for own and regions without `steiger`.
+    rule : {"pooled", "own", "variants", "direct", "regions"}
     z : float
         3 in the paper's analysis of BPNet, 2 in its simulation.
     variants : (n,) int64, for the rule variants
@@ -153,6 +236,8 @@ def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_bl
         standard deviations of that mark's effects.
     map_blocks : callable, optional
         As `each_block`, which is the default: where blocks are read.
+    regions : str, for the rule regions
+        A BED file whose names are marks.
 
     Returns
     -------
@@ -164,18 +249,34 @@ def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_bl
     Raises
     ------
     InputError
-        An unknown rule, a z that is not a number of at least 0, or effects that are not finite.
+        An unknown rule, a z that is not a number of at least 0, or effects that are not finite; as `assign` for direct
+        and `read_regions` for regions.
 
     References
     ----------
     Malina S, Cizin D, Knowles DA (2022). Deep Mendelian randomization. PLoS Comput Biol 18(10): e1009880.
     """
     InstrumentRule(rule, z, variants=variants)  # refuses bad ones before the effects are read
-    if rule == "own" and not steiger:
-        return InstrumentRule(rule, z)
+    if (rule == "regions") != bool(regions):
+        raise InputError("the instrument rule regions, and no other, goes with regions of marks: --instrument_regions")
+    found = {"regions": read_regions(regions, effects, effects["mark"].values)} if regions else {}
+    for note in found["regions"].left_out if regions else ():
+        log.warning("%s", note)
+    if rule == "direct":
+        found["direct"] = direct_of(effects, map_blocks)
+    unscaled = rule in ("own", "direct", "regions")
+    if unscaled and not steiger:
+        return InstrumentRule(rule, z, **found)
     mean, sd = moments(effects, map_blocks)
     bad = effects["mark"].values[~np.isfinite(sd)]
     if len(bad):
         raise InputError(f"effects on {', '.join(map(str, bad[:5]))} are not finite numbers: predict them again")
-    of_all = {} if rule == "own" else {"mean": mean, "sd": sd}
-    return InstrumentRule(rule, z, **of_all, variants=variants, scale=sd if steiger else None)
+    of_all = {} if unscaled else {"mean": mean, "sd": sd}
+    return InstrumentRule(rule, z, **of_all, **found, variants=variants, scale=sd if steiger else None)
+
+
+def direct_of(effects, map_blocks=None):
+    """`Direct` of a Dataset with every member's effects; arguments and errors are those of `assign`."""
+    assignment = replace(assign(effects, map_blocks), sample=None, found=None)  # which would travel with every block
+    moderation = None if moderation_of(effects) else moderation_for(effects, True, map_blocks)
+    return Direct(assignment, effects.sizes["member"], moderation)

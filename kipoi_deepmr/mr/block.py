@@ -114,6 +114,7 @@ class LeaveOut:
     Attributes
     ----------
     rule : InstrumentRule
+        By which all members choose.
     ddof : int
         That of the Dataset's standard errors.
     moderation : Moderation, optional
@@ -137,7 +138,8 @@ class LeaveOut:
         effect, effect_se = others.mean(1), others.std(1, ddof=self.ddof)
         if self.moderation:
             effect_se = self.moderation.moderated(effect_se, effect)
-        return Block(block.loci, own, effect_se, self.rule.instruments(effect, effect_se, block.loci), others)
+        instruments = self.rule.without_a_member().instruments(effect, effect_se, block.loci)
+        return Block(block.loci, own, effect_se, instruments, others)
 
 
 def _chosen(mask):

@@ -11,7 +11,7 @@ from ..effects_store import each_block
 from ..instruments.moderation import with_se_shrinkage
 from ..instruments.rules import rule_for
 from ..methods import ALL_MEMBERS, COVARIATES
-from ..options import EstimateOptions
+from ..options import CROSS_FITTED, EstimateOptions
 from ..threads import mapped, n_threads
 from . import notes
 from .block import Block, LeaveOut
@@ -28,7 +28,7 @@ COMPILED_FROM = 500_000  # fits of one method: compiling takes seconds, in which
 
 def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instruments=None, instrument_z=None,
               se_shrinkage=None, uncertainty=None, spread_shrinkage=None, steiger=None, adjust=None, alpha=0.05,
-              **method_args):
+              instrument_regions=None, **method_args):
     """Local causal effects: one fit per locus, ordered pair of marks and method.
 
     What is None is as in the paper (`EstimateOptions(preset="paper")`), but for the method; `kipoi_deepmr.pipeline`
@@ -42,17 +42,18 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
         Marks; all by default. A mark is not paired with itself.
     method : str or sequence of str
         Names in `METHODS`.
-    instruments : {"pooled", "own"}
+    instruments : {"pooled", "own", "direct", "regions"}
     instrument_z : float
         As `rule` and `z` of `rule_for`.
-    se_shrinkage : {"none", "moderated"}
+    se_shrinkage : {"none", "moderated", "trend"}
         Whether standard errors are moderated over all mutants before anything is done with them; see
         `instruments.moderated`.
-    uncertainty : {"instrument", "members", "combined", "cross_fitted"}
+    uncertainty : {"instrument", "members", "combined", "cross_fitted", "ensemble"}
         Where standard errors, intervals and p-values come from: the estimator, the spread of the estimates from each
         member's own effects, or both; see `uncertainty.from_members`. cross_fitted: as members, but each member's
         instruments are chosen and weighted by the others, and the estimate is the mean of the members'; see
-        `uncertainty.cross_fitted`. All but the first need `member_effect`, the last of three members or more.
+        `uncertainty.cross_fitted`. ensemble: as cross_fitted, with the error of the members' mean instead of that of
+        one member. All but the first need `member_effect`, the last two of three members or more.
     spread_shrinkage : {"moderated", "none"}
         Of the members' spread at a locus: drawn towards what the pair has at all loci, or as it is. Moderation takes
         every fit twice; see `uncertainty.moderation_of_spread`.
@@ -65,6 +66,8 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
         move the covariate more than the outcome). A pair that has none left is fitted without covariates.
     alpha : float
         Intervals cover 1 - alpha.
+    instrument_regions : str, optional
+        A BED file for the rule regions; see `instruments.regions.read_regions`.
     **method_args
         Options of the methods; each goes to the methods that accept it. `psi="members"`: the correlation that
         `psi_of_members` finds, for each pair of marks.
@@ -86,11 +89,13 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
     options = EstimateOptions(
         preset="paper", min_instruments=1, exposures=exposures, outcomes=outcomes, method=method,
         instruments=instruments, instrument_z=instrument_z, se_shrinkage=se_shrinkage, uncertainty=uncertainty,
-        spread_shrinkage=spread_shrinkage, steiger=steiger, adjust=adjust, method_args=method_args)
+        spread_shrinkage=spread_shrinkage, steiger=steiger, adjust=adjust, method_args=method_args,
+        instrument_regions=instrument_regions)
 
     def prepare():
         viewed = with_se_shrinkage(effects, options.se_shrinkage)
-        return viewed, rule_for(viewed, options.instruments, options.instrument_z, steiger=options.steiger)
+        return viewed, rule_for(viewed, options.instruments, options.instrument_z, steiger=options.steiger,
+                                regions=options.instrument_regions)
 
     return pd.concat(_tables(effects, options, prepare, alpha), ignore_index=True)
 
@@ -218,7 +223,7 @@ def _spreads_of_block(effects, block, plan):
 def _fit_block(effects, loci, plan):
     """A `Fit` of arrays (locus, pair) for each estimator."""
     block = Block.read(effects, loci, plan.leave_out.rule, plan.wants_members)
-    if plan.uncertainty == "cross_fitted":
+    if plan.uncertainty in CROSS_FITTED:
         fits = _cross_fit(block, plan)
     else:
         fits = [_fit_whole(block, plan, number) for number in range(len(plan.estimators))]
@@ -256,8 +261,10 @@ def _cross_fit(block, plan):
     """A `Fit` for each estimator: every member fitted over what the others chose."""
     of_members = [plan.leave_out.without(block, k) for k in range(block.members.shape[1])]
     fits = [[_fit_all(of_member, plan, estimator) for of_member in of_members] for estimator in plan.estimators]
-    return [_with_members(cross_fitted(of_one, plan.alpha, *plan.spreads[number:number + 1]), of_one)
-            for number, of_one in enumerate(fits)]
+    of_mean = plan.uncertainty == "ensemble"
+    results = [cross_fitted(of_one, plan.alpha, plan.spreads[number] if plan.spreads else None, of_mean)
+               for number, of_one in enumerate(fits)]
+    return [_with_members(result, of_one) for result, of_one in zip(results, fits, strict=True)]
 
 
 def _with_members(result, own):

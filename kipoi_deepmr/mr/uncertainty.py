@@ -9,6 +9,8 @@ from ..instruments.moderation import Moderation, fit_prior
 from . import notes
 from .result import MRResult
 
+SHARED = 0.25  # variance that the members' errors have in common, over that of what they do not (docs/method.md)
+
 
 def moderation_of_spread(spreads, n_members):
     """The moderation of members' spreads: one prior for each pair, over all loci.
@@ -36,7 +38,7 @@ def moderation_of_spread(spreads, n_members):
     return Moderation(df, np.minimum(priors[:, 0], most), priors[:, 1])
 
 
-def from_members(result, members, uncertainty, alpha=0.05, moderation=None):
+def from_members(result, members, uncertainty, alpha=0.05, moderation=None, factor=1.0):
     """A result whose standard errors, intervals and p-values come from the members' own fits.
 
     The estimate stays that of the ensemble's effects. `members` has as standard error the standard deviation
@@ -59,6 +61,8 @@ def from_members(result, members, uncertainty, alpha=0.05, moderation=None):
     alpha : float
     moderation : Moderation, optional
         As `moderation_of_spread` gives it: of the estimate's spread; the intercept keeps its own.
+    factor : float
+        Of all standard deviations over members.
 
     Returns
     -------
@@ -68,11 +72,11 @@ def from_members(result, members, uncertainty, alpha=0.05, moderation=None):
     note, solved = _notes(result, members)
     with np.errstate(all="ignore"):
         sd = np.std([m.estimate for m in members], axis=0, ddof=1)
-        intercept_sd = np.std([m.intercept for m in members], axis=0, ddof=1)
+        intercept_sd = factor * np.std([m.intercept for m in members], axis=0, ddof=1)
         intercept_df = np.float64(len(members) - 1)
-        equal, df = sd == 0, moderation.total_df if moderation else intercept_df
-        if moderation:
-            sd = moderation.moderated(sd)
+        df = moderation.total_df if moderation else intercept_df
+        sd = factor * (moderation.moderated(sd) if moderation else sd)
+        equal = sd == 0
         if uncertainty == "members":
             note[solved & equal] = notes.EQUAL_MEMBERS
             solved = solved & ~equal
@@ -91,7 +95,7 @@ def from_members(result, members, uncertainty, alpha=0.05, moderation=None):
                                          for name, values in {**numbers, **changed}.items()})
 
 
-def cross_fitted(fits, alpha=0.05, moderation=None):
+def cross_fitted(fits, alpha=0.05, moderation=None, of_mean=False):
     """Mean of the fits of K members, each over instruments that the other members chose and weighted.
 
     A mutant chosen because its effect is large is large in part by the errors of those who chose it. Here a member has
@@ -105,6 +109,9 @@ def cross_fitted(fits, alpha=0.05, moderation=None):
     alpha : float
     moderation : Moderation, optional
         As for `from_members`.
+    of_mean : bool
+        Whether the standard error is that of the members' mean, `sd * sqrt(1 / K + SHARED)`, where the members' errors
+        have a part in common that a spread does not show.
 
     Returns
     -------
@@ -118,7 +125,8 @@ def cross_fitted(fits, alpha=0.05, moderation=None):
     """
     means = {name: np.mean([getattr(fit, name) for fit in fits], axis=0) for name in vars(fits[0]) if name != "note"}
     result = MRResult(**means, note=np.full(fits[0].note.shape, "", dtype=object))
-    result = from_members(result, fits, "members", alpha, moderation)
+    factor = np.sqrt(1 / len(fits) + SHARED) if of_mean else 1.0
+    result = from_members(result, fits, "members", alpha, moderation, factor)
     failed = ~np.isfinite(result.estimate)
     for number, fit in reversed(list(enumerate(fits, 1))):
         unsolved = failed & (fit.note != "")

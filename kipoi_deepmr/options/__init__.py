@@ -4,7 +4,7 @@ Imports nothing heavy, so that `--help` answers at once.
 """
 
 from .declare import Declared, Option, Options
-from .estimation import LEAST_TO_CROSS_FIT, EstimateOptions, EstimatorOptions, indices_of
+from .estimation import CROSS_FITTED, LEAST_TO_CROSS_FIT, EstimateOptions, EstimatorOptions, indices_of
 from .later import (
     GRAPHS,
     LABELS,
@@ -38,9 +38,10 @@ from .models import (
     PredictOptions,
 )
 
-__all__ = ["ENGINES", "GRAPHS", "LABELS", "LARGEST_STRENGTH", "LEAST_TO_CROSS_FIT", "MARK_SUMMARIES", "RECALIBRATIONS",
-           "SCALES", "SCENARIOS", "TAU2_METHODS", "AggregateOptions", "AnnotateOptions", "CalibrateOptions",
-           "ClusterOptions", "Declared", "EngineOptions", "EstimateOptions", "EstimatorOptions", "GlobalFigureOptions",
-           "LeverOptions", "LociOptions", "LocusFigureOptions", "ModelOptions", "NetworkOptions", "Option", "Options",
-           "OverwriteOptions", "PredictClusterOptions", "PredictOptions", "RoundOptions", "RunOptions",
-           "SpacingFigureOptions", "StrataOptions", "TracksFigureOptions", "indices_of"]
+__all__ = ["CROSS_FITTED", "ENGINES", "GRAPHS", "LABELS", "LARGEST_STRENGTH", "LEAST_TO_CROSS_FIT", "MARK_SUMMARIES",
+           "RECALIBRATIONS", "SCALES", "SCENARIOS", "TAU2_METHODS", "AggregateOptions", "AnnotateOptions",
+           "CalibrateOptions", "ClusterOptions", "Declared", "EngineOptions", "EstimateOptions",
+           "EstimatorOptions", "GlobalFigureOptions", "LeverOptions", "LociOptions", "LocusFigureOptions",
+           "ModelOptions", "NetworkOptions", "Option", "Options", "OverwriteOptions", "PredictClusterOptions",
+           "PredictOptions", "RoundOptions", "RunOptions", "SpacingFigureOptions", "StrataOptions",
+           "TracksFigureOptions", "indices_of"]

@@ -8,6 +8,7 @@ from . import kinds
 from .declare import DEFAULT, PRESETS, ByPreset, Options, documented, option
 
 LOCAL = "local causal effects"
+CROSS_FITTED = ("cross_fitted", "ensemble")
 LEAST_TO_CROSS_FIT = 3  # members: of the others, two at least must give a standard error
 ALL_MARKS = ("all",)
 PAPER = "paper"
@@ -36,10 +37,12 @@ class EstimatorOptions(Options):
         help="marks that the methods mvmr_ivw and mvmr_egger hold fixed, or all: an effect on the outcome that does "
              "not go through these (see docs/method.md)")
     instruments: str = option(
-        kinds.Choice("pooled", "own", "variants"), ByPreset(default="pooled", paper="pooled", quick="pooled"),
+        kinds.Choice("pooled", "own", "variants", "direct", "regions"), ByPreset(default="pooled", paper="pooled", quick="pooled"),
         group=LOCAL,
         help="a mutant is an instrument if its effect is large among all mutants of all loci (pooled), or large "
-             "against its own standard error (own), or as pooled and a variant of --input_vcf (variants)")
+             "against its own standard error (own), or as pooled and a variant of --input_vcf (variants), or as own "
+             "and it acts directly on the exposure and no other mark (direct), or as own and it lies in a region of "
+             "the exposure and of no other mark (regions)")
     instrument_z: float = option(
         kinds.Number(0, metavar="Z"), ByPreset(default=3.0, paper=3.0, quick=3.0), group=LOCAL,
         help="how large, in standard deviations or standard errors")
@@ -55,10 +58,11 @@ class EstimatorOptions(Options):
         help="moderated: draw the mutants' standard errors, of few members each, towards what all mutants of a mark "
              "have; trend: towards what mutants of their size have, so that an error of exactly 0 is no trouble")
     uncertainty: str = option(
-        kinds.Choice("instrument", "members", "combined", "cross_fitted"),
+        kinds.Choice("instrument", "members", "combined", "cross_fitted", "ensemble"),
         ByPreset(default="instrument", paper="instrument", quick="instrument"), group=LOCAL,
         help="intervals from the estimator, from the spread of the estimates that each member's own effects give, or "
-             "from both; cross_fitted: from the members, each with instruments that the others chose")
+             "from both; cross_fitted: from the members, each with instruments that the others chose; ensemble: as "
+             "cross_fitted, with the error of the members' mean instead of that of one member")
     spread_shrinkage: str = option(
         kinds.Choice("moderated", "none"), ByPreset(default="moderated", paper="moderated", quick="none"), group=LOCAL,
         help="moderated: draw the members' spread at a locus towards what the pair has at all loci; takes every fit "
@@ -73,8 +77,13 @@ class EstimatorOptions(Options):
         if multivariable and not self.adjust:
             raise InputError(f"method {multivariable[0]} needs marks to hold fixed: --adjust names them, or is all")
         whole = [method.name for method in methods if ALL_MEMBERS in method.needs]
-        if self.uncertainty == "cross_fitted" and whole:
+        if self.is_cross_fitted and whole:
             raise InputError(f"method {whole[0]} takes all members at once, so that it cannot be cross-fitted")
+
+    @property
+    def is_cross_fitted(self):
+        """Whether each member is fitted over what the others chose."""
+        return self.uncertainty in CROSS_FITTED
 
     @property
     def psi_is_measured(self):
@@ -89,6 +98,8 @@ class EstimatorOptions(Options):
         """Which option needs every member's effects, in words; empty if none does."""
         if self.uncertainty != "instrument":
             return f"uncertainty={self.uncertainty!r}"
+        if self.instruments == "direct":
+            return "instruments='direct'"
         if self.psi_is_measured:
             return "psi='members'"
         return next((f"method {name}" for name in self.method if METHODS[name].needs_members), "")
@@ -139,8 +150,10 @@ class EstimatorOptions(Options):
             raise InputError(f"{needing} needs every member's effects: predict with --keep members")
         if needing and n_members < 2:
             raise InputError(f"{needing} needs two members or more")
-        if self.uncertainty == "cross_fitted" and n_members < LEAST_TO_CROSS_FIT:
-            raise InputError(f"uncertainty='cross_fitted' needs {LEAST_TO_CROSS_FIT} members or more, not {n_members}")
+        crossed = f"uncertainty={self.uncertainty!r}" if self.is_cross_fitted else ""
+        needing = "instruments='direct'" if self.instruments == "direct" else crossed
+        if needing and n_members < LEAST_TO_CROSS_FIT:
+            raise InputError(f"{needing} needs {LEAST_TO_CROSS_FIT} members or more, not {n_members}")
 
     def pairs(self, marks):
         """Outcomes of each exposure, as numbers of marks: all pairs of two different ones (dict of int to list)."""
@@ -166,6 +179,9 @@ class EstimateOptions(EstimatorOptions):
     input_vcf: str = option(
         kinds.Text("VCF"), group=LOCAL,
         help="natural variants for --instruments variants: VCF (plain or packed) or BCF")
+    instrument_regions: str = option(
+        kinds.Text("BED"), group=LOCAL,
+        help="regions of marks for --instruments regions, such as motif instances: the names are marks")
     calibration: str = option(
         kinds.Text("FILE"), group=LOCAL,
         help="calibrate the effects first, by a file that `calibrate` wrote for the same models; needs every member's "
@@ -187,6 +203,10 @@ class EstimateOptions(EstimatorOptions):
             raise InputError("--instruments variants needs the variants: --input_vcf FILE")
         if self.input_vcf and self.instruments != "variants":
             raise InputError("--input_vcf goes with --instruments variants")
+        if self.instruments == "regions" and not self.instrument_regions:
+            raise InputError("--instruments regions needs the regions: --instrument_regions FILE")
+        if self.instrument_regions and self.instruments != "regions":
+            raise InputError("--instrument_regions goes with --instruments regions")
 
     def needs_members(self):
         return super().needs_members() or ("a calibration" if self.calibration else "")

@@ -84,7 +84,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
             opened.enter_context(genome)
         effects = with_se_shrinkage(effects, options.se_shrinkage, map_blocks)
         rule = rule_for(effects, options.instruments, options.instrument_z, variants and variants.mutants,
-                        options.steiger, map_blocks)
+                        options.steiger, map_blocks, options.instrument_regions)
         fitted = mr.iter_pairs(effects, options, rule, map_blocks=map_blocks)
         causal = CausalEffects(files.folder) if genome else None
         viewers = [each or pieces.append, *([causal.add] if causal else [])]

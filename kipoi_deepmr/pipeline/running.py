@@ -9,7 +9,8 @@ import pandas as pd
 
 from .. import calibration, effects_store, mr
 from ..errors import InputError, Stopped
-from ..files import disk_full_told
+from ..files import disk_full_told, file_checksum
+from ..instruments.regions import read_regions
 from ..mutagenesis import engines
 from ..options import AggregateOptions, EstimateOptions, PredictOptions
 from ..output.natural_variants import NaturalVariants, natural_variants
@@ -24,7 +25,8 @@ from .disk import check_disk
 from .estimation import cautious, estimate, genome_of, members_of
 from .prediction import GO_ON, of_models, predict_locked, predict_settings
 
-FILES = ("fasta_file", "input_vcf", "calibration")  # the same from a copy elsewhere is the same run
+# the same from a copy elsewhere is the same run
+FILES = ("fasta_file", "input_vcf", "instrument_regions", "calibration")
 
 # What the store says of itself that run.json repeats, and of the command that made it
 OF_EFFECTS = ("recipe", "engines", "approximation", "intervals_sha256", "fasta_file", "dropped")
@@ -84,7 +86,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     predict_options = PredictOptions.of(predict_options)
     later = _Later.of(estimate_options, aggregate_options, len(ensemble.names), predict_options.keep)
     details = {"fasta_file": selection.fasta_file, **(details or {})}
-    _check_before_predicting(ensemble, details, predict_options, later.estimate)
+    _check_before_predicting(ensemble, selection.loci, details, predict_options, later.estimate)
     if later.estimate.input_vcf and variants is None:
         variants = natural_variants(later.estimate.input_vcf, LocusIndex.of_loci(selection.loci))
     chosen = engines.choose(ensemble, predict_options.engine, selection.loci, quiet)
@@ -168,6 +170,8 @@ class _Later(NamedTuple):
         settings = {**predicted, **self.aggregate.to_json(), **self.estimate.to_json(without=FILES)}
         settings["calibration"] = _checked_calibration(self.estimate.calibration, predicted)
         settings["input_vcf_sha256"] = self.variants and self.variants.sha256
+        regions = self.estimate.instrument_regions
+        settings["instrument_regions_sha256"] = file_checksum(regions) if regions else None
         return settings
 
     @property
@@ -177,10 +181,11 @@ class _Later(NamedTuple):
 
     @property
     def told(self):
-        """What run.json says of natural variants, and of a preset that cannot be used."""
-        natural = self.variants
+        """What run.json says of natural variants and regions, and of a preset that cannot be used."""
+        natural, regions = self.variants, self.estimate.instrument_regions
         return {**({"caution": self.caution} if self.caution else {}),
-                **({"input_vcf": natural.path, "natural_variants": natural.counts} if natural else {})}
+                **({"input_vcf": natural.path, "natural_variants": natural.counts} if natural else {}),
+                **({"instrument_regions": os.path.abspath(regions)} if regions else {})}
 
 
 def _fill(folder, told, effects, later, agreement=None):
@@ -214,10 +219,12 @@ def _fill(folder, told, effects, later, agreement=None):
     return RunResult(local, global_, told["dropped"], agreement)
 
 
-def _check_before_predicting(ensemble, details, predict_options, options):
+def _check_before_predicting(ensemble, loci, details, predict_options, options):
     """Raise `InputError` for what `estimate` would refuse after hours of predictions."""
     options.check(ensemble.marks, len(ensemble.names), predict_options.keep)
     mr.check_pairs(ensemble.marks, options)
+    if options.instrument_regions:
+        read_regions(options.instrument_regions, loci, ensemble.marks)
     genome = genome_of(details, options)
     if genome:
         genome.close()

@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from ..mr.diagnostics.influence import leave_one_out
+from ..options import CROSS_FITTED
 from .numbers import rounded
 
 MAX_BYTES = 25_000_000  # of all loci; with the rest, a page stays below 50 MB
@@ -57,7 +58,7 @@ def of_loci(run, pairs, local, loci, max_bytes=MAX_BYTES):
 
 def _counts(run, local):
     """Numbers of instruments by locus, exposure and outcome, as far as local.tsv tells them."""
-    if run.settings.get("uncertainty") == "cross_fitted" or run.settings.get("adjust"):
+    if run.settings.get("uncertainty") in CROSS_FITTED or run.settings.get("adjust"):
         return {}  # means over the members, and instruments of other marks too
     return local.set_index(["number", "exposure", "outcome"])["n_instruments"].to_dict()
 

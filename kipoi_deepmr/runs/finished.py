@@ -117,7 +117,15 @@ class FinishedRun:
     def rule(self):
         """The instrument rule of the run (reads all effects once)."""
         return rule_for(self.effects, self.options.instruments, self.options.instrument_z, self._natural_variants(),
-                        self.options.steiger)
+                        self.options.steiger, regions=self._regions())
+
+    def _regions(self):
+        """The BED file of the run's regions, as it was; None if the run had none."""
+        path, checksum = self.told.get("instrument_regions"), self.settings.get("instrument_regions_sha256")
+        if checksum and (not os.path.isfile(path) or file_checksum(path) != checksum):
+            raise InputError(f"{path}: the BED file of the run's regions is missing or has changed, and without it the "
+                             "run's instruments are not known; put it back, or run again")
+        return path if checksum else None
 
     def _natural_variants(self):
         """The mutants that the run's VCF holds, read again; None if the run had none."""
