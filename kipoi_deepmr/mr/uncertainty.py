@@ -44,7 +44,8 @@ def from_members(result, members, uncertainty, alpha=0.05, moderation=None, fact
     The estimate stays that of the ensemble's effects. `members` has as standard error the standard deviation
     (ddof = 1) of the K members' estimates, and t quantiles at K - 1 degrees of freedom. `combined` adds its square to
     that of the regression's standard error; the degrees of freedom are Welch and Satterthwaite's. With a moderation
-    the standard deviation is drawn towards what the pair has at other loci, and its degrees of freedom are more.
+    the standard deviation is drawn towards what the pair has at other loci, and its degrees of freedom are more. Where
+    all members' estimates are exactly 0, and no other locus says how they spread, it is the regression's.
 
     The standard deviation is not divided by sqrt(K). Like `effect_se`, it is the spread of what one training could
     have given; the mean of K is nearer to what infinitely many would give, but no nearer to the truth by what they have
@@ -76,6 +77,8 @@ def from_members(result, members, uncertainty, alpha=0.05, moderation=None, fact
         intercept_df = np.float64(len(members) - 1)
         df = moderation.total_df if moderation else intercept_df
         sd = factor * (moderation.moderated(sd) if moderation else sd)
+        if uncertainty == "members":  # all say exactly 0, as local models do: the regression's error is all there is
+            sd = np.where((sd == 0) & (np.stack([m.estimate for m in members]) == 0).all(0), result.se, sd)
         equal = sd == 0
         if uncertainty == "members":
             note[solved & equal] = notes.EQUAL_MEMBERS

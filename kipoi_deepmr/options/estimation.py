@@ -37,8 +37,8 @@ class EstimatorOptions(Options):
         help="marks that the methods mvmr_ivw and mvmr_egger hold fixed, or all: an effect on the outcome that does "
              "not go through these (see docs/method.md)")
     instruments: str = option(
-        kinds.Choice("pooled", "own", "variants", "direct", "regions"), ByPreset(default="pooled", paper="pooled", quick="pooled"),
-        group=LOCAL,
+        kinds.Choice("pooled", "own", "variants", "direct", "regions"),
+        ByPreset(default="pooled", paper="pooled", quick="pooled"), group=LOCAL,
         help="a mutant is an instrument if its effect is large among all mutants of all loci (pooled), or large "
              "against its own standard error (own), or as pooled and a variant of --input_vcf (variants), or as own "
              "and it acts directly on the exposure and no other mark (direct), or as own and it lies in a region of "
