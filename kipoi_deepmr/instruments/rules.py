@@ -189,6 +189,19 @@ class InstrumentRule:
         """The `Instruments` that the rule finds; arguments and errors are those of `mask`."""
         return Instruments(self.mask(effect, effect_se, loci), self.size(effect))
 
+    def acts(self, effect, effect_se, locus):
+        """On which mark mutants of one locus act directly, by the rule direct: `Acts` of arrays (variant,); else None.
+
+        Parameters
+        ----------
+        effect, effect_se : (variant, mark) arrays
+        locus : int
+        """
+        if not self.direct:
+            return None
+        effect, effect_se = np.asarray(effect, np.float64), np.asarray(effect_se, np.float64)
+        return self.direct.acts(effect, effect_se, np.full(len(effect), locus))
+
     def without_a_member(self):
         """The rule for effects that are the mean of one member less."""
         return replace(self, direct=self.direct.without_a_member()) if self.direct else self

@@ -10,7 +10,7 @@ import pysam
 from .. import variants
 from ..errors import InputError
 from .causal_text import PREFIX, number
-from .vcf import TABIX_LIMIT, columns_of, encoded, htslib_reasons, info_keys, info_line
+from .vcf import ACTS_ON, TABIX_LIMIT, columns_of, encoded, htslib_reasons, info_keys, info_line
 from .vcf_lines import VcfLines
 
 BATCH = 1000  # records in hand, or
@@ -73,6 +73,8 @@ class Annotator:
         what = ("Exposures that the allele is an instrument of in at least one pair (names percent-encoded, & between "
                 "them), . if none")
         yield f"{PREFIX}INSTRUMENT", "A", "String", what
+        if self._loci.tells_acts:
+            yield f"{PREFIX}ACTS_ON", "A", "String", f"{ACTS_ON} (name percent-encoded), . if none is known"
         yield from self._causal.fields()
 
     def annotated(self, batch):
@@ -102,7 +104,7 @@ class Annotator:
         """What INFO gets: the locus, each ALT's effects or why there are none, and causal effects."""
         told = [self._of_allele(placed.locus, allele, predicted.get((record, k), allele.kind))
                 for k, allele in enumerate(placed.alleles)]
-        statuses, numbers, instruments = zip(*told, strict=True)
+        statuses, numbers, instruments, acts_on = zip(*told, strict=True)
         self.alleles.update(statuses)
         self.counts["instruments"] += sum(map(bool, instruments))
         text = (f"{PREFIX}LOCUS={self._names[placed.locus]};{PREFIX}LOCUS_STRAND={self._index.strand[placed.locus]};"
@@ -114,19 +116,22 @@ class Annotator:
                             for key, values in zip(self._number_keys, columns, strict=True))
             shown = ("&".join(dict.fromkeys(self._exposures[i] for i in each)) or "." for each in instruments)
             text += f";{PREFIX}INSTRUMENT={','.join(shown)}"
+            text += f";{PREFIX}ACTS_ON={','.join(acts_on)}" if self._loci.tells_acts else ""
         return text + self._causal.of(placed.locus, tuple(sorted(set().union(*instruments))))
 
     def _of_allele(self, locus, allele, found):
-        """Status, numbers as text, and which of the causal effects' `together` an allele is an instrument of."""
-        instruments = ()
+        """Status, numbers as text, which of the causal effects' `together` it is an instrument of, what it acts on."""
+        instruments, acts_on = (), "."
         if allele.mutant >= 0:
             stored = self._loci[locus]
             found = stored.effect[allele.mutant], stored.effect_se[allele.mutant]
             chosen = self._loci.instruments_of(locus, allele.mutant).of_pairs(*self._columns)
             instruments = np.flatnonzero(chosen).tolist()
+            mark = self._loci.acts_on(locus, allele.mutant) if self._loci.tells_acts else -1
+            acts_on = encoded(self._marks[mark]) if mark >= 0 else "."
         if isinstance(found, str):
-            return found, self._no_numbers, instruments
-        return PREDICTED, [number(v) for v in np.stack(found, -1).ravel().tolist()], instruments
+            return found, self._no_numbers, instruments, acts_on
+        return PREDICTED, [number(v) for v in np.stack(found, -1).ravel().tolist()], instruments, acts_on
 
 
 def annotate_vcf(source, target, annotator):

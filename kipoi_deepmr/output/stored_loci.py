@@ -13,7 +13,7 @@ HELD_BYTES = 256_000_000  # of each, letters and effects
 
 
 class StoredLocus(NamedTuple):
-    """Effects and standard errors (variant, mark) float32, and the mask of `Instruments` (variant, mark) bool."""
+    """Effects and standard errors (variant, mark), and the mask of `Instruments` (variant, mark) bool."""
 
     effect: np.ndarray
     effect_se: np.ndarray
@@ -44,6 +44,16 @@ class StoredLoci:
         """What one mutant of a locus is an instrument of: `Instruments` of arrays (mark,)."""
         stored = self[locus]
         return Instruments(stored.mask[mutant], self._rule.size(stored.effect[mutant]))
+
+    @property
+    def tells_acts(self):
+        """Whether the rule knows on which mark a mutant acts."""
+        return self._rule.direct is not None
+
+    def acts_on(self, locus, mutant):
+        """Number of the mark on which one mutant acts directly, or -1."""
+        stored, one = self[locus], slice(mutant, mutant + 1)
+        return int(self._rule.acts(stored.effect[one], stored.effect_se[one], locus).acts_on[0])
 
     def _read_chunk(self, chunk):
         loci = slice(chunk * self._block, (chunk + 1) * self._block)

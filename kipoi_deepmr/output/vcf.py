@@ -20,6 +20,7 @@ SUFFIX, INDEX = ".vcf.gz", ".tbi"
 BLOCK_BYTES = 32_000_000  # of effects read at a time: many loci of a usual model, one of the largest
 FULL = 1_000_000  # bytes free: less than htslib holds back
 TABIX_LIMIT = 2**29  # of a .tbi index, which holds no position beyond it
+ACTS_ON = "Mark on which the variant acts directly, most if on several"
 VARIABLES = ("effect", "effect_se", "ref_base", "alt_base")
 
 _NOT_IN_KEY = re.compile(r"[^0-9A-Za-z_.]")
@@ -180,6 +181,9 @@ class _Records:
             effect = "Mutant minus reference, mean over ensemble members"
             yield f"EFFECT_{key}", "1", "Float", f"{effect}; mark: {mark}"
             yield f"SE_{key}", "1", "Float", f"Standard error of EFFECT_{key}; mark: {mark}"
+        if self._rule.direct:
+            yield "ACTS_ON", "1", "String", f"{ACTS_ON} (name percent-encoded); absent if none is known"
+            yield "PLEIOTROPIC", "0", "Flag", "The variant acts directly on a further mark, or follows a hidden cause"
         pairs = "Pairs exposure>outcome that the variant is an instrument of (names percent-encoded); absent if none"
         yield "PAIRS", ".", "String", pairs
         for key, method in zip(self._method_keys, self._methods, strict=True):
@@ -251,6 +255,7 @@ class _Records:
             order = order[served[order].any(axis=1)]
         numbers = np.stack([effect, effect_se], axis=-1).reshape(len(effect), -1)
         chrom, pair_values, suffixes = self._chrom[index], self._pair_values(index), {}
+        acts = acts_text(self._rule.acts(effect, effect_se, index), self._marks, len(effect))
         prefix = f"LOCUS={encoded(self._name[index])};LOCUS_STRAND={self._strand[index]}"
         for i in order:
             pattern = served[i].tobytes()
@@ -260,7 +265,7 @@ class _Records:
             values = (self._numbers % tuple(numbers[i].tolist())).replace("=nan", "=.")
             yield (contig, int(position[i]), int(index)), (
                 f"{chrom}\t{position[i] + 1}\t.\t{chr(ref[i])}\t{chr(alt[i])}\t.\t{passed}\t"
-                f"{prefix}{values}{suffixes[pattern]}\n")
+                f"{prefix}{values}{acts[i]}{suffixes[pattern]}\n")
 
     def _pair_values(self, index):
         """INFO values of one locus, in the order of `_pair_keys`, for pairs that are served together."""
@@ -275,6 +280,15 @@ class _Records:
         """INFO of a record that is an instrument of pairs with these values; empty if there is none."""
         columns = zip(*values, strict=True)
         return "".join(f";{key}={','.join(parts)}" for key, parts in zip(self._pair_keys, columns, strict=False))
+
+
+def acts_text(acts, marks, n_variants):
+    """INFO of the mark on which each variant acts, as text that begins with `;`: a list, empty where none is known."""
+    if acts is None:
+        return [""] * n_variants
+    clean = [f";ACTS_ON={encoded(mark)}" for mark in marks]
+    texts = np.array([*clean, *(f"{text};PLEIOTROPIC" for text in clean), ""], dtype=object)
+    return texts[np.where(acts.acts_on < 0, -1, acts.acts_on + np.where(acts.clean, 0, len(marks)))].tolist()
 
 
 def served_together(pairs, rule):
