@@ -1,9 +1,12 @@
 """What an engine needs to know of a model: its network, and how its answers follow from it."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .host.marks import Marks
+from .host.session import HostedModel
 from .host.views import View
+from .worker import Worker
 
 
 class Internals(NamedTuple):
@@ -36,12 +39,12 @@ class Internals(NamedTuple):
     shape: tuple | None
     letters: str
     marks: Marks
-    outputs: object
+    outputs: Callable
     views: list
     masks: list
 
 
-def internals_of(host, modules):
+def internals_of(host: HostedModel | Worker, modules: list) -> Internals:
     """The internals of a `host.session.HostedModel` or of a `worker.Worker`.
 
     Parameters
@@ -53,9 +56,11 @@ def internals_of(host, modules):
     Raises
     ------
     ModelError
-        It has dropout masks that cannot be told by layers.
+        It has dropout masks that have no layers.
     """
-    told = host.describe()["internals"]
-    return Internals(modules, told["files"], told["input"], told["shape"] and tuple(told["shape"]), told["letters"],
-                   Marks.retold(told["marks"]), host.outputs, [View(*view) for view in told["views"]],
-                   [host.masks_of(number) for number in range(told["n_masks"])])
+    values = host.describe()["internals"]
+    shape = values["shape"] and tuple(values["shape"])
+    views = [View(*view) for view in values["views"]]
+    masks = [host.masks_of(number) for number in range(values["n_masks"])]
+    return Internals(modules, values["files"], values["input"], shape, values["letters"],
+                     Marks.from_json(values["marks"]), host.outputs, views, masks)

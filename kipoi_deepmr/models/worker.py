@@ -172,12 +172,12 @@ class Worker:
                 try:
                     return self._ask_once(header, arrays, limit or self._timeout)
                 except WorkerFailed as failure:
-                    told = f"model {self._name}: {failure}"
+                    message = f"model {self._name}: {failure}"
                     self._halve_batch(header)
                     if self._closed:
                         break
-                    log.warning("%s\n(failure %d of at most %d)", told, n_failures, MOST_FAILURES)
-            raise ModelFailed(f"{told}\nIt failed {n_failures} times, with ever smaller batches")
+                    log.warning("%s\n(failure %d of at most %d)", message, n_failures, MOST_FAILURES)
+            raise ModelFailed(f"{message}\nIt failed {n_failures} times, with ever smaller batches")
 
     def _ask_once(self, header, arrays, limit):
         if self._closed:

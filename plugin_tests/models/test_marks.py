@@ -26,7 +26,7 @@ def marks_of(targets, predicted, **options):
     """Marks, and what they read, which is always of one form."""
     marks = find_marks(schema(targets), predicted, N, **options)
     read = marks.read(predicted, N)
-    assert read.dtype == np.float32 and read.flags.c_contiguous and read.shape == (N, len(marks.names))
+    assert read.dtype in (np.float32, np.float64) and read.flags.c_contiguous and read.shape == (N, len(marks.names))
     return marks, read
 
 
@@ -58,14 +58,14 @@ LABELS = ["H3K4me1", "H3K4me3", "DNase"]
 def test_forms_of_one_number_a_mark(targets, predicted, names):
     marks, read = marks_of(targets, predicted)
     assert marks.names == names and marks.notes == []
-    np.testing.assert_array_equal(read, VALUES.astype(np.float32))
+    np.testing.assert_array_equal(read, VALUES.astype(read.dtype))
 
 
 @pytest.mark.parametrize("predicted", [VALUES[:, 0], VALUES[:, :1], list(VALUES[:, 0])])
 def test_one_number_a_sequence(predicted):
     marks, read = marks_of(array("(1,)"), predicted)
     assert marks.names == ("mark_0",)
-    np.testing.assert_array_equal(read[:, 0], VALUES[:, 0].astype(np.float32))
+    np.testing.assert_array_equal(read[:, 0], VALUES[:, 0])
 
 
 PROFILES = {name: rng.gamma(2, size=(N, 50, 2)).astype(np.float32) for name in ("Oct4", "Sox2", "Nanog")}
@@ -226,7 +226,7 @@ def test_groups(texts, columns):
 
 def test_a_label_that_is_a_number_goes_before_the_number():
     _, read = marks_of(array("(3,)", column_labels=["2", "1", "0"]), VALUES, groups={"g": ["2"]})
-    np.testing.assert_array_equal(read[:, 0], VALUES[:, 0].astype(np.float32))
+    np.testing.assert_array_equal(read[:, 0], VALUES[:, 0])
 
 
 @pytest.mark.parametrize("text", ["A549_*", "8", "k562_*", "-1"])
@@ -277,7 +277,7 @@ def test_notes_on_classes_of_one_choice():
 @pytest.mark.parametrize("predicted, said", [
     (np.zeros((N + 1, 3)), rf"shape \(7, 3\) for {N} sequences"), (np.float64(3), rf"shape \(\) for {N} sequences"),
     (np.array(["a"] * N), "holds <U1, not numbers"), (rng.random((N, 2, 3, 4)), r"shape \(2, 3, 4\) for each sequence"),
-    ({"a": VALUES, "b": VALUES[:2]}, '"b" has shape'), ([], "returned nothing"), (None, "not numbers")])
+    ({"a": VALUES, "b": VALUES[:2]}, '"b" has shape'), ([], "returned nothing"), (None, "returned nothing")])
 def test_outputs_that_cannot_be_read(predicted, said):
     with pytest.raises(ModelError, match=f"the model.*{said}"):
         find_marks(schema(array("(3,)")), predicted, N)
@@ -294,7 +294,7 @@ def test_an_output_that_changes_its_form(later):
 
 def test_tensors_and_whole_numbers_are_read():
     torch = pytest.importorskip("torch")
-    np.testing.assert_array_equal(marks_of(array("(3,)"), torch.from_numpy(VALUES))[1], VALUES.astype(np.float32))
+    np.testing.assert_array_equal(marks_of(array("(3,)"), torch.from_numpy(VALUES))[1], VALUES)
     assert marks_of(array("(3,)"), np.arange(N * 3).reshape(N, 3))[1][1].tolist() == [3, 4, 5]
     assert marks_of(array("(3,)"), VALUES > 0)[1][0].tolist() == (VALUES[0] > 0).astype(float).tolist()
 

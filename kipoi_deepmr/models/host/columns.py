@@ -48,20 +48,20 @@ class Leaf:
             raise ModelError("the model's output{} has shape {} for each sequence; at most positions and marks can be "
                              "read".format(f' "{name}"' if name else "", self.shape))
 
-    def told(self):
-        """What was decided, as JSON values; see `retold`."""
+    def to_json(self):
+        """What was decided, as JSON values; see `from_json`."""
         window = self.window and [self.window.start, self.window.stop]
         return {"path": list(self.path), "name": self.name, "shape": list(self.shape), "kept": list(self._kept),
                 "summary": self.summary,
                 "window": window, "marks_first": self._has_marks_first, "averaged": self._is_averaged}
 
     @classmethod
-    def retold(cls, told):
-        """The same leaf from what `told` gave."""
-        leaf = cls(tuple(told["path"]), told["name"], np.empty((0,) + tuple(told["shape"])), [], None, False)
-        leaf._kept, leaf.summary = tuple(told["kept"]), told["summary"]
-        leaf.window = told["window"] and slice(*told["window"])
-        leaf._has_marks_first, leaf._is_averaged = told["marks_first"], told["averaged"]
+    def from_json(cls, values):
+        """The same leaf from what `to_json` gave."""
+        leaf = cls(tuple(values["path"]), values["name"], np.empty((0,) + tuple(values["shape"])), [], None, False)
+        leaf._kept, leaf.summary = tuple(values["kept"]), values["summary"]
+        leaf.window = values["window"] and slice(*values["window"])
+        leaf._has_marks_first, leaf._is_averaged = values["marks_first"], values["averaged"]
         return leaf
 
     def choose_axes(self, summary, window):

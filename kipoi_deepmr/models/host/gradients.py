@@ -62,7 +62,7 @@ class DifferentiableNetwork:
 
         def answer(*_, **__):
             calls.append(None)
-            return nested.rebuilt(self._form, map(self._told, outputs))
+            return nested.rebuilt(self._form, map(self._as_answered, outputs))
 
         with self._replaced(answer):
             answered = call()
@@ -84,7 +84,7 @@ class DifferentiableNetwork:
     def _tree(self, arguments, options):
         return arguments[0] if arguments else next(iter(options.values()))
 
-    def _told(self, output):
+    def _as_answered(self, output):
         return output
 
     def deeplift(self, given, base, weights):
@@ -101,7 +101,7 @@ class TorchNetwork(DifferentiableNetwork):
     def _tree(self, arguments, options):
         return [list(arguments), options]
 
-    def _told(self, output):
+    def _as_answered(self, output):
         return self._tensor(output)
 
     def _tensor(self, value):
@@ -127,8 +127,8 @@ class TorchNetwork(DifferentiableNetwork):
             raise ModelError("its PyTorch network cuts its derivative off (detach, argmax, a conversion to numpy)")
 
         def pull(weights):
-            told = [torch.from_numpy(np.ascontiguousarray(each)).to(tensor) for each, tensor in zip(weights, tensors)]
-            found = iter(torch.autograd.grad(tensors, active, told, retain_graph=True, allow_unused=True))
+            seeds = [torch.from_numpy(np.ascontiguousarray(each)).to(tensor) for each, tensor in zip(weights, tensors)]
+            found = iter(torch.autograd.grad(tensors, active, seeds, retain_graph=True, allow_unused=True))
             return [_or_zeros(next(found) if torch.is_tensor(leaf) and leaf.requires_grad else None, value)
                     for leaf, (_, value) in zip(leaves, nested.leaves(given))]
 
@@ -159,8 +159,8 @@ class EagerNetwork(DifferentiableNetwork):
             raise ModelError("its Keras does not run on TensorFlow")
 
         def pull(weights):
-            told = [tf.cast(each, tensor.dtype) for each, tensor in zip(weights, tensors)]
-            found = tape.gradient(tensors, inputs, output_gradients=told)
+            seeds = [tf.cast(each, tensor.dtype) for each, tensor in zip(weights, tensors)]
+            found = tape.gradient(tensors, inputs, output_gradients=seeds)
             return [_or_zeros(each, value) for each, (_, value) in zip(found, nested.leaves(given))]
 
         return Linear([tensor.numpy() for tensor in tensors], pull)

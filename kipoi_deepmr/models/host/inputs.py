@@ -50,9 +50,10 @@ class Input:
             self.forms = [asked] if is_only or asked.fits(self.declared or ()) else []
         else:
             self.forms = forms_of_shape(self.declared, self.special_type(), is_only)
-        told = loader_form(defaults)
-        if len(self.forms) > 1 and told in self.forms or is_only and told and self.value is None and asked is None:
-            self.forms = [told]
+        of_dataloader = loader_form(defaults)
+        is_silent = is_only and self.value is None and asked is None
+        if len(self.forms) > 1 and of_dataloader in self.forms or is_silent and of_dataloader:
+            self.forms = [of_dataloader]
 
     def decide(self, letters, defaults):
         """Set `code` from the one form that is left."""
@@ -64,12 +65,12 @@ class Input:
 
     def _dtype(self, defaults):
         """Of the dataloader's argument, else of the values; numpy's default of float64 is nobody's wish."""
-        told = defaults.get("dtype")
-        if told is not None:
+        dtype = defaults.get("dtype")
+        if dtype is not None:
             try:
-                return np.dtype(told.split(".")[-1] if isinstance(told, str) else told)
+                return np.dtype(dtype.split(".")[-1] if isinstance(dtype, str) else dtype)
             except TypeError:
-                raise ModelError(f"the dataloader's dtype {told!r} is not one of numpy's") from None
+                raise ModelError(f"the dataloader's dtype {dtype!r} is not one of numpy's") from None
         return np.float32 if self.value is None or self.value.dtype == np.float64 else self.value.dtype
 
     def length(self, defaults):

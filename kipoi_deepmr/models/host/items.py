@@ -26,8 +26,8 @@ def describe(model):
     if model.default_dataloader is None:
         return None
     arguments = {name: bool(argument.optional) for name, argument in model.default_dataloader.args.items()}
-    told = {name: value for name, value in defaults(model).items() if _is_json(value)}
-    return {"arguments": arguments, "defaults": told, "is_kipoiseq": _is_kipoiseq(model.default_dataloader)}
+    plain = {name: value for name, value in defaults(model).items() if _is_json(value)}
+    return {"arguments": arguments, "defaults": plain, "is_kipoiseq": _is_kipoiseq(model.default_dataloader)}
 
 
 def _is_json(value):
@@ -87,8 +87,8 @@ class Items:
         if ranges is None:
             raise ModelError(f"the dataloader of model {self._name} gives no metadata.ranges: loci without a place in "
                              "the genome cannot be used")
-        told = {key: str(np.asarray(ranges.get(key, ""))) for key in ("chr", "strand", "id")}
-        return dict(told, start=int(ranges["start"]), end=int(ranges["end"]))
+        texts = {key: str(np.asarray(ranges.get(key, ""))) for key in ("chr", "strand", "id")}
+        return dict(texts, start=int(ranges["start"]), end=int(ranges["end"]))
 
     def _item(self, number):
         if self._last[0] != number:

@@ -180,8 +180,8 @@ def _dna_among(given):
 
 def _set_directions(chosen, asked):
     """Decide which of several DNA inputs take the reverse complement: as asked, else by the values, else by names."""
-    is_told = any(asked.values())
-    named = [asked[one] if is_told else one.is_called_reversed() for one in chosen]
+    is_asked = any(asked.values())
+    named = [asked[one] if is_asked else one.is_called_reversed() for one in chosen]
     first = chosen[named.index(False) if False in named else 0]
     for one, is_named in zip(chosen, named):
         if one is first:

@@ -106,17 +106,17 @@ class Marks:
             yield leaf, self._columns[first:first + leaf.n_columns]
             first += leaf.n_columns
 
-    def told(self):
-        """How the output becomes marks, as JSON values; see `retold`."""
-        return {"leaves": [leaf.told() for leaf in self.leaves], "columns": list(self._columns), "scale": self._scale,
-                "groups": self._groups}
+    def to_json(self):
+        """How the output becomes marks, as JSON values; see `from_json`."""
+        leaves = [leaf.to_json() for leaf in self.leaves]
+        return {"leaves": leaves, "columns": list(self._columns), "scale": self._scale, "groups": self._groups}
 
     @classmethod
-    def retold(cls, told):
-        """The same marks from what `told` gave."""
-        marks = cls([Leaf.retold(leaf) for leaf in told["leaves"]], told["columns"], told["scale"], None)
-        marks._groups = told["groups"]
-        marks.names = tuple(told["groups"] or told["columns"])
+    def from_json(cls, values):
+        """The same marks from what `to_json` gave."""
+        marks = cls([Leaf.from_json(leaf) for leaf in values["leaves"]], values["columns"], values["scale"], None)
+        marks._groups = values["groups"]
+        marks.names = tuple(values["groups"] or values["columns"])
         return marks
 
 

@@ -112,7 +112,7 @@ class HostedModel:
         """What tells how its answers follow from its network; see `models.internals.Internals`."""
         name, form = self._layout.one_hot() or (None, None)
         return {"files": sources.files(self._model), "input": name, "shape": form and list(form.shape(self._length)),
-                "letters": self._layout.alphabet, "marks": self._marks.told(), "views": list(map(list, self._views)),
+                "letters": self._layout.alphabet, "marks": self._marks.to_json(), "views": list(map(list, self._views)),
                 "n_masks": len(self._masks.names) if self._masks else 0}
 
     def open_loci(self, arguments):

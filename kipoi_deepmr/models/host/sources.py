@@ -130,14 +130,14 @@ def checksum(model, settings):
 def versions():
     """Versions of Python, numpy, Kipoi and the frameworks that this process has imported."""
     loaded = [name for name in ("numpy", "kipoi") + FRAMEWORKS if name in sys.modules]
-    told = {name: str(getattr(sys.modules[name], "__version__", "?")) for name in loaded}
-    return dict(told, python=".".join(map(str, sys.version_info[:3])))
+    found = {name: str(getattr(sys.modules[name], "__version__", "?")) for name in loaded}
+    return dict(found, python=".".join(map(str, sys.version_info[:3])))
 
 
 def frameworks():
     """The deep-learning frameworks in use here, such as "keras 2.2.4, tensorflow 1.14.0"."""
-    told = versions()
-    return ", ".join(f"{name} {told[name]}" for name in FRAMEWORKS if name in told)
+    found = versions()
+    return ", ".join(f"{name} {found[name]}" for name in FRAMEWORKS if name in found)
 
 
 @contextmanager
