@@ -174,3 +174,11 @@ def simulate(folder, *words):
     done = run_python(sys.executable, "-c", OURS, "simulate", *words, "-o", folder, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
+
+
+@pytest.fixture(scope="session")
+def mpra_dragonn(tmp_path_factory):
+    """The zoo's MPRA-DragoNN, as a directory that no test changes."""
+    import mpra_dragonn
+
+    return mpra_dragonn.write(tmp_path_factory.mktemp("zoo") / "MPRA-DragoNN")

@@ -4,13 +4,17 @@ The Keras files are written by Keras 2.2.4 on Python 3.7: Keras 2.13 on Python 3
 through tf_keras.
 """
 
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import pythons
 from conftest import environment_python, run_python
 
 from kipoi_deepmr import dna
+from kipoi_deepmr.models.host import session
 from kipoi_deepmr.models.kipoi_model import KipoiModel
 
 LENGTH, FILTERS, WIDTH, MARKS = 24, 6, 5, ("A", "B", "C")
@@ -164,3 +168,14 @@ def test_torch(python, torch_model, sequences, expected):
 
 def test_the_effects_are_large_enough_to_compare(expected):
     assert np.abs(expected).max() > 0.3 and (np.abs(expected).max(axis=(0, 1)) > 0.1).all()
+
+
+
+def test_host_compiles_in_python_3_6(tmp_path):
+    python = pythons.installed("3.6")
+    if python is None:
+        pytest.skip("there is no Python 3.6 here")
+    files = [str(path) for path in Path(session.__file__).parent.glob("*.py")]
+    code = "import sys\nfor path in sys.argv[1:]: compile(open(path, encoding='utf-8').read(), path, 'exec')"
+    compiled = subprocess.run([python, "-c", code, *files], capture_output=True, text=True)
+    assert compiled.returncode == 0, compiled.stderr

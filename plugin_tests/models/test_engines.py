@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import EXAMPLES, environment_python
-from test_mpra_dragonn import model as mpra_dragonn  # noqa: F401, a fixture
 
 from kipoi_deepmr import dna, pipeline
 from kipoi_deepmr.cli import main
@@ -101,7 +100,7 @@ def assert_same(found, naive, tolerance=2e-5):
 # Real models
 
 
-def test_mpra_dragonn(mpra_dragonn):  # noqa: F811
+def test_mpra_dragonn(mpra_dragonn):
     """The zoo's own weights: columns as members, dropout masks, the reverse complement; live, and from its files."""
     columns = {"rep1": [0, 3], "rep2": [1, 4]}
     with Ensemble.from_kipoi([mpra_dragonn], "dir", member_columns=columns) as ensemble:

@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 import pysam
 import pytest
+from commands import refused
 from conftest import LENGTH, member_weights
 from finished_runs import seal, write_run
+from vcf_files import COLUMNS, COMPLEMENT, META, forward, info, line, lines, records, snvs, write
 
 from kipoi_deepmr import calibration, effects_store, pipeline
 from kipoi_deepmr.calibration.fit import Counts
@@ -24,11 +26,6 @@ from kipoi_deepmr.variants import Allele, LocusIndex, classify
 
 MARKS = ("A&B", "C d", "x>y")
 KEYS = ("A_B", "C_d", "x_y")
-COMPLEMENT = dict(zip("ACGT", "TGCA", strict=True))
-META = ("##fileformat=VCFv4.3", "##contig=<ID=chr1,length=9000>", '##FILTER=<ID=q10,Description="low">',
-        '##INFO=<ID=AF,Number=A,Type=Float,Description="f">', '##INFO=<ID=DB,Number=0,Type=Flag,Description="d">',
-        '##FORMAT=<ID=GT,Number=1,Type=String,Description="g">')
-COLUMNS = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 
 needs_bcftools = pytest.mark.skipif(not shutil.which("bcftools"), reason="bcftools is not installed")
 
@@ -41,70 +38,12 @@ def run(tmp_path_factory):
     return folder, effects
 
 
-def forward(effects, locus):
-    """Letters of a locus on the forward strand."""
-    letters = [str(x) for x in effects["ref_base"][locus].values[::3]]
-    return letters if effects["strand"][locus] == "+" else [COMPLEMENT[x] for x in letters[::-1]]
-
-
-def snvs(effects, locus, offsets=range(30)):
-    """(POS, REF, ALT) of all SNVs at places of a locus."""
-    letters, start = forward(effects, locus), int(effects["start"][locus])
-    return [(start + k + 1, letters[k], alt) for k in offsets for alt in "ACGT" if alt != letters[k]]
-
-
-def line(pos, ref, alt, info=".", chrom="chr1"):
-    return f"{chrom}\t{pos}\t.\t{ref}\t{alt}\t.\tPASS\t{info}"
-
-
-def write(path, records, meta=META, columns=COLUMNS, end="\n"):
-    text = end.join([*meta, columns, *records]) + end
-    if str(path).endswith(".bcf"):
-        plain = str(path) + ".vcf"
-        with open(plain, "w") as file:
-            file.write(text)
-        with pysam.VariantFile(plain) as source, pysam.VariantFile(str(path), "wb", header=source.header) as out:
-            for record in source:
-                out.write(record)
-    elif str(path).endswith(".bgz"):
-        with pysam.BGZFile(str(path), "wb") as file:
-            file.write(text.encode())
-    else:
-        with (gzip.open if str(path).endswith(".gz") else open)(path, "wb") as file:
-            file.write(text.encode())
-    return str(path)
-
-
 def annotate(run, path, output, **options):
     return pipeline.annotate(str(run[0]), str(path), str(output), **options)
 
 
-def lines(path):
-    opener = gzip.open if str(path).endswith("gz") else open
-    with opener(path, "rt", newline="") as file:
-        return file.read().splitlines()
-
-
-def records(path):
-    return [x.split("\t") for x in lines(path) if not x.startswith("#")]
-
-
-def info(columns):
-    """INFO as a dict of lists."""
-    pairs = [item.partition("=") for item in columns[7].split(";")]
-    return {key.removeprefix("DEEPMR_"): value.split(",") for key, _, value in pairs}
-
-
 def numbers(values):
     return [np.nan if v == "." else float(v) for v in values]
-
-
-def refused(capsys, argv):
-    """The message of a command that is refused with one line."""
-    assert main([str(a) for a in argv]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == "" and captured.err.count("\n") == 1, captured.err
-    return captured.err
 
 
 def test_effects_are_those_of_the_store(run, tmp_path):

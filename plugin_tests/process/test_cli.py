@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pysam
 import pytest
+from commands import refused
 from conftest import LENGTH, member_weights, write_model
 
 from kipoi_deepmr.cli import main
@@ -25,14 +26,6 @@ def kipoi(*arguments, cwd=None):
 @pytest.fixture
 def loci(bed_file, genome_file):
     return ["--intervals_file", bed_file, "--fasta_file", genome_file]
-
-
-def refused(capsys, argv):
-    """Run a command that must be refused; its one message."""
-    assert main([str(a) for a in argv]) == 2
-    said = capsys.readouterr()
-    assert said.out == "" and said.err.count("\n") == 1 and "Traceback" not in said.err
-    return said.err
 
 
 def test_the_main_job_on_the_real_example(cooperativity, tmp_path):

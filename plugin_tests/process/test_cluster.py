@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import LENGTH, Scheduler, member_weights, write_model
-from test_worker import is_alive, wait_until, write
+from portable_models import write
+from processes import is_alive, wait_until
 
 from kipoi_deepmr import cluster, effects_store, pipeline
 from kipoi_deepmr.cli import main

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pysam
 import pytest
+from commands import refused
 from finished_runs import effects_of, write_run
-from test_annotate import COMPLEMENT, forward, line, refused, snvs, write
+from vcf_files import COMPLEMENT, forward, line, snvs, write
 
 from kipoi_deepmr import instruments, mr, pipeline
 from kipoi_deepmr.cli import main

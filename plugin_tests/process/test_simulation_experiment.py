@@ -163,3 +163,10 @@ def test_what_is_refused(experiment, words, said, capsys):
     told = capsys.readouterr().err
     assert said in told.replace("'", '"') and told.count("\n") == 1
     assert not (folder / "analyses" / "misspelt").exists()
+
+
+@pytest.mark.parametrize("words", ["0.5,x", "1,1.0", "", "1,,2", "-1", "1e9", "nan"])
+def test_strengths_that_cannot_be_swept_are_refused(words, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["simulate", "--sweep", words, "-o", str(tmp_path / "x")])
+    assert "argument --sweep: " in capsys.readouterr().err and not (tmp_path / "x").exists()

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 import pythons
 from conftest import LENGTH, heed_interrupts
+from portable_models import DNA, MODEL_CODE, MODEL_YAML, weights_in_eighths, write
+from processes import is_alive, wait_until
 
 from kipoi_deepmr import dna, mutagenesis
 from kipoi_deepmr.errors import InputError, ModelFailed
@@ -29,100 +31,8 @@ from kipoi_deepmr.models.host import frames
 from kipoi_deepmr.models.kipoi_model import KipoiModel
 from kipoi_deepmr.mutagenesis.engines import naive
 
-MODEL_CODE = '''
-import os
-import signal
-import subprocess
-import sys
-import time
-
-import numpy as np
-from kipoi.model import BaseModel
-
-
-class Weights(BaseModel):
-    """Position weights times a side input, if there is one; does what its file `do` says once a sequence is all A."""
-
-    def __init__(self, weights):
-        self.weights = np.load(weights)
-        self.folder = os.path.dirname(os.path.abspath(weights))
-
-    def predict_on_batch(self, x):
-        side = x["side"] if isinstance(x, dict) else 1.0
-        x = x["dna"] if isinstance(x, dict) else x
-        if (x[:, :, 0] == 1).all(1).any():
-            self.act(x, os.path.join(self.folder, "do"))
-        return np.tensordot(x, self.weights, 2) * side
-
-    def act(self, x, path):
-        if os.path.exists(path):
-            with open(path) as code:
-                exec(code.read())
-'''
-
-LOADER_CODE = '''
-import numpy as np
-from kipoi.data import Dataset
-from kipoi.metadata import GenomicRanges
-
-
-class Loader(Dataset):
-    """defined_as: dataloader.Loader"""
-
-    def __init__(self, intervals_file, fasta_file):
-        self.rows = [line.split() for line in open(intervals_file)]
-        self.genome = {record.split()[0]: "".join(record.split("\\n")[1:]).upper()
-                       for record in open(fasta_file).read().split(">")[1:]}
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, i):
-        chrom, start, end = self.rows[i][0], int(self.rows[i][1]), int(self.rows[i][2])
-        letters = self.genome[chrom][start:end]
-        dna = np.array([[letter == base for base in "ACGT"] for letter in letters], dtype="float32")
-        return {"inputs": INPUTS, "metadata": {"ranges": GenomicRanges(chrom, start, end, str(i), "+")}}
-'''
-
-LOADER_YAML = '''
-defined_as: dataloader.Loader
-args: {intervals_file: {doc: bed}, fasta_file: {doc: genome}}
-info: {authors: [{name: test}], doc: test}
-output_schema:
-  inputs: INPUTS
-  metadata: {ranges: {type: GenomicRanges, doc: place}}
-'''
-
-MODEL_YAML = '''
-defined_as: model.Weights
-args: {weights: weights.npy}
-default_dataloader: .
-info: {authors: [{name: test}], doc: test}
-schema:
-  inputs: INPUTS
-  targets: {shape: "(3,)", doc: marks, column_labels: [A, B, C]}
-'''
-
-DNA = '{shape: "(12, 4)", doc: dna}'
-DNA_AND_SIDE = '{dna: {shape: "(12, 4)", doc: dna}, side: {shape: "(1,)", doc: how far away}}'
 ALL_A = np.frombuffer(b"A" * LENGTH, dtype=np.uint8)
 
-
-def weights_in_eighths(seed):
-    """Sums of them are exact in any order, so that any numpy gives the same."""
-    return np.random.default_rng(seed).integers(-20, 20, (LENGTH, 4, 3)) / 8
-
-
-def write(folder, seed=0, has_side=False):
-    """A model directory that needs numpy and kipoi alone, in any Python."""
-    folder.mkdir(parents=True)
-    inputs, given = (DNA_AND_SIDE, '{"dna": dna, "side": np.array([float(i + 2)])}') if has_side else (DNA, "dna")
-    (folder / "model.py").write_text(MODEL_CODE)
-    (folder / "dataloader.py").write_text(LOADER_CODE.replace("INPUTS", given))
-    (folder / "dataloader.yaml").write_text(LOADER_YAML.replace("INPUTS", inputs))
-    (folder / "model.yaml").write_text(MODEL_YAML.replace("INPUTS", inputs))
-    np.save(folder / "weights.npy", weights_in_eighths(seed))
-    return str(folder)
 
 
 @pytest.fixture
@@ -314,23 +224,6 @@ def test_a_model_that_dies_as_it_loads(tmp_path, folders):
     path.write_text(path.read_text() + "\nprint('illegal instruction')\nos.kill(os.getpid(), signal.SIGABRT)\n")
     with pytest.raises(InputError, match="(?s)cannot be loaded by .*killed by SIGABRT.*illegal instruction"):
         KipoiModel(folders[0], "dir", python=sys.executable)
-
-
-def is_alive(pid):
-    """Whether a process runs; one that has ended and not been waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 DRIVER = """

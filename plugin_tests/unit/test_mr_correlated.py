@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mr_problems import FINITE, MARKS, made_data, made_loci
 from sklearn.covariance import ledoit_wolf
-from test_mr_pairs import MARKS, made_data, made_loci
 
 from kipoi_deepmr import effects_store, instruments, mr
 from kipoi_deepmr.effects_store import blocks
@@ -173,9 +173,6 @@ def test_symmetries(seed, n, factor, method):
             np.testing.assert_allclose(getattr(turned, name), value, **tolerance)
         scale = 1 if name in ("q", "pvalue") else factor
         np.testing.assert_allclose(getattr(scaled, name), scale * value, rtol=1e-6, atol=1e-9 * scale)
-
-
-FINITE = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, 1.0, -1.0, 1e-310, 1e308])
 
 
 @given(data=st.data(), n=st.integers(0, 5), method=st.sampled_from([*METHODS, "two_stage_least_squares"]))

@@ -2,33 +2,13 @@
 
 import numpy as np
 import pytest
+from mr_problems import effects_with_members
 from scipy import stats
 
-from kipoi_deepmr import effects_store, instruments, mr
+from kipoi_deepmr import instruments, mr
 from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.loci import Loci
 
-N_LOCI, LENGTH, MARKS = 6, 20, ("A", "B", "C")
-
-
-def dataset(n_members=5, seed=0, keep=True, ddof=1):
-    """Mark B follows A by 2 and C by -1; members err, and their errors of all marks go together."""
-    rng = np.random.default_rng(seed)
-    shape = (N_LOCI, n_members, 3 * LENGTH)
-    cause = rng.normal(size=(N_LOCI, 1, 3 * LENGTH)) * (rng.random((N_LOCI, 1, 3 * LENGTH)) < 0.4)
-    error = 0.2 * rng.normal(size=shape) * np.exp(rng.normal(size=(N_LOCI, 1, 3 * LENGTH)) / 2)
-    members = np.stack([cause + error, 2 * cause + 2 * error + 0.3 * rng.normal(size=shape),
-                        -cause + 0.3 * rng.normal(size=shape)], axis=-1).astype(np.float32)
-    members[-1, :, :, 0] = 0.01 * rng.normal(size=shape[1:])  # no instrument of A
-    bases = np.full((N_LOCI, LENGTH), ord("A"), np.uint8)
-    names = np.array([f"locus{i}" for i in range(N_LOCI)])
-    loci = Loci(np.full(N_LOCI, "chr1"), np.arange(N_LOCI) * LENGTH, (np.arange(N_LOCI) + 1) * LENGTH,
-                np.full(N_LOCI, "+"), names, bases, np.full(N_LOCI, -1))
-    letters = np.full((N_LOCI, 3 * LENGTH), "A")
-    data = {"effect": members.mean(1), "effect_se": members.std(1, ddof=ddof), "ref_base": letters, "alt_base": letters,
-            "reference": np.zeros((N_LOCI, n_members, 3), np.float32)}
-    return effects_store.dataset(loci, MARKS, [str(k) for k in range(n_members)],
-                                 {**data, "member_effect": members} if keep else data, {"ddof": ddof})
+MARKS = ("A", "B", "C")
 
 
 def slow(members, locus, x, y, method, z, ddof=1, **options):
@@ -53,7 +33,7 @@ def slow(members, locus, x, y, method, z, ddof=1, **options):
 @pytest.mark.parametrize("method, ddof", [("ivw", 1), ("egger", 1), ("median_weighted", 1), ("wald_mean", 1),
                                           ("ivw", 0)])
 def test_it_agrees_with_the_slow_version(method, ddof):
-    effects = dataset(ddof=ddof)
+    effects = effects_with_members(ddof=ddof)
     table = mr.fit_pairs(effects, method=method, instruments="own", instrument_z=3, uncertainty="cross_fitted",
                          spread_shrinkage="none")
     members = effects["member_effect"].values
@@ -86,7 +66,7 @@ def test_the_choosers_errors_are_not_selected():
 
 def test_moderation_counts_the_members_that_choose():
     """The prior is that of all members; what it is added to has one degree of freedom less."""
-    effects = dataset()
+    effects = effects_with_members()
     table = mr.fit_pairs(effects, "A", "B", "ivw", "own", 3, "moderated", "cross_fitted")
     moderation, members = instruments.moderation_for(effects), effects["member_effect"].values.astype(float)
     estimates = []
@@ -104,15 +84,16 @@ def test_moderation_counts_the_members_that_choose():
 @pytest.mark.parametrize("rule, z", [("pooled", 1.0), ("own", 3.0)])
 def test_every_method_that_can_be_cross_fitted_is(rule, z):
     methods = [name for name in mr.METHODS if name != "two_stage_least_squares" and not name.startswith("mvmr_")]
-    table = mr.fit_pairs(dataset(), "A", "B", methods, rule, z, uncertainty="cross_fitted")
+    table = mr.fit_pairs(effects_with_members(), "A", "B", methods, rule, z, uncertainty="cross_fitted")
     found = table[table["locus"] == "locus0"].set_index("method")
     assert (found["note"] == "").all() and (found["se"] > 0).all()
     assert ((found["estimate"] - 2).abs() < 1).all()
 
 
 @pytest.mark.parametrize("effects, method, said", [
-    (dataset(2), "ivw", "needs 3 members or more, not 2"), (dataset(keep=False), "ivw", "--keep members"),
-    (dataset(), "two_stage_least_squares", "cannot be cross-fitted"),
+    (effects_with_members(2), "ivw", "needs 3 members or more, not 2"),
+    (effects_with_members(keep=False), "ivw", "--keep members"),
+    (effects_with_members(), "two_stage_least_squares", "cannot be cross-fitted"),
 ])
 def test_what_is_refused(effects, method, said):
     with pytest.raises(InputError, match=said):

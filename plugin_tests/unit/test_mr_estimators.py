@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mr_problems import FINITE, random_problem
 from scipy import optimize, stats
 
 from kipoi_deepmr import mr
@@ -16,12 +17,6 @@ VARIANTS = [("wald_mean", {}), ("ivw", {}), ("ivw", {"model": "fixed"}), ("ivw",
             ("ivw", {"weights": "delta"}), ("ivw", {"weights": "delta", "psi": 0.6, "model": "random"}),
             ("egger", {}), ("egger", {"distribution": "t", "alpha": 0.2})]
 NUMBERS = [f.name for f in dataclasses.fields(mr.MRResult) if f.name != "note"]
-
-
-def random_problem(rng, *shape):
-    bx, by = rng.normal(size=(2, *shape))
-    sx, sy = rng.uniform(0.1, 1.0, size=(2, *shape))
-    return bx, sx, by + 0.7 * bx, sy
 
 
 def slow(method, bx, sx, by, sy, model="default", weights="simple", psi=0.0, distribution="normal", alpha=0.05):
@@ -185,9 +180,6 @@ def test_duplicated_instruments_halve_the_fixed_variance(seed, n):
     twice = mr.fit(*(np.tile(a, 2) for a in data), method="ivw", model="fixed")
     np.testing.assert_allclose([twice.estimate, twice.se, twice.q],
                                [once.estimate, once.se / np.sqrt(2), 2 * once.q], rtol=1e-9)
-
-
-FINITE = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([0.0, 1.0, -1.0, 1e-310, 1e308]))
 
 
 @given(data=st.data(), n=st.integers(0, 6), variant=st.sampled_from(VARIANTS))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mr_problems import MARKS, made_data, made_loci
 from scipy import optimize, special, stats
-from test_mr_pairs import MARKS, made_data, made_loci
 
 from kipoi_deepmr import effects_store, instruments, mr
 from kipoi_deepmr.effects_store import blocks

@@ -12,12 +12,12 @@ import statsmodels.api as sm
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mr_problems import FINITE
 from scipy import stats
 
-from kipoi_deepmr import cli, effects_store, mr
+from kipoi_deepmr import mr
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.options import EstimateOptions
-from kipoi_deepmr.output.tables import EXACT
 
 METHODS = ("mvmr_ivw", "mvmr_egger")
 VARIANTS = [("mvmr_ivw", {}), ("mvmr_ivw", {"model": "fixed"}), ("mvmr_ivw", {"model": "random"}),
@@ -192,10 +192,6 @@ def test_nearly_collinear_covariates_cost_precision_and_no_truth():
     np.testing.assert_allclose(ours.se, exact.se, rtol=1e-5)
 
 
-FINITE = st.one_of(st.floats(allow_nan=False, allow_infinity=False),
-                   st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, 1e-310, 1e308]))
-
-
 @given(data=st.data(), n=st.integers(0, 6), n_covariates=st.integers(0, 2), variant=st.sampled_from(VARIANTS))
 @settings(max_examples=300, deadline=None)
 def test_no_finite_input_raises_or_warns(data, n, n_covariates, variant):
@@ -323,25 +319,3 @@ def test_goes_with_what_else_can_be_asked(options):
 def test_adjust_and_methods_go_together(methods, adjust, said):
     with pytest.raises(InputError, match=said):
         EstimateOptions(method=methods, adjust=adjust).check(MARKS, 3)
-
-
-def test_command_line(tmp_path, models, genome_file, bed_file, capsys):
-    store, local = str(tmp_path / "out" / "effects.zarr"), str(tmp_path / "out" / "local.tsv")
-    own, loci = ["--instruments", "own", "--instrument_z", "1", "--vcf", "none", "-q"], ["--intervals_file", bed_file]
-    assert cli.main(["run", *models, "--source", "dir", *loci, "--fasta_file", genome_file, *own, "--method",
-                     "mvmr_ivw,ivw", "--adjust", "C", "-o", str(tmp_path / "out")]) == 0
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["settings"]["adjust"] == ["C"]
-    told = ["estimate", store, *own, "-o", local]
-    before = pathlib.Path(local).read_text()
-    assert cli.main([*told, "--method", "mvmr_ivw,ivw", "--adjust", "C"]) == 0
-    assert pathlib.Path(local).read_text() == before
-    ours = pd.read_csv(local, sep="\t", **EXACT)
-    theirs = mr.fit_pairs(effects_store.open_effects(store), method=["mvmr_ivw", "ivw"], instruments="own",
-                          instrument_z=1, adjust=["C"])
-    for name in ("n_instruments", "estimate", "se", "f_statistic"):
-        np.testing.assert_array_equal(ours[name], theirs[name])
-    capsys.readouterr()
-    assert cli.main([*told, "--method", "ivw", "--adjust", "C"]) == 2
-    assert "is for the methods mvmr_ivw and mvmr_egger" in capsys.readouterr().err
-    assert cli.main([*told, "--method", "mvmr_ivw", "--adjust", "CC"]) == 2
-    assert "unknown mark to adjust for 'CC'" in capsys.readouterr().err

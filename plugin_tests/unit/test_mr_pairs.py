@@ -6,37 +6,19 @@ import pytest
 from finished_runs import effects_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mr_problems import MARKS, made_data, made_loci
 
 from kipoi_deepmr import effects_store, instruments, mr
 from kipoi_deepmr.effects_store import blocks
 from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.loci import Loci
 from kipoi_deepmr.mr import pairs
 from kipoi_deepmr.mr.block import Block
 from kipoi_deepmr.mr.estimators.closed_form import has_closed_form
 from kipoi_deepmr.mr.fit import bind
 
-MARKS = ["Oct4", "Sox2", "Nanog"]
 COLUMNS = ["chrom", "start", "end", "strand", "locus", "exposure", "outcome", "method", "n_instruments", "estimate",
            "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se", "intercept_pvalue", "q", "q_pvalue",
            "i2", "i2_gx", "f_statistic", "phi", "tau2", "note"]
-
-
-def made_loci(n_loci, length):
-    start = 100 * np.arange(n_loci)
-    return Loci(np.array([f"chr{1 + i % 2}" for i in range(n_loci)]), start, start + length,
-                np.array(["+-"[i % 2] for i in range(n_loci)]), np.array([f"peak{i}" for i in range(n_loci)]),
-                np.full((n_loci, length), ord("A"), np.uint8))
-
-
-def made_data(n_loci, length, n_marks, seed=0):
-    rng = np.random.default_rng(seed)
-    shape = (n_loci, 3 * length, n_marks)
-    effect = rng.standard_t(3, size=shape) + rng.standard_t(2, size=shape[:2])[..., None]
-    effect[-1] *= 0.01  # a locus without instruments under the pooled rule
-    return {"effect": effect.astype("float32"), "effect_se": rng.uniform(0.1, 0.6, shape).astype("float32"),
-            "reference": np.zeros((n_loci, 2, n_marks), "float32"),
-            "ref_base": np.full(shape[:2], "A"), "alt_base": np.full(shape[:2], "C")}
 
 
 @pytest.fixture(scope="module")

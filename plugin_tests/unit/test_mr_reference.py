@@ -1,16 +1,13 @@
 """IVW, MR-Egger and the Wald-ratio baseline against the numbers of R's MendelianRandomization and TwoSampleMR."""
 
-import json
-import pathlib
 
 import numpy as np
 import pytest
+from mr_problems import DATASETS
 from scipy import stats
 
 from kipoi_deepmr import mr
 
-DATASETS = {d["name"]: d for d in json.loads(
-    (pathlib.Path(__file__).parents[1] / "data" / "mr_reference.json").read_text(encoding="utf-8"))["datasets"]}
 IVW = {
     "MR.ivw.default.simple": {},
     "MR.ivw.default.delta": {"weights": "delta"},

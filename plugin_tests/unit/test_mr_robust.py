@@ -1,13 +1,12 @@
 """MM-regression: against a slow, obvious lmrob, under symmetries, with outliers, and where there is no answer."""
 
 import itertools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mr_problems import FINITE
 from scipy import optimize
 
 from kipoi_deepmr import mr
@@ -254,9 +253,6 @@ def test_one_instrument_has_nothing_to_be_robust_against():
     assert (robust.estimate, robust.se, robust.note) == (plain.estimate, plain.se, "")
 
 
-FINITE = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([0.0, 1.0, -1.0, 1e-310, 1e308]))
-
-
 @given(problem=st.integers(0, 12).flatmap(lambda n: st.lists(st.tuples(*[FINITE] * 4), min_size=n, max_size=n)),
        variant=st.sampled_from(VARIANTS))
 @settings(max_examples=200, deadline=None)
@@ -265,9 +261,3 @@ def test_finite_numbers_never_raise(problem, variant):
     bx, sx, by, sy = np.array(problem).reshape(-1, 4).T
     result = mr.fit(bx, np.abs(sx), by, np.abs(sy), method, **options)
     assert result.note or np.isfinite([result.estimate, result.se, result.ci_low, result.ci_high]).all()
-
-
-def test_help_and_package_do_not_wait_for_numba():
-    code = ("import sys, kipoi_deepmr; from kipoi_deepmr.cli.parser import make_parser; make_parser('x'); "
-            "sys.exit('numba' in sys.modules)")
-    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

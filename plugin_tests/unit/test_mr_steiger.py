@@ -1,24 +1,18 @@
 """Steiger's filter: instruments that move the exposure more than the outcome, against loops over loci and pairs."""
 
-import gzip
-import json
 
 import numpy as np
-import pandas as pd
 import pytest
 from finished_runs import effects_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_annotate import info, line, records, snvs, write
-from test_mr_cross_fitting import dataset
+from mr_problems import effects_with_members
 
-from kipoi_deepmr import effects_store, instruments, mr
-from kipoi_deepmr.cli import main
+from kipoi_deepmr import instruments, mr
 from kipoi_deepmr.mr import pairs
 from kipoi_deepmr.mr.block import Block
 from kipoi_deepmr.mr.diagnostics.steiger import r2_of_mutants
 from kipoi_deepmr.mr.overlap import psi_of_members
-from kipoi_deepmr.runs.finished import FinishedRun
 
 MARKS = ("A", "B", "C")
 CLOSED = ["ivw", "egger", "wald_mean"]
@@ -27,7 +21,7 @@ CLOSED = ["ivw", "egger", "wald_mean"]
 @pytest.fixture(scope="module")
 def effects():
     """Five members; B follows A by 2 and C by -1, with errors of their own."""
-    return dataset()
+    return effects_with_members()
 
 
 def slow_kept(effect, effect_se, rule, z, scale, x, y, of_all):
@@ -164,7 +158,7 @@ def test_methods_that_take_members_or_a_correlation(effects):
 @given(factors=st.lists(st.floats(1e-3, 1e3), min_size=3, max_size=3), rule=st.sampled_from(["own", "pooled"]))
 @settings(max_examples=15, deadline=None)
 def test_units_do_not_matter(factors, rule):
-    effects = dataset(seed=1)
+    effects = effects_with_members(seed=1)
     scaled = effects.copy(deep=True)
     for name in ("effect", "effect_se"):
         scaled[name] = effects[name].astype(float) * np.array(factors)
@@ -213,58 +207,3 @@ def test_the_reverse_of_an_effect_is_not_seen():
     assert false[False] > 0.7 and false[True] < 0.2, false
     for table in found.values():
         np.testing.assert_allclose(table.get_group("A")["estimate"].median(), 2.0, atol=0.05)
-
-
-@pytest.fixture
-def run(tmp_path, models, bed_file, genome_file):
-    """A run of the toy models with the filter, from the command line."""
-    given = ["--method", "ivw,egger", "--instrument_z", "0.5", "--fasta_file", genome_file, "-q"]
-    assert main(["run", *models, "--source", "dir", "--intervals_file", bed_file, *given, "--steiger", "-o",
-                 str(tmp_path / "OUT")]) == 0
-    return tmp_path / "OUT", given
-
-
-def test_a_run_and_what_reads_it(run, tmp_path):
-    out, given = run
-    effects = effects_store.open_effects(str(out / "effects.zarr")).load()
-    local, told = pd.read_csv(out / "local.tsv", sep="\t"), json.loads((out / "run.json").read_text())
-    assert told["settings"]["steiger"] is True
-    expected = mr.fit_pairs(effects, method=["ivw", "egger"], instrument_z=0.5, steiger=True)
-    np.testing.assert_allclose(local["estimate"], expected["estimate"], rtol=1e-12)
-    assert local["n_instruments"].tolist() == expected["n_instruments"].tolist()
-    plain = mr.fit_pairs(effects, method=["ivw", "egger"], instrument_z=0.5)
-    assert 0 < local["n_instruments"].sum() < plain["n_instruments"].sum()
-
-    finished = FinishedRun(str(out))
-    instruments = [finished.effects_at(i)[2] for i in range(effects.sizes["locus"])]
-    counts = local[local["method"] == "ivw"].set_index(["locus", "exposure", "outcome"])["n_instruments"]
-    assert counts.to_dict() == {
-        (str(name), MARKS[x], MARKS[y]): instruments[i].of_pairs(x, y).sum()
-        for i, name in enumerate(effects["name"].values) for x in range(3) for y in range(3) if x != y}
-
-    with gzip.open(out / "instruments.vcf.gz", "rt") as file:
-        served = [dict(field.partition("=")[::2] for field in row.split("\t")[7].split(";"))
-                  for row in file if row[0] != "#"]
-    of_vcf = pd.Series([(v["LOCUS"], *pair.split(">")) for v in served for pair in v["PAIRS"].split(",")])
-    assert of_vcf.value_counts().to_dict() == counts[counts > 0].to_dict()
-    assert all(len(v["CE_ivw"].split(",")) == len(v["PAIRS"].split(",")) for v in served)
-
-    page = (out / "report.html").read_text()
-    detail = json.loads(page.split('id="locus-0">')[1].split("</script>")[0])
-    name = json.loads(page.split('id="data">')[1].split("</script>")[0])["loci"]["locus"][0]
-    for x, y in (("A", "B"), ("B", "A")):
-        assert len(detail["instruments"][x][y]) == len(detail["without"][x][y]["estimate"]) == counts[name, x, y]
-
-    path = write(tmp_path / "in.vcf", [line(*v) for v in snvs(effects, 0, range(effects.sizes["variant"] // 3))])
-    assert main(["annotate", str(out), "--input_vcf", path, "--causal_effects", "instruments", "-q", "-o",
-                 str(tmp_path / "out.vcf")]) == 0
-    annotated = [info(columns) for columns in records(tmp_path / "out.vcf")]
-    found = pd.Series([pair for v in annotated for pair in v.get("PAIRS", [])]).value_counts().to_dict()
-    here = counts[effects["name"].values[0]]
-    assert found == {f"{x}>{y}": n for (x, y), n in here.items() if n}
-    for v in annotated:
-        assert v["INSTRUMENT"] == ["&".join(dict.fromkeys(p[0] for p in v.get("PAIRS", []))) or "."]
-
-    assert main(["estimate", str(out / "effects.zarr"), *given, "-o", str(tmp_path / "plain.tsv")]) == 0
-    again = pd.read_csv(tmp_path / "plain.tsv", sep="\t")
-    assert again["n_instruments"].tolist() == plain["n_instruments"].tolist()

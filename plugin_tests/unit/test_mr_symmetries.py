@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mr_problems import FINITE
 
 from kipoi_deepmr import mr
 
@@ -95,10 +96,6 @@ def test_batches_with_masks_equal_single_fits(method, options, junk):
         assert one.note == ours.note[i] and ours.n_instruments[i] == m.sum()
         for name in NUMBERS:
             np.testing.assert_allclose(getattr(ours, name)[i], getattr(one, name), rtol=1e-9, err_msg=name)
-
-
-FINITE = st.one_of(st.floats(allow_nan=False, allow_infinity=False),
-                   st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0, 1e-310, 1e308]))
 
 
 @given(data=st.data(), n=st.integers(0, 6), variant=st.sampled_from(VARIANTS))

@@ -2,11 +2,8 @@
 
 import numpy as np
 import pandas as pd
-import pytest
-from finished_runs import write_run
 from matplotlib.figure import Figure
 
-from kipoi_deepmr.cli import main
 from kipoi_deepmr.plots import (
     heights_of,
     plot_coverage,
@@ -92,43 +89,9 @@ def test_heat_map_of_strata():
     assert ax.images[0].get_clim() == (-2, 2) and [t.get_text() for t in ax.texts] == ["2", "-1"]
 
 
-def test_simulation_has_a_column_a_scenario(tmp_path):
+def test_simulation_has_a_column_a_scenario():
     rounds = pd.DataFrame({"scenario": ["none", "both"] * 3, "true_effect": 1.0, "estimate": np.arange(6.0), "se": 0.1,
                            "tau": 0.2, "coverage": [0.9, np.nan, 0.8, 1.0, 1.0, 1.0]})
-    rounds.to_csv(tmp_path / "rounds.tsv", sep="\t", index=False, na_rep="NA")
     figure = simulation_figure(rounds)
     assert [ax.get_title() for ax in figure.axes[:2]] == ["none", "both"]
     assert "mean 0.90" in figure.axes[2].get_legend().get_texts()[0].get_text()
-    assert main(["plot", "simulation", str(tmp_path / "rounds.tsv"), "-q", "-o", str(tmp_path / "f.svg")]) == 0
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("plots") / "out"
-    write_run(folder, n_loci=4)
-    return folder
-
-
-@pytest.mark.parametrize("extension, magic", [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
-def test_files_are_the_same_each_time(run, tmp_path, extension, magic):
-    commands = {"global": [str(run / "global.tsv"), "--method", "ivw"],
-                "local": [str(run), "--locus", "locus1", "--exposure", "A", "--outcome", "B"],
-                "tracks": [str(run), "--locus", "locus1", "--exposure", "A", "--outcome", "B", "--window", "5:25"]}
-    for name, arguments in commands.items():
-        made = []
-        for copy in "ab":
-            path = tmp_path / f"{name}_{copy}.{extension}"
-            assert main(["plot", name, *arguments, "-q", "-o", str(path)]) == 0
-            made.append(path.read_bytes())
-        assert made[0] == made[1] and made[0].startswith(magic)
-
-
-@pytest.mark.parametrize("change, said", [
-    ({"--locus": "locus9"}, "no locus 'locus9'; did you mean"), ({"--outcome": "a"}, "unknown outcome 'a'"),
-    ({"--window": "0:31"}, "the locus has 30 bases"), ({"-o": "f.jpg"}, "a figure's name ends in .png, .pdf, .svg"),
-])
-def test_bad_requests_are_one_line(run, tmp_path, capsys, change, said):
-    arguments = {"--locus": "locus1", "--exposure": "A", "--outcome": "B", "-o": str(tmp_path / "f.png"), **change}
-    assert main(["plot", "tracks", str(run), *(text for item in arguments.items() for text in item)]) == 2
-    error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1 and not (tmp_path / "f.png").exists()

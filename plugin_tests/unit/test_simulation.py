@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kipoi_deepmr.cli import main
 from kipoi_deepmr.errors import InputError, Stopped
 from kipoi_deepmr.plots import levers_figure, sweep_figure
-from kipoi_deepmr.simulation import child, experiment, rounds, scenarios, scores, sequences, sweep, training, truth
+from kipoi_deepmr.simulation import child, experiment, rounds, scenarios, scores, sequences, sweep, truth
 from kipoi_deepmr.simulation.binding import BACKGROUND, Parameters, affinities, anscombe, load_pwms, soft_or
 
 CONFOUNDED = Parameters(100.0, 9.5, 20.0, 30.0, 25.0)
@@ -321,13 +320,6 @@ def test_a_sweep_has_a_folder_for_each_strength(tmp_path):
         sweep.confounded(wanted[::2])
 
 
-@pytest.mark.parametrize("words", ["0.5,x", "1,1.0", "", "1,,2", "-1", "1e9", "nan"])
-def test_strengths_that_cannot_be_swept_are_refused(words, tmp_path, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        main(["simulate", "--sweep", words, "-o", str(tmp_path / "x")])
-    assert "argument --sweep: " in capsys.readouterr().err and not (tmp_path / "x").exists()
-
-
 def test_the_figure_of_a_sweep_has_a_line_for_each_scenario():
     table = pd.DataFrame({"strength": [2.0, 2, 0.5, 0.5] * 2, "scenario": ["sequence", "both"] * 4,
                           "method": ["ivw"] * 4 + ["egger"] * 4, "bias": np.arange(8.0), "coverage": 0.9,
@@ -337,32 +329,6 @@ def test_the_figure_of_a_sweep_has_a_line_for_each_scenario():
     lines = {line.get_label(): line.get_xydata().tolist() for line in axes[0, 1].lines}
     assert lines == {"sequence": [[0.5, 6], [2, 4]], "both": [[0.5, 7], [2, 5]]}
     assert axes[2, 0].lines[1].get_xydata().tolist() == [[0.5, 11], [2, 9]]
-
-
-def test_the_one_cycle_rises_and_falls():
-    pytest.importorskip("tensorflow")
-    schedule = training.ONE_CYCLE
-    rate = training._learning_rate(schedule, 1000)
-    steps = schedule.epochs * 20
-    values = np.array([float(rate(step)) for step in range(steps + 1)])
-    peak = values.argmax()
-    assert values.max() == pytest.approx(schedule.learning_rate) and peak == int(0.15 * steps)
-    assert (np.diff(values[:peak]) > 0).all() and (np.diff(values[peak:]) <= 0).all()
-    assert values[-1] < 0.02 * schedule.learning_rate
-    assert training._learning_rate(training.CONSTANT, 1000) == 1e-3
-
-
-def test_balanced_networks_predict_in_the_labels_units():
-    """As networks of labels with variance 1, times their standard deviation."""
-    pytest.importorskip("tensorflow")
-    rng, scale = np.random.default_rng(8), np.array([100, 1, 0.01], np.float32)
-    bases, schedule = sequences.one_hot(rng.choice(4, (200, 100))), training.Schedule(50, 1e-3, 1)
-    labels = rng.normal(size=(200, 3)).astype(np.float32)
-    labels *= scale / labels.std(axis=0)
-    one, other = (training.train_member(1, (bases, y), (bases, y), schedule, balanced=balanced)[0]
-                  for y, balanced in ((labels, True), (labels / scale, False)))
-    in_units = one.predict(bases, verbose=0) / scale
-    np.testing.assert_allclose(in_units, other.predict(bases, verbose=0), rtol=1e-3, atol=1e-3)
 
 
 def test_the_figure_of_levers_has_a_point_for_each_way():

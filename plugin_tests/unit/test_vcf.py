@@ -1,90 +1,20 @@
 """The VCF of instruments: positions and letters worked by hand, and files that bcftools and pysam read."""
 
-import gzip
 import os
-import shutil
-import subprocess
 from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import pysam
 import pytest
+from vcf_case import CONTIGS, KEYS, LENGTH, LOCI, MARKS, METHODS, Case, columns, text
 
-from kipoi_deepmr import dna
-from kipoi_deepmr.effects_store import Writer, dataset, open_effects
+from kipoi_deepmr.effects_store import Writer, open_effects
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.instruments.rules import InstrumentRule
-from kipoi_deepmr.loci import Genome, Loci, Locus
+from kipoi_deepmr.loci import Genome
 from kipoi_deepmr.mr.pairs import fit_pairs
 from kipoi_deepmr.output import vcf
-from kipoi_deepmr.output.vcf import write_vcf
-
-#                0123456789012345678901
-CONTIGS = {"c2": "ACGTTGCAAGTCCATGACGTAC", "c1": "GGATCCTTAAGC"}  # the order of the FASTA is not that of the alphabet
-LENGTH = 5
-# chrom, start, strand, name: out of order, overlapping on both strands, on two contigs
-LOCI = [("c1", 2, "+", "late"), ("c2", 6, "-", "minus; 100%"), ("c2", 4, "+", "plus"), ("c2", 4, "-", "plus")]
-MARKS = ["H3K27ac (rep 1)", "a;b=c,d", "1mark", "a b", "a_b", 'say "x>y"\\']
-KEYS = ["H3K27ac__rep_1_", "a_b_c_d", "1mark", "a_b_2", "a_b", "say__x_y__"]
-METHODS = ["egger", "ivw"]
-
-needs_bcftools = pytest.mark.skipif(not shutil.which("bcftools"), reason="bcftools is not installed")
-
-
-class Case:
-    """Files and arguments for `write_vcf`."""
-
-    def __init__(self, folder, places=tuple(LOCI), contigs=None, seed=0, length=LENGTH):
-        self.folder = folder
-        contigs = contigs or CONTIGS
-        fasta = folder / "genome.fa"
-        fasta.write_text("".join(f">{name}\n{sequence}\n" for name, sequence in contigs.items()))
-        self.genome = Genome(str(fasta))
-        self.contigs = contigs
-        self.loci = Loci.from_list([self._locus(length, *place) for place in places])
-        self.effects = dataset(self.loci, MARKS, ["m1", "m2"], self._data(np.random.default_rng(seed)))
-        self.exposures, self.outcomes = MARKS[:3], MARKS
-        self.rule = InstrumentRule("own", 2.0)
-
-    def _locus(self, length, chrom, start, strand, name):
-        sequence = dna.encode(self.contigs[chrom][start : start + length])
-        seen = dna.reverse_complement(sequence) if strand == "-" else sequence
-        return Locus(chrom, start, start + length, strand, name, seen)
-
-    def _data(self, rng):
-        ref = [[base for base in dna.decode(s) for _ in range(3)] for s in self.loci.sequences]
-        alt = [[other for base in dna.decode(s) for other in "ACGT" if other != base] for s in self.loci.sequences]
-        shape = (len(ref), len(ref[0]), len(MARKS))
-        return {
-            "effect": rng.normal(size=shape).astype("float32"),
-            "effect_se": rng.uniform(0.2, 1, size=shape).astype("float32"),
-            "reference": np.zeros((shape[0], 2, shape[2]), "float32"),
-            "ref_base": np.array(ref), "alt_base": np.array(alt),
-        }
-
-    @property
-    def pairs(self):
-        return [(x, y) for x in self.exposures for y in self.outcomes if x != y]
-
-    @property
-    def local(self):
-        rng = np.random.default_rng(1)
-        rows = [
-            (chrom, start, x, y, method, rng.normal() if method == "ivw" else np.nan, rng.uniform())
-            for chrom, start in zip(self.loci.chrom, self.loci.start, strict=True)
-            for x, y in self.pairs for method in METHODS
-        ]
-        return pd.DataFrame(rows, columns=["chrom", "start", "exposure", "outcome", "method", "estimate", "se"])
-
-    def write(self, name="out.vcf.gz", **changes):
-        path = str(self.folder / name)
-        arguments = {"effects": self.effects, "genome": self.genome, "local": self.local, "rule": self.rule,
-                     "exposures": self.exposures, "outcomes": self.outcomes, **changes}
-        return path, write_vcf(path, **arguments)
-
-    def mask(self):
-        return self.rule.mask(self.effects["effect"].values, self.effects["effect_se"].values)
 
 
 @pytest.fixture
@@ -97,16 +27,6 @@ def case(tmp_path):
 def records(path):
     with pysam.VariantFile(path) as file:
         return list(file)
-
-
-def text(path):
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return file.read()
-
-
-def columns(path):
-    """The columns of each record line."""
-    return [line.split("\t") for line in text(path).splitlines() if not line.startswith("#")]
 
 
 def test_positions_and_letters_by_hand(tmp_path):
@@ -373,46 +293,3 @@ def test_arguments_are_checked(case):
     with pytest.raises(ValueError, match="order of the loci"):
         half = len(case.local) // 2
         case.write(local=pd.concat([case.local[half:], case.local[:half]]))
-
-
-def bcftools(*arguments):
-    done = subprocess.run(["bcftools", *arguments], capture_output=True, text=True, check=True)
-    assert done.stderr == ""
-    return done.stdout
-
-
-@needs_bcftools
-@pytest.mark.parametrize("which", ["instruments", "all"])
-def test_bcftools_reads_indexes_and_queries(case, which):
-    path, count = case.write(which=which)
-    viewed = bcftools("view", "-H", path).splitlines()
-    assert len(viewed) == count
-    assert [line.split("\t")[:7] for line in viewed] == [c[:7] for c in columns(path)]
-    bcftools("index", "-f", "-t", path)
-    region = bcftools("query", "-r", "c2:7-9", "-f", "%POS %REF %INFO/LOCUS_STRAND\n", path).splitlines()
-    expected = [c for c in columns(path) if c[0] == "c2" and 7 <= int(c[1]) <= 9]
-    assert [line.split()[:2] for line in region] == [[c[1], c[3]] for c in expected]
-    assert len(region) > 0
-
-
-@needs_bcftools
-def test_bcftools_agrees_that_ref_is_the_fasta(case):
-    path, _ = case.write(which="all")
-    done = subprocess.run(["bcftools", "norm", "--check-ref", "e", "-f", case.genome.path, "-o", os.devnull, path],
-                          capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-@needs_bcftools
-def test_bcftools_picks_the_instruments_from_all(case):
-    chosen, _ = case.write()
-    every, _ = case.write("all.vcf.gz", which="all")
-    assert bcftools("view", "-H", "-f", "PASS", every) == bcftools("view", "-H", chosen)
-
-
-@needs_bcftools
-def test_bcftools_reads_an_empty_file(case):
-    case.rule = InstrumentRule("own", 1e9)
-    path, _ = case.write()
-    assert bcftools("view", "-H", path) == ""
-    bcftools("index", "-f", "-t", path)

@@ -2,13 +2,11 @@
 
 import ast
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import pythons
 from conftest import LENGTH, member_weights, write_model
 
 from kipoi_deepmr import dna
@@ -37,16 +35,6 @@ def test_host_imports_nothing_but_itself_numpy_and_kipoi(path):
 
 def imported(node):
     return [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
-
-
-def test_host_compiles_in_python_3_6(tmp_path):
-    python = pythons.installed("3.6")
-    if python is None:
-        pytest.skip("there is no Python 3.6 here")
-    files = [str(path) for path in HOST.glob("*.py")]
-    code = "import sys\nfor path in sys.argv[1:]: compile(open(path, encoding='utf-8').read(), path, 'exec')"
-    compiled = subprocess.run([python, "-c", code, *files], capture_output=True, text=True)
-    assert compiled.returncode == 0, compiled.stderr
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 36, 37, 38, 512])

@@ -1,0 +1,43 @@
+"""`plot`: files are reproducible, and bad requests are refused in one line."""
+
+import pytest
+from finished_runs import write_run
+
+from kipoi_deepmr.cli import main
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plots") / "out"
+    write_run(folder, n_loci=4)
+    return folder
+
+
+@pytest.mark.parametrize("extension, magic", [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_files_are_the_same_each_time(run, tmp_path, extension, magic):
+    rounds = tmp_path / "rounds.tsv"
+    rounds.write_text("scenario\ttrue_effect\testimate\tse\ttau\tcoverage\n" + "".join(
+        f"{scenario}\t1.0\t{estimate}\t0.1\t0.2\t{coverage}\n"
+        for scenario, estimate, coverage in (("none", 0, 0.9), ("both", 1, "NA"), ("none", 2, 0.8), ("both", 3, 1))))
+    commands = {"simulation": [str(rounds)],
+                "global": [str(run / "global.tsv"), "--method", "ivw"],
+                "local": [str(run), "--locus", "locus1", "--exposure", "A", "--outcome", "B"],
+                "tracks": [str(run), "--locus", "locus1", "--exposure", "A", "--outcome", "B", "--window", "5:25"]}
+    for name, arguments in commands.items():
+        made = []
+        for copy in "ab":
+            path = tmp_path / f"{name}_{copy}.{extension}"
+            assert main(["plot", name, *arguments, "-q", "-o", str(path)]) == 0
+            made.append(path.read_bytes())
+        assert made[0] == made[1] and made[0].startswith(magic)
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"--locus": "locus9"}, "no locus 'locus9'; did you mean"), ({"--outcome": "a"}, "unknown outcome 'a'"),
+    ({"--window": "0:31"}, "the locus has 30 bases"), ({"-o": "f.jpg"}, "a figure's name ends in .png, .pdf, .svg"),
+])
+def test_bad_requests_are_one_line(run, tmp_path, capsys, change, said):
+    arguments = {"--locus": "locus1", "--exposure": "A", "--outcome": "B", "-o": str(tmp_path / "f.png"), **change}
+    assert main(["plot", "tracks", str(run), *(text for item in arguments.items() for text in item)]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1 and not (tmp_path / "f.png").exists()
