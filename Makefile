@@ -23,11 +23,12 @@ find_python = $(firstword $(shell for python in python$(1) $$HOME/.pyenv/version
 PYTHON37 ?= $(call find_python,3.7)
 PYTHON38 ?= $(call find_python,3.8)
 
-.PHONY: help example bpnet-example simulation test docs programs environments bpnet-env keras2-env clean
+.PHONY: help example bpnet-example simulation test test-all docs programs environments bpnet-env keras2-env clean
 
 help:
 	@echo "make example  install into $(VENV), run the main job on $(EXAMPLE), show what it found"
-	@echo "make test     install into $(VENV) with what the tests need, run ruff and pytest"
+	@echo "make test     install into $(VENV) with what the tests need; ruff, and the tests of a few minutes"
+	@echo "make test-all  all tests: also those of programs, other Pythons, wheels, documentation and training"
 	@echo "make bpnet-example  four marks of the original BPNet's class, three members: needs Python 3.7"
 	@echo "make bpnet-env keras2-env  the models' own Pythons in .envs/: 3.7 (PYTHON37=...), 3.8 (PYTHON38=...)"
 	@echo "make simulation ROUNDS=10  the paper's simulation, ten rounds of four scenarios: an hour or two"
@@ -54,9 +55,18 @@ docs: $(VENV)/.test
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-test: $(VENV)/.test programs environments
+# Side by side; what measures time comes afterwards, alone.
+PYTEST = $(BIN)/python -m pytest -rs --durations 10
+PARALLEL = -n logical --maxprocesses 8 --dist worksteal
+
+test: $(VENV)/.test
 	$(BIN)/ruff check
-	$(BIN)/python -m pytest
+	$(PYTEST) $(PARALLEL) -m "(unit or models or main_job) and not alone"
+
+test-all: $(VENV)/.test programs environments
+	$(BIN)/ruff check
+	$(PYTEST) $(PARALLEL) -m "not alone" --hypothesis-profile full
+	$(PYTEST) -m alone
 
 # The programs outside Python that some tests run: installed where that is possible, missed politely elsewhere.
 programs:

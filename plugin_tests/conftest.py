@@ -9,13 +9,16 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:  # tests run side by side: each takes one processor
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
 
-import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
+import profiles  # noqa: E402
 import pytest  # noqa: E402
 
-hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
-hypothesis.settings.load_profile("repeatable")
+profiles.register()
+pytest_plugins = ["tiers"]
 
 LENGTH = 12
 MARKS = ("A", "B", "C")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ENVIRONMENTS = Path(__file__).resolve().parent.parent / ".envs"
 MADE = {"3.7": ("bpnet-py37", "make bpnet-env"), "3.8": ("keras2-py38", "make keras2-env")}
@@ -35,7 +36,9 @@ def with_kipoi(version, cache):
         if not (ENVIRONMENTS / name / ".created").exists():
             pytest.skip(f".envs/{name} is not there: `{command}` makes it")
         return str(ENVIRONMENTS / name / "bin" / "python")
-    return _made_once(version, Path(cache.mkdir("deepmr_workers")) / version)
+    folder = Path(cache.mkdir("deepmr_workers"))
+    with FileLock(folder / f"{version}.lock"):  # tests run side by side
+        return _made_once(version, folder / version)
 
 
 def _made_once(version, folder):

@@ -151,6 +151,7 @@ def test_what_no_framework_differentiates_is_refused(tmp_path, fasta, capsys):
     assert not (tmp_path / "e.zarr").exists()
 
 
+@pytest.mark.environment
 def test_deeplift_in_a_worker_without_its_package_names_both():
     python = environment_python("keras2-py38")
     with Ensemble.from_kipoi([str(EXAMPLES / "MTSplice" / "deep0")], "dir", pythons=[python], settings={"length": 705},

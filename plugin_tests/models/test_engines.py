@@ -116,6 +116,7 @@ def test_mpra_dragonn(mpra_dragonn):
     {}, {"mark_summary": "mean", "scale": "log1p"}, {"mark_summary": "max", "mark_window": [50, 120]},
     {"mark_summary": "profile_mean", "mark_window": [50, 120]},
 ])
+@pytest.mark.environment
 def test_bpnet_of_tensorflow_1(settings):
     """Its HDF5 file is read here, while Python 3.7 runs it; softmax(profile) exp(counts) is recognised."""
     python = environment_python("bpnet-py37")
@@ -124,6 +125,7 @@ def test_bpnet_of_tensorflow_1(settings):
         compared(ensemble)
 
 
+@pytest.mark.environment
 def test_mtsplice_is_predicted_as_a_whole():
     """Its class cuts the sequence into two inputs, and its weights are not among its arguments."""
     python = environment_python("keras2-py38")

@@ -7,8 +7,9 @@ import h5py
 import numpy as np
 import pytest
 from conftest import EXAMPLES
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import fewer
 
 from kipoi_deepmr import dna, exact
 from kipoi_deepmr.mutagenesis import saturation_mutants
@@ -237,7 +238,7 @@ def built(length, steps, ending):
     return keras.Model(first, x)
 
 
-@settings(max_examples=20)
+@fewer(10)
 @given(architectures())
 def test_random_architectures(drawn):
     length, steps, ending, seed = drawn

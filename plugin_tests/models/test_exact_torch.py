@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import fewer
 
 from kipoi_deepmr import dna, exact
 from kipoi_deepmr.mutagenesis import saturation_mutants
@@ -190,7 +191,7 @@ class Add(nn.Module):
         return x + self.inner(x)
 
 
-@settings(max_examples=15)
+@fewer(10)
 @given(architectures())
 def test_random_architectures(drawn):
     steps, seed = drawn

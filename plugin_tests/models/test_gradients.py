@@ -430,6 +430,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.environment
 def test_bpnet_in_tensorflow_1():
     python = environment_python("bpnet-py37")
     folder = EXAMPLES / "BPNet-OSKN" / "1"
@@ -441,6 +442,7 @@ def test_bpnet_in_tensorflow_1():
         assert_near(np.array(found), np.array(expected), 0.05)
 
 
+@pytest.mark.environment
 def test_bpnet_in_a_worker():
     python = environment_python("bpnet-py37")
     member = KipoiModel(str(EXAMPLES / "BPNet-OSKN" / "1"), "dir", python=python)

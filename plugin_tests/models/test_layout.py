@@ -325,9 +325,9 @@ def test_encoding_is_never_what_takes_the_time():
         layout = find_layout(schema(array("(None,)")), {"auto_resize_len": 1000}, seq_layout=form)
         seconds = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             layout.encode(thousand)
-            seconds.append(time.perf_counter() - start)
+            seconds.append(time.process_time() - start)
         assert len(thousand) / min(seconds) > 2000
 
 

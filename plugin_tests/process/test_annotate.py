@@ -46,6 +46,7 @@ def numbers(values):
     return [np.nan if v == "." else float(v) for v in values]
 
 
+@pytest.mark.main_job
 def test_effects_are_those_of_the_store(run, tmp_path):
     folder, effects = run
     path = write(tmp_path / "in.vcf", [line(*v) for i in range(8) for v in snvs(effects, i)])

@@ -28,6 +28,7 @@ def loci(bed_file, genome_file):
     return ["--intervals_file", bed_file, "--fasta_file", genome_file]
 
 
+@pytest.mark.main_job
 def test_the_main_job_on_the_real_example(cooperativity, tmp_path):
     folders, arguments = cooperativity
     command = ["run", *folders, "--source", "dir", "--dataloader_args", json.dumps(arguments), "--method",
@@ -68,6 +69,7 @@ def test_errors_reach_the_shell_as_exit_code_2(models, loci, tmp_path):
     assert done.stderr.splitlines()[-1].startswith("kipoi deepmr: error: one model alone gives no standard errors")
 
 
+@pytest.mark.main_job
 def test_run_from_bed_and_fasta(models, loci, tmp_path, capsys):
     assert main(["run", *models, "--source", "dir", *loci, "--instrument_z", "1", "--method", "ivw", "-o",
                  str(tmp_path / "out")]) == 0

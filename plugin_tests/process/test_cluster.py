@@ -58,6 +58,7 @@ def written(models, loci_files, path, running, **more):
     return read_all(path), dropped
 
 
+@pytest.mark.main_job
 def test_the_same_bytes_as_in_this_process(tmp_path, loci_files, two_processes):
     """One member fails on sequences that begin with ACG: the loci dropped are the same, too."""
     models = [write_model(tmp_path / str(k), w, nan_start="ACG" if k else "") for k, w in enumerate(member_weights())]

@@ -48,6 +48,7 @@ def contents(folder, names=("local.tsv", "global.tsv", "instruments.vcf.gz", "in
     return [open(os.path.join(folder, name), "rb").read() for name in names]
 
 
+@pytest.mark.main_job
 def test_run_is_the_three_stages(ensemble, selection, tmp_path, options):
     run(ensemble, selection, tmp_path / "out", options)
     alone = tmp_path / "alone"
@@ -437,6 +438,7 @@ def test_sampled_loci(ensemble, bed_file, genome_file):
     assert chosen[0].name.tolist() == chosen[1].name.tolist() != chosen[2].name.tolist()
 
 
+@pytest.mark.main_job
 def test_the_example_finds_the_true_effect(cooperativity, tmp_path):
     """60 of the example's loci; truth.tsv holds the effects that the simulation was made with, about 3.2.
 

@@ -37,6 +37,7 @@ def finished(tmp_path_factory):
     return folder, effects, held(write_report(str(folder)))
 
 
+@pytest.mark.main_job
 def test_tables_are_those_of_the_run(finished):
     folder, _, blocks = finished
     table = pd.read_csv(folder / "global.tsv", sep="\t")

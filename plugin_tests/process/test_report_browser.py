@@ -241,6 +241,7 @@ def blocks_of_164_marks(folder, size):
     return {**blocks, **{f"locus-{i}": detail for i in range(n)}}
 
 
+@pytest.mark.alone
 def test_50_mb_open_in_5_seconds(browser, folder, tmp_path):
     path = tmp_path / "big.html"
     path.write_text(page_of(blocks_of_164_marks(folder, 50_000_000)))

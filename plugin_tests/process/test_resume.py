@@ -39,7 +39,8 @@ def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes().replace(name, b"") for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGKILL, marks=pytest.mark.main_job), signal.SIGTERM,
+                                    signal.SIGINT])
 def test_killed_and_resumed(job, tmp_path, number):
     arguments, undisturbed = job
     pause = random.Random(int(number)).uniform(0, 0.5)

@@ -1,4 +1,4 @@
-"""Imports point one way: a folder imports only from those after it in docs/architecture.md."""
+"""Imports point one way: a folder imports only from those after it in docs/architecture.md; so do those of tests."""
 
 import ast
 import re
@@ -58,3 +58,22 @@ def test_libraries_stay_where_they_belong(path):
     for level, module, _ in imports_of(path):
         owner = ONLY_IN.get(module.split(".")[0]) if level == 0 else None
         assert owner in (None, part_of(path)), f"{part_of(path)} imports {module}"
+
+
+# Tests
+
+TESTS = sorted((ROOT / "plugin_tests").rglob("*.py"))
+NOT_IN_UNIT_TESTS = {"distributed", "keras", "kipoi", "playwright", "tensorflow", "tf_keras", "torch"}
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda p: str(p.relative_to(ROOT / "plugin_tests")))
+def test_no_test_depends_on_another(path):
+    for _, module, _ in imports_of(path):
+        assert not module.startswith("test_"), f"{path} imports {module}: put what both need beside conftest.py"
+
+
+@pytest.mark.parametrize("path", [path for path in TESTS if path.parent.name == "unit"], ids=lambda p: p.name)
+def test_unit_tests_need_numpy_alone(path):
+    for _, module, names in imports_of(path):
+        assert module.split(".")[0] not in NOT_IN_UNIT_TESTS, f"{path} imports {module}"
+        assert module != "kipoi_deepmr.cli" or "main" not in names, f"{path} runs commands"

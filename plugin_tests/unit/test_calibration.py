@@ -9,9 +9,10 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from finished_runs import effects_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from profiles import fewer
 from sklearn.isotonic import IsotonicRegression
 
 from kipoi_deepmr import calibration, mr
@@ -114,7 +115,7 @@ def test_far_deviations_stay_finite():
     assert np.isfinite(move.deviation).all() and move(np.array([-1e9, 0, 1e9])) == pytest.approx([-60, 0, 60])
 
 
-@settings(max_examples=60)
+@fewer(4)
 @given(st.integers(2, 6), st.sampled_from([0, 1]), st.lists(st.floats(-5, 5), min_size=2, max_size=9, unique=True),
        st.integers(0, 2**32 - 1))
 def test_moved_is_the_slow_version(k, ddof, values, seed):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kipoi_deepmr import calibration
@@ -65,7 +65,6 @@ PLACES = [("recalibration",), ("settings",), ("settings", "ddof"), ("settings", 
           ("marks", "B", "deviation", 0), ("marks", "A", "factor"), ("format_version",), ("format",)]
 
 
-@settings(max_examples=150)
 @given(st.sampled_from(PLACES), JSON, st.sampled_from(["quantile", "scale"]))
 @example(("marks", "A", "score", 1), 10**400, "quantile")
 @example(("marks", "A", "factor"), 10**400, "scale")
@@ -96,7 +95,6 @@ def test_broken_files_are_refused_in_one_line_or_usable(tmp_path_factory, place,
         assert "\n" not in str(error)
 
 
-@settings(max_examples=100)
 @given(st.data())
 def test_cut_and_garbled_files(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "garbled.json"
@@ -191,7 +189,6 @@ def test_loci_and_sequences_that_do_not_fit():
                                                                selection(["l2"]))
 
 
-@settings(max_examples=150)
 @given(st.text(alphabet="locusA\t\n1.eN\"'-,;", max_size=60))
 def test_any_table_is_read_or_refused(tmp_path_factory, text):
     path = table(tmp_path_factory.getbasetemp(), "locus\tA\n" + text)

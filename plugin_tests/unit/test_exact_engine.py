@@ -3,8 +3,9 @@
 import exact_naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import fewer
 
 from kipoi_deepmr import dna, exact
 from kipoi_deepmr.errors import InputError
@@ -140,7 +141,7 @@ def graphs(draw):
     return exact.Graph(tuple(drawn.nodes), outputs, drawn.length, draw(st.sampled_from(["ACGT", "TGAC"]))), drawn.length
 
 
-@settings(max_examples=80)
+@fewer(4)
 @given(graphs(), st.integers(1, 2))
 def test_random_graphs(drawn, threads):
     assert_exact(*drawn, threads=threads)

@@ -7,7 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -77,7 +77,6 @@ def test_any_bytes_are_frames_or_a_frame_error(data):
 
 
 @given(ARRAYS, st.data())
-@settings(max_examples=300)
 def test_damaged_frames_are_frames_or_a_frame_error(arrays, data):
     whole = bytearray(sent({"reply": "part"}, arrays))
     for _ in range(data.draw(st.integers(1, 4))):

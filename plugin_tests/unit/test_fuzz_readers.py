@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from conftest import write_model
 from finished_runs import write_run
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from profiles import fewer
 
 from kipoi_deepmr import mr, strata
 from kipoi_deepmr.cli import parser
@@ -63,7 +64,7 @@ def local(run_folder):
 
 
 @given(FILE)
-@settings(max_examples=60)
+@fewer(4)
 @example(b"chr1\t0\t10\tA\nchr1\t20\t30\tB\n")
 @example(b"chr1\t1\t99999999999999999999\tA\n")
 @example("chr 1\t1\t9\tA\nchr\u00e9\t1\t9\tB\n".encode())
@@ -123,7 +124,7 @@ def test_global_tables(folder, run_folder, apply):
 
 
 @given(st.sampled_from(["run.json", "local.tsv", "global.tsv", "diagnostics.tsv"]), damage())
-@settings(max_examples=50)
+@fewer(4)
 def test_folders_of_runs(folder, run_folder, name, apply):
     copy = folder / "OUT"
     shutil.copytree(run_folder, copy, dirs_exist_ok=True)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from profiles import fewer
 
 from kipoi_deepmr import dna, effects_store, pipeline
 from kipoi_deepmr.errors import InputError
@@ -95,7 +96,7 @@ def edited(content, where, n, new):
 
 
 @given(st.data())
-@settings(max_examples=15)
+@fewer(10)
 def test_a_chunk_that_is_not_what_was_written_is_refused_and_mended(job, data):
     folder, write = job
     store = copied(folder)
@@ -115,7 +116,7 @@ def test_a_chunk_that_is_not_what_was_written_is_refused_and_mended(job, data):
 
 
 @given(st.data())
-@settings(max_examples=20)
+@fewer(10)
 def test_a_damaged_copy_without_a_record_is_read_or_refused(job, data):
     folder, _ = job
     store = copied(folder, with_record=False)
@@ -132,7 +133,7 @@ def test_a_damaged_copy_without_a_record_is_read_or_refused(job, data):
 @example(lambda whole: whole.replace(b'/0": ', b'/0": 1', 1))
 @example(lambda whole: whole.replace(b'"first": 2', b'"first": 3'))
 @example(lambda whole: b"".join(whole.splitlines(keepends=True)[:-1]))
-@settings(max_examples=20)
+@fewer(10)
 def test_a_damaged_record_is_noticed_and_made_anew(job, edit):
     folder, write = job
     store = copied(folder)
@@ -157,7 +158,7 @@ def nodes(tree, path=()):
 
 
 @given(st.sampled_from([".zmetadata", ".zattrs", "effect/.zarray", "name/.zattrs"]), st.booleans(), st.data())
-@settings(max_examples=50)
+@fewer(4)
 def test_edited_metadata_is_read_or_refused(job, name, with_record, data):
     folder, _ = job
     store = copied(folder, with_record)

@@ -7,8 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import fewer
 from scipy import optimize, stats
 
 from kipoi_deepmr import meta
@@ -17,7 +18,7 @@ from kipoi_deepmr.meta.jackson import probability_below
 
 SHIFTED = ("estimate", "ci_low", "ci_high", "pi_low", "pi_high", "common_estimate", "common_ci_low", "common_ci_high")
 SQUARED = ("tau2", "tau2_se", "tau2_ci_low", "tau2_ci_high", "typical_variance")
-FEW = settings(max_examples=40, deadline=None)
+FEW = fewer(4)
 
 
 @st.composite
@@ -154,7 +155,7 @@ def test_q_reaches_its_targets(problem):
 
 
 @pytest.mark.parametrize("method", meta.TAU2_METHODS)
-@settings(max_examples=15, deadline=None)
+@fewer(10)
 @given(problems(), st.floats(-12, 12), st.integers(0, 1000))
 def test_scale_order_and_padding(method, problem, log_scale, seed):
     effects, ses = problem
@@ -176,7 +177,6 @@ def test_scale_order_and_padding(method, problem, log_scale, seed):
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.tuples(FLOATS, FLOATS), max_size=6),
     st.sampled_from(meta.TAU2_METHODS),
@@ -193,7 +193,7 @@ def test_no_floats_raise_or_hang(pairs, method, ci, prediction, tau2_ci):
     assert np.isnan(result.tau2) or result.tau2 >= 0
 
 
-@settings(max_examples=60, deadline=None)
+@fewer(4)
 @given(st.lists(st.tuples(FLOATS, FLOATS, st.floats(-1e6, 1e6)), min_size=4, max_size=7))
 def test_meta_regression_of_any_floats(rows):
     effects, ses, covariate = np.array(rows, dtype=float).T

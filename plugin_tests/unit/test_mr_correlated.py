@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mr_problems import FINITE, MARKS, made_data, made_loci
+from profiles import fewer
 from sklearn.covariance import ledoit_wolf
 
 from kipoi_deepmr import effects_store, instruments, mr
@@ -153,7 +154,7 @@ def test_all_pairs_against_loops(effects, method):
 
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 12), factor=st.floats(1e-4, 1e4),
        method=st.sampled_from([*METHODS, "two_stage_least_squares"]))
-@settings(max_examples=40)
+@fewer(4)
 def test_symmetries(seed, n, factor, method):
     rng = np.random.default_rng(seed)
     bx, sx, by, sy, x, y = made(seed, n)
@@ -176,7 +177,6 @@ def test_symmetries(seed, n, factor, method):
 
 
 @given(data=st.data(), n=st.integers(0, 5), method=st.sampled_from([*METHODS, "two_stage_least_squares"]))
-@settings(max_examples=150)
 def test_no_finite_input_raises(data, n, method):
     def draw():
         return data.draw(st.lists(FINITE, min_size=n, max_size=n))

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mr_problems import DATASETS, FINITE, MARKS, made_data, made_loci, random_problem
+from profiles import fewer
 from scipy import stats
 
 from kipoi_deepmr import effects_store, instruments, mr
@@ -198,7 +199,7 @@ def test_batches_equal_single_problems():
 # --- symmetries ------------------------------------------------------------------------------------------------------
 
 @given(seed=st.integers(0, 10**6), n=st.integers(4, 20), factor=st.floats(1e-4, 1e4))
-@settings(max_examples=20)
+@fewer(10)
 def test_scaling_the_outcome(seed, n, factor):
     bx, sx, by, sy = problem(seed, n)
     before, after = mr.diagnose(bx, sx, by, sy, n_draws=20), mr.diagnose(bx, sx, factor * by, factor * sy, n_draws=20)
@@ -210,7 +211,7 @@ def test_scaling_the_outcome(seed, n, factor):
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(4, 20))
-@settings(max_examples=20)
+@fewer(10)
 def test_turning_and_permuting_instruments(seed, n):
     """Only the quadratic term asks which way an instrument goes; draws go with an instrument's place."""
     rng = np.random.default_rng(seed)
@@ -227,7 +228,6 @@ def test_turning_and_permuting_instruments(seed, n):
 
 
 @given(data=st.data(), n=st.integers(0, 6))
-@settings(max_examples=150)
 def test_no_finite_input_raises(data, n):
     arrays = [np.array(data.draw(st.lists(FINITE, min_size=n, max_size=n)), float) for _ in range(4)]
     found = mr.diagnose(*arrays, n_draws=5)

@@ -5,9 +5,10 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mr_problems import FINITE, random_problem
+from profiles import fewer
 from scipy import optimize, stats
 
 from kipoi_deepmr import mr
@@ -147,7 +148,7 @@ def test_heterogeneity_in_the_far_tail():
 
 @given(seed=st.integers(0, 10**6), n=st.integers(4, 30), variant=st.sampled_from(VARIANTS),
        factor=st.floats(1e-6, 1e6))
-@settings(max_examples=60, deadline=None)
+@fewer(4)
 def test_scaling_the_outcome_scales_the_estimate(seed, n, variant, factor):
     method, options = variant
     bx, sx, by, sy = random_problem(np.random.default_rng(seed), n)
@@ -160,7 +161,7 @@ def test_scaling_the_outcome_scales_the_estimate(seed, n, variant, factor):
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 30), variant=st.sampled_from(VARIANTS))
-@settings(max_examples=60, deadline=None)
+@fewer(4)
 def test_flipping_signs_and_permuting_instruments_change_nothing(seed, n, variant):
     method, options = variant
     rng = np.random.default_rng(seed)
@@ -173,7 +174,7 @@ def test_flipping_signs_and_permuting_instruments_change_nothing(seed, n, varian
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(4, 20))
-@settings(max_examples=30, deadline=None)
+@fewer(4)
 def test_duplicated_instruments_halve_the_fixed_variance(seed, n):
     data = random_problem(np.random.default_rng(seed), n)
     once = mr.fit(*data, method="ivw", model="fixed")
@@ -183,7 +184,6 @@ def test_duplicated_instruments_halve_the_fixed_variance(seed, n):
 
 
 @given(data=st.data(), n=st.integers(0, 6), variant=st.sampled_from(VARIANTS))
-@settings(max_examples=300, deadline=None)
 def test_no_finite_input_raises_or_warns(data, n, variant):
     method, options = variant
     arrays = [data.draw(st.lists(FINITE, min_size=n, max_size=n)) for _ in range(4)]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mr_problems import FINITE
 from scipy import stats
@@ -151,7 +151,6 @@ def test_units(method, x, y, z):
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(5, 40), variant=st.sampled_from(VARIANTS))
-@settings(max_examples=100, deadline=None)
 def test_signs_and_orders_change_nothing(seed, n, variant):
     method, options = variant
     rng = np.random.default_rng(seed)
@@ -193,7 +192,6 @@ def test_nearly_collinear_covariates_cost_precision_and_no_truth():
 
 
 @given(data=st.data(), n=st.integers(0, 6), n_covariates=st.integers(0, 2), variant=st.sampled_from(VARIANTS))
-@settings(max_examples=300, deadline=None)
 def test_no_finite_input_raises_or_warns(data, n, n_covariates, variant):
     method, options = variant
     bx, sx, by, sy = (np.array(data.draw(st.lists(FINITE, min_size=n, max_size=n))) for _ in range(4))

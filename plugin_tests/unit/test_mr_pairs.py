@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from finished_runs import effects_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mr_problems import MARKS, made_data, made_loci
+from profiles import fewer
 
 from kipoi_deepmr import effects_store, instruments, mr
 from kipoi_deepmr.effects_store import blocks
@@ -255,7 +256,7 @@ def compiled_for_all():
 
 
 @given(seed=st.integers(0, 10**6), factor=st.sampled_from([1e-3, 0.5, -1.0, 1e5]))
-@settings(max_examples=15)
+@fewer(10)
 def test_scaling_an_outcome_scales_its_estimates(compiled_for_all, seed, factor):
     data = made_data(3, 20, 3, seed)
     plain = effects_store.dataset(made_loci(3, 20), MARKS, ["m1", "m2"], data)

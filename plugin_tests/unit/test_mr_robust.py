@@ -4,9 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mr_problems import FINITE
+from profiles import fewer
 from scipy import optimize
 
 from kipoi_deepmr import mr
@@ -148,7 +149,7 @@ SCALED = ("estimate", "se", "ci_low", "ci_high", "intercept", "intercept_se")
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(6, 40), variant=st.sampled_from(VARIANTS), factor=st.floats(1e-6, 1e6))
-@settings(max_examples=60, deadline=None)
+@fewer(4)
 def test_scaling_the_outcome_scales_the_estimate(seed, n, variant, factor):
     method, options = variant
     bx, sx, by, sy = random_problem(np.random.default_rng(seed), n)
@@ -161,7 +162,7 @@ def test_scaling_the_outcome_scales_the_estimate(seed, n, variant, factor):
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(6, 40), variant=st.sampled_from(VARIANTS))
-@settings(max_examples=60, deadline=None)
+@fewer(4)
 def test_flipping_signs_and_permuting_instruments_change_nothing(seed, n, variant):
     method, options = variant
     rng = np.random.default_rng(seed)
@@ -175,7 +176,7 @@ def test_flipping_signs_and_permuting_instruments_change_nothing(seed, n, varian
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(6, 20))
-@settings(max_examples=30, deadline=None)
+@fewer(4)
 def test_duplicates_halve_the_penalized_fixed_variance(seed, n):
     data = random_problem(np.random.default_rng(seed), n, outliers=0.0)
     once, twice = (mr.fit(*(np.tile(a, k) for a in data), "ivw", penalized=True, model="fixed") for k in (1, 2))
@@ -255,7 +256,6 @@ def test_one_instrument_has_nothing_to_be_robust_against():
 
 @given(problem=st.integers(0, 12).flatmap(lambda n: st.lists(st.tuples(*[FINITE] * 4), min_size=n, max_size=n)),
        variant=st.sampled_from(VARIANTS))
-@settings(max_examples=200, deadline=None)
 def test_finite_numbers_never_raise(problem, variant):
     method, options = variant
     bx, sx, by, sy = np.array(problem).reshape(-1, 4).T

@@ -4,9 +4,10 @@
 import numpy as np
 import pytest
 from finished_runs import effects_of
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mr_problems import effects_with_members
+from profiles import fewer
 
 from kipoi_deepmr import instruments, mr
 from kipoi_deepmr.mr import pairs
@@ -156,7 +157,7 @@ def test_methods_that_take_members_or_a_correlation(effects):
 
 
 @given(factors=st.lists(st.floats(1e-3, 1e3), min_size=3, max_size=3), rule=st.sampled_from(["own", "pooled"]))
-@settings(max_examples=15, deadline=None)
+@fewer(10)
 def test_units_do_not_matter(factors, rule):
     effects = effects_with_members(seed=1)
     scaled = effects.copy(deep=True)

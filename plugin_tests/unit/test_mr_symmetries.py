@@ -5,9 +5,10 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mr_problems import FINITE
+from profiles import fewer
 
 from kipoi_deepmr import mr
 
@@ -36,7 +37,6 @@ def agree(after, before, rtol=1e-7):
 
 
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 40), variant=st.sampled_from(VARIANTS))
-@settings(max_examples=150, deadline=None)
 def test_flipping_signs_and_permuting_instruments_change_nothing(seed, n, variant):
     method, options = variant
     rng = np.random.default_rng(seed)
@@ -48,7 +48,6 @@ def test_flipping_signs_and_permuting_instruments_change_nothing(seed, n, varian
 
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 30), variant=st.sampled_from(VARIANTS),
        x=st.floats(1e-6, 1e6), y=st.floats(1e-6, 1e6))
-@settings(max_examples=150, deadline=None)
 def test_units_change_the_estimate_by_their_ratio(seed, n, variant, x, y):
     method, options = variant
     bx, sx, by, sy = random_problem(np.random.default_rng(seed), n)
@@ -68,7 +67,7 @@ def test_units_change_the_estimate_by_their_ratio(seed, n, variant, x, y):
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 20),
        variant=st.sampled_from([("raps", {}), ("raps", {"overdispersion": False, "loss": "huber"}), ("divw", {}),
                                 ("max_likelihood", {"model": "fixed"})]))
-@settings(max_examples=50, deadline=None)
+@fewer(4)
 def test_duplicated_instruments_halve_the_variance(seed, n, variant):
     method, options = variant
     data = random_problem(np.random.default_rng(seed), n)
@@ -99,7 +98,6 @@ def test_batches_with_masks_equal_single_fits(method, options, junk):
 
 
 @given(data=st.data(), n=st.integers(0, 6), variant=st.sampled_from(VARIANTS))
-@settings(max_examples=500, deadline=None)
 def test_no_finite_input_raises_warns_or_hangs(data, n, variant):
     method, options = variant
     arrays = [data.draw(st.lists(FINITE, min_size=n, max_size=n)) for _ in range(4)]
