@@ -5,7 +5,7 @@ import pandas as pd
 import pysam
 import pytest
 from finished_runs import effects_of
-from test_annotate import info, line, records, snvs, write
+from vcf_files import info, line, records, snvs, write
 
 from kipoi_deepmr import instruments, pipeline
 from kipoi_deepmr.runs.finished import FinishedRun

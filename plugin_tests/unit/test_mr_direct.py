@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from linear_sem import simulate
-from test_mr_cross_fitting import dataset as crossed
+from mr_problems import effects_with_members
 
 from kipoi_deepmr import effects_store, instruments, mr
 from kipoi_deepmr.effects_store import blocks
@@ -134,8 +134,8 @@ def test_members_that_agree_exactly_have_an_interval():
 
 def test_the_ensembles_interval_is_that_of_the_mean():
     """Standard errors are those of cross_fitted times the root of 1 / K + 1 / 4; estimates are the same."""
-    one, mean = (mr.fit_pairs(crossed(4), method=["ivw", "egger"], instruments="own", instrument_z=2.0, uncertainty=u)
-                 for u in ("cross_fitted", "ensemble"))
+    one, mean = (mr.fit_pairs(effects_with_members(4), method=["ivw", "egger"], instruments="own", instrument_z=2.0,
+                              uncertainty=u) for u in ("cross_fitted", "ensemble"))
     pd.testing.assert_series_equal(mean["estimate"], one["estimate"])
     solved = one["estimate"].notna()
     np.testing.assert_allclose(mean["se"][solved], one["se"][solved] * np.sqrt(0.5), rtol=1e-12)
@@ -150,10 +150,10 @@ def test_the_ensembles_interval_is_that_of_the_mean():
 ])
 def test_what_the_rules_need(options, message):
     with pytest.raises(InputError, match=message):
-        mr.fit_pairs(crossed(2), **options)
+        mr.fit_pairs(effects_with_members(2), **options)
     if options == {"instruments": "direct"}:
         with pytest.raises(InputError, match="needs every member's effects"):
-            mr.fit_pairs(crossed(5, keep=False), **options)
+            mr.fit_pairs(effects_with_members(5, keep=False), **options)
 
 
 BED = """track name=sites
