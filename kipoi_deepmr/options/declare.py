@@ -191,7 +191,11 @@ class Options:
 
     def replace(self, **changes):
         """The same with other values of some options."""
-        return type(self)(**{**{name: getattr(self, name) for name in self.given}, **changes})
+        return type(self)(**{**self.as_given(), **changes})
+
+    def as_given(self):
+        """The options that were given, as a dict."""
+        return {name: getattr(self, name) for name in self.given}
 
     def to_json(self, without=()):
         """All options with their values as JSON, defaults spelt out."""

@@ -162,7 +162,7 @@ def _scored(root, folder, place, estimate_options, aggregate_options, levers, de
         local_path, global_path = (os.path.join(target, f) for f in ("local.tsv", "global.tsv"))
         effects_path, calibration = moved_by(levers, source, target, design)
         marks = kind.estimated(design)
-        options = EstimateOptions(**vars(estimate_options), exposures=marks, outcomes=marks, diagnostics="none",
+        options = EstimateOptions(**estimate_options.as_given(), exposures=marks, outcomes=marks, diagnostics="none",
                                   vcf="none", calibration=calibration)
         local = pipeline.estimate(effects_path, local_path, options)
         global_ = pipeline.aggregate(local_path, global_path, aggregate_options)
