@@ -84,7 +84,7 @@ COMMANDS = {
         writes=_output("FOLDER", "folder of rounds and analyses; what it holds already is kept and completed")),
 }
 FIGURES = {
-    "global": Command("global effects with ±2 standard errors and ±2 tau (the paper's Fig 3)", (o.GlobalFigureOptions,),
+    "global": Command("global effects with their intervals (the paper's Fig 3)", (o.GlobalFigureOptions,),
                       Argument("table", "GLOBAL.tsv", "table that `run` or `aggregate` wrote"), FIGURE),
     "spacing": Command("heat map of global effects within strata (the paper's S1 Fig)", (o.SpacingFigureOptions,),
                        Argument("table", "STRATA.tsv", "table that `aggregate` wrote"), FIGURE),

@@ -25,7 +25,7 @@ def figure_of(arguments):
 
 
 def _global(arguments):
-    table = read_table(arguments.table, (*PAIR, "method"), ("estimate", "se", "tau"))
+    table = read_table(arguments.table, (*PAIR, "method"), ("estimate", "se", "ci_low", "ci_high"))
     return global_effects_figure(_of("method", arguments.method, table) if arguments.method else table)
 
 

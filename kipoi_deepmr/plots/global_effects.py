@@ -1,60 +1,129 @@
-"""Global causal effects of ordered pairs, in the manner of the paper's Fig 3."""
+"""Global causal effects of ordered pairs with their intervals, in the manner of the paper's Fig 3."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
+from .axes import BLUE, ORANGE
+
 MAX_PAIRS = 60  # more cannot be read in one figure
+PAIR = ["exposure", "outcome"]
+ONE_LINE = 40  # letters of a label; a longer one takes two lines
+LONGEST_NAME = 80  # letters; of a longer name the middle is left out
+FONT_SIZE, LETTER_WIDTH = 8, 0.6  # points, and em
+PANEL_WIDTHS = (3.5, 2.5)  # inches, of up to four methods and of more
 
 
-def plot_global_effects(table, ax=None):
-    """Effect per ordered pair with bars of +-2 standard errors and +-2 tau.
+def plot_global_effects(table, ax=None, pairs=None):
+    """Effect of each ordered pair with its confidence interval and its prediction interval for a new locus.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Global effects of one method, as `kipoi_deepmr.meta.aggregate` returns them. Pairs without an estimate are
-        left out; beyond 60, those with the smallest `|estimate / se|`.
+        Global effects of one method, as `kipoi_deepmr.meta.aggregate` returns them.
     ax : matplotlib.axes.Axes, optional
+    pairs : list of (exposure, outcome), optional
+        The rows from the top; by default `ordered_pairs` of the table.
 
     Returns
     -------
     matplotlib.axes.Axes
     """
-    shown, n_pairs = _strongest(table), len(table)
+    pairs = ordered_pairs(table) if pairs is None else pairs
+    labels = _labels(pairs)
     if ax is None:
-        ax = Figure(figsize=(6, 1.5 + 0.3 * len(shown)), layout="constrained").add_subplot()
-    rows = np.arange(len(shown))[::-1]
-    ax.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-    ax.errorbar(shown["estimate"], rows, xerr=2 * shown["tau"].fillna(0), fmt="none", ecolor="tab:orange", elinewidth=2,
-                label="±2 τ (spread over loci)")
-    ax.errorbar(shown["estimate"], rows, xerr=2 * shown["se"], fmt="o", color="tab:blue", markersize=4, elinewidth=4,
-                label="±2 standard errors")
-    labels = [f"{x} → {y}" for x, y in zip(shown["exposure"], shown["outcome"], strict=True)]
-    ax.set_yticks(rows, labels, parse_math=False)
-    ax.set_ylim(-0.8, len(shown) - 0.2)
+        ax = Figure(figsize=_size(labels, 1), layout="constrained").add_subplot()
+    row_of = {pair: len(pairs) - 1 - number for number, pair in enumerate(pairs)}
+    rows = table[PAIR].apply(tuple, axis=1).map(row_of) if len(table) else pd.Series(dtype=float)
+    shown = table[rows.notna() & table["estimate"].notna()]
+    rows = rows[shown.index].astype(int)
+    ax.grid(axis="y", color="0.93", linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.axvline(0, color="0.7", linewidth=0.8, zorder=0.6)
+    if {"pi_low", "pi_high"} <= set(shown):
+        ax.hlines(rows, shown["pi_low"], shown["pi_high"], color=ORANGE, linewidth=1,
+                  label="95 % prediction interval of a new locus")
+    ax.hlines(rows, shown["ci_low"], shown["ci_high"], color=BLUE, linewidth=3, label="confidence interval")
+    ax.plot(shown["estimate"], rows, "o", color=BLUE, markersize=5, markeredgecolor="white", label="effect")
+    ax.set_xlim(*_limits(shown))
+    ax.set_yticks(range(len(pairs))[::-1], labels, parse_math=False, fontsize=FONT_SIZE)
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(-0.8, max(len(pairs), 1) - 0.2)
     ax.set_xlabel("global causal effect")
-    left_out = f", {n_pairs - len(shown)} of {n_pairs} pairs not shown" if len(shown) < n_pairs else ""
-    methods = ", ".join(dict.fromkeys(table["method"]))
-    ax.set_title(f"{methods}{left_out}", fontsize="medium")
-    if len(shown):
-        ax.legend(fontsize="small", frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12 - 0.5 / len(shown)),
-                  ncols=2)
+    ax.set_title(", ".join(dict.fromkeys(table["method"])), fontsize="medium")
     return ax
 
 
 def global_effects_figure(table):
-    """A figure with one panel of `plot_global_effects` for each method of the table, side by side."""
-    methods = list(dict.fromkeys(table["method"]))
-    n_rows = min(len(table) // len(methods), MAX_PAIRS)
-    figure = Figure(figsize=(5 * len(methods) + 1, 1.5 + 0.3 * n_rows), layout="constrained")
-    for ax, method in zip(np.atleast_1d(figure.subplots(1, len(methods))), methods, strict=True):
-        plot_global_effects(table[table["method"] == method], ax)
+    """A panel of `plot_global_effects` for each method of the table, side by side, with the same pairs in each row."""
+    methods, pairs = list(dict.fromkeys(table["method"])), ordered_pairs(table)
+    figure = Figure(figsize=_size(_labels(pairs), len(methods)), layout="constrained")
+    panels = figure.subplots(1, len(methods), squeeze=False, sharey=True)[0]
+    for ax, method in zip(panels, methods, strict=True):
+        plot_global_effects(table[table["method"] == method], ax, pairs).label_outer(remove_inner_ticks=True)
+        ax.set_xlabel("global causal effect")
+    n_pairs = table.groupby(PAIR, sort=False, observed=True).ngroups
+    if len(pairs) < n_pairs:
+        figure.suptitle(f"{n_pairs - len(pairs)} of {n_pairs} pairs not shown", fontsize="medium")
+    if pairs:
+        figure.legend(*panels[0].get_legend_handles_labels(), fontsize="small", frameon=False,
+                      loc="outside lower center", ncols=3 if len(methods) > 1 else 1)
     return figure
 
 
-def _strongest(table):
-    estimated = table[np.isfinite(table["estimate"]) & np.isfinite(table["se"])]
-    if len(estimated) <= MAX_PAIRS:
-        return estimated
-    strength = (estimated["estimate"] / estimated["se"]).abs()
-    return estimated.loc[strength.nlargest(MAX_PAIRS).index.sort_values()]
+def ordered_pairs(table):
+    """Pairs with an estimate by any method, by the first method's effect, the largest first.
+
+    Beyond 60, those with the largest ``|estimate / se|`` of any method.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+
+    Returns
+    -------
+    list of (exposure, outcome)
+    """
+    table = table[np.isfinite(table["estimate"]) & np.isfinite(table["se"])]
+    strength = (table["estimate"] / table["se"]).abs().fillna(0)
+    strength = strength.groupby([table[name] for name in PAIR], observed=True).max()
+    chosen = table[table.set_index(PAIR).index.isin(strength.nlargest(MAX_PAIRS).index)]
+    rank = {method: number for number, method in enumerate(dict.fromkeys(table["method"]))}
+    chosen = chosen.assign(rank=chosen["method"].map(rank), smallness=-chosen["estimate"])
+    return list(dict.fromkeys(chosen.sort_values(["rank", "smallness"])[PAIR].itertuples(index=False, name=None)))
+
+
+def _labels(pairs):
+    """One line or two for each pair; names that are too long are cut in the middle, so that all still differ."""
+    names = {name for pair in pairs for name in pair}
+    length, shown = LONGEST_NAME, {}
+    while len(set(shown.values())) < len(names):
+        shown, length = {name: _cut(name, length) for name in names}, 2 * length
+    labels = [f"{shown[x]} → {shown[y]}" for x, y in pairs]
+    return labels if max(map(len, labels), default=0) <= ONE_LINE else [f"{shown[x]}\n→ {shown[y]}" for x, y in pairs]
+
+
+def _cut(name, length):
+    half = (length - 1) // 2
+    return name if len(name) <= length else f"{name[:half]}…{name[-half:]}"
+
+
+def _size(labels, n_panels):
+    """Inches of a figure with these labels on its left."""
+    lines = [line for label in labels for line in label.split("\n")]
+    letters, height = max(map(len, lines), default=0), 0.38 if len(lines) > len(labels) else 0.22
+    width = letters * FONT_SIZE * LETTER_WIDTH / 72 + PANEL_WIDTHS[n_panels > 4] * n_panels
+    return width + 0.4, 1.6 + height * len(labels)
+
+
+def _limits(shown):
+    """What to show of the axis: all estimates, and of intervals what lies near them."""
+    estimates = shown["estimate"].dropna()
+    if estimates.empty:
+        return -1, 1
+    widths = (shown["ci_high"] - shown["ci_low"]).dropna()
+    reach = max(np.ptp(estimates), widths.median() if len(widths) else 0.0) or abs(estimates.iloc[0]) or 1.0
+    bounds = np.concatenate([shown[name].dropna() for name in ("ci_low", "ci_high", "pi_low", "pi_high")
+                             if name in shown] + [estimates, [0.0]])
+    low, high = max(bounds.min(), estimates.min() - 2 * reach), min(bounds.max(), estimates.max() + 2 * reach)
+    return min(low, 0) - 0.05 * (high - low), max(high, 0) + 0.05 * (high - low)

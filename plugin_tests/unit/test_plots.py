@@ -1,10 +1,14 @@
 """Figures: what they draw, on real Axes."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
+import pytest
 from matplotlib.figure import Figure
 
 from kipoi_deepmr.plots import (
+    global_effects_figure,
     heights_of,
     plot_coverage,
     plot_global_effects,
@@ -16,30 +20,78 @@ from kipoi_deepmr.plots import (
 )
 
 
-def table(n_pairs):
-    return pd.DataFrame({"exposure": [f"x$_{i}" for i in range(n_pairs)], "outcome": "y", "method": "ivw",
-                         "estimate": np.linspace(-1, 2, n_pairs), "se": 0.1, "tau": 0.3})
+def table(n_pairs, methods=("ivw",), letters=0):
+    """Effects that grow with the pair's number; intervals that are those of no standard error."""
+    estimate = np.linspace(-1, 2, n_pairs)
+    names = [f"x$_{i}".ljust(letters, "z") for i in range(n_pairs)]
+    return pd.concat([pd.DataFrame({
+        "exposure": names, "outcome": "y", "method": method, "estimate": estimate + number, "se": 0.1, "tau": 0.3,
+        "ci_low": estimate + number - 0.5, "ci_high": estimate + number + 0.7, "pi_low": estimate + number - 0.9,
+        "pi_high": estimate + number + 1.1}) for number, method in enumerate(methods)], ignore_index=True)
 
 
-def test_draws_on_the_axes_given():
+def drawn(ax):
+    """The (row, low, high) of each interval, by its name in the legend."""
+    return {bars.get_label(): sorted((float(bar[0, 1]), *bar[:, 0]) for bar in bars.get_segments())
+            for bars in ax.collections}
+
+
+def test_intervals_are_those_of_the_table():
     ax = Figure().add_subplot()
     assert plot_global_effects(table(4), ax) is ax
-    assert [label.get_text() for label in ax.get_yticklabels()][0] == "x$_0 → y"
-    tau_bars, _, se_bars = [c.get_segments() for c in ax.collections][:1][0], None, ax.collections[1].get_segments()
-    assert np.allclose([b[:, 0] for b in tau_bars], [[e - 0.6, e + 0.6] for e in np.linspace(-1, 2, 4)])
-    assert np.allclose([b[:, 0] for b in se_bars], [[e - 0.2, e + 0.2] for e in np.linspace(-1, 2, 4)])
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"x$_{i} → y" for i in (3, 2, 1, 0)]
+    assert ax.get_yticks().tolist() == [3, 2, 1, 0] and sorted(ax.lines[-1].get_xydata().tolist()) == [
+        [-1, 0], [0, 1], [1, 2], [2, 3]]
+    bars = drawn(ax)
+    assert np.allclose(bars["confidence interval"], [(i, i - 1.5, i - 0.3) for i in range(4)])
+    assert np.allclose(bars["95 % prediction interval of a new locus"], [(i, i - 1.9, i + 0.1) for i in range(4)])
+
+
+def test_methods_stand_side_by_side_with_the_same_pairs():
+    effects = table(5, ("ivw", "egger"))
+    effects.loc[effects.index[7], ["estimate", "se", "ci_low", "ci_high"]] = np.nan  # egger of the third pair
+    effects = effects.sample(frac=1, random_state=1).sort_values("method", ascending=False, kind="stable")
+    ivw, egger = global_effects_figure(effects).axes
+    assert [ax.get_title() for ax in (ivw, egger)] == ["ivw", "egger"]
+    assert [label.get_text() for label in ivw.get_yticklabels()] == [f"x$_{i} → y" for i in (4, 3, 2, 1, 0)]
+    assert [row for row, *_ in drawn(egger)["confidence interval"]] == [0, 1, 3, 4]
+    assert len(drawn(ivw)["confidence interval"]) == 5
 
 
 def test_many_pairs_show_the_strongest_and_say_so():
-    ax = plot_global_effects(table(500))
-    assert len(ax.get_yticklabels()) == 60 and "440 of 500 pairs not shown" in ax.get_title()
+    figure = global_effects_figure(table(500))
+    assert len(figure.axes[0].get_yticklabels()) == 60 and figure.get_suptitle() == "440 of 500 pairs not shown"
 
 
 def test_pairs_without_estimate_are_left_out(tmp_path):
-    empty = table(3).assign(estimate=np.nan)
-    ax = plot_global_effects(empty)
-    ax.figure.savefig(tmp_path / "empty.png")
-    assert len(ax.get_yticklabels()) == 0 and "3 of 3 pairs not shown" in ax.get_title()
+    figure = global_effects_figure(table(3).assign(estimate=np.nan))
+    figure.savefig(tmp_path / "empty.png")
+    assert len(figure.axes[0].get_yticklabels()) == 0 and figure.get_suptitle() == "3 of 3 pairs not shown"
+
+
+@pytest.mark.parametrize("n_pairs", [2, 60])
+@pytest.mark.parametrize("letters", [0, 80, 200])
+def test_labels_neither_overlap_nor_leave_the_figure(n_pairs, letters):
+    """And the panels keep their width, however long the names are."""
+    figure = global_effects_figure(table(n_pairs, ("ivw", "egger"), letters))
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    assert all(box.x0 >= 0 for box in boxes)
+    assert all(above.y0 >= below.y1 for above, below in pairwise(boxes))
+    assert all(ax.get_window_extent().width > 2 * figure.dpi for ax in figure.axes)
+
+
+def test_long_names_still_differ():
+    effects = table(2, letters=100).assign(exposure=["a" * 50 + name + "z" * 50 for name in "BC"])
+    labels = [label.get_text() for label in plot_global_effects(effects).get_yticklabels()]
+    assert labels == [f"{'a' * 50}{name}{'z' * 50}\n→ y" for name in "CB"]
+
+
+def test_one_wide_interval_does_not_hide_the_others():
+    effects = table(10)
+    effects.loc[3, ["ci_low", "ci_high"]] = -1e6, 1e6
+    low, high = plot_global_effects(effects).get_xlim()
+    assert -10 < low < -1 and 2 < high < 10
 
 
 def test_every_plot_takes_and_returns_axes():
