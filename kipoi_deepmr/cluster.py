@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -20,9 +21,11 @@ import yaml
 from . import effects_store
 from .effects_store import locus_blocks
 from .errors import ClusterFailed, InputError, Stopped, one_line
+from .loci import Loci
 from .models import Ensemble, Recipe
 from .models.worker import THREAD_VARIABLES
 from .mutagenesis import effects_of_block
+from .mutagenesis.engines import Engines
 from .mutagenesis.engines import again as engines_again
 from .threads import limited
 
@@ -55,7 +58,8 @@ class Cluster:
         dask.distributed is not installed, a file cannot be read, or there is no scheduler.
     """
 
-    def __init__(self, address=None, scheduler_file=None, tls_config=None, resources=None):
+    def __init__(self, address: str | None = None, scheduler_file: str | None = None, tls_config: str | None = None,
+                 resources: dict[str, float] | None = None):
         try:
             import distributed
         except ImportError as error:
@@ -77,7 +81,8 @@ class Cluster:
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"--dask {address or scheduler_file}: no scheduler answers ({one_line(error)})") from error
 
-    def effects(self, engines, loci, blocks, ddof, keep, each):
+    def effects(self, engines: Engines, loci: Loci, blocks: Iterable[slice], ddof: int, keep: str,
+                each: Callable) -> Iterator[tuple]:
         """Effects of blocks of loci, in the order in which they are done.
 
         Parameters
@@ -136,12 +141,12 @@ class Cluster:
             wanted = " ".join(f"{name}={amount:g}" for name, amount in self._resources.items())
             log.warning("no worker of the cluster declares %s (dask worker --resources); waiting for one", wanted)
 
-    def sees(self, path):
+    def sees(self, path: str) -> bool:
         """Whether all workers find at `path` the store that this process finds there."""
         with _failures():
             return set(_asked(self._client.run, _identity, os.path.abspath(path)).values()) == {_identity(path)}
 
-    def map_blocks(self, path, function, effects):
+    def map_blocks(self, path: str, function: Callable, effects) -> Iterator:
         """What `function(effects, block)` gives for each block of loci, as `effects_store.each_block` has it.
 
         A worker reads from disk what it needs of a block, after it has compared its files with their checksums.
@@ -184,16 +189,16 @@ class Cluster:
         """How many blocks the cluster, which may grow or shrink, is given at a time."""
         return max(AHEAD, AHEAD * sum(_asked(self._client.nthreads).values()))
 
-    def close(self):
+    def close(self) -> None:
         """Leave the cluster; end it if it is of this machine's processes."""
         self._client.close()
         if self._processes:
             self._processes.close()
 
-    def __enter__(self):
+    def __enter__(self) -> "Cluster":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self.close()
 
 

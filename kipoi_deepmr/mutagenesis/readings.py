@@ -4,6 +4,7 @@ A model's class may do more than its network: BPNet's returns softmax(profile) e
 from its code. For a few sequences its arrays are compared with what each known way of reading the graph gives.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import special
 
 from ..exact import Output, graph
 from ..models.host.errors import ModelError
+from ..models.host.marks import Marks
 from ..models.host.summaries import SUMMARIES, summarised
 from .unusable import Unusable
 
@@ -39,12 +41,13 @@ class Reading(NamedTuple):
         What the engine gives for each of `wanted`, (n, k) float64, to (n, columns) float64.
     """
 
-    wanted: list
-    nodes: list
-    columns: object
+    wanted: list[Output]
+    nodes: list[graph.Node]
+    columns: Callable
 
 
-def find_readings(read_graph, values, marks, arrays):
+def find_readings(read_graph: graph.Graph, values: dict[str, np.ndarray], marks: Marks,
+                  arrays: list[np.ndarray]) -> list[Reading]:
     """How each array of a model's output follows from its graph.
 
     Parameters

@@ -45,7 +45,7 @@ def effects_of(case, source, files, folder, python=None):
     with Ensemble.from_kipoi(models, "dir", pythons=[python] * 2, settings=case.settings, **given) as ensemble:
         selection = pipeline.select_loci(ensemble, **given)
         pipeline.predict(ensemble, selection, str(folder / "effects.zarr"), quiet=True)
-        return effects_store.open_effects(str(folder / "effects.zarr")).load(), ensemble._members[0].describe().layout
+        return effects_store.open_effects(str(folder / "effects.zarr")).load(), ensemble.described[0].layout
 
 
 def compare(case, effects, weights=WEIGHTS, places=PLACES):
