@@ -58,3 +58,9 @@ def effects_with_members(n_members=5, seed=0, keep=True, ddof=1, n_loci=6, lengt
             "reference": np.zeros((n_loci, n_members, 3), np.float32)}
     return effects_store.dataset(loci, ("A", "B", "C"), [str(k) for k in range(n_members)],
                                  {**data, "member_effect": members} if keep else data, {"ddof": ddof})
+
+
+def more_of_outcome(effect, chosen, x, y):
+    """Share of some mutants that move mark y more than x, by a tenth, in units of the marks' effects at the locus."""
+    x, y = (np.abs(effect[chosen, mark]) / np.sqrt((effect[:, mark] ** 2).mean()) for mark in (x, y))
+    return np.mean(y > 1.1 * x)

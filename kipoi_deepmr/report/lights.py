@@ -1,11 +1,19 @@
 """Diagnostics as traffic lights: a colour for the share of loci at which a flag is red, a sentence for each flag."""
 
-from ..mr.diagnostics.table import RED
+from ..mr.diagnostics.table import GROUPS, RED
 
 GREEN_TO, AMBER_TO = 0.10, 1 / 3  # twice what a test at 5 % gives by chance; a third of the loci
 
 # flag: when it is red, and what to do: the table of docs/diagnostics.md (a test compares them)
 SENTENCES = {
+    "direction": (
+        "the instruments explain at least as much of the outcome as of the exposure",
+        "Look at the reverse pair: the effect may run the other way, or both marks follow a third. `--instruments "
+        "direct` takes only mutants that act on the exposure; `--steiger` drops those that move the outcome more."),
+    "shared": (
+        "more than half of the instruments move the outcome more than the exposure, by a tenth, each in units of that "
+        "mark's effects at the locus",
+        "They may act on the outcome itself: compare both directions, and take `--instruments direct`."),
     "heterogeneity": (
         "Cochran's Q, p < 0.05",
         "The instruments disagree: read the random-effects interval, and compare `ivw` with `median_weighted` and "
@@ -17,40 +25,34 @@ SENTENCES = {
     "pleiotropy": (
         "Egger's intercept, p < 0.05",
         "Instruments act on the outcome past the exposure, mostly one way: report `egger` or `egger_robust` beside "
-        "`ivw`."),
-    "dilution": (
-        "I²_GX < 0.9",
-        "Exposure effects hardly differ beyond their errors: Egger is drawn towards 0 by that factor; do not report "
-        "it alone."),
-    "weak": (
-        "mean F < 10, or most instruments below 10",
-        "Raise `--instrument_z`, or take `raps` or `divw`, which allow for errors of the exposure."),
+        "`ivw`, and see `--instruments direct`."),
     "presso": (
         "MR-PRESSO's global test, p < 0.05 (`--diagnostics all`)",
         "More scatter than errors explain: look at `outliers`, and prefer robust methods."),
     "outliers": (
         "an instrument's p < 0.05 after Bonferroni",
         "See which mutants they are in the VCF: often they hit a motif of the outcome's own."),
-    "influence": (
-        "leaving out one instrument moves IVW by more than its standard error",
-        "The estimate hangs on one mutant: quote `loo_low` to `loo_high`."),
     "nonlinear": (
         "quadratic term, p < 0.05",
         "The outcome saturates, or gains and losses differ: the slope is an average over this locus's mutants; try "
         "another `--scale`."),
-    "direction": (
-        "the instruments explain at least as much of the outcome as of the exposure",
-        "Look at the reverse pair: the effect may run the other way, or both marks follow a third. `--steiger` leaves "
-        "out the instruments that move the outcome more."),
-    "shared": (
-        "more than half of the instruments also pass for the outcome",
-        "Both directions will look causal: compare them, and trust neither without the direction."),
+    "dilution": (
+        "I²_GX < 0.9; with `direct` and `regions`, that of the ensemble's mean",
+        "Exposure effects hardly differ beyond their errors: Egger is drawn towards 0 by that factor; do not report "
+        "it alone."),
+    "weak": (
+        "mean F < 10, or most instruments below 10; with `direct` and `regions`, mean F of the ensemble's mean < 10",
+        "Raise `--instrument_z`, or take `raps` or `divw`, which allow for errors of the exposure."),
+    "influence": (
+        "leaving out one instrument moves IVW by more than its standard error",
+        "The estimate hangs on one mutant: quote `loo_low` to `loo_high`."),
 }
 
 
 def sentences():
-    """One dict a flag, in the order of `mr.diagnostics.RED`: name, when it is red, what to do; without Markdown."""
-    return [{"name": flag, "red_when": _plain(SENTENCES[flag][0]), "to_do": _plain(SENTENCES[flag][1])} for flag in RED]
+    """One dict a flag, in the order of `mr.diagnostics.RED`: what it is about, name, when it is red, what to do."""
+    return [{"group": group, "name": flag, "red_when": _plain(SENTENCES[flag][0]), "to_do": _plain(SENTENCES[flag][1])}
+            for group, flags in GROUPS.items() for flag in flags]
 
 
 def colour_of(share, tested=True):

@@ -250,10 +250,10 @@ function showPair(index) {
 function showLights(x, y) {
   const lights = data.lights, at = lights ? lights.exposure.findIndex((e, i) => e === x && lights.outcome[i] === y) : -1;
   if (at < 0) return byId("pair-lights").replaceChildren(make("li", { textContent: "The run made no diagnostics." }));
-  byId("pair-lights").replaceChildren(...data.flags.map(({ name, red_when, to_do }) => {
+  byId("pair-lights").replaceChildren(...data.flags.map(({ group, name, red_when, to_do }) => {
     const share = lights.share[name][at], colour = lights.colour[name][at];
     const found = share === null || colour === "none" ? "" : ` at ${shown(Math.round(1000 * share) / 10)} % of ${lights.n_loci[at]} loci`;
-    return lightItem(colour, name.replaceAll("_", " "), `${found}. Red when: ${red_when}. ${to_do}`);
+    return lightItem(colour, `${group}: ${name.replaceAll("_", " ")}`, `${found}. Red when: ${red_when}. ${to_do}`);
   }));
 }
 

@@ -157,10 +157,10 @@ def test_traffic_lights(report, folder):
     shares = shares.query("exposure == 'A' and outcome == 'B'").iloc[0]
     report.tab.select_option("#pair-select", label="A \u2192 B")
     items = report.tab.locator("#pair-lights li").all_inner_texts()
-    by_name = {item.split(" ", 2)[-1].split(" at ")[0].replace(" ", "_"): item for item in items}
+    by_name = {item.split(": ", 1)[1].split(" at ")[0].replace(" ", "_"): item for item in items}
     for flag, share in shares[3:].items():
         if flag == "presso":
-            assert any("not tested presso" in item for item in items)
+            assert any("not tested pleiotropy: presso" in item for item in items)
             continue
         colour = "green" if share <= 0.1 else "amber" if share <= 1 / 3 else "red"
         assert colour in by_name[flag].split(" ")[1] and f"at {round(100 * share, 1):g} % of" in by_name[flag]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mr_problems import DATASETS, FINITE, MARKS, made_data, made_loci, random_problem
+from mr_problems import DATASETS, FINITE, MARKS, made_data, made_loci, more_of_outcome, random_problem
 from profiles import fewer
 from scipy import stats
 
@@ -245,6 +245,21 @@ def effects():
     return effects_store.dataset(made_loci(7, 20), MARKS, ["m1", "m2"], made_data(7, 20, 3))
 
 
+def test_shared_is_red_for_the_reverse_of_an_effect_and_not_for_it():
+    """A acts on B by 0.8 at 60 loci, and each has mutants of its own: half of the instruments of B are those of A."""
+    rng, shape = np.random.default_rng(2), (60, 60)
+    acts = rng.normal(size=(*shape, 2)) * np.repeat(rng.permuted(np.eye(2)[np.arange(60) % 2], axis=0)[None], 60, 0)
+    effect = acts.copy()
+    effect[..., 1] += 0.8 * effect[..., 0]
+    data = {**made_data(60, 20, 2), "effect": effect.astype("float32"),
+            "effect_se": np.full((*shape, 2), 0.05, "float32")}
+    table = mr.diagnose_pairs(effects_store.dataset(made_loci(60, 20), ["A", "B"], ["m1", "m2"], data),
+                              instruments="own", n_draws=0)
+    shares = mr.share_of_red([mr.count_red(table)]).set_index("exposure")
+    assert shares.loc["A", ["shared", "direction"]].max() < 0.05
+    assert table.groupby("exposure")["shared_share"].median()["B"] > 0.3
+
+
 def test_the_table_against_single_problems(effects, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 8 * 60 * 3 * 2)  # two loci
     ours = mr.diagnose_pairs(effects, instrument_z=2.0, n_draws=30)
@@ -261,7 +276,7 @@ def test_the_table_against_single_problems(effects, monkeypatch):
             if name != "note":
                 np.testing.assert_allclose(row[name], value, rtol=1e-9, err_msg=name)
         if chosen.any():
-            np.testing.assert_allclose(row["shared_share"], mask[locus, chosen, y].mean())
+            np.testing.assert_allclose(row["shared_share"], more_of_outcome(effect[locus], chosen, x, y))
             r2 = r2_of_mutants(effect[locus], mask[locus])
             assert (row["r2_exposure"], row["r2_outcome"]) == pytest.approx((r2[x, x], r2[x, y]))
         else:

@@ -91,6 +91,17 @@ def test_direct_instruments_find_total_effects(confounded, monkeypatch):
     assert errors["direct"] < 0.1 and errors["own"] > 2 * errors["direct"]
 
 
+def test_flags_of_strength_are_about_the_mean_where_the_rule_is(confounded):
+    """Weak instruments are let in on purpose: K times their F, and I^2_GX with a K-th of the errors' variance."""
+    _, effects = confounded
+    options = {"instruments": "direct", "instrument_z": 1.0, "se_shrinkage": "trend", "n_draws": 0}
+    table = mr.diagnose_pairs(effects, **options)
+    flags = table["red"].str.get_dummies(",").reindex(columns=["weak", "dilution"], fill_value=0).astype(bool)
+    np.testing.assert_array_equal(flags["weak"], 5 * table["f_statistic"] < 10)
+    np.testing.assert_array_equal(flags["dilution"], 1 - table["i2_gx"] > 5 * 0.1)
+    assert flags.any().all() and not flags.all().any()
+
+
 def local_model(rng, n_loci=40, n_variants=60, n_members=5, alone=0.8, nonzero=1):
     """Two marks that see few mutants each, and leave the others exactly alone; effects of A on B, 0 at some loci."""
     members = np.zeros((n_loci, n_members, n_variants, 2))

@@ -22,20 +22,43 @@ from .strength import strength
 
 WEAK = 10.0  # F below which an instrument is called weak
 
-# flag: when it is red. Each compares NaN to something and is then False: what is not known is not red.
-RED = {
-    "heterogeneity": lambda c: c["q_pvalue"] < 0.05,
-    "egger_heterogeneity": lambda c: c["rucker_q_pvalue"] < 0.05,
-    "pleiotropy": lambda c: c["intercept_pvalue"] < 0.05,
-    "dilution": lambda c: c["i2_gx"] < 0.9,
-    "weak": lambda c: (c["f_statistic"] < WEAK) | (c["weak_share"] > 0.5),
-    "presso": lambda c: c["presso_pvalue"] < 0.05,
-    "outliers": lambda c: c["n_outliers"] > 0,
-    "influence": lambda c: c["n_influential"] > 0,
-    "nonlinear": lambda c: c["quadratic_pvalue"] < 0.05,
-    "direction": lambda c: c["r2_outcome"] >= c["r2_exposure"],
-    "shared": lambda c: c["shared_share"] > 0.5,
+MORE = 1.1  # times: by this much an instrument must move the outcome more than the exposure to count
+
+# subject, then flag: when it is red. Each compares NaN to something and is then False: what is not known is not red.
+GROUPS = {
+    "direction": {
+        "direction": lambda c: c["r2_outcome"] >= c["r2_exposure"],
+        "shared": lambda c: c["shared_share"] > 0.5,
+    },
+    "pleiotropy": {
+        "heterogeneity": lambda c: c["q_pvalue"] < 0.05,
+        "egger_heterogeneity": lambda c: c["rucker_q_pvalue"] < 0.05,
+        "pleiotropy": lambda c: c["intercept_pvalue"] < 0.05,
+        "presso": lambda c: c["presso_pvalue"] < 0.05,
+        "outliers": lambda c: c["n_outliers"] > 0,
+        "nonlinear": lambda c: c["quadratic_pvalue"] < 0.05,
+    },
+    "strength": {
+        "dilution": lambda c: c["i2_gx"] < 0.9,
+        "weak": lambda c: (c["f_statistic"] < WEAK) | (c["weak_share"] > 0.5),
+        "influence": lambda c: c["n_influential"] > 0,
+    },
 }
+RED = {flag: is_red for group in GROUPS.values() for flag, is_red in group.items()}
+
+
+def red_of(rule, n_members):
+    """The functions of `RED` as a rule asks for them.
+
+    The rules direct and regions let weak instruments in on purpose, and who acts on what is decided by the mean over
+    members: strength is judged by the error of that mean.
+    """
+    if rule.rule not in ("direct", "regions"):
+        return RED
+    return {**RED, "weak": lambda c: n_members * c["f_statistic"] < WEAK,
+            "dilution": lambda c: 1 - (1 - c["i2_gx"]) / n_members < 0.9}
+
+
 COLUMNS = ("n_instruments", "q", "q_pvalue", "i2", "rucker_q", "rucker_q_pvalue", "intercept", "intercept_se",
            "intercept_pvalue", "i2_gx", "f_statistic", "weak_share", "presso_rss", "presso_pvalue", "n_outliers",
            "outlier_pvalue", "loo_low", "loo_high", "n_influential", "quadratic", "quadratic_se", "quadratic_pvalue",
@@ -184,50 +207,54 @@ def _block(effects, loci, pairs, rule, n_draws, seed):
     each = mapped(of_exposure, pairs)
     columns = {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
     columns.update(_from_all_mutants(block.effect, block.instruments, pairs))
-    columns["red"] = _flags(columns)
+    columns["red"] = _flags(columns, red_of(rule, effects.sizes["member"]))
     columns["note"] = np.where(block.lost[:, None], notes.NOT_PREDICTED, columns["note"])
     return columns
 
 
 def _from_all_mutants(effect, instruments, pairs):
-    """What takes the locus's other mutants too: Steiger's test, and instruments that also pass for the outcome."""
-    count, also, r2_exposure, r2_outcome = (
-        _of_exposures if instruments.size is None else _of_each_pair)(effect, instruments, pairs)
+    """What takes the locus's other mutants too: Steiger's test, and instruments that move the outcome more."""
+    with np.errstate(all="ignore"):
+        root = np.sqrt(np.square(effect).mean(1, keepdims=True))
+        size = np.abs(effect) / np.where(root > 0, root, 1.0)
+    count, more, r2_exposure, r2_outcome = (
+        _of_exposures if instruments.size is None else _of_each_pair)(effect, size, instruments, pairs)
     n, some = effect.shape[1] + 1, count > 0
-    shared = np.divide(also, count, out=np.zeros(count.shape), where=some)
+    shared = np.divide(more, count, out=np.zeros(count.shape), where=some)
     numbers = {"r2_exposure": r2_exposure, "r2_outcome": r2_outcome,
                "steiger_pvalue": steiger(r2_exposure, r2_outcome, n, n)[1], "shared_share": shared}
     return {name: np.where(some, values, np.nan) for name, values in numbers.items()}
 
 
-def _of_exposures(effect, instruments, pairs):
-    """How many instruments each pair has, how many of them pass for the outcome, and what they explain of either mark.
+def _of_exposures(effect, size, instruments, pairs):
+    """How many instruments each pair has, how many of them move the outcome more, and what they explain of either mark.
 
     All pairs of an exposure have the same instruments. Arrays (locus, pair).
     """
-    exposure = [x for x, outcomes in pairs.items() for _ in outcomes]
     outcome = [y for outcomes in pairs.values() for y in outcomes]
-    chosen = instruments.mask.astype(np.float32)
-    both = (np.swapaxes(chosen, 1, 2) @ chosen).astype(np.float64)
+    exposure = [x for x, outcomes in pairs.items() for _ in outcomes]
+    more = [((size[..., outcomes] > MORE * size[..., [x]]) & instruments.mask[..., [x]]).sum(1)
+            for x, outcomes in pairs.items() if outcomes]
     r2 = r2_of_mutants(effect, instruments.mask)
-    return (both[:, exposure, exposure], both[:, exposure, outcome], r2[:, exposure, exposure],
-            r2[:, exposure, outcome])
+    return (instruments.mask.sum(1)[:, exposure].astype(np.float64), np.concatenate(more, 1).astype(np.float64),
+            r2[:, exposure, exposure], r2[:, exposure, outcome])
 
 
-def _of_each_pair(effect, instruments, pairs):
+def _of_each_pair(effect, size, instruments, pairs):
     """As `_of_exposures`, for pairs with instruments of their own."""
     found = []
     for exposure, outcomes in pairs.items():
         for outcome in outcomes:
             chosen = instruments.of_pairs(exposure, outcome)
             r2 = r2_of_mutants(effect[..., [exposure, outcome]], chosen[..., None])
-            found.append([chosen.sum(1), (chosen & instruments.mask[..., outcome]).sum(1), r2[:, 0, 0], r2[:, 0, 1]])
+            more = chosen & (size[..., outcome] > MORE * size[..., exposure])
+            found.append([chosen.sum(1), more.sum(1), r2[:, 0, 0], r2[:, 0, 1]])
     return np.moveaxis(np.array(found, np.float64), 0, 2)
 
 
-def _flags(columns):
+def _flags(columns, red):
     """The names of the red flags, with commas between them."""
-    codes = sum((is_red(columns).astype(np.int64) << bit) for bit, is_red in enumerate(RED.values()))
+    codes = sum((is_red(columns).astype(np.int64) << bit) for bit, is_red in enumerate(red.values()))
     found, index = np.unique(codes, return_inverse=True)
     names = [",".join(flag for bit, flag in enumerate(RED) if code >> bit & 1) for code in found]
     return np.array(names, dtype=object)[index].reshape(codes.shape)
