@@ -9,7 +9,7 @@ from ..instruments.moderation import Moderation, fit_prior
 from . import notes
 from .result import MRResult
 
-SHARED = 0.25  # variance that the members' errors have in common, over that of what they do not (docs/method.md)
+SHARED = 0.35  # variance that the members' errors have in common, over that of what they do not (docs/method.md)
 
 
 def moderation_of_spread(spreads, n_members):
