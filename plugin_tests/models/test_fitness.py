@@ -1,8 +1,10 @@
 """Models that do not answer for each sequence alone, or not always the same: unfit, named, refused."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
+import portable_models
 import pytest
 from conftest import LENGTH, MARKS, MODEL_CODE, member_weights, write_model
 
@@ -74,6 +76,20 @@ def test_models_that_answer_differently_each_time(tmp_path, kind):
 def test_in_a_process_of_its_own_and_seen_in_several_ways(tmp_path, options):
     with pytest.raises(InputError, match="m0 predicts"):
         Ensemble.from_kipoi(write(tmp_path, UNFIT["a little of the others"]), "dir", **options)
+
+
+def test_a_model_that_needs_more_than_dna_must_answer_for_itself(tmp_path, bed_file, genome_file):
+    """It is asked about random sequences with the item of its dataloader that showed its marks."""
+    models = [portable_models.write(tmp_path / f"m{k}", k, has_side=True) for k in range(2)]
+    files = {"intervals_file": bed_file, "fasta_file": genome_file}
+    with Ensemble.from_kipoi(models, "dir", **files) as ensemble:
+        assert ensemble.needs_item and ensemble.described[0].item is not None
+    for model in models:
+        path = Path(model) / "model.py"
+        mean = "(np.tensordot(x, self.weights, 2) * side).mean(0)"
+        path.write_text(path.read_text().replace("* side", f"* side - {mean}"))
+    with pytest.raises(InputError, match="m0 predicts .* training mode"):
+        Ensemble.from_kipoi(models, "dir", **files)
 
 
 def test_check_says_so_and_run_and_predict_refuse(tmp_path, bed_file, genome_file, capsys):
