@@ -9,11 +9,12 @@ import functools
 import hashlib
 import logging
 import os
+import pickle
 from contextlib import contextmanager
 from pathlib import Path
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,52 @@ def compiled(function, fastmath=False):
         return numba.njit(**options)(function)
 
 
+class _Files(IndexDataCacheFile):
+    """numba's files of a function, each behind its checksum: a damaged one counts as missing, and is written again."""
+
+    def _load_index(self):
+        try:
+            version, stamp, overloads = pickle.loads(_verified(self._index_path))
+        except (OSError, _Damaged):
+            return {}
+        return overloads if (version, stamp) == (self._version, self._source_stamp) else {}
+
+    def _save_index(self, overloads):
+        self._write(self._index_path, (self._version, self._source_stamp, overloads))
+
+    def _load_data(self, name):
+        try:
+            return pickle.loads(_verified(self._data_path(name)))
+        except _Damaged:
+            return None
+
+    def _save_data(self, name, data):
+        self._write(self._data_path(name), data)
+
+    def _write(self, path, content):
+        content = self._dump(content)
+        with self._open_for_write(path) as file:
+            file.write(hashlib.sha256(content).digest() + content)
+
+
+class _Damaged(Exception):
+    """A file is cut off, or is not what was written."""
+
+
+def _verified(path):
+    content = Path(path).read_bytes()
+    size = hashlib.sha256().digest_size
+    if hashlib.sha256(content[size:]).digest() != content[:size]:
+        raise _Damaged
+    return content[size:]
+
+
 class _Cache(FunctionCache):
     """numba's cache of a function, which does without where a full disk or home quota lets it keep nothing."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        self._cache_file = _Files(self.cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
 
     def save_overload(self, sig, data):
         try:
