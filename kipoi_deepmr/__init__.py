@@ -8,7 +8,7 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-__all__ = ["Ensemble", "__version__", "loci", "meta", "mr", "mutagenesis"]
+__all__ = ["Ensemble", "__version__", "loci", "meta", "mr", "mutagenesis", "network"]
 
 # Kipoi asks a plugin for parsers of its sections in model.yaml and dataloader.yaml; we have none.
 ModelParser = None

@@ -73,6 +73,10 @@ class Assignment:
         """(mark,) bool: marks with instruments of their own; the others can only be outcomes."""
         return self.rays.active[:len(self.marks)]
 
+    def reason_text(self, mark):
+        """Why a mark has no instruments of its own, in words; "" for one that has."""
+        return REASONS[self.reason[mark]]
+
     def of_block(self, effect, loci, error=None):
         """On which mark mutants of some loci act.
 

@@ -23,7 +23,7 @@ class Sample(NamedTuple):
     ----------
     effect : (mutant, mark) float64
         Mean over members, in standard deviations of the mark's effects over all mutants of all loci.
-    members : (member, mutant, mark) float32
+    members : (member, mutant, mark) float32, or as they are stored
         The same of each member.
     locus : (mutant,) int64
         Number of the locus.
@@ -119,7 +119,7 @@ def _strong(effects, block, mean, sd):
     with np.errstate(invalid="ignore"):
         locus, mutant = np.nonzero((z >= LEAST_Z).any(-1))
     members = effects["member_effect"][block].values[locus, :, mutant]
-    standardised = standardise(members, sd).astype(np.float32)
+    standardised = standardise(members, sd).astype(members.dtype)
     finite = np.isfinite(standardised).all((1, 2))
     locus, mutant = locus[finite], mutant[finite]
     return np.array(counts), z[locus, mutant], np.swapaxes(standardised[finite], 0, 1), block.start + locus

@@ -1,0 +1,151 @@
+"""Total and direct effects of all ordered pairs with their errors, from the clean mutants of an assignment."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..instruments import direct_of_total
+from ..instruments.direct_effects import change_of_direct, inverted
+from ..instruments.rays import LEAST_TAU, slopes_by_locus
+
+BLOCK_NUMBERS = 10_000_000  # of changes of the direct effects by loci held at a time
+
+
+class Estimate(NamedTuple):
+    """Effects (cause, outcome) in standard deviations of outcome per standard deviation of cause.
+
+    Attributes
+    ----------
+    value, se_loci, se_members : (mark, mark) float64
+        Over all loci; standard error from the loci (sandwich); standard deviation over members. NaN for causes without
+        instruments.
+    by_member : (member, mark, mark) float64
+    df : (mark, mark) float64
+        Of the sum of both errors, after Satterthwaite.
+    """
+
+    value: np.ndarray
+    se_loci: np.ndarray
+    se_members: np.ndarray
+    by_member: np.ndarray
+    df: np.ndarray
+
+    @property
+    def se(self):
+        """The loci's and the members' error together."""
+        return np.hypot(self.se_loci, self.se_members)
+
+
+class Strength(NamedTuple):
+    """What effects are estimated from: of each cause the number of mutants and loci, F of its own effect by mark."""
+
+    n_instruments: np.ndarray
+    n_loci: np.ndarray
+    f: np.ndarray
+
+
+def estimate(assignment):
+    """Total effects R of each cause, and direct effects G = I - V D of them (`direct_of_total`).
+
+    Parameters
+    ----------
+    assignment : kipoi_deepmr.instruments.Assignment
+
+    Returns
+    -------
+    total, direct : Estimate
+    strength : Strength
+
+    Notes
+    -----
+    R_ij is the mean over loci of the slopes of clean mutants of i, weighted by `1 / (variance + tau^2)`. A locus'
+    influence on it is `w_l (R_lij - R_ij) / sum w`, that on G follows to first order; the sandwich is the sum of squares
+    over loci. A member's slope at a locus is that of its effects on the other members' mean, so that no product is one
+    of a member with itself.
+    """
+    sample, found = assignment.sample, assignment.found
+    n_marks, n_members = len(assignment.marks), len(sample.members)
+    total, by_member = np.eye(n_marks), np.tile(np.eye(n_marks), (n_members, 1, 1))
+    influence = np.zeros((sample.n_loci, n_marks, n_marks))
+    strength = Strength(*np.zeros((2, n_marks), int), np.full(n_marks, np.nan))
+    for i in np.flatnonzero(assignment.causes):
+        mutants = np.flatnonzero(found.on & (found.ray == i))
+        loci, slope, variance = slopes_by_locus(sample, assignment.noise, i, mutants)
+        weight = 1 / (variance + np.maximum(assignment.rays.tau[i], LEAST_TAU) ** 2)
+        weight /= weight.sum(0)
+        total[i] = (weight * slope).sum(0)
+        influence[loci, i] = weight * (slope - total[i])
+        by_member[:, i] = total[i] + (weight * _members_departures(sample, i, mutants, loci, slope)).sum(1)
+        strength.n_instruments[i], strength.n_loci[i] = len(mutants), len(loci)
+        strength.f[i] = _f(sample, i, mutants)
+    diagonal = np.arange(n_marks)
+    total[diagonal, diagonal], by_member[:, diagonal, diagonal], influence[:, diagonal, diagonal] = 1, 1, 0
+    direct = direct_of_total(total)
+    squares = {"total": (influence ** 2).sum(0), "direct": _squares_of_direct(total, influence)}
+    members = {"total": by_member, "direct": direct_of_total(by_member)}
+    none = ~assignment.causes[:, None] | ~(assignment.sd > 0) | np.eye(n_marks, dtype=bool)
+    return (*(_with_errors(value, squares[name], members[name], strength.n_loci, none)
+              for name, value in (("total", total), ("direct", direct))), strength)
+
+
+def _squares_of_direct(total, influence):
+    n_marks = len(total)
+    squares = np.zeros_like(total)
+    step = max(1, BLOCK_NUMBERS // n_marks ** 2)
+    for start in range(0, len(influence), step):
+        squares += (change_of_direct(total, influence[start:start + step]) ** 2).sum(0)
+    return squares
+
+
+def _with_errors(value, squares, by_member, n_loci, none):
+    n_members = len(by_member)
+    n = np.maximum(n_loci, 2)[:, None]
+    se_loci = np.sqrt(squares * n / (n - 1))
+    se_members = by_member.std(0, ddof=1)
+    with np.errstate(all="ignore"):
+        df = (se_loci ** 2 + se_members ** 2) ** 2 / (se_loci ** 4 / (n - 1) + se_members ** 4 / (n_members - 1))
+    value, se_loci, se_members, df = (np.where(none, np.nan, part) for part in (value, se_loci, se_members, df))
+    return Estimate(value, se_loci, se_members, np.where(none, np.nan, by_member), df)
+
+
+def _members_departures(sample, mark, mutants, loci, slope):
+    """(member, locus, mark): how far each member's slopes at loci are from those of all.
+
+    One step from the slope of all, over the strength of all: a member's own strength may be near 0.
+    """
+    n_members = len(sample.members)
+    locus, x = sample.locus[mutants], sample.effect[mutants]
+    kept = np.isin(locus, loci)
+    locus, x, mutants = locus[kept], x[kept], mutants[kept]
+    starts = np.flatnonzero(np.diff(locus, prepend=-1))
+    of_locus = slope[np.repeat(np.arange(len(loci)), np.diff(np.append(starts, len(locus))))]
+    departures = np.empty((n_members, len(loci), x.shape[1]))
+    for k, member in enumerate(sample.members):
+        m = member[mutants].astype(np.float64)
+        other = (n_members * x[:, mark] - m[:, mark]) / (n_members - 1)
+        residual = other[:, None] * (m - m[:, [mark]] * of_locus)
+        departures[k] = np.add.reduceat(residual, starts) / np.add.reduceat(other * m[:, mark], starts)[:, None]
+    return departures
+
+
+def _f(sample, mark, mutants):
+    """Mean over mutants of the squared effect over its squared standard error, both means over mutants."""
+    own = sample.members[:, mutants, mark].astype(np.float64)
+    error = own.var(0, ddof=1).mean() / len(own)
+    return (own.mean(0) ** 2).mean() / error if error > 0 else np.inf
+
+
+def conditional_f(total, f):
+    """F of each cause given the other causes of an outcome: (mark, mark), cause by outcome.
+
+    Parameters
+    ----------
+    total : (mark, mark) float64
+        Ones on the diagonal, and no missing values.
+    f : (mark,) float64
+    """
+    inverse = inverted(total)
+    scale = np.diag(inverse)
+    # the diagonal of the inverse of R without row and column j
+    without = scale[:, None] - inverse * inverse.T / scale
+    return f[:, None] / np.maximum(without, 1)

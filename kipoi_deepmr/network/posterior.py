@@ -1,0 +1,56 @@
+"""Empirical Bayes for many effects: their common distribution from all of them, and each one's posterior mean."""
+
+import numpy as np
+from scipy import special
+
+LEAST_SCALE = 0.005
+ROUNDS = 2000
+AT_ZERO = 10.0  # weight of the prior of the component at 0, as in ashr
+
+
+def posterior_mean(estimate, se):
+    """Posterior mean of effects that come from a mixture of normal distributions about 0.
+
+    Parameters
+    ----------
+    estimate, se : (n,) float64
+        NaN where there is none.
+
+    Returns
+    -------
+    (n,) float64
+
+    References
+    ----------
+    Stephens M (2017). False discovery rates: a new deal. Biostatistics 18: 275-294. R: ashr.
+    """
+    usable = np.isfinite(estimate) & np.isfinite(se) & (se > 0)
+    mean = np.where(np.isfinite(se) & (se == 0), estimate, np.nan)
+    if not usable.any():
+        return mean
+    x, error = estimate[usable], se[usable]
+    scale = _scales(x, error)
+    width = np.hypot(error[:, None], scale)
+    log_density = -0.5 * (x[:, None] / width) ** 2 - np.log(width)
+    density = np.exp(log_density - special.logsumexp(log_density, axis=1, keepdims=True))
+    share = np.full(len(scale), 1 / len(scale))
+    for _ in range(ROUNDS):
+        belongs = density * share
+        belongs /= belongs.sum(1, keepdims=True)
+        new = belongs.sum(0)
+        new[0] += AT_ZERO - 1
+        new /= new.sum()
+        done = np.abs(new - share).max() < 1e-6
+        share = new
+        if done:
+            break
+    shrunk = x[:, None] * scale ** 2 / (scale ** 2 + error[:, None] ** 2)
+    mean[usable] = (belongs * shrunk).sum(1)
+    return mean
+
+
+def _scales(x, error):
+    """Standard deviations of the components: 0, then a grid up to twice the largest effect."""
+    largest = 2 * max(np.sqrt(max((x ** 2 - error ** 2).max(), 0)), LEAST_SCALE)
+    steps = np.arange(np.ceil(2 * np.log2(largest / LEAST_SCALE)) + 1)
+    return np.concatenate([[0.0], LEAST_SCALE * np.sqrt(2) ** steps])
