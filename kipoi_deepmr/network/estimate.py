@@ -59,9 +59,9 @@ def estimate(assignment):
     Notes
     -----
     R_ij is the mean over loci of the slopes of clean mutants of i, weighted by `1 / (variance + tau^2)`. A locus'
-    influence on it is `w_l (R_lij - R_ij) / sum w`, that on G follows to first order; the sandwich is the sum of squares
-    over loci. A member's slope at a locus is that of its effects on the other members' mean, so that no product is one
-    of a member with itself.
+    influence on it is `w_l (R_lij - R_ij) / sum w`, that on G follows to first order; the sandwich is the sum of
+    squares over loci. A member's slope at a locus is that of its effects on the other members' mean, so that no product
+    is one of a member with itself.
     """
     sample, found = assignment.sample, assignment.found
     n_marks, n_members = len(assignment.marks), len(sample.members)

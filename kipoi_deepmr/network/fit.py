@@ -5,7 +5,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from ..errors import InputError
 from ..inference import check_alpha, check_choice, interval, two_sided_pvalue
@@ -15,11 +14,11 @@ from .companions import copies, explained, shared_share
 from .estimate import Estimate, conditional_f, estimate
 from .graph import graph_of, marks_table
 from .posterior import posterior_mean
+from .significance import FALSE_DISCOVERY_RATE, beyond_pvalue, qvalues
 from .verdicts import verdicts
 
 METHODS = ("direct", "inspre")
 MIN_EFFECT = 0.05  # networks leak a little everywhere: whether an effect is not exactly 0 is no question
-FALSE_DISCOVERY_RATE = 0.05
 NO_INSTRUMENTS = "no instruments of its own"
 FOLDS, TRAINED = 5, 0.8
 MOST_WEIGHT = 50.0
@@ -217,26 +216,3 @@ def _sparse(assignment, total):
     np.fill_diagonal(g, np.nan)
     nothing = np.full_like(g, np.nan)
     return fits, Estimate(g, nothing, nothing, np.tile(nothing, (len(total.by_member), 1, 1)), nothing)
-
-
-def beyond_pvalue(value, se, df, least):
-    """P-value of an effect against all effects of at most `least` in size.
-
-    References
-    ----------
-    McCarthy DJ, Smyth GK (2009). Bioinformatics 25: 765-771. R: limma::treat.
-    """
-    size = np.abs(value)
-    with np.errstate(all="ignore"):
-        upper, lower = (special.stdtr(df, -(size - side * least) / se) for side in (1, -1))
-    return np.where(se > 0, np.minimum(upper + lower, 1), np.where(np.isfinite(value), size <= least, np.nan))
-
-
-def qvalues(pvalues):
-    """Benjamini and Hochberg's q-values of all tests together; NaN where there was none."""
-    q = np.full(len(pvalues), np.nan)
-    tested = np.flatnonzero(np.isfinite(pvalues))
-    order = tested[np.argsort(-pvalues[tested], kind="stable")]
-    rank = np.arange(len(order), 0, -1)
-    q[order] = np.minimum.accumulate(np.minimum(pvalues[order] * len(order) / rank, 1))
-    return q

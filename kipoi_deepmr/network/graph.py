@@ -21,7 +21,7 @@ def _edges_only(network, every_pair=False):
     graph.add_nodes_from(network.instruments.marks)
     table = network.direct
     chosen = table["direct"].notna() if every_pair else network.is_edge
-    for row in table[chosen].drop(columns=["exposure", "outcome"]).join(table[["exposure", "outcome"]]).to_dict("records"):
+    for row in table[chosen].to_dict("records"):
         graph.add_edge(row.pop("exposure"), row.pop("outcome"), **_plain(row))
     return graph
 

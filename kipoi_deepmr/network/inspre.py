@@ -2,10 +2,8 @@
 
 References
 ----------
-Brown BC, Knowles DA (2020). Phenome-scale causal network discovery with bidirectional mediated Mendelian randomization.
-bioRxiv 2020.06.18.160176. R: bimmer.
-Brown BC, Morris JA, Lappalainen T, Knowles DA (2023). Large-scale causal discovery using interventional data sheds light
-on gene network structure in K562. bioRxiv 2023.10.17.562905. R: inspre.
+Brown BC, Knowles DA (2020). bioRxiv 2020.06.18.160176. R: bimmer.
+Brown BC, Morris JA, Lappalainen T, Knowles DA (2023). bioRxiv 2023.10.17.562905. R: inspre.
 """
 
 from typing import NamedTuple

@@ -2,9 +2,9 @@
 
 import networkx as nx
 import numpy as np
-import pandas as pd
 
 from .companions import copies, shared_loci
+from .significance import FALSE_DISCOVERY_RATE, beyond_pvalue, qvalues
 
 DIRECT = "direct effect"
 INDIRECT = "indirect effect (through {m})"
@@ -29,14 +29,12 @@ def verdicts(network):
     """
     judge = _Judge(network)
     rows = [judge.of_pair(*row) for row in enumerate(network.direct.itertuples(index=False))]
-    return pd.DataFrame({**network.direct[["exposure", "outcome"]], **dict(zip(
-        ("verdict", "reason"), map(list, zip(*rows, strict=True)), strict=True))})
+    verdict, reason = zip(*rows, strict=True)
+    return network.direct[["exposure", "outcome"]].assign(verdict=verdict, reason=reason)
 
 
 class _Judge:
     def __init__(self, network):
-        from .fit import FALSE_DISCOVERY_RATE, beyond_pvalue, qvalues
-
         self.network, self.assignment = network, network.instruments
         self.names = self.assignment.marks
         self.number = {name: k for k, name in enumerate(self.names)}
@@ -75,7 +73,8 @@ class _Judge:
 
     def _with_instruments(self, row, pair, i, j):
         n, both, share = int(pair.n_loci), int(self.both[i, j]), pair.shared_share
-        shared = f"{both} of {int(self.either[i, j])} loci have mutants that act on both {pair.exposure} and {pair.outcome}"
+        shared = (f"{both} of {int(self.either[i, j])} loci have mutants that act on both "
+                  f"{pair.exposure} and {pair.outcome}")
         if self.edges[row]:
             if share >= MANY_SHARED and both > n:
                 return HIDDEN, f"{shared}, and only {n} have mutants of {pair.exposure} alone"
