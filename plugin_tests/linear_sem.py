@@ -127,7 +127,8 @@ def simulate(n_marks=4, n_loci=200, n_members=5, seed=0, cyclic=False, hidden=0,
     Simulated
     """
     rng = np.random.default_rng(seed)
-    graph, order = network(n_marks, EDGES.get(n_marks, int(1.7 * n_marks)), rng, cyclic)
+    n_edges = EDGES.get(n_marks, min(int(1.7 * n_marks), n_marks * (n_marks - 1) // 2))
+    graph, order = network(n_marks, n_edges, rng, cyclic)
     n_all = n_marks + hidden
     full = np.zeros((n_all, n_all))
     full[:n_marks, :n_marks] = graph
