@@ -2,9 +2,9 @@
 
     python validation/network.py [--rounds 6] [--marks 4 10 30] [--reference ../shared/reference/network]
 
-The first table holds, for each number of marks and scenario of `plugin_tests/linear_sem.py`: RMSE of standardised direct
-effects, and of their posterior means; precision and recall of edges by the minimum-effect test (an edge counts as found
-if its sign is right); coverage of 95 % intervals of edges and of zeros; median width; RMSE of inspre; seconds of CPU.
+The first table holds, for each number of marks and scenario of `plugin_tests/linear_sem.py`: RMSE of standardised
+direct effects, and of their posterior means; precision and recall of edges by the minimum-effect test (the sign must be
+right, too); coverage of 95 % intervals of edges and of zeros; median width; RMSE of inspre; seconds of CPU.
 The second holds the largest differences from R's inspre along the path. The exit status is 1 if one is above 1e-10.
 """
 

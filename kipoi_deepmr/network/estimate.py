@@ -6,9 +6,8 @@ import numpy as np
 
 from ..instruments import direct_of_total
 from ..instruments.direct_effects import change_of_direct, inverted
-from ..instruments.rays import LEAST_TAU, slopes_by_locus, weighted_median
+from ..instruments.rays import LEAST_TAU, slopes_by_locus
 
-BIWEIGHT = 4.685  # standard deviations from which a locus does not count
 BLOCK_NUMBERS = 10_000_000  # of changes of the direct effects by loci held at a time
 
 
@@ -72,7 +71,8 @@ def estimate(assignment):
     for i in np.flatnonzero(assignment.causes):
         mutants = np.flatnonzero(found.on & (found.ray == i))
         loci, slope, variance = slopes_by_locus(sample, assignment.noise, i, mutants)
-        weight = _weights(slope, variance + np.maximum(assignment.rays.tau[i], LEAST_TAU) ** 2)
+        weight = 1 / (variance + np.maximum(assignment.rays.tau[i], LEAST_TAU) ** 2)
+        weight /= weight.sum(0)
         total[i] = (weight * slope).sum(0)
         influence[loci, i] = weight * (slope - total[i])
         by_member[:, i] = total[i] + (weight * _members_departures(sample, i, mutants, loci, slope)).sum(1)
@@ -86,14 +86,6 @@ def estimate(assignment):
     none = ~assignment.causes[:, None] | ~(assignment.sd > 0) | np.eye(n_marks, dtype=bool)
     return (*(_with_errors(value, squares[name], members[name], strength.n_loci, none)
               for name, value in (("total", total), ("direct", direct))), strength)
-
-
-def _weights(slope, variance):
-    """(locus, mark): the reciprocal of the variance, less for loci far from the median: mutants there may not be clean."""
-    weight = 1 / variance
-    distance = np.abs(slope - weighted_median(slope, weight)) / np.sqrt(variance)
-    weight *= np.maximum(1 - (distance / BIWEIGHT) ** 2, 0) ** 2
-    return weight / weight.sum(0)
 
 
 def _squares_of_direct(total, influence):

@@ -128,6 +128,11 @@ def fit(effects, method="direct", min_effect=MIN_EFFECT, alpha=0.05, map_blocks=
     if not 0 <= min_effect < np.inf:
         raise InputError(f"network_min_effect must be a number of at least 0, not {min_effect!r}")
     assignment = assignment or assign(effects, map_blocks)
+    with np.errstate(all="ignore"):  # an effect without errors has a p-value of 0, one that is not known has none
+        return _fitted(assignment, method, min_effect, alpha)
+
+
+def _fitted(assignment, method, min_effect, alpha):
     total, direct, strength = estimate(assignment)
     sparse = None
     if method == "inspre":
