@@ -6,16 +6,15 @@ sees to that.
 """
 
 import os
-import select
 import signal
 import traceback
 
-GUARD_MILLISECONDS = 1000  # after which the guard looks whether the worker is still there
+from . import guard
 
 
 def main():
     requests, replies = _private_pipes()
-    _start_guard(requests, replies)  # while this process is small and has one thread
+    guard.start(requests, replies)  # while this process is small and has one thread
     # after the pipes are safe, since importing numpy may print
     from . import frames
 
@@ -109,25 +108,6 @@ def _private_pipes():
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     return requests, replies
-
-
-def _start_guard(requests, replies):
-    """Start a process that ends this one, and whatever it has started, when the driver or this process is gone.
-
-    A thread cannot do it, since a call of C code may hold the interpreter; nor can the signal that Linux sends at a
-    parent's death, which would end this process alone, and also when only a thread of the driver has ended.
-    """
-    worker = os.getpid()
-    if os.fork():
-        return
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (replies.fileno(), 1, 2):  # of which the driver must see the end when the worker ends
-        os.dup2(nothing, stream)
-    poll = select.poll()
-    poll.register(requests, 0)
-    while not poll.poll(GUARD_MILLISECONDS) and os.getppid() == worker:
-        pass
-    os.killpg(worker, signal.SIGKILL)
 
 
 def _end():
