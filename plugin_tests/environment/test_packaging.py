@@ -68,8 +68,10 @@ def test_an_index_would_take_both(distributions):
     assert said.count("PASSED") == 2, said
 
 
-def test_the_wheel_holds_the_page_of_the_report(wheel):
+def test_the_wheel_holds_what_is_no_python(wheel):
+    """The page of the report, and the sign that our annotations are for type checkers of others' code."""
     names = zipfile.ZipFile(wheel).namelist()
+    assert "kipoi_deepmr/py.typed" in names
     assert {f"kipoi_deepmr/report/page.{kind}" for kind in ("html", "css", "js")} <= set(names)
 
 
