@@ -39,7 +39,7 @@ help:
 
 example: $(VENV)/.tensorflow
 	$(BIN)/kipoi postproc deepmr run $(foreach member,1 2 3 4 5,$(EXAMPLE)/$(member)) --source dir \
-	    --dataloader_args '$(call loci_of,$(EXAMPLE))' --method ivw,egger,wald_mean -o $(EXAMPLE_OUTPUT) --overwrite
+	    --dataloader_args '$(call loci_of,$(EXAMPLE))' -o $(EXAMPLE_OUTPUT) --overwrite
 	$(BIN)/python $(EXAMPLE)/compare.py $(EXAMPLE_OUTPUT)
 
 bpnet-example: $(VENV)/.tensorflow bpnet-env

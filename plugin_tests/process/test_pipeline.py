@@ -258,6 +258,31 @@ def test_a_default_that_is_spelt_out_is_the_same_run(ensemble, selection, tmp_pa
     assert named <= set(settings) and settings["instrument_z"] == 3.0
 
 
+@pytest.mark.parametrize("n_models, keep, said", [(2, "members", "there are 2 members, and it takes 3"),
+                                                  (3, "summary", "--keep summary")])
+def test_too_few_members_step_back_to_the_paper_and_say_so_once(models, selection, tmp_path, genome_file, caplog,
+                                                                n_models, keep, said):
+    out, few = tmp_path / "out", Ensemble.from_kipoi(models[:n_models], "dir")
+    run(few, selection, out, {"fasta_file": genome_file}, predict_options={"keep": keep})
+    cautions = [record.getMessage() for record in caplog.records if "caution" in record.getMessage()]
+    assert len(cautions) == 1 and said in cautions[0]
+    assert cautions[0].startswith("caution: --preset default cannot be used")
+    told = json.loads((out / "run.json").read_text())
+    assert told["caution"] == cautions[0] and cautions[0][1:] in (out / "report.html").read_text()
+    paper = {**EstimateOptions(preset="paper").to_json(), **AggregateOptions(preset="paper").to_json()}
+    for name in ("preset", "method", "instruments", "instrument_z", "uncertainty", "tau2_method"):
+        assert told["settings"][name] == paper[name]
+    caplog.clear()
+    alone = tmp_path / "alone.tsv"
+    table = pipeline.estimate(str(out / "effects.zarr"), str(alone), vcf="none")
+    assert sum("caution" in record.getMessage() for record in caplog.records) == 1
+    assert set(table["method"]) == {"egger_robust"}
+    run(few, selection, out, {"fasta_file": genome_file, "preset": "paper"}, predict_options={"keep": keep})
+    assert "caution" not in json.loads((out / "run.json").read_text())
+    with pytest.raises(InputError, match="uncertainty='cross_fitted' needs"):
+        pipeline.estimate(str(out / "effects.zarr"), str(alone), vcf="none", uncertainty="cross_fitted")
+
+
 def test_a_misspelt_value_never_does_something_else(ensemble, selection, tmp_path):
     path, table = str(tmp_path / "effects.zarr"), tmp_path / "local.tsv"
     with pytest.raises(InputError, match="keep: 'member' is not .* did you mean \"members\""):
