@@ -12,7 +12,8 @@ from .examples import EXAMPLES, EXIT_CODES
 
 # The paper's simulation compares several estimators, and chooses instruments by 2 standard deviations.
 OF_SIMULATE = {"method": ("egger_robust", "egger", "ivw", "wald_mean", "median_weighted", "mode_weighted", "raps",
-                          "ivw_correlated", "egger_correlated"), "instrument_z": 2.0}
+                          "ivw_correlated", "egger_correlated"),
+               "instruments": "pooled", "instrument_z": 2.0, "se_shrinkage": "none", "uncertainty": "instrument"}
 
 
 class Argument(NamedTuple):
@@ -196,7 +197,8 @@ def _add_options(parser, command):
             group = exclusive[key] if key in exclusive else exclusive.setdefault(
                 key, group.add_mutually_exclusive_group())
         if each.name in command.defaults:
-            each = each._replace(default=command.defaults[each.name], option=each.option._replace(presets=None))
+            plain = each.option._replace(presets=None, default_text="")
+            each = each._replace(default=command.defaults[each.name], option=plain)
         _add_option(group, each, each.name in command.may_lack)
 
 

@@ -12,6 +12,7 @@ CROSS_FITTED = ("cross_fitted", "ensemble")
 LEAST_TO_CROSS_FIT = 3  # members: of the others, two at least must give a standard error
 ALL_MARKS = ("all",)
 PAPER = "paper"
+Z_OF = {3.0: ("pooled", "variants"), 1.0: ("direct", "regions", "own")}  # the default z of each rule
 
 
 @documented
@@ -37,14 +38,15 @@ class EstimatorOptions(Options):
         help="marks that the methods mvmr_ivw and mvmr_egger hold fixed, or all: an effect on the outcome that does "
              "not go through these (see docs/method.md)")
     instruments: str = option(
-        kinds.Choice("pooled", "own", "variants", "direct", "regions"),
-        ByPreset(default="pooled", paper="pooled", quick="pooled"), group=LOCAL,
-        help="a mutant is an instrument if its effect is large among all mutants of all loci (pooled), or large "
-             "against its own standard error (own), or as pooled and a variant of --input_vcf (variants), or as own "
-             "and it acts directly on the exposure and no other mark (direct), or as own and it lies in a region of "
-             "the exposure and of no other mark (regions)")
+        kinds.Choice("direct", "regions", "pooled", "own", "variants"),
+        ByPreset(default="direct", paper="pooled", quick="direct"), group=LOCAL,
+        help="which mutants are instruments. pooled: those whose effect is large among all mutants of all loci; own: "
+             "large against its own standard error; direct: as own, and the mutant acts directly on the exposure and "
+             "on no other mark; regions: as own, and it lies in a region of the exposure and of no other mark "
+             "(--instrument_regions); variants: as pooled, and it is a variant of --input_vcf")
     instrument_z: float = option(
-        kinds.Number(0, metavar="Z"), ByPreset(default=3.0, paper=3.0, quick=3.0), group=LOCAL,
+        kinds.Number(0, metavar="Z"), group=LOCAL,
+        default_text="; ".join(f"{z:g} for {' and '.join(rules)}" for z, rules in Z_OF.items()),
         help="how large, in standard deviations or standard errors")
     min_instruments: int = option(
         kinds.Integer(1, metavar="N"), ByPreset(default=1, paper=11, quick=1), group=LOCAL,
@@ -54,12 +56,12 @@ class EstimatorOptions(Options):
         help="keep an instrument for a pair only if it moves the exposure more than the outcome, each in that mark's "
              "standard deviations (Steiger's filter)")
     se_shrinkage: str = option(
-        kinds.Choice("none", "moderated", "trend"), "none", group=LOCAL,
+        kinds.Choice("none", "moderated", "trend"), ByPreset(default="trend", paper="none", quick="trend"), group=LOCAL,
         help="moderated: draw the mutants' standard errors, of few members each, towards what all mutants of a mark "
              "have; trend: towards what mutants of their size have, so that an error of exactly 0 is no trouble")
     uncertainty: str = option(
         kinds.Choice("instrument", "members", "combined", "cross_fitted", "ensemble"),
-        ByPreset(default="instrument", paper="instrument", quick="instrument"), group=LOCAL,
+        ByPreset(default="ensemble", paper="instrument", quick="ensemble"), group=LOCAL,
         help="intervals from the estimator, from the spread of the estimates that each member's own effects give, or "
              "from both; cross_fitted: from the members, each with instruments that the others chose; ensemble: as "
              "cross_fitted, with the error of the members' mean instead of that of one member")
@@ -69,6 +71,9 @@ class EstimatorOptions(Options):
              "twice")
 
     def _check_together(self):
+        if self.instrument_z is None:
+            z = next(z for z, rules in Z_OF.items() if self.instruments in rules)
+            object.__setattr__(self, "instrument_z", z)
         methods = [METHODS[name] for name in self.method]
         multivariable = [method.name for method in methods if COVARIATES in method.needs]
         if self.adjust and not multivariable:
@@ -78,7 +83,8 @@ class EstimatorOptions(Options):
             raise InputError(f"method {multivariable[0]} needs marks to hold fixed: --adjust names them, or is all")
         whole = [method.name for method in methods if ALL_MEMBERS in method.needs]
         if self.is_cross_fitted and whole:
-            raise InputError(f"method {whole[0]} takes all members at once, so that it cannot be cross-fitted")
+            raise InputError(f"method {whole[0]} takes all members at once, so that it cannot be cross-fitted: "
+                             "give --uncertainty members or instrument")
 
     @property
     def is_cross_fitted(self):

@@ -93,17 +93,21 @@ def test_an_object_cannot_be_changed():
     ({"method": "ivw_correlated"}, 3, "summary", "method ivw_correlated needs every member's effects"),
     ({"method": "max_likelihood", "method_args": {"psi": "members"}}, 3, "summary", "psi='members' needs every"),
     ({"calibration": "x.json"}, 3, "summary", "a calibration needs every member's effects"),
+    ({"instruments": "direct"}, 5, "summary", "instruments='direct' needs every member's effects"),
+    ({"instruments": "direct"}, 2, "members", "instruments='direct' needs 3 members or more, not 2"),
+    ({"uncertainty": "ensemble"}, 2, "members", "uncertainty='ensemble' needs 3 members or more, not 2"),
 ])
 def test_what_must_hold_of_the_effects(given, n_members, keep, said):
-    chosen = EstimateOptions(**given)
+    chosen = EstimateOptions(**{"instruments": "own", "uncertainty": "instrument", **given})
     with pytest.raises(InputError, match=re.escape(said)):
         chosen.check(["A", "B", "C"], n_members, keep)
 
 
 def test_what_holds_of_the_effects():
-    EstimateOptions().check(["A", "B"], 1, "summary")
+    EstimateOptions().check(["A", "B"], 3)
+    EstimateOptions(preset="paper").check(["A", "B"], 1, "summary")
     EstimateOptions(uncertainty="cross_fitted").check(["A", "B"], 3)
-    EstimateOptions(method="mvmr_ivw", adjust="all").check(["A", "B", "C"], 1, "summary")
+    EstimateOptions(preset="paper", method="mvmr_ivw", adjust="all").check(["A", "B", "C"], 1, "summary")
     assert EstimateOptions(exposures="B").pairs(["A", "B", "C"]) == {1: [0, 2]}
 
 
@@ -201,6 +205,14 @@ def test_a_preset_gives_what_is_not_given():
         EstimateOptions(preset="papr", method="ivw")
 
 
+def test_each_rule_has_a_z_of_its_own():
+    for rule, z in (("pooled", 3.0), ("own", 1.0), ("direct", 1.0)):
+        assert EstimateOptions(instruments=rule).instrument_z == z
+    assert EstimateOptions(instruments="variants", input_vcf="x.vcf").instrument_z == 3.0
+    assert EstimateOptions(instruments="own", instrument_z=2).instrument_z == 2.0
+    assert EstimateOptions(instruments="own").replace(instruments="pooled").instrument_z == 3.0
+
+
 def test_help_names_the_presets():
     text = " ".join(dict(leaves(make_parser("x")))["run",].format_help().split())
     assert "--preset {default,paper,quick}" in text and "with --preset paper: egger_robust" in text
@@ -208,17 +220,15 @@ def test_help_names_the_presets():
 
 
 def test_the_default_steps_back_where_there_are_too_few_members():
-    plain = EstimateOptions(instruments="own", method="egger")
     for n_members, keep in ((3, "members"), (5, "members")):
-        assert plain.for_members(n_members, keep) == (plain, "")
+        assert EstimateOptions().for_members(n_members, keep) == (EstimateOptions(), "")
+    paper = EstimateOptions(preset="paper")
+    assert paper.for_members(1, "summary") == (paper, "")
     by_preset = [EstimateOptions(), EstimateOptions(preset="quick")]
     for options_, (n_members, keep, said) in itertools.product(by_preset, (
             (2, "members", "there are 2 members, and it takes 3"), (1, "members", "there is 1 member, and it takes 3"),
             (5, "summary", "--keep summary"))):
         instead, caution = options_.for_members(n_members, keep)
-        if instead is options_:  # the preset asks for nothing that needs members
-            assert not options_.needs_members()
-            continue
         assert instead == EstimateOptions(preset="paper") and said in caution and "\n" not in caution
         instead.check(["A", "B"], n_members, keep)
     asked = EstimateOptions(uncertainty="cross_fitted", instruments="own").for_members(2)[0]
