@@ -8,6 +8,9 @@ from kipoi_deepmr.runs import manifest
 from kipoi_deepmr.runs.folder import RunFolder
 
 METHODS = ("ivw", "egger")
+# Instruments by the size of their effect and intervals of each method's own: quick, and easy to check by hand
+PLAIN = {"preset": "paper", "min_instruments": 1}
+PLAIN_WORDS = ("--preset", "paper", "--min_instruments", "1")
 
 
 def seal(folder):
@@ -40,8 +43,7 @@ def write_run(folder, marks=("A", "B", "C"), diagnostics="quick", methods=METHOD
     folder.mkdir()
     effects = effects_of(list(marks), **more)
     effects.to_zarr(str(folder / "effects.zarr"), zarr_format=2)
-    options = {"method": list(methods), "instruments": "pooled", "instrument_z": instrument_z,
-               "diagnostics": diagnostics}
+    options = {**PLAIN, "method": list(methods), "instrument_z": instrument_z, "diagnostics": diagnostics}
     predicted = {"models": ["abc"], "marks": list(marks), "loci": len(effects["name"])}
     run = RunFolder(str(folder), {**predicted, **options}, predicted, made=True)
     pipeline.estimate(run.file("effects.zarr"), run.target("estimate"), vcf="none", **options)

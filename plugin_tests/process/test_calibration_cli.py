@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import EXAMPLES, LENGTH, MARKS, member_weights, write_model
+from finished_runs import PLAIN_WORDS
 
 from kipoi_deepmr import calibration, effects_store, pipeline
 from kipoi_deepmr.cli import main
@@ -52,7 +53,7 @@ def here(toy, monkeypatch):
 
 MODELS = ["0", "1", "2", "3", "4", "--source", "dir"]
 LOCI = ["--intervals_file", "loci.bed", "--fasta_file", "genome.fa"]
-HOW = ["--method", "ivw", "--instrument_z", "1"]
+HOW = [*PLAIN_WORDS, "--method", "ivw", "--instrument_z", "1"]
 
 
 def calibrate(output, *more, observed="observed.tsv", loci=LOCI):

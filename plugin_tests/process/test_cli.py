@@ -250,7 +250,7 @@ def test_output_that_holds_something_else(models, loci, tmp_path, capsys):
     assert "holds no DeepMR run" in refused(capsys, [*command, tmp_path / "out"])
     assert "cannot be made" in refused(capsys, [*command, tmp_path / "out" / "notes.txt" / "x"])
     assert main([*command, str(tmp_path / "run"), "-q"]) == 0
-    assert "instruments: \"pooled\" -> \"own\"" in refused(capsys, [*command, tmp_path / "run", "--instruments", "own"])
+    assert "instruments: \"direct\" -> \"own\"" in refused(capsys, [*command, tmp_path / "run", "--instruments", "own"])
     assert main([*command, str(tmp_path / "run"), "-q", "--instruments", "own", "--overwrite"]) == 0
 
 

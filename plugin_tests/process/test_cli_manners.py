@@ -11,7 +11,7 @@ import sys
 import termios
 
 import pytest
-from finished_runs import write_run
+from finished_runs import PLAIN_WORDS, write_run
 
 from kipoi_deepmr import __version__
 from kipoi_deepmr.cli.examples import EXIT_CODES
@@ -74,8 +74,8 @@ def test_exit_codes(words, code, tmp_path):
 
 def test_tables_on_standard_output(run, tmp_path, capfd):
     """The table and nothing else, the same bytes as in a file; what is told goes to standard error."""
-    done = started("estimate", run / "effects.zarr", "--method", "ivw,egger", "--instrument_z", "1.5", "-o", "-",
-                   program=KIPOI, cwd=tmp_path)
+    how = [*PLAIN_WORDS, "--method", "ivw,egger", "--instrument_z", "1.5"]
+    done = started("estimate", run / "effects.zarr", *how, "-o", "-", program=KIPOI, cwd=tmp_path)
     assert done.returncode == 0 and done.stdout == (run / "local.tsv").read_text()
     assert "instruments a locus" in done.stderr
     done = started("aggregate", run / "local.tsv", "-o", "-", "-q", cwd=tmp_path)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import member_weights, write_model
+from finished_runs import PLAIN
 
 from kipoi_deepmr import effects_store, meta, mr, mutagenesis, pipeline
 from kipoi_deepmr.errors import InputError, Stopped
@@ -37,7 +38,7 @@ def selection(ensemble, bed_file, genome_file):
 
 @pytest.fixture
 def options(genome_file):
-    return {"method": METHODS, "instrument_z": 1.0, "fasta_file": genome_file}
+    return {**PLAIN, "method": METHODS, "instrument_z": 1.0, "fasta_file": genome_file}
 
 
 def run(ensemble, selection, out, options, **more):
@@ -55,7 +56,7 @@ def test_run_is_the_three_stages(ensemble, selection, tmp_path, options):
     alone.mkdir()
     pipeline.predict(ensemble, selection, str(alone / "effects.zarr"), quiet=True)
     pipeline.estimate(str(alone / "effects.zarr"), str(alone / "local.tsv"), **options)
-    pipeline.aggregate(str(alone / "local.tsv"), str(alone / "global.tsv"))
+    pipeline.aggregate(str(alone / "local.tsv"), str(alone / "global.tsv"), preset="paper")
     stages = ("local.tsv", "global.tsv", "local.vcf.gz", "local.vcf.gz.tbi")
     assert contents(tmp_path / "out") == contents(alone, stages)
     plain = {"local.diagnostics.tsv": "diagnostics.tsv", "local.diagnostics_by_pair.tsv": "diagnostics_by_pair.tsv",
@@ -249,13 +250,13 @@ def test_a_default_that_is_spelt_out_is_the_same_run(ensemble, selection, tmp_pa
     run(ensemble, selection, tmp_path / "out", {"fasta_file": genome_file})
     before = contents(tmp_path / "out")
     spelt_out = {**EstimateOptions().to_json(), "fasta_file": genome_file}
-    for chosen in ({"instrument_z": 3.0, "fasta_file": genome_file}, spelt_out, EstimateOptions(**spelt_out)):
+    for chosen in ({"instrument_z": 1.0, "fasta_file": genome_file}, spelt_out, EstimateOptions(**spelt_out)):
         run(ensemble, selection, tmp_path / "out", chosen, predict_options={"engine": "auto", "keep": "members"},
             aggregate_options={"tau2_method": "REML"})
         assert contents(tmp_path / "out") == before
     settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
     named = {*EstimateOptions.names(), *AggregateOptions.names(), "ddof", "keep"} - {"fasta_file", "input_vcf"}
-    assert named <= set(settings) and settings["instrument_z"] == 3.0
+    assert named <= set(settings) and settings["instrument_z"] == 1.0
 
 
 @pytest.mark.parametrize("n_models, keep, said", [(2, "members", "there are 2 members, and it takes 3"),

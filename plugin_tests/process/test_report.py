@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from finished_runs import METHODS, seal, write_run
+from finished_runs import METHODS, PLAIN, seal, write_run
 
 from kipoi_deepmr import instruments, pipeline
 from kipoi_deepmr.cli import main
@@ -137,7 +137,7 @@ def test_instruments_that_no_weight_counts_are_not_other_settings(tmp_path):
         effects[name][{"variant": zero}] = 0.0
     effects.to_zarr(str(folder / "effects.zarr"), zarr_format=2, mode="w")
     pipeline.estimate(str(folder / "effects.zarr"), str(folder / "local.tsv"), vcf="none", method=("ivw",),
-                      instrument_z=0.0, method_args={"weights": "delta"}, diagnostics="none")
+                      instrument_z=0.0, method_args={"weights": "delta"}, diagnostics="none", **PLAIN)
     assert (pd.read_csv(folder / "local.tsv", sep="\t")["n_instruments"] == 90 - len(zero)).all()
     pipeline.aggregate(str(folder / "local.tsv"), str(folder / "global.tsv"))
     seal(folder)

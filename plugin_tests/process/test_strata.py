@@ -161,7 +161,7 @@ def test_bad_tables_are_one_line(tmp_path, capsys, text, said):
 
 @needs_bedtools
 @pytest.mark.parametrize("options, said", [
-    (["--motifs", "m.bed"], "names no mark, but 'a'; there are: A, B"), (["--annotate", "none.bed"], "none.bed"),
+    (["--motifs", "m.bed"], "names no mark, but 'a'; did you mean"), (["--annotate", "none.bed"], "none.bed"),
     (["--motifs", "m.bed", "--bins", "5,1"], "growing numbers"), (["--bins", "0,1"], "--bins goes with"),
 ])
 def test_bad_options_are_one_line(tmp_path, capsys, monkeypatch, options, said):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from finished_runs import write_run
+from finished_runs import PLAIN_WORDS, write_run
 from jobs import BLOCK, LENGTH, N_LOCI, PROGRAM, make_job
 
 from kipoi_deepmr import effects_store, files
@@ -331,8 +331,9 @@ def test_a_full_home_is_named_and_nothing_is_lost(small_disk, tmp_path):
 
 def test_a_pipe_is_written_through(finished_run, tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    for words, expected in ((["estimate", f"{finished_run}/effects.zarr", "--method", "ivw,egger", "--instrument_z",
-                              "1.5"], "local.tsv"), (["aggregate", f"{finished_run}/local.tsv"], "global.tsv")):
+    how = [*PLAIN_WORDS, "--method", "ivw,egger", "--instrument_z", "1.5"]
+    estimate = ["estimate", f"{finished_run}/effects.zarr", *how]
+    for words, expected in ((estimate, "local.tsv"), (["aggregate", f"{finished_run}/local.tsv"], "global.tsv")):
         reader = subprocess.Popen(["cat", str(tmp_path / "fifo")], stdout=subprocess.PIPE)
         assert main([*words, "-q", "-o", str(tmp_path / "fifo")]) == 0
         assert reader.communicate(timeout=60)[0] == (finished_run / expected).read_bytes()
