@@ -17,6 +17,7 @@ from kipoi_deepmr.errors import InputError, Stopped
 from kipoi_deepmr.loci import Genome
 from kipoi_deepmr.models import Ensemble, Recipe
 from kipoi_deepmr.options import AggregateOptions, EstimateOptions
+from kipoi_deepmr.pipeline.running import FILES
 from kipoi_deepmr.runs.finished import FinishedRun
 
 LOCAL = ("chrom start end strand locus exposure outcome method n_instruments estimate se ci_low ci_high pvalue "
@@ -255,7 +256,7 @@ def test_a_default_that_is_spelt_out_is_the_same_run(ensemble, selection, tmp_pa
             aggregate_options={"tau2_method": "REML"})
         assert contents(tmp_path / "out") == before
     settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
-    named = {*EstimateOptions.names(), *AggregateOptions.names(), "ddof", "keep"} - {"fasta_file", "input_vcf"}
+    named = {*EstimateOptions.names(), *AggregateOptions.names(), "ddof", "keep"} - {*FILES}
     assert named <= set(settings) and settings["instrument_z"] == 1.0
 
 
