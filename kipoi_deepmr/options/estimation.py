@@ -134,10 +134,12 @@ class EstimatorOptions(Options):
         lacking = "every member's effects were left out (--keep summary)" if keep != "members" else (
             f"there {'is' if n_members == 1 else 'are'} {n_members} member{'s' * (n_members != 1)}, and it takes "
             f"{LEAST_TO_CROSS_FIT}")
+        consequence = ": intervals do not show how much members differ" if "instruments" in self.given else (
+            ": mutants that act on other marks count as instruments too, so an effect may be reported in the wrong "
+            "direction")
         return self.replace(preset=PAPER), (
             f"caution: --preset {self.preset} cannot be used, since {lacking}. These estimates are made as in the "
-            "paper (--preset paper): mutants that act on other marks count as instruments too, so an effect may be "
-            "reported in the wrong direction")
+            f"paper (--preset paper){consequence}")
 
     def check(self, marks, n_members, keep="members"):
         """Raise InputError where these options cannot be used with some effects.
