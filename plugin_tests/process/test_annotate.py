@@ -14,7 +14,7 @@ import pysam
 import pytest
 from commands import refused
 from conftest import LENGTH, member_weights
-from finished_runs import seal, write_run
+from finished_runs import PLAIN, PLAIN_WORDS, seal, write_run
 from vcf_files import COLUMNS, COMPLEMENT, META, forward, info, line, lines, records, snvs, write
 
 from kipoi_deepmr import calibration, effects_store, pipeline
@@ -220,7 +220,7 @@ def test_a_locus_without_predictions(tmp_path):
     store["ref_base"].values[3] = "A"  # T on the forward strand
     store.to_zarr(str(folder / "effects.zarr"), mode="w", zarr_format=2)
     pipeline.estimate(str(folder / "effects.zarr"), str(folder / "local.tsv"), vcf="none", instrument_z=1.5,
-                      method=["ivw", "egger"], diagnostics="none")
+                      method=["ivw", "egger"], diagnostics="none", **PLAIN)
     letters = forward(effects, 2)
     path = write(tmp_path / "in.vcf", [line(205, letters[4], COMPLEMENT[letters[4]]), line(216, "T", "A")])
     result = annotate((folder, store), path, tmp_path / "out.vcf")
@@ -477,8 +477,8 @@ class Model:
 
     def __init__(self, folder, models, bed, fasta):
         self.out, self.fasta = folder / "OUT", fasta
-        assert main(["run", *models, "--source", "dir", "--intervals_file", bed, "--fasta_file", fasta, "--method",
-                     "ivw", "--instrument_z", "1", "--no_report", "-q", "-o", str(self.out)]) == 0
+        assert main(["run", *models, "--source", "dir", "--intervals_file", bed, "--fasta_file", fasta, *PLAIN_WORDS,
+                     "--method", "ivw", "--instrument_z", "1", "--no_report", "-q", "-o", str(self.out)]) == 0
         self.effects = effects_store.open_effects(str(self.out / "effects.zarr")).load()
         self.chr1 = "".join(open(fasta).read().split(">chr2")[0].split("\n")[1:]).upper()
 
@@ -597,8 +597,8 @@ def test_indels_of_a_calibrated_run(model, tmp_path):
     moves = {mark: calibration.Scaling(3.0 if mark == "B" else 1.0) for mark in "ABC"}
     fitted = calibration.Calibration("scale", 1, moves, dict.fromkeys("ABC", counts), model.effects.attrs["settings"])
     calibration.write(str(tmp_path / "c.json"), fitted)
-    assert main(["estimate", str(model.out / "effects.zarr"), "--method", "ivw", "--instrument_z", "1", "--vcf", "none",
-                 "--calibration", str(tmp_path / "c.json"), "-q", "-o", str(model.out / "local.tsv")]) == 0
+    assert main(["estimate", str(model.out / "effects.zarr"), *PLAIN_WORDS, "--method", "ivw", "--instrument_z", "1", "--vcf",
+                 "none", "--calibration", str(tmp_path / "c.json"), "-q", "-o", str(model.out / "local.tsv")]) == 0
     pos, ref, alt, window = indels(model, 2)[0]
     snv = snvs(model.effects, 2, [5])[0]
     path = write(tmp_path / "in.vcf", [line(pos, ref, alt), line(*snv)])

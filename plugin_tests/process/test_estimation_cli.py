@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from finished_runs import PLAIN_WORDS
 from mr_problems import MARKS, made_data, made_loci
 from vcf_files import info, line, records, snvs, write
 
@@ -32,8 +33,8 @@ def test_what_estimate_writes(tmp_path, choice, files):
     effects.to_zarr(tmp_path / "effects.zarr", zarr_format=2)
     out = tmp_path / "out"
     out.mkdir()
-    assert main(["estimate", str(tmp_path / "effects.zarr"), "--vcf", "none", "--instrument_z", "2", "--diagnostics",
-                 choice, "-q", "-o", str(out / "local.tsv")]) == 0
+    assert main(["estimate", str(tmp_path / "effects.zarr"), *PLAIN_WORDS, "--vcf", "none", "--instrument_z", "2",
+                 "--diagnostics", choice, "-q", "-o", str(out / "local.tsv")]) == 0
     assert {p.name for p in out.iterdir()} == files | {"local.tsv"}
     if files:
         written = pd.read_csv(out / "local.diagnostics.tsv", sep="\t", keep_default_na=False, na_values=["NA"],
@@ -56,7 +57,8 @@ def test_stores_without_members_are_refused(tmp_path, capsys):
 
 def test_marks_to_adjust_for(tmp_path, models, genome_file, bed_file, capsys):
     store, local = str(tmp_path / "out" / "effects.zarr"), str(tmp_path / "out" / "local.tsv")
-    own, loci = ["--instruments", "own", "--instrument_z", "1", "--vcf", "none", "-q"], ["--intervals_file", bed_file]
+    own = [*PLAIN_WORDS, "--instruments", "own", "--instrument_z", "1", "--vcf", "none", "-q"]
+    loci = ["--intervals_file", bed_file]
     assert main(["run", *models, "--source", "dir", *loci, "--fasta_file", genome_file, *own, "--method",
                      "mvmr_ivw,ivw", "--adjust", "C", "-o", str(tmp_path / "out")]) == 0
     assert json.loads((tmp_path / "out" / "run.json").read_text())["settings"]["adjust"] == ["C"]
@@ -79,7 +81,7 @@ def test_marks_to_adjust_for(tmp_path, models, genome_file, bed_file, capsys):
 @pytest.fixture
 def run(tmp_path, models, bed_file, genome_file):
     """A run of the toy models with the filter, from the command line."""
-    given = ["--method", "ivw,egger", "--instrument_z", "0.5", "--fasta_file", genome_file, "-q"]
+    given = [*PLAIN_WORDS, "--method", "ivw,egger", "--instrument_z", "0.5", "--fasta_file", genome_file, "-q"]
     assert main(["run", *models, "--source", "dir", "--intervals_file", bed_file, *given, "--steiger", "-o",
                  str(tmp_path / "OUT")]) == 0
     return tmp_path / "OUT", given

@@ -171,7 +171,8 @@ def test_units_do_not_matter(factors, rule):
 
 def test_diagnostics_are_of_the_instruments_of_the_pair(effects):
     effect, effect_se, _ = arrays_of(effects)
-    table, scale = mr.diagnose_pairs(effects, instruments="own", instrument_z=3.0, steiger=True, n_draws=0), scale_of(effect)
+    table = mr.diagnose_pairs(effects, instruments="own", instrument_z=3.0, steiger=True, n_draws=0)
+    scale = scale_of(effect)
     for row in table.itertuples():
         i, x, y = int(row.locus[-1]), MARKS.index(row.exposure), MARKS.index(row.outcome)
         kept = slow_kept(effect[i], effect_se[i], "own", 3.0, scale, x, y, None)
