@@ -598,7 +598,8 @@ def test_indels_of_a_calibrated_run(model, tmp_path):
     fitted = calibration.Calibration("scale", 1, moves, dict.fromkeys("ABC", counts), model.effects.attrs["settings"])
     calibration.write(str(tmp_path / "c.json"), fitted)
     assert main(["estimate", str(model.out / "effects.zarr"), *PLAIN_WORDS, "--method", "ivw", "--instrument_z", "1",
-                 "--vcf", "none", "--calibration", str(tmp_path / "c.json"), "-q", "-o", str(model.out / "local.tsv")]) == 0
+                 "--vcf", "none", "--calibration", str(tmp_path / "c.json"), "-q", "-o",
+                 str(model.out / "local.tsv")]) == 0
     pos, ref, alt, window = indels(model, 2)[0]
     snv = snvs(model.effects, 2, [5])[0]
     path = write(tmp_path / "in.vcf", [line(pos, ref, alt), line(*snv)])
