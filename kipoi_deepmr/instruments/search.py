@@ -237,12 +237,12 @@ def direct_action(effect, locus, rays, noise):
     """
     n_marks = effect.shape[1]
     action, explained = np.empty_like(effect), np.empty_like(effect)
-    pieces = [(slice(None), rays.slope[:n_marks])]
+    pieces = [(slice(None), direct_of_total(rays.slope[:n_marks]))]
     if rays.local is not None:
         starts = [*np.flatnonzero(np.diff(locus, prepend=-1)), len(locus)]
-        pieces = [(slice(a, b), rays.local[locus[a], :n_marks].astype(np.float64)) for a, b in pairwise(starts)]
-    for rows, slope in pieces:
-        direct = direct_of_total(slope)
+        rows = (slice(a, b) for a, b in pairwise(starts))
+        pieces = zip(rows, direct_of_total(rays.local[locus[starts[:-1]], :n_marks].astype(np.float64)), strict=True)
+    for rows, direct in pieces:
         action[rows] = effect[rows] - effect[rows] @ direct
         explained[rows] = effect[rows] ** 2 @ direct ** 2
     return action, np.abs(action) / np.sqrt(noise ** 2 + SLACK ** 2 * explained)

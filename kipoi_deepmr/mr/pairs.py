@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..effects_store import each_block
+from ..effects_store import each_block, locus_blocks
 from ..instruments.moderation import with_se_shrinkage
 from ..instruments.rules import rule_for
 from ..methods import ALL_MEMBERS, COVARIATES
@@ -23,6 +23,7 @@ from .uncertainty import cross_fitted, from_members, moderation_of_spread
 
 NUMBERS = ("n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se",
            "intercept_pvalue", "q", "q_pvalue", "i2", "i2_gx", "f_statistic", "phi", "tau2", "note")
+HELD_FITS = 500_000  # of all methods, held until the members' spread is known; of more, all are made twice
 COMPILED_FROM = 500_000  # fits of one method: compiling takes seconds, in which arrays give so many
 
 
@@ -178,6 +179,18 @@ class Plan:
     min_instruments: int = 1
 
 
+class Fitted(NamedTuple):
+    """What is fitted in a block, before the members' spread is known.
+
+    `lost` (locus,) says which loci have no predictions; `whole` has an `MRResult` of the ensemble's effects for each
+    estimator, or None when cross-fitting, `members` a list with one for each member.
+    """
+
+    lost: np.ndarray
+    whole: list
+    members: list
+
+
 class Fit(NamedTuple):
     """One estimator's result, and the members' own estimates (locus, pair, member) if that is what its errors are."""
 
@@ -197,40 +210,74 @@ def _tables(effects, options, prepare, alpha, map_blocks=each_block):
     plan = Plan(pairs, estimators, LeaveOut.of(effects, rule), options.uncertainty, alpha, psi,
                 bool(options.needs_members()), n_fits >= COMPILED_FROM, adjust=tuple(options.held_fixed(marks)),
                 min_instruments=options.min_instruments)
-    if by_members and options.spread_shrinkage == "moderated":
-        plan = replace(plan, spreads=_moderations(effects, plan, map_blocks))
-    return map_blocks(partial(_table_of_block, methods=options.method, plan=plan), effects)
+    if not (by_members and options.spread_shrinkage == "moderated"):
+        return map_blocks(partial(_table_of_block, methods=options.method, plan=plan), effects)
+    fitted = None
+    if n_fits * len(estimators) <= HELD_FITS:
+        fitted = list(map_blocks(partial(_fit_block, plan=plan), effects))
+    spreads = (_spreads(of_block, plan) for of_block in fitted) if fitted else map_blocks(
+        partial(_spreads_of_block, plan=plan), effects)
+    plan = replace(plan, spreads=_moderations(effects, plan, spreads))
+    if not fitted:
+        return map_blocks(partial(_table_of_block, methods=options.method, plan=plan), effects)
+    return (_table(effects, block, pairs, options.method, _finished(of_block, plan))
+            for block, of_block in zip(locus_blocks(effects), fitted, strict=True))
 
 
 def _table_of_block(effects, block, methods, plan):
-    return _table(effects, block, plan.pairs, methods, _fit_block(effects, block, plan))
+    return _table(effects, block, plan.pairs, methods, _finished(_fit_block(effects, block, plan), plan))
 
 
-def _moderations(effects, plan, map_blocks):
-    """Moderation of the members' spread for each estimator, from a first round of fits."""
-    spreads = np.empty((len(plan.estimators), effects.sizes["locus"], sum(map(len, plan.pairs.values()))))
+def _moderations(effects, plan, spreads):
+    """Moderation of the members' spread for each estimator, from spreads (estimator, locus, pair) block by block."""
+    every = np.empty((len(plan.estimators), effects.sizes["locus"], sum(map(len, plan.pairs.values()))))
     done = 0
-    for of_block in map_blocks(partial(_spreads_of_block, plan=plan), effects):
-        spreads[:, done:done + of_block.shape[1]] = of_block
+    for of_block in spreads:
+        every[:, done:done + of_block.shape[1]] = of_block
         done += of_block.shape[1]
-    return tuple(moderation_of_spread(of_one, effects.sizes["member"]) for of_one in spreads)
+    return tuple(moderation_of_spread(of_one, effects.sizes["member"]) for of_one in every)
 
 
 def _spreads_of_block(effects, block, plan):
-    return np.stack([fit.by_member.std(-1, ddof=1) for fit in _fit_block(effects, block, plan)])
+    return _spreads(_fit_block(effects, block, plan), plan)
+
+
+def _spreads(fitted, plan):
+    return np.stack([fit.by_member.std(-1, ddof=1) for fit in _finished(fitted, plan)])
 
 
 def _fit_block(effects, loci, plan):
-    """A `Fit` of arrays (locus, pair) for each estimator."""
+    """The `Fitted` of a block: every member over what the others chose, or over what all chose."""
     block = Block.read(effects, loci, plan.leave_out.rule, plan.wants_members)
+    n_members = 0 if plan.uncertainty == "instrument" else block.members.shape[1]
     if plan.uncertainty in CROSS_FITTED:
-        fits = _cross_fit(block, plan)
+        whole, of_member = [None] * len(plan.estimators), partial(plan.leave_out.without, block)
     else:
-        fits = [_fit_whole(block, plan, number) for number in range(len(plan.estimators))]
-    lost = block.lost[:, None]
+        whole, of_member = [_fit_all(block, plan, estimator) for estimator in plan.estimators], block.of_member
+    blocks = map(of_member, range(n_members))
+    by_member = [[_fit_all(each, plan, estimator) for estimator in plan.estimators] for each in blocks]
+    return Fitted(block.lost, whole, [[each[number] for each in by_member] for number in range(len(plan.estimators))])
+
+
+def _finished(fitted, plan):
+    """A `Fit` of arrays (locus, pair) for each estimator, with intervals from where they are to come."""
+    fits = [_fit_of(whole, members, plan, plan.spreads[number] if plan.spreads else None)
+            for number, (whole, members) in enumerate(zip(fitted.whole, fitted.members, strict=True))]
+    lost = fitted.lost[:, None]
     fits = [fit._replace(result=replace(fit.result, note=np.where(lost, notes.NOT_PREDICTED, fit.result.note)))
             for fit in fits]
     return [_with_enough(fit, plan.min_instruments) for fit in fits]
+
+
+def _fit_of(whole, members, plan, spread):
+    """The `Fit` of one estimator; `spread` is the moderation of the members' spread, if it is moderated."""
+    if plan.uncertainty == "instrument":
+        return Fit(whole)
+    if plan.uncertainty in CROSS_FITTED:
+        result = cross_fitted(members, plan.alpha, spread, plan.uncertainty == "ensemble")
+    else:
+        result = from_members(whole, members, plan.uncertainty, plan.alpha, spread)
+    return _with_members(result, members)
 
 
 def _with_enough(fit, fewest):
@@ -245,26 +292,6 @@ def _with_enough(fit, fewest):
                if name not in ("note", "n_instruments")}
     by_member = None if fit.by_member is None else np.where(few[..., None], np.nan, fit.by_member)
     return Fit(replace(result, note=note, **numbers), by_member)
-
-
-def _fit_whole(block, plan, number):
-    """The `Fit` of an estimator, by its number, with intervals from where they are to come."""
-    estimator = plan.estimators[number]
-    result = _fit_all(block, plan, estimator)
-    if plan.uncertainty == "instrument":
-        return Fit(result)
-    own = [_fit_all(block.of_member(k), plan, estimator) for k in range(block.members.shape[1])]
-    return _with_members(from_members(result, own, plan.uncertainty, plan.alpha, *plan.spreads[number:number + 1]), own)
-
-
-def _cross_fit(block, plan):
-    """A `Fit` for each estimator: every member fitted over what the others chose."""
-    of_members = [plan.leave_out.without(block, k) for k in range(block.members.shape[1])]
-    fits = [[_fit_all(of_member, plan, estimator) for of_member in of_members] for estimator in plan.estimators]
-    of_mean = plan.uncertainty == "ensemble"
-    results = [cross_fitted(of_one, plan.alpha, plan.spreads[number] if plan.spreads else None, of_mean)
-               for number, of_one in enumerate(fits)]
-    return [_with_members(result, of_one) for result, of_one in zip(results, fits, strict=True)]
 
 
 def _with_members(result, own):

@@ -211,11 +211,13 @@ class _Records:
             indices = np.sort(order[i : i + size])
             block = self._effects[list(VARIABLES)].isel(locus=indices)
             effect, effect_se, ref, alt = (block[v].values for v in VARIABLES)
+            instruments = self._rule.instruments(effect, effect_se, indices)
             for index in order[i : i + size]:
                 j = np.searchsorted(indices, index)
                 where = self._placed(index, _bytes(ref[j]), _bytes(alt[j]))
                 contig = int(contigs[index])
-                yield (contig, int(self._start[index])), self._records(contig, index, effect[j], effect_se[j], *where)
+                yield (contig, int(self._start[index])), self._records(
+                    contig, index, effect[j], effect_se[j], instruments.at(j), *where)
 
     def _contigs(self):
         """Rank of each locus's contig in the FASTA; raises `InputError` for loci that are not within it."""
@@ -247,17 +249,17 @@ class _Records:
                 "give the FASTA that they were predicted from")
         return position, ref, alt
 
-    def _records(self, contig, index, effect, effect_se, position, ref, alt):
+    def _records(self, contig, index, effect, effect_se, instruments, position, ref, alt):
         """(contig, position, locus) and line of each record of one locus, by position and ALT."""
-        served = self._rule.instruments(effect, effect_se, index).of_pairs(*self._columns)
+        served = instruments.of_pairs(*self._columns)
         order = np.lexsort((alt, position))
         if not self._every:
             order = order[served[order].any(axis=1)]
         numbers = np.stack([effect, effect_se], axis=-1).reshape(len(effect), -1)
         chrom, pair_values, suffixes = self._chrom[index], self._pair_values(index), {}
-        acts = acts_text(self._rule.acts(effect, effect_se, index), self._marks, len(effect))
+        acts = acts_text(self._rule.acts(effect[order], effect_se[order], index), self._marks, len(order))
         prefix = f"LOCUS={encoded(self._name[index])};LOCUS_STRAND={self._strand[index]}"
-        for i in order:
+        for i, acts_on in zip(order, acts, strict=True):
             pattern = served[i].tobytes()
             if pattern not in suffixes:
                 suffixes[pattern] = self._suffix([pair_values[j] for j in np.flatnonzero(served[i])])
@@ -265,7 +267,7 @@ class _Records:
             values = (self._numbers % tuple(numbers[i].tolist())).replace("=nan", "=.")
             yield (contig, int(position[i]), int(index)), (
                 f"{chrom}\t{position[i] + 1}\t.\t{chr(ref[i])}\t{chr(alt[i])}\t.\t{passed}\t"
-                f"{prefix}{values}{acts[i]}{suffixes[pattern]}\n")
+                f"{prefix}{values}{acts_on}{suffixes[pattern]}\n")
 
     def _pair_values(self, index):
         """INFO values of one locus, in the order of `_pair_keys`, for pairs that are served together."""
