@@ -12,7 +12,8 @@ CROSS_FITTED = ("cross_fitted", "ensemble")
 LEAST_TO_CROSS_FIT = 3  # members: of the others, two at least must give a standard error
 ALL_MARKS = ("all",)
 PAPER = "paper"
-Z_OF = {3.0: ("pooled", "variants"), 1.0: ("direct", "regions", "own")}  # the default z of each rule
+# the default z of each rule
+Z_OF = {3.0: ("pooled", "variants"), 1.75: ("direct", "regions"), 1.0: ("own",)}
 
 
 @documented

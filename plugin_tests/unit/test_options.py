@@ -206,7 +206,7 @@ def test_a_preset_gives_what_is_not_given():
 
 
 def test_each_rule_has_a_z_of_its_own():
-    for rule, z in (("pooled", 3.0), ("own", 1.0), ("direct", 1.0)):
+    for rule, z in (("pooled", 3.0), ("own", 1.0), ("direct", 1.75)):
         assert EstimateOptions(instruments=rule).instrument_z == z
     assert EstimateOptions(instruments="variants", input_vcf="x.vcf").instrument_z == 3.0
     assert EstimateOptions(instruments="own", instrument_z=2).instrument_z == 2.0
