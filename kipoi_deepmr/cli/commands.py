@@ -83,7 +83,8 @@ def _run_models(arguments, command):
         result = pipeline.run(
             ensemble, selection, arguments.output,
             predict_options=o.PredictOptions.among(arguments), estimate_options=estimate_options,
-            aggregate_options=o.AggregateOptions.among(arguments), variants=natural, details=details,
+            aggregate_options=o.AggregateOptions.among(arguments),
+            network_options=o.NetworkOptions.among(arguments), variants=natural, details=details,
             overwrite=bool(arguments.overwrite), quiet=arguments.quiet, cluster=cluster, each=counts.add,
             report=not arguments.no_report)
     _say(arguments, summary.of_loci(selection, result.dropped), of_natural_variants(natural), of_local(counts),
@@ -99,7 +100,8 @@ def _run_again(arguments, command):
     with _cluster(arguments) as cluster:
         result = pipeline.run_again(
             arguments.effects, arguments.output, estimate_options=options,
-            aggregate_options=o.AggregateOptions.among(arguments), variants=natural,
+            aggregate_options=o.AggregateOptions.among(arguments),
+            network_options=o.NetworkOptions.among(arguments), variants=natural,
             details={"command": command, "directory": os.getcwd(), "arguments": _said(arguments)},
             overwrite=bool(arguments.overwrite), cluster=cluster, each=counts.add, report=not arguments.no_report)
     _say(arguments, of_natural_variants(natural), of_local(counts), summary.of_global(result.global_),
@@ -145,9 +147,19 @@ def aggregate(arguments, command):
     if within.covariates_given:
         streams.refuse_stream(arguments, "tables of strata beside that of global effects")
     strata = pipeline.stratify(arguments.local, within) if within.covariates_given else None
-    table = pipeline.aggregate(arguments.local, arguments.output, options, strata=strata,
-                               inputs=[within.strata, within.motifs, *(within.annotate or ()), arguments.config])
+    table = pipeline.aggregate(
+        arguments.local, arguments.output, options, effects_path=arguments.effects,
+        network_options=o.NetworkOptions.among(arguments), strata=strata,
+        inputs=[within.strata, within.motifs, *(within.annotate or ()), arguments.config])
     _say(arguments, summary.of_global(table), summary.of_strata(strata) if strata else "")
+
+
+def network(arguments, command):
+    """`network`: direct effects, a graph, verdicts."""
+    with _cluster(arguments) as cluster:
+        found = pipeline.network(arguments.effects, arguments.output, o.NetworkOptions.among(arguments),
+                                 cluster=cluster)
+    _say(arguments, summary.of_network(found), summary.of_marks(found))
 
 
 def annotate(arguments, command):

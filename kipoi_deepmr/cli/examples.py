@@ -45,6 +45,10 @@ examples:
 examples:
   %(prog)s local.tsv -o global.tsv
   %(prog)s local.tsv --motifs motifs.bed --annotate enhancers.bed -o global.tsv""",
+    "network": """\
+examples:
+  %(prog)s OUT -o net.tsv
+  %(prog)s effects.zarr --network_min_effect 0.1 -o - | cut -f 1-4""",
     "annotate": """\
 examples:
   %(prog)s OUT --input_vcf variants.vcf.gz -o annotated.vcf.gz
@@ -67,6 +71,9 @@ The script completes the command by which you call it here: kipoi or kipoi-deepm
     "global": """\
 example:
   %(prog)s OUT/global.tsv --method ivw -o fig3.pdf""",
+    "heatmap": """\
+example:
+  %(prog)s OUT -o heatmap.pdf""",
     "spacing": """\
 example:
   %(prog)s OUT/strata.tsv -o s1.pdf""",

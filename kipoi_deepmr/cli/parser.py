@@ -55,7 +55,7 @@ COMMANDS = {
     "run": Command(
         "predict, estimate and aggregate in a row, into one folder",
         (o.ModelOptions, o.PredictOptions, o.LociOptions, o.PredictClusterOptions, o.EstimateOptions,
-         o.AggregateOptions, o.RunOptions),
+         o.AggregateOptions, o.NetworkOptions, o.RunOptions),
         may_lack=("models",),
         writes=_output("OUT", "folder to write: effects.zarr, instruments.vcf.gz, local.tsv, diagnostics.tsv, "
                               "diagnostics_by_pair.tsv, global.tsv, global.png, run.json, report.html")),
@@ -69,10 +69,17 @@ COMMANDS = {
         _output("LOCAL.tsv", "table to write, with LOCAL.diagnostics.tsv, LOCAL.diagnostics_by_pair.tsv and "
                              "LOCAL.vcf.gz beside it; -: the table alone, to standard output")),
     "aggregate": Command(
-        "global causal effects: meta-analysis over loci (step 7)", (o.StrataOptions,),
+        "global causal effects: meta-analysis over loci (step 7)",
+        (o.EffectsOptions, o.NetworkOptions, o.StrataOptions),
         Argument("local", "LOCAL.tsv", "table that `estimate` wrote"),
-        _output("GLOBAL.tsv", "table to write, with the figure beside it, ending in .png; -: the table alone, to "
-                              "standard output")),
+        _output("GLOBAL.tsv", "table to write, with the figure GLOBAL.png and the files of the network, "
+                              "GLOBAL.network.*, beside it; -: the table alone, to standard output")),
+    "network": Command(
+        "the causal network of the marks: direct effects, a graph, a verdict for every pair",
+        (o.NetworkOptions, o.ClusterOptions),
+        Argument("effects", "OUT|EFFECTS.zarr", "folder that `run` wrote, or store that `predict` wrote"),
+        _output("NETWORK.tsv", "table of pairs to write, with NETWORK.marks.tsv, NETWORK.graphml, NETWORK.json "
+                               "(Cytoscape) and NETWORK.png beside it; -: the table alone, to standard output")),
     "report": Command("report.html of a run: tables and charts in one file that needs no network",
                       reads=Argument("folder", "OUT", "folder that `run` wrote; report.html is written into it")),
     "annotate": Command(
@@ -89,6 +96,12 @@ FIGURES = {
                       Argument("table", "GLOBAL.tsv", "table that `run` or `aggregate` wrote"), FIGURE),
     "spacing": Command("heat map of global effects within strata (the paper's S1 Fig)", (o.SpacingFigureOptions,),
                        Argument("table", "STRATA.tsv", "table that `aggregate` wrote"), FIGURE),
+    "network": Command("graph of direct effects, or a heat map beyond 40 marks",
+                       reads=Argument("table", "OUT|NETWORK.tsv", "folder or table that `run` or `network` wrote"),
+                       writes=FIGURE),
+    "heatmap": Command("heat map of all pairs, marks that behave alike side by side", (o.HeatmapFigureOptions,),
+                       Argument("table", "OUT|TABLE.tsv", "folder that `run` wrote, table of a network, or table of "
+                                                          "global effects"), FIGURE),
     "simulation": Command("true against estimated effects, and coverage (the paper's Fig 2)",
                           reads=Argument("table", "ROUNDS.tsv", "table that `simulate` wrote"), writes=FIGURE),
     "local": Command("instruments of one locus and pair, and the fitted lines", (o.LocusFigureOptions,), FOLDER,

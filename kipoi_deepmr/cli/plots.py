@@ -1,18 +1,23 @@
 """`plot`: from tables and run folders to figures."""
 
+import os
+
 from ..errors import InputError, nearest
 from ..plots import (
     check_path,
     global_effects_figure,
+    heatmap_figure,
     heights_of,
+    network_figure,
     plot_local_scatter,
     save,
     simulation_figure,
     strata_figure,
     tracks_figure,
 )
-from ..runs.finished import FinishedRun, read_table
-from ..runs.outputs import writing
+from ..runs.finished import FinishedRun
+from ..runs.outputs import NETWORK, writing
+from ..runs.tables import read_table
 
 PAIR = ("exposure", "outcome")
 
@@ -27,6 +32,32 @@ def figure_of(arguments):
 def _global(arguments):
     table = read_table(arguments.table, (*PAIR, "method"), ("estimate", "se", "ci_low", "ci_high"))
     return global_effects_figure(_of("method", arguments.method, table) if arguments.method else table)
+
+
+def _network(arguments):
+    return network_figure(_direct(_table_of(arguments.table)))
+
+
+def _heatmap(arguments):
+    path = _table_of(arguments.table)
+    try:
+        return heatmap_figure(_direct(path))
+    except InputError as error:
+        if "direct_std" not in str(error):
+            raise
+    table = read_table(path, (*PAIR, "method"), ("standardised",))
+    method = arguments.method or table["method"].iloc[0]
+    return heatmap_figure(_of("method", method, table), "standardised",
+                          f"global effect, {method}\n(sd of outcome\nper sd of exposure)")
+
+
+def _table_of(path):
+    """The table of a network: itself, or that of a run's folder."""
+    return os.path.join(path, NETWORK[0]) if os.path.isdir(path) else path
+
+
+def _direct(path):
+    return read_table(path, PAIR, ("direct_std", "qvalue_min_effect"))
 
 
 def _simulation(arguments):
@@ -73,7 +104,8 @@ def _tracks(arguments):
                          [position - start for position in positions], start)
 
 
-FIGURES = {"global": _global, "simulation": _simulation, "spacing": _spacing, "local": _local, "tracks": _tracks}
+FIGURES = {"global": _global, "network": _network, "heatmap": _heatmap,
+           "simulation": _simulation, "spacing": _spacing, "local": _local, "tracks": _tracks}
 
 
 def _of(column, value, table):

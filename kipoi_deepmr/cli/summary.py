@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from ..meta.order import strongest_first
 from ..mutagenesis import agreement
 from ..runs.outputs import OUTPUTS
 from .tables import MAX_ROWS, table_of
@@ -86,15 +87,43 @@ def of_loci(selection, dropped=None):
 
 
 def of_global(table):
-    """Global effects, the strongest first."""
-    strength = (table["estimate"] / table["se"]).abs().fillna(-1)
+    """A verdict for every pair and why, then global effects; both with the strongest first."""
+    order = strongest_first(table)
+    verdicts = table.loc[order].drop_duplicates(["exposure", "outcome"])
+    parts = []
+    if verdicts["verdict"].notna().any():
+        rows = [(row.exposure, row.outcome, row.verdict, _number(row.standardised), row.reason)
+                for row in verdicts.itertuples()]
+        header = ("exposure", "outcome", "verdict", "sd per sd", "reason")
+        parts.append(table_of(header, rows, "verdicts, strongest first"))
+    elif len(verdicts):
+        parts.append(f"no verdicts: {verdicts['reason'].iloc[0]}")
     rows = []
-    for row in table.loc[strength.sort_values(ascending=False, kind="stable").index].itertuples():
+    for row in table.loc[order].itertuples():
         interval = f"{_number(row.estimate)} [{_number(row.ci_low)}, {_number(row.ci_high)}]"
         rows.append((row.exposure, row.outcome, row.method, str(row.n_loci), interval, _number(row.pvalue),
                      _number(row.tau)))
     header = ("exposure", "outcome", "method", "loci", "global effect [95 % interval]", "p", "tau")
-    return "\n".join([table_of(header, rows, "global effects, strongest first"), *table.attrs.get("notes", [])])
+    effects = "\n".join([table_of(header, rows, "global effects, strongest first"), *table.attrs.get("notes", [])])
+    return "\n\n".join([*parts, effects])
+
+
+def of_network(found):
+    """Verdicts of a network, the strongest direct effects first."""
+    table = found.direct.merge(found.verdicts, on=["exposure", "outcome"])
+    order = table["direct_std"].abs().fillna(-1).sort_values(ascending=False, kind="stable").index
+    rows = [(row.exposure, row.outcome, row.verdict, _number(row.direct_std), _number(row.qvalue_min_effect),
+             row.reason) for row in table.loc[order].itertuples()]
+    header = ("exposure", "outcome", "verdict", "direct, sd per sd", "q beyond the minimum", "reason")
+    return table_of(header, rows, "verdicts, strongest first")
+
+
+def of_marks(found):
+    """Which marks can be causes."""
+    rows = [(row.mark, "yes" if row.cause else "no", str(row.n_own_mutants), str(row.n_own_loci), row.twins or "-",
+             row.reason or "-") for row in found.marks.itertuples()]
+    header = ("mark", "cause", "own mutants", "at loci", "near copies", "why not")
+    return table_of(header, rows, "marks")
 
 
 def of_strata(found):

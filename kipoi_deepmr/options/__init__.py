@@ -15,7 +15,9 @@ from .later import (
     AggregateOptions,
     AnnotateOptions,
     CalibrateOptions,
+    EffectsOptions,
     GlobalFigureOptions,
+    HeatmapFigureOptions,
     LeverOptions,
     LocusFigureOptions,
     NetworkOptions,
@@ -40,8 +42,9 @@ from .models import (
 
 __all__ = ["CROSS_FITTED", "ENGINES", "GRAPHS", "LABELS", "LARGEST_STRENGTH", "LEAST_TO_CROSS_FIT", "MARK_SUMMARIES",
            "RECALIBRATIONS", "SCALES", "SCENARIOS", "TAU2_METHODS", "AggregateOptions", "AnnotateOptions",
-           "CalibrateOptions", "ClusterOptions", "Declared", "EngineOptions", "EstimateOptions",
-           "EstimatorOptions", "GlobalFigureOptions", "LeverOptions", "LociOptions", "LocusFigureOptions",
+           "CalibrateOptions", "ClusterOptions", "Declared", "EffectsOptions", "EngineOptions", "EstimateOptions",
+           "EstimatorOptions", "GlobalFigureOptions", "HeatmapFigureOptions", "LeverOptions", "LociOptions",
+           "LocusFigureOptions",
            "ModelOptions", "NetworkOptions", "Option", "Options", "OverwriteOptions", "PredictClusterOptions",
            "PredictOptions", "RoundOptions", "RunOptions", "SpacingFigureOptions", "StrataOptions",
            "TracksFigureOptions", "indices_of"]

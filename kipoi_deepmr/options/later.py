@@ -104,6 +104,17 @@ class StrataOptions(AggregateOptions):
 
 @documented
 @dataclass(frozen=True, kw_only=True)
+class EffectsOptions(Options):
+    """Which effects a table comes from.
+    """
+
+    effects: str = option(
+        kinds.Text("EFFECTS.zarr"), group=NETWORK, default_text="effects.zarr beside the table, if there is one",
+        help="store that the table was estimated from, for standardised effects, the network and the verdicts")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
 class AnnotateOptions(Options):
     """What is written of a VCF's variants.
     """
@@ -284,6 +295,16 @@ class SpacingFigureOptions(Options):
 
     method: str = option(kinds.Text(), help="which of the table's methods", default_text="the first")
     covariate: str = option(kinds.Text(), help="which of the table's covariates", default_text="the first")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class HeatmapFigureOptions(Options):
+    """What a heat map of all pairs shows.
+    """
+
+    method: str = option(kinds.Text(), help="which of the methods of a table of global effects",
+                         default_text="the first")
 
 
 @documented

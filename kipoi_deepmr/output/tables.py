@@ -1,21 +1,8 @@
 """Tables as TSV: full precision, missing values `NA`; written whole or not at all."""
 
-import os
-import re
-
-import numpy as np
 import pandas as pd
 
-from ..errors import InputError, one_line
 from ..files import replacing
-from ..meta.members import OF_MEMBER
-from ..tabular import to_numbers
-
-LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note")
-LOCAL_NUMBERS = ("start", "end", "n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept",
-                 "intercept_se", "intercept_pvalue", "q", "q_pvalue")
-LOCAL_MORE = ("i2", "i2_gx", "f_statistic", "phi", "tau2")  # numbers that older tables lack
-ROWS_AT_A_TIME = 100_000
 
 # How to read every digit: pandas 3 does so by itself and warns of the option, pandas 2 needs it.
 EXACT = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
@@ -34,93 +21,3 @@ def write_tsv(path, pieces):
         for number, piece in enumerate(pieces):
             noted = piece.assign(note=piece["note"].replace("", "NA")) if "note" in piece else piece
             noted.to_csv(out, sep="\t", index=False, header=number == 0, na_rep="NA", lineterminator="\n")
-
-
-def read_local(path):
-    """Read a table of local effects as `estimate` writes it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Missing numbers are NaN, a missing note is empty.
-
-    Raises
-    ------
-    InputError
-        The file is missing or empty, a column is missing, or a cell is not a number where one is needed; the message
-        names line, column and value.
-    """
-    return pd.concat(_pieces(path), ignore_index=True)
-
-
-def read_estimates(path):
-    """What `aggregate` needs of a table of local effects; all of the file is checked, but not held.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns exposure, outcome and method (categories), estimate and se; estimate_1 to estimate_K if the file has
-        them.
-
-    Raises
-    ------
-    InputError
-        As `read_local`.
-    """
-    names = {key: {} for key in ("exposure", "outcome", "method")}
-    codes, numbers = {key: [] for key in names}, {}
-    for piece in _pieces(path):
-        numbers = numbers or {name: [] for name in ("estimate", "se", *_of_members(piece))}
-        for key, known in names.items():
-            code, unique = pd.factorize(piece[key])
-            codes[key].append(np.array([known.setdefault(name, len(known)) for name in unique], np.int32)[code])
-        for name, parts in numbers.items():
-            parts.append(piece[name].to_numpy())
-    categories = {key: pd.Categorical.from_codes(np.concatenate(codes[key]), list(known))
-                  for key, known in names.items()}
-    return pd.DataFrame({**categories, **{name: np.concatenate(parts) for name, parts in numbers.items()}})
-
-
-def _pieces(path):
-    """A table of local effects in pieces of `ROWS_AT_A_TIME`; see `read_local`."""
-    if not os.path.isfile(path):
-        raise InputError(f"{path}: no such file")
-    n_rows = 0
-    try:
-        with _opened(path) as pieces:
-            for piece in pieces:
-                n_rows += len(piece)
-                yield _checked(path, piece)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a table of local effects ({one_line(error)})") from error
-    if not n_rows:
-        raise InputError(f"{path}: the table of local effects holds no rows")
-
-
-def _opened(path):
-    header = pd.read_csv(path, sep="\t", nrows=0)
-    numbers = dict.fromkeys((*LOCAL_NUMBERS, *LOCAL_MORE, *_of_members(header)), ["NA"])
-    return pd.read_csv(path, sep="\t", dtype=dict.fromkeys(LOCAL_TEXT, str), na_values=numbers, keep_default_na=False,
-                       chunksize=ROWS_AT_A_TIME, **EXACT)
-
-
-def _checked(path, table):
-    missing = [column for column in (*LOCAL_TEXT, *LOCAL_NUMBERS) if column not in table]
-    if missing:
-        raise InputError(f"{path}: not a table of local effects: it has no column {', '.join(missing)}")
-    for column in (*LOCAL_NUMBERS, *(name for name in LOCAL_MORE if name in table), *_of_members(table)):
-        table[column] = _numbers(path, table[column])
-    return table.assign(note=table["note"].replace("NA", ""))
-
-
-def _of_members(table):
-    return [name for name in table if re.match(OF_MEMBER, str(name))]
-
-
-def _numbers(path, column):
-    converted = to_numbers(column)
-    wrong = converted.isna() & column.notna()
-    if wrong.any():
-        row = wrong.idxmax()
-        raise InputError(f'{path}, line {row + 2}: {column.name} must be a number or NA, not "{column[row]}"')
-    return converted

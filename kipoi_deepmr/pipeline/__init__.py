@@ -3,9 +3,10 @@
 from .aggregation import StrataResult, aggregate, stratify
 from .annotation import AnnotationResult, annotate
 from .estimation import estimate
+from .network import Judged, judge, network
 from .prediction import predict, predict_settings
 from .running import RunResult, run, run_again
 from .selection import select_loci
 
-__all__ = ["AnnotationResult", "RunResult", "StrataResult", "aggregate", "annotate", "estimate", "predict",
-           "predict_settings", "run", "run_again", "select_loci", "stratify"]
+__all__ = ["AnnotationResult", "Judged", "RunResult", "StrataResult", "aggregate", "annotate", "estimate", "judge",
+           "network", "predict", "predict_settings", "run", "run_again", "select_loci", "stratify"]

@@ -11,6 +11,8 @@ from ..options import AggregateOptions, StrataOptions
 from ..output import tables
 from ..plots import global_effects_figure, save, strata_figure
 from ..runs.outputs import writing
+from ..runs.tables import read_estimates, read_local
+from .network import judge_table, write_files
 
 
 class StrataResult(NamedTuple):
@@ -21,11 +23,13 @@ class StrataResult(NamedTuple):
     notes: list
 
 
-def aggregate(local_path, global_path, options=None, *, strata=None, inputs=(), **changes):
+def aggregate(local_path, global_path, options=None, *, effects_path=None, network_options=None, judged=None,
+              strata=None, inputs=(), **changes):
     """Global causal effects from a table of local ones (step 7).
 
-    Writes the table, and beside it, under its name, the figure, `.png`, and with strata `.strata.tsv`,
-    `.strata_tests.tsv` and `.strata.png`. In the folder of a run they have the names that `run` gives them. What an
+    Writes the table, and beside it, under its name, the figure, `.png`; with strata `.strata.tsv`,
+    `.strata_tests.tsv` and `.strata.png`; with a network `.network.tsv`, `.network_marks.tsv`, `.network.graphml`,
+    `.network.json` and `.network.png`. In the folder of a run they have the names that `run` gives them. What an
     earlier command left of them and this one does not make is removed.
 
     Parameters
@@ -34,6 +38,12 @@ def aggregate(local_path, global_path, options=None, *, strata=None, inputs=(), 
     global_path : str
         Where the table goes. `-`, a pipe or a device gets the table alone.
     options : AggregateOptions, optional
+    effects_path : str, optional
+        The store that the table was estimated from; by default effects.zarr beside it, if there is one. Without,
+        standardised effects and verdicts are missing.
+    network_options : NetworkOptions or dict, optional
+    judged : Judged, optional
+        The network and the verdicts, if they are known already, as `judge` gives them.
     strata : StrataResult, optional
         As `stratify` gives it.
     inputs : sequence of str
@@ -56,13 +66,18 @@ def aggregate(local_path, global_path, options=None, *, strata=None, inputs=(), 
     if strata and is_stream(global_path):
         raise InputError(f"-o {global_path}: tables of strata stand beside that of global effects, and a stream has no "
                          "place for them; give a name")
-    with writing("aggregate", global_path, [local_path, *inputs],
+    with writing("aggregate", global_path, [local_path, effects_path, *inputs],
                  f"{local_path} is kept; free some space and start again") as files:
-        table = meta.aggregate(tables.read_estimates(local_path), tau2_method=options.tau2_method)
-        table = table.astype(dict.fromkeys(("exposure", "outcome", "method"), str))
+        table = meta.aggregate(read_estimates(local_path), tau2_method=options.tau2_method)
+        judged = judged or judge_table(local_path, effects_path, network_options)
+        notes = table.attrs.get("notes", [])
+        table = judged.of_table(table.astype(dict.fromkeys(("exposure", "outcome", "method"), str)))
+        table.attrs["notes"] = notes
         tables.write_tsv(files.path, [table])
         if not files.alone:
             save(global_effects_figure(table), files.beside("global.png"), dpi=150)
+            if judged.network:
+                write_files(judged.network, files.beside)
         if strata:
             _write_strata(files, strata)
     return table
@@ -82,7 +97,7 @@ def stratify(local_path, options=None, **changes):
     -------
     StrataResult
     """
-    options, local = StrataOptions.of(options, **changes), tables.read_local(local_path)
+    options, local = StrataOptions.of(options, **changes), read_local(local_path)
     bins, tau2_method = options.bins, options.tau2_method
     covariates = [*(strata.from_table(options.strata, local, bins) if options.strata else []),
                   *([strata.from_motifs(options.motifs, local, bins or strata.SPACING_BINS)] if options.motifs else []),

@@ -12,17 +12,18 @@ from ..errors import InputError, Stopped
 from ..files import disk_full_told, file_checksum
 from ..instruments.regions import read_regions
 from ..mutagenesis import engines
-from ..options import AggregateOptions, EstimateOptions, PredictOptions
+from ..options import AggregateOptions, EstimateOptions, NetworkOptions, PredictOptions
 from ..output.natural_variants import NaturalVariants, natural_variants
 from ..output.stored_loci import index_of
 from ..report import write_report
 from ..runs import manifest
 from ..runs.folder import copy_store, run_folder
-from ..runs.outputs import STAGES, STORE
+from ..runs.outputs import CALIBRATION, STAGES, STORE
 from ..variants import LocusIndex
 from .aggregation import aggregate
 from .disk import check_disk
 from .estimation import cautious, estimate, genome_of, members_of
+from .network import effects_of, judge
 from .prediction import GO_ON, of_models, predict_locked, predict_settings
 
 # the same from a copy elsewhere is the same run
@@ -46,7 +47,8 @@ class RunResult(NamedTuple):
 
 
 def run(ensemble, selection, out, *, predict_options=None, estimate_options=None, aggregate_options=None,
-        variants=None, details=None, overwrite=False, quiet=False, cluster=None, each=None, report=True):
+        network_options=None, variants=None, details=None, overwrite=False, quiet=False, cluster=None, each=None,
+        report=True):
     """predict, estimate and aggregate in a row, into one folder, with run.json and report.html.
 
     Parameters
@@ -56,8 +58,8 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     out : str
         Folder; made if need be. One that holds effects of the same settings keeps them, and everything after them is
         made again.
-    predict_options, estimate_options, aggregate_options : PredictOptions, EstimateOptions, AggregateOptions, optional
-        Or dicts of their keywords.
+    predict_options, estimate_options, aggregate_options, network_options : objects of options, optional
+        `PredictOptions`, `EstimateOptions`, `AggregateOptions` and `NetworkOptions`, or dicts of their keywords.
     variants : NaturalVariants, optional
         As for `estimate`.
     details : dict, optional
@@ -84,7 +86,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
         A model, the disk or the cluster failed; what was finished is kept.
     """
     predict_options = PredictOptions.of(predict_options)
-    later = _Later.of(estimate_options, aggregate_options, len(ensemble.names), predict_options.keep)
+    later = _Later.of(estimate_options, aggregate_options, network_options, len(ensemble.names), predict_options.keep)
     details = {"fasta_file": selection.fasta_file, **(details or {})}
     _check_before_predicting(ensemble, selection.loci, details, predict_options, later.estimate)
     if later.estimate.input_vcf and variants is None:
@@ -102,8 +104,8 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
         return _fill(folder, {**details, "dropped": selection.dropped}, predict, later, chosen.agreement)
 
 
-def run_again(effects_path, out, *, estimate_options=None, aggregate_options=None, variants=None, details=None,
-              overwrite=False, cluster=None, each=None, report=True):
+def run_again(effects_path, out, *, estimate_options=None, aggregate_options=None, network_options=None,
+              variants=None, details=None, overwrite=False, cluster=None, each=None, report=True):
     """estimate and aggregate in a row from effects that are there, into one folder as `run` makes it.
 
     Parameters
@@ -111,7 +113,7 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
     effects_path : str
         Store of effects. `out` gets it under its own name, too: as hard links where the file system allows that, as a
         copy where not.
-    out, estimate_options, aggregate_options, variants, details, overwrite, cluster, each, report
+    out, estimate_options, aggregate_options, network_options, variants, details, overwrite, cluster, each, report
         As for `run`.
 
     Returns
@@ -126,7 +128,7 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
     effects_path = os.path.realpath(effects_path)
     effects = effects_store.open_effects(effects_path)
     effects_store.check_chunks(effects_path)
-    later = _Later.of(estimate_options, aggregate_options, *members_of(effects))
+    later = _Later.of(estimate_options, aggregate_options, network_options, *members_of(effects))
     if later.estimate.input_vcf and variants is None:
         variants = natural_variants(later.estimate.input_vcf, index_of(effects))
     later = later._replace(variants=variants, cluster=cluster, each=each, report=report)
@@ -150,6 +152,7 @@ class _Later(NamedTuple):
 
     estimate: EstimateOptions
     aggregate: AggregateOptions
+    network: NetworkOptions
     caution: str = ""
     variants: NaturalVariants | None = None
     cluster: object = None
@@ -157,17 +160,22 @@ class _Later(NamedTuple):
     report: bool = True
 
     @classmethod
-    def of(cls, estimate_options, aggregate_options, n_members, keep):
+    def of(cls, estimate_options, aggregate_options, network_options, n_members, keep):
         """From objects of options or dicts, for effects of so many members; tells what preset cannot be used."""
         estimate_options, caution = cautious(EstimateOptions.of(estimate_options), n_members, keep)
         aggregate_options = AggregateOptions.of(aggregate_options)
         if caution or "preset" not in aggregate_options.given:
             aggregate_options = aggregate_options.replace(preset=estimate_options.preset)
-        return cls(estimate_options, aggregate_options, caution)
+        network_options = NetworkOptions.of(network_options)
+        if "preset" not in network_options.given:
+            network_options = network_options.replace(preset=estimate_options.preset)
+        network_options.for_members(n_members, keep)  # refuses before anything expensive what was asked for by name
+        return cls(estimate_options, aggregate_options, network_options, caution)
 
     def settings(self, predicted):
         """What decides the results of a run: the settings of the effects, and those of what follows."""
-        settings = {**predicted, **self.aggregate.to_json(), **self.estimate.to_json(without=FILES)}
+        settings = {**predicted, **self.aggregate.to_json(), **self.network.to_json(),
+                    **self.estimate.to_json(without=FILES)}
         settings["calibration"] = _checked_calibration(self.estimate.calibration, predicted)
         settings["input_vcf_sha256"] = self.variants and self.variants.sha256
         regions = self.estimate.instrument_regions
@@ -204,7 +212,8 @@ def _fill(folder, told, effects, later, agreement=None):
     try:
         local = estimate(store, folder.target("estimate"), later.estimate, variants=later.variants, each=later.each,
                          cluster=later.cluster if later.cluster and later.cluster.sees(store) else None)
-        global_ = aggregate(local_path, folder.target("aggregate"), later.aggregate)
+        judged = judge(effects_of(store, folder.file(CALIBRATION)), later.network)
+        global_ = aggregate(local_path, folder.target("aggregate"), later.aggregate, judged=judged)
         with disk_full_told(lambda: "the tables are kept; free some space and start again", folder.path):
             folder.finish(told, _now())
         if later.report:

@@ -1,5 +1,7 @@
 """Global causal effects of ordered pairs with their intervals, in the manner of the paper's Fig 3."""
 
+from textwrap import wrap
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -8,6 +10,7 @@ from .axes import BLUE, ORANGE
 
 MAX_PAIRS = 60  # more cannot be read in one figure
 PAIR = ["exposure", "outcome"]
+VERDICT_LINE = 34  # letters of a verdict on one line
 ONE_LINE = 40  # letters of a label; a longer one takes two lines
 LONGEST_NAME = 80  # letters; of a longer name the middle is left out
 FONT_SIZE, LETTER_WIDTH = 8, 0.6  # points, and em
@@ -55,13 +58,23 @@ def plot_global_effects(table, ax=None, pairs=None):
 
 
 def global_effects_figure(table):
-    """A panel of `plot_global_effects` for each method of the table, side by side, with the same pairs in each row."""
+    """A panel of `plot_global_effects` for each method of the table, side by side, with the same pairs in each row.
+
+    If the table has verdicts, they stand on the right.
+    """
     methods, pairs = list(dict.fromkeys(table["method"])), ordered_pairs(table)
-    figure = Figure(figsize=_size(_labels(pairs), len(methods)), layout="constrained")
+    verdicts = _verdicts(table, pairs)
+    width, height = _size(_labels(pairs), len(methods))
+    width += max(map(len, "\n".join(verdicts).split("\n"))) * FONT_SIZE * LETTER_WIDTH / 72
+    figure = Figure(figsize=(width, height), layout="constrained")
     panels = figure.subplots(1, len(methods), squeeze=False, sharey=True)[0]
     for ax, method in zip(panels, methods, strict=True):
         plot_global_effects(table[table["method"] == method], ax, pairs).label_outer(remove_inner_ticks=True)
         ax.set_xlabel("global causal effect")
+    if any(verdicts):
+        right = panels[-1].secondary_yaxis("right")
+        right.set_yticks(range(len(pairs))[::-1], verdicts, parse_math=False, fontsize=FONT_SIZE)
+        right.tick_params(axis="y", length=0)
     n_pairs = table.groupby(PAIR, sort=False, observed=True).ngroups
     if len(pairs) < n_pairs:
         figure.suptitle(f"{n_pairs - len(pairs)} of {n_pairs} pairs not shown", fontsize="medium")
@@ -74,7 +87,8 @@ def global_effects_figure(table):
 def ordered_pairs(table):
     """Pairs with an estimate by any method, by the first method's effect, the largest first.
 
-    Beyond 60, those with the largest ``|estimate / se|`` of any method.
+    If the table has standardised effects, the largest absolute one comes first. Beyond 60 pairs, those that come first,
+    or without standardised effects those with the largest ``|estimate / se|`` of any method.
 
     Parameters
     ----------
@@ -85,12 +99,22 @@ def ordered_pairs(table):
     list of (exposure, outcome)
     """
     table = table[np.isfinite(table["estimate"]) & np.isfinite(table["se"])]
-    strength = (table["estimate"] / table["se"]).abs().fillna(0)
+    standardised = "standardised" in table and table["standardised"].notna().any()
+    size = table["standardised"].abs() if standardised else table["estimate"]
+    strength = size.fillna(0) if standardised else (table["estimate"] / table["se"]).abs().fillna(0)
     strength = strength.groupby([table[name] for name in PAIR], observed=True).max()
     chosen = table[table.set_index(PAIR).index.isin(strength.nlargest(MAX_PAIRS).index)]
     rank = {method: number for number, method in enumerate(dict.fromkeys(table["method"]))}
-    chosen = chosen.assign(rank=chosen["method"].map(rank), smallness=-chosen["estimate"])
+    chosen = chosen.assign(rank=chosen["method"].map(rank), smallness=-size[chosen.index])
     return list(dict.fromkeys(chosen.sort_values(["rank", "smallness"])[PAIR].itertuples(index=False, name=None)))
+
+
+def _verdicts(table, pairs):
+    """The verdict of each pair, in two lines at most; empty where there is none."""
+    if "verdict" not in table:
+        return [""] * len(pairs)
+    of_pair = table.drop_duplicates(PAIR).set_index(PAIR)["verdict"].fillna("")
+    return ["\n".join(wrap(str(of_pair[pair]), VERDICT_LINE, max_lines=2, placeholder="…")) for pair in pairs]
 
 
 def _labels(pairs):

@@ -5,20 +5,22 @@ import shlex
 import numpy as np
 import pandas as pd
 
+from ..meta.order import strongest_first
+from ..network.significance import FALSE_DISCOVERY_RATE
 from .lights import bits_of, colour_of, sentences
 from .numbers import rounded
-from .significance import FALSE_DISCOVERY_RATE, adjusted_pvalues
 
 MAX_PAIRS = 60  # whose local effects the page holds
+MAX_VERDICTS = 2_000
 MAX_LOCAL_ROWS = 300_000  # a row takes some 60 bytes
-GLOBAL_NUMBERS = ("n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "adjusted", "tau", "i2", "q_pvalue",
+GLOBAL_NUMBERS = ("n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "qvalue", "tau", "i2", "q_pvalue",
                   "pi_low", "pi_high")
 LOCAL_NUMBERS = ("estimate", "se", "ci_low", "ci_high", "pvalue", "intercept", "q_pvalue")
 PAIR = ["exposure", "outcome"]
 
 
 def chosen_pairs(run):
-    """Ordered pairs whose local effects the page shows: all, or those with the largest |estimate / se|.
+    """Ordered pairs whose local effects the page shows: all, or the strongest (`meta.order`).
 
     Parameters
     ----------
@@ -32,9 +34,27 @@ def chosen_pairs(run):
     first = run.global_[run.global_["method"] == run.methods[0]]
     n_loci = max(1, int(run.settings.get("loci", 1)))
     n = int(np.clip(MAX_LOCAL_ROWS // (n_loci * len(run.methods)), 1, MAX_PAIRS))
-    strength = (first["estimate"] / first["se"]).abs().fillna(-1)
-    order = strength.sort_values(ascending=False, kind="stable").index[:n]
-    return list(first.loc[order, PAIR].itertuples(index=False, name=None))
+    return list(first.loc[strongest_first(first)[:n], PAIR].itertuples(index=False, name=None))
+
+
+def verdicts(run):
+    """The verdict of every pair, the strongest first, by columns of JSON values.
+
+    Parameters
+    ----------
+    run : FinishedRun
+
+    Returns
+    -------
+    dict
+        exposure and outcome by name, verdict, standardised, qvalue and reason; or `none`, why there are no verdicts.
+    """
+    first = run.global_[run.global_["method"] == run.methods[0]]
+    if first["verdict"].isna().all():
+        return {"none": str(first["reason"].iloc[0])}
+    first = first.loc[strongest_first(first)[:MAX_VERDICTS]]
+    return {**{name: first[name].fillna("").tolist() for name in (*PAIR, "verdict", "reason")},
+            **{name: rounded(first[name], 6) for name in ("standardised", "qvalue")}}
 
 
 def overview(run, pairs):
@@ -54,10 +74,10 @@ def overview(run, pairs):
     table = run.global_
     marks = list(dict.fromkeys([*run.settings.get("marks", []), *table["exposure"], *table["outcome"]]))
     number = {mark: i for i, mark in enumerate(marks)}
-    adjusted = table.assign(adjusted=adjusted_pvalues(table["pvalue"], table["method"]))
-    columns = {name: rounded(adjusted[name], 6) for name in GLOBAL_NUMBERS if name in adjusted}
+    columns = {name: rounded(table[name], 6) for name in GLOBAL_NUMBERS if name in table}
     return {
-        "marks": marks, "methods": run.methods, "pairs": [[number[x], number[y]] for x, y in pairs],
+        "verdicts": verdicts(run), "marks": marks, "methods": run.methods,
+        "pairs": [[number[x], number[y]] for x, y in pairs],
         "false_discovery_rate": FALSE_DISCOVERY_RATE, "flags": sentences(),
         "global": {**{role: table[role].map(number).tolist() for role in PAIR},
                    "method": table["method"].map(run.methods.index).tolist(), **columns},

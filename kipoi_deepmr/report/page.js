@@ -172,12 +172,34 @@ class DataTable {
   }
 }
 
+// ---------------------------------------------------------------- verdicts
+
+function showVerdicts() {
+  const told = data.verdicts;
+  byId("verdict-none").textContent = told.none ? `No verdicts: ${told.none}.` : "";
+  byId("verdict-text").hidden = byId("network-figure").hidden = true;
+  if (told.none) return;
+  byId("verdict-text").hidden = false;
+  const column = (title, name, text, show) => ({ title, text, value: (i) => told[name][i], show });
+  new DataTable("verdict-table", {
+    caption: "A verdict for every pair, strongest first", n: told.verdict.length,
+    filter: { label: "direct effects only", keep: (i) => told.verdict[i] === "direct effect" },
+    columns: [column("exposure", "exposure", true), column("outcome", "outcome", true), column("verdict", "verdict", true),
+      column("sd per sd", "standardised", false), column("q", "qvalue", false, shownP), column("reason", "reason", true)],
+    onChoose: (i) => choice(marks.indexOf(told.exposure[i]), marks.indexOf(told.outcome[i])),
+  });
+  if (data.network) {
+    byId("network-figure").prepend(make("img", { id: "network-image", className: "network", src: data.network, alt: "The causal network: direct effects between the marks" }));
+    byId("network-figure").hidden = false;
+  }
+}
+
 // ---------------------------------------------------------------- global effects
 
 const all = data.global;
 const rowsOf = new Map(methods.map((_, m) => [m, []]));
 all.method.forEach((m, row) => rowsOf.get(m).push(row));
-const significant = (row) => all.adjusted[row] !== null && all.adjusted[row] < data.false_discovery_rate;
+const significant = (row) => all.qvalue[row] !== null && all.qvalue[row] < data.false_discovery_rate;
 const detailOf = new Map(pairs.map(([x, y], i) => [`${x},${y}`, i]));
 const globalRow = new Map(all.method.map((m, row) => [`${m},${all.exposure[row]},${all.outcome[row]}`, row]));
 const chosen = { method: 0, pair: 0, locus: null };
@@ -191,7 +213,7 @@ function showGlobal() {
     columns: [{ title: "exposure", text: true, value: (i) => marks[all.exposure[rows[i]]] },
       { title: "outcome", text: true, value: (i) => marks[all.outcome[rows[i]]] },
       column("loci", "n_loci"), column("effect", "estimate"), column("se", "se"), column("95 % low", "ci_low"),
-      column("95 % high", "ci_high"), column("p", "pvalue", shownP), column("p adjusted", "adjusted", shownP),
+      column("95 % high", "ci_high"), column("p", "pvalue", shownP), column("p adjusted", "qvalue", shownP),
       column("\u03c4 between loci", "tau"), column("I\u00b2", "i2")],
     onChoose: (i) => choice(all.exposure[rows[i]], all.outcome[rows[i]]),
   });
@@ -207,7 +229,7 @@ function drawHeatmap(rows) {
   const most = quantile(sizes, 0.98) || sizes[sizes.length - 1] || 1;
   const values = present.map((row) => ({ row, x: marks[all.outcome[row]], y: marks[all.exposure[row]], effect: all.estimate[row],
     pair: pairName([all.exposure[row], all.outcome[row]]), told: `${shown(all.estimate[row])} ${between(all.ci_low[row], all.ci_high[row])}`,
-    p: shownP(all.adjusted[row]), loci: all.n_loci[row], dot: significant(row) ? "\u25cf" : "",
+    p: shownP(all.qvalue[row]), loci: all.n_loci[row], dot: significant(row) ? "\u25cf" : "",
     strong: Math.abs(all.estimate[row]) > 0.55 * most }));
   const [exposures, outcomes] = [all.exposure, all.outcome].map((role) => [...new Set(rows.map((r) => role[r]))].sort((a, b) => a - b));
   const step = Math.max(6, Math.min(44, Math.floor(820 / Math.max(exposures.length, outcomes.length))));
@@ -240,7 +262,7 @@ function showPair(index) {
   const [x, y] = pairs[index], row = globalRow.get(`${chosen.method},${x},${y}`);
   byId("pair-summary").textContent = row === undefined || all.estimate[row] === null ? `${pairName([x, y])}: no estimate.`
     : `${pairName([x, y])}, ${methods[chosen.method]}: ${shown(all.estimate[row])} ${between(all.ci_low[row], all.ci_high[row])}, `
-      + `adjusted p ${shownP(all.adjusted[row])}, ${all.n_loci[row]} loci, \u03c4 ${shown(all.tau[row])}, `
+      + `adjusted p ${shownP(all.qvalue[row])}, ${all.n_loci[row]} loci, \u03c4 ${shown(all.tau[row])}, `
       + `a new locus is expected in ${between(all.pi_low[row], all.pi_high[row])}.`;
   showLights(x, y);
   showLocal(row);
@@ -466,6 +488,7 @@ function start() {
     event.target.reportValidity();
   };
   showProvenance();
+  showVerdicts();
   showGlobal();
   showPair(0);
 }

@@ -55,6 +55,8 @@ def _page_of(run):
     of_loci, reason = details.of_loci(run, pairs, local, loci)
     overview = contents.overview(run, pairs)
     overview["loci"] = {name: loci[name].tolist() for name in loci.columns}
+    figure = run.network_figure
+    overview["network"] = figure and f"data:image/png;base64,{base64.b64encode(figure).decode()}"
     overview["left_out"] = _left_out(run, pairs, loci, of_loci, reason)
     blocks = {"data": _json(overview)}
     blocks.update((f"pair-{i}", _json(each)) for i, each in enumerate(contents.of_pairs(run, pairs, local, loci)))
@@ -69,8 +71,10 @@ def _left_out(run, pairs, loci, of_loci, reason):
     told += [agreement.sentence(approximation)] if approximation else []
     n_pairs = len(run.global_[["exposure", "outcome"]].drop_duplicates())
     if len(pairs) < n_pairs:
-        told.append(f"Local effects are shown for the {len(pairs)} pairs with the largest |estimate / se| of method "
-                    f"{run.methods[0]}, of {n_pairs:,}: local.tsv has all.")
+        told.append(f"Local effects are shown for the {len(pairs)} strongest pairs by method {run.methods[0]}, of "
+                    f"{n_pairs:,}: local.tsv has all.")
+    if n_pairs > contents.MAX_VERDICTS:
+        told.append(f"Verdicts are shown for the {contents.MAX_VERDICTS:,} strongest pairs: global.tsv has all.")
     if reason:
         told.append(f"No instruments and no effects along the sequence are shown: {reason}.")
     elif len(of_loci) < len(loci):

@@ -14,13 +14,11 @@ from ..instruments import rule_for, with_se_shrinkage
 from ..options import EstimatorOptions
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
-from ..output.tables import EXACT, LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT
 from . import manifest
-from .outputs import CALIBRATION, STORE
+from .outputs import CALIBRATION, NETWORK, STORE
+from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, VERDICT, chunks_of, read_table
 
-ROWS_AT_A_TIME = 500_000
 PAIR = ["exposure", "outcome"]
-MISSING = ["NA", ""]
 
 
 class FinishedRun:
@@ -50,7 +48,8 @@ class FinishedRun:
         self.told = manifest.read(path)
         self.settings = self.told["settings"]
         manifest.check_pieces(path, self.told)
-        self.global_ = read_table(self._file("global.tsv"), (*PAIR, "method"), ("n_loci", "estimate", "se"))
+        self.global_ = read_table(self._file("global.tsv"), (*PAIR, "method", *VERDICT),
+                                  ("n_loci", "estimate", "se", "standardised", "qvalue"))
 
     def _file(self, name):
         return os.path.join(self.path, name)
@@ -72,7 +71,7 @@ class FinishedRun:
 
     def pieces_of_local(self):
         """local.tsv, piece by piece."""
-        return _chunks(self._file("local.tsv"), LOCAL_TEXT, LOCAL_NUMBERS, ())
+        return chunks_of(self._file("local.tsv"), LOCAL_TEXT, LOCAL_NUMBERS, ())
 
     def diagnostics_of(self, pairs):
         """The rows of diagnostics.tsv that belong to some ordered pairs; None if the run made none."""
@@ -86,7 +85,7 @@ class FinishedRun:
         wanted = pd.MultiIndex.from_tuples(list(pairs), names=PAIR)
         try:
             pieces = [piece[pd.MultiIndex.from_frame(piece[PAIR]).isin(wanted)]
-                      for piece in _chunks(self._file(name), text, numbers, more)]
+                      for piece in chunks_of(self._file(name), text, numbers, more)]
         except (ValueError, UnicodeDecodeError) as error:
             raise InputError(f"{self._file(name)}: not the table that `estimate` writes ({one_line(error)})") from error
         return pd.concat(pieces, ignore_index=True)
@@ -142,6 +141,15 @@ class FinishedRun:
         effect, se = (self.effects[name][index].values.astype(np.float64) for name in ("effect", "effect_se"))
         return effect, se, self.rule.instruments(effect, se, index)
 
+    @property
+    def network_figure(self):
+        """The bytes of network.png; None if the run inferred no network."""
+        path = self._file(NETWORK[-1])
+        if not os.path.isfile(path):
+            return None
+        with open(path, "rb") as file:
+            return file.read()
+
     def locus_index(self, name):
         """Number of the locus of that name.
 
@@ -156,35 +164,3 @@ class FinishedRun:
         if name not in names:
             raise InputError(f"{self.path}: no locus {name!r}{nearest(name, names)}")
         return names.index(name)
-
-
-def read_table(path, text, numbers):
-    """A TSV of ours with at least these columns of text and of numbers; `NA` is missing.
-
-    Raises
-    ------
-    InputError
-        The file or a column is missing, or a cell is not a number where one is needed.
-    """
-    try:
-        table = pd.concat(_chunks(path, text, numbers, None), ignore_index=True)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
-    if table.empty:
-        raise InputError(f"{path}: the table holds no rows")
-    return table
-
-
-def _chunks(path, text, numbers, more):
-    """Pieces of a TSV: columns of text and numbers, and those of `more` that there are (None: all)."""
-    if not os.path.isfile(path):
-        raise InputError(f"{path}: no such file")
-    header = pd.read_csv(path, sep="\t", nrows=0).columns
-    missing = [name for name in (*text, *numbers) if name not in header]
-    if missing:
-        raise InputError(f"{path}: it has no column {', '.join(missing)}")
-    used = list(header) if more is None else [n for n in header if n in {*text, *numbers, *more}]
-    named = {name: (MISSING if name in ("note", "red") else []) if name in text else MISSING for name in used}
-    dtype = {**dict.fromkeys(text, str), **dict.fromkeys(numbers, float)}
-    return pd.read_csv(path, sep="\t", usecols=used, dtype=dtype, na_values=named, keep_default_na=False,
-                       chunksize=ROWS_AT_A_TIME, **EXACT)

@@ -17,9 +17,10 @@ STORE = "effects.zarr"
 CALIBRATION = "local.calibration.json"
 DIAGNOSTICS = ("diagnostics.tsv", "diagnostics_by_pair.tsv")
 VCF = "instruments.vcf.gz"
+NETWORK = ("network.tsv", "network_marks.tsv", "network.graphml", "network.json", "network.png")
 MARK_OF_OURS = b"kipoi_deepmr"
 COPIED = b'"copied_from"'  # in a calibration that a command copied beside its table, not in those of the user
-HEAD_BYTES = 4096
+HEAD_BYTES = 1 << 16
 BESIDE_INPUTS = (".fai", ".gzi", ".tbi", ".csi")  # indexes without which a file cannot be read
 
 
@@ -45,17 +46,18 @@ STAGES = {
         f"{VCF}.tbi": ".vcf.gz.tbi"}),
     "aggregate": Stage("global.tsv", {
         "global.png": ".png", "strata.tsv": ".strata.tsv", "strata_tests.tsv": ".strata_tests.tsv",
-        "strata.png": ".strata.png"}),
+        "strata.png": ".strata.png", **{name: f".{name}" for name in NETWORK}}),
+    "network": Stage(NETWORK[0], dict(zip(NETWORK[1:], (".marks.tsv", ".graphml", ".json", ".png"), strict=True))),
     "report": Stage("report.html", {}),
     "calibrate": Stage("", {"figure": ".png"}),
     "plot": Stage("", {}),
     "annotate": Stage("", {"tbi": ".vcf.gz.tbi", "csi": ".vcf.gz.csi"}),
 }
 TABLES = tuple(name for stage in STAGES.values() for name in (stage.main, *stage.beside)
-               if name.endswith((".tsv", ".json", ".vcf.gz")))
-FIGURES = {"global.png", "strata.png"}  # which nothing reads
-OUTPUTS = (STORE, f"{STORE}.partial",
-           *(name for stage in STAGES.values() if stage.main for name in (stage.main, *stage.beside)), RUN_JSON)
+               if name.endswith((".tsv", ".json", ".vcf.gz", ".graphml")))
+FIGURES = {"global.png", "strata.png", "network.png"}  # which nothing reads
+OUTPUTS = tuple(dict.fromkeys((STORE, f"{STORE}.partial", *(
+    name for stage in STAGES.values() if stage.main for name in (stage.main, *stage.beside)), RUN_JSON)))
 
 
 class Target:
@@ -193,7 +195,8 @@ def is_ours(path):
     with open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
     if path.endswith(".tsv"):
-        return {b"exposure", b"outcome"} <= set(head.split(b"\n")[0].split(b"\t"))
+        columns = set(head.split(b"\n")[0].split(b"\t"))
+        return {b"exposure", b"outcome"} <= columns or {b"mark", b"cause"} <= columns
     if path.endswith(".calibration.json"):
         return COPIED in head
     if path.endswith(".gz"):

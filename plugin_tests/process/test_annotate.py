@@ -221,6 +221,7 @@ def test_a_locus_without_predictions(tmp_path):
     store.to_zarr(str(folder / "effects.zarr"), mode="w", zarr_format=2)
     pipeline.estimate(str(folder / "effects.zarr"), str(folder / "local.tsv"), vcf="none", instrument_z=1.5,
                       method=["ivw", "egger"], diagnostics="none", **PLAIN)
+    seal(folder)
     letters = forward(effects, 2)
     path = write(tmp_path / "in.vcf", [line(205, letters[4], COMPLEMENT[letters[4]]), line(216, "T", "A")])
     result = annotate((folder, store), path, tmp_path / "out.vcf")
@@ -600,6 +601,7 @@ def test_indels_of_a_calibrated_run(model, tmp_path):
     assert main(["estimate", str(model.out / "effects.zarr"), *PLAIN_WORDS, "--method", "ivw", "--instrument_z", "1",
                  "--vcf", "none", "--calibration", str(tmp_path / "c.json"), "-q", "-o",
                  str(model.out / "local.tsv")]) == 0
+    seal(model.out)
     pos, ref, alt, window = indels(model, 2)[0]
     snv = snvs(model.effects, 2, [5])[0]
     path = write(tmp_path / "in.vcf", [line(pos, ref, alt), line(*snv)])

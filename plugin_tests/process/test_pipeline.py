@@ -23,7 +23,7 @@ from kipoi_deepmr.runs.finished import FinishedRun
 LOCAL = ("chrom start end strand locus exposure outcome method n_instruments estimate se ci_low ci_high pvalue "
          "intercept intercept_se intercept_pvalue q q_pvalue i2 i2_gx f_statistic phi tau2 note").split()
 GLOBAL = ("exposure outcome method n_loci estimate se ci_low ci_high pvalue tau tau2 i2 q q_pvalue pi_low "
-          "pi_high se_loci se_members").split()
+          "pi_high se_loci se_members standardised qvalue verdict reason").split()
 METHODS = ("egger", "ivw", "wald_mean")
 
 
@@ -63,7 +63,8 @@ def test_run_is_the_three_stages(ensemble, selection, tmp_path, options):
     plain = {"local.diagnostics.tsv": "diagnostics.tsv", "local.diagnostics_by_pair.tsv": "diagnostics_by_pair.tsv",
              "local.vcf.gz": "instruments.vcf.gz", "local.vcf.gz.tbi": "instruments.vcf.gz.tbi"}
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        *(plain.get(p.name, p.name) for p in alone.iterdir()), "run.json", "report.html"}
+        *(plain.get(p.name, p.name.replace("global.network", "network")) for p in alone.iterdir()), "run.json",
+        "report.html"}
 
 
 def test_run_without_a_report(ensemble, selection, tmp_path, options):
@@ -76,7 +77,8 @@ def test_python_does_the_same(ensemble, selection, tmp_path, options):
     effects = mutagenesis.saturate(ensemble, selection.loci)
     local = mr.fit_pairs(effects, method=METHODS, instrument_z=1.0)
     pd.testing.assert_frame_equal(result.local, local)
-    pd.testing.assert_frame_equal(result.global_, meta.aggregate(local))
+    of_meta = meta.aggregate(local)
+    pd.testing.assert_frame_equal(result.global_[of_meta.columns], of_meta)
 
 
 def test_tables_and_known_effect(ensemble, selection, tmp_path, options):
@@ -99,6 +101,20 @@ def test_a_run_takes_a_correlation_that_is_measured(ensemble, selection, tmp_pat
     effects = mutagenesis.saturate(ensemble, selection.loci)
     expected = mr.fit_pairs(effects, method="max_likelihood", instrument_z=1.0, psi="members")
     pd.testing.assert_frame_equal(local, expected)
+
+
+@pytest.mark.parametrize("of_two", [True, False])
+def test_a_run_that_can_have_no_network_says_why(models, bed_file, genome_file, tmp_path, options, of_two):
+    """Two members, or no member's effects: refused before anything is predicted if it was asked for by name."""
+    ensemble = Ensemble.from_kipoi(models[:2] if of_two else models, "dir")
+    selection = pipeline.select_loci(ensemble, intervals_file=bed_file, fasta_file=genome_file)
+    more = {} if of_two else {"predict_options": {"keep": "summary"}}
+    with pytest.raises(InputError, match="--network direct needs the effects of 3 members"):
+        run(ensemble, selection, tmp_path / "out", options, network_options={"network": "direct"}, **more)
+    assert not (tmp_path / "out").exists()
+    table = run(ensemble, selection, tmp_path / "out", options, **more).global_
+    assert table["verdict"].isna().all() and table["reason"].str.contains("3 members or more").all()
+    assert table["standardised"].notna().all() and not (tmp_path / "out" / "network.tsv").exists()
 
 
 def test_same_inputs_give_the_same_bytes(ensemble, selection, tmp_path, options):

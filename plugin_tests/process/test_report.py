@@ -18,7 +18,6 @@ from kipoi_deepmr.mr.diagnostics.influence import leave_one_out
 from kipoi_deepmr.mr.diagnostics.table import RED
 from kipoi_deepmr.report import contents, details, lights, write_report
 from kipoi_deepmr.report.letters import outlines
-from kipoi_deepmr.report.significance import adjusted_pvalues
 from kipoi_deepmr.runs.finished import FinishedRun
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -93,10 +92,11 @@ def test_what_does_not_fit_is_left_out_and_told(finished, tmp_path, monkeypatch)
     monkeypatch.setattr(details.of_loci, "__defaults__", (3 * size,))
     blocks = held(write_report(str(folder)))
     told = blocks["data"]["left_out"]
-    assert len(blocks["data"]["pairs"]) == 2 and "pair-2" not in blocks and "2 pairs" in told[0] and "of 6" in told[0]
+    assert len(blocks["data"]["pairs"]) == 2 and "pair-2" not in blocks and "2 strongest pairs" in told[0]
+    assert "of 6" in told[0]
     n_detailed = sum(name.startswith("locus-") for name in blocks)
     assert 1 <= n_detailed < 8 and f"{n_detailed} loci" in told[1]
-    strength = pd.read_csv(folder / "global.tsv", sep="\t").query("method == 'ivw'").eval("abs(estimate / se)")
+    strength = pd.read_csv(folder / "global.tsv", sep="\t").query("method == 'ivw'").eval("abs(standardised)")
     assert len(blocks["data"]["global"]["estimate"]) == 12
     best = strength.nlargest(2).index
     table = pd.read_csv(folder / "global.tsv", sep="\t").loc[best]
@@ -193,23 +193,6 @@ def test_sentences_are_those_of_the_documentation():
                                            (np.nan, "none")])
 def test_colours(share, colour):
     assert lights.colour_of(share) == colour and lights.colour_of(share, tested=False) == "none"
-
-
-def test_adjusted_pvalues():
-    """Benjamini and Hochberg's step-up by its definition, within each group; missing ones do not count."""
-    rng = np.random.default_rng(3)
-    p, groups = rng.uniform(size=60) ** 3, np.repeat(["a", "b"], 30)
-    p[[4, 40]] = np.nan
-    found = adjusted_pvalues(p, groups)
-    for group in "ab":
-        tested = (groups == group) & np.isfinite(p)
-        m, values = tested.sum(), p[tested]
-        rank = values.argsort().argsort() + 1
-        expected = [min(1, min(m * q / r for q, r in zip(values, rank, strict=True) if q >= v)) for v in values]
-        assert np.allclose(found[tested], expected, rtol=1e-12)
-    assert np.isnan(found[[4, 40]]).all()
-    with pytest.raises(InputError, match="between 0 and 1"):
-        adjusted_pvalues([1.2], ["a"])
 
 
 def test_outlines_fill_their_box():

@@ -13,6 +13,7 @@ from kipoi_deepmr.cli import main
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.models import Ensemble
 from kipoi_deepmr.output import tables
+from kipoi_deepmr.runs import tables as reading
 
 needs_bedtools = pytest.mark.skipif(not shutil.which("bedtools"), reason="needs the program bedtools")
 
@@ -31,7 +32,7 @@ def local_table(n=60, seed=0):
 
 def written(local, path):
     """The table as `estimate` writes it."""
-    for name in (*tables.LOCAL_NUMBERS, "note"):
+    for name in (*reading.LOCAL_NUMBERS, "note"):
         local = local if name in local else local.assign(**{name: "" if name == "note" else np.nan})
     tables.write_tsv(str(path), [local])
     return str(path)

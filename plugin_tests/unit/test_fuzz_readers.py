@@ -17,8 +17,9 @@ from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.loci import read_bed
 from kipoi_deepmr.models.patterns import matching_models
 from kipoi_deepmr.options import EstimateOptions
-from kipoi_deepmr.output import tables
-from kipoi_deepmr.runs.finished import FinishedRun, read_table
+from kipoi_deepmr.runs import tables as reading
+from kipoi_deepmr.runs.finished import FinishedRun
+from kipoi_deepmr.runs.tables import read_table
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 CELL = TEXT | st.integers().map(str) | st.floats().map(str) | st.sampled_from(
@@ -60,7 +61,7 @@ def run_folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def local(run_folder):
-    return tables.read_local(str(run_folder / "local.tsv"))
+    return reading.read_local(str(run_folder / "local.tsv"))
 
 
 @given(FILE)
@@ -112,8 +113,8 @@ def damage(draw):
 def test_local_tables(folder, run_folder, apply):
     path = folder / "local.tsv"
     path.write_bytes(apply((run_folder / "local.tsv").read_bytes()))
-    if not refused(tables.read_local, str(path)):
-        assert len(tables.read_estimates(str(path)))
+    if not refused(reading.read_local, str(path)):
+        assert len(reading.read_estimates(str(path)))
 
 
 @given(damage() | FILE.map(lambda content: lambda _: content))

@@ -9,6 +9,7 @@ from kipoi_deepmr import meta
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.inference import added
 from kipoi_deepmr.output import tables
+from kipoi_deepmr.runs import tables as reading
 
 OWN = ["estimate_1", "estimate_2", "estimate_3", "estimate_4"]
 
@@ -97,16 +98,16 @@ def test_a_missing_member_s_estimate_is_named(tmp_path):
 
 def test_the_table_is_read_back(tmp_path):
     local = local_table().assign(chrom="chr1", start=0, end=9, strand="+", locus="a", note="", n_instruments=3)
-    local = local.reindex(columns=[*tables.LOCAL_TEXT, *tables.LOCAL_NUMBERS, *OWN])
+    local = local.reindex(columns=[*reading.LOCAL_TEXT, *reading.LOCAL_NUMBERS, *OWN])
     local.loc[3, ["estimate", "se", *OWN]] = np.nan
     tables.write_tsv(str(tmp_path / "local.tsv"), [local])
-    read = tables.read_estimates(str(tmp_path / "local.tsv"))
+    read = reading.read_estimates(str(tmp_path / "local.tsv"))
     np.testing.assert_array_equal(read[OWN], local[OWN])
-    pd.testing.assert_frame_equal(tables.read_local(str(tmp_path / "local.tsv"))[OWN], local[OWN])
+    pd.testing.assert_frame_equal(reading.read_local(str(tmp_path / "local.tsv"))[OWN], local[OWN])
     text = (tmp_path / "local.tsv").read_text().replace(f"\t{float(local['estimate_3'][5])!r}\t", "\tx\t")
     (tmp_path / "bad.tsv").write_text(text)
     with pytest.raises(InputError, match=r'line 7: estimate_3 must be a number or NA, not "x"'):
-        tables.read_estimates(str(tmp_path / "bad.tsv"))
+        reading.read_estimates(str(tmp_path / "bad.tsv"))
 
 
 def test_a_sum_of_errors():

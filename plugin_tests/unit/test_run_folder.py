@@ -114,7 +114,8 @@ def test_versions_name_what_is_not_installed(monkeypatch):
 
 def test_the_manifest_has_a_checksum_of_each_table_and_of_the_store(made):
     files = manifest.read(str(made))["files"]
-    assert set(files) == {"local.tsv", "diagnostics.tsv", "diagnostics_by_pair.tsv", "global.tsv"}
+    assert set(files) == {"local.tsv", "diagnostics.tsv", "diagnostics_by_pair.tsv", "global.tsv", "network.tsv",
+                          "network_marks.tsv", "network.graphml", "network.json"}
     FinishedRun(str(made))
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.output import tables
+from kipoi_deepmr.runs import tables as reading
 
 COLUMNS = ["chrom", "start", "end", "strand", "locus", "exposure", "outcome", "method", "n_instruments", "estimate",
            "se", "ci_low", "ci_high", "pvalue", "intercept", "intercept_se", "intercept_pvalue", "q", "q_pvalue",
@@ -22,7 +23,7 @@ def local():
 def test_round_trip_in_full_precision(tmp_path, local):
     path = str(tmp_path / "local.tsv")
     tables.write_tsv(path, [local[:1], local[1:]])
-    pd.testing.assert_frame_equal(tables.read_local(path), local, check_exact=True)
+    pd.testing.assert_frame_equal(reading.read_local(path), local, check_exact=True)
     lines = open(path).read().splitlines()
     assert len(lines) == 3 and lines[0].split("\t") == COLUMNS
     assert lines[1].endswith("\tNA") and lines[2].count("\tNA") == 10
@@ -45,7 +46,7 @@ def test_bad_number_names_line_and_column(tmp_path, local):
     text = open(path).read().replace("0.30000000000000004", "abc")
     open(path, "w").write(text)
     with pytest.raises(InputError, match='line 2: estimate must be a number or NA, not "abc"'):
-        tables.read_local(path)
+        reading.read_local(path)
 
 
 @pytest.mark.parametrize("text, said", [("", "not a table"), ("a\tb\n1\t2\n", "no column chrom"),
@@ -53,15 +54,15 @@ def test_bad_number_names_line_and_column(tmp_path, local):
 def test_other_files_are_refused(tmp_path, text, said):
     (tmp_path / "x.tsv").write_text(text)
     with pytest.raises(InputError, match=said):
-        tables.read_local(str(tmp_path / "x.tsv"))
+        reading.read_local(str(tmp_path / "x.tsv"))
 
 
 def test_table_without_rows(tmp_path):
     (tmp_path / "x.tsv").write_text("\t".join(COLUMNS) + "\n")
     with pytest.raises(InputError, match="x.tsv: the table of local effects holds no rows"):
-        tables.read_local(str(tmp_path / "x.tsv"))
+        reading.read_local(str(tmp_path / "x.tsv"))
 
 
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        tables.read_local(str(tmp_path / "x.tsv"))
+        reading.read_local(str(tmp_path / "x.tsv"))
