@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 FAST = frozenset({"reassoc", "contract", "nsz", "arcp"})
 
 
-def compiled(function, fastmath=False):
+def compiled(function, fastmath=False, forceinline=False):
     """numba's njit of a function: without the GIL, division by zero as in numpy, cached.
 
     Parameters
@@ -31,9 +31,11 @@ def compiled(function, fastmath=False):
         Of a module, not within another function; all that it calls is in the same folder.
     fastmath : bool or set of str
         As in numba, such as `FAST`.
+    forceinline : bool
+        As in numba: for what a hot loop calls in one place with many arguments, each call of which would cost.
     """
     options = {"nogil": True, "error_model": "numpy", "boundscheck": False,
-               "fastmath": fastmath if isinstance(fastmath, bool) else set(fastmath)}
+               "fastmath": fastmath if isinstance(fastmath, bool) else set(fastmath), "forceinline": forceinline}
     try:
         with _folder_of_numba(Path(function.__code__.co_filename).parent):
             dispatcher = numba.njit(cache=True, **options)(function)
@@ -104,6 +106,7 @@ def _warn_once(path, reason):
 
 
 compiled_fast = functools.partial(compiled, fastmath=FAST)
+compiled_inline = functools.partial(compiled, fastmath=FAST, forceinline=True)
 
 
 def is_cached(function):

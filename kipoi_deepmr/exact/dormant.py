@@ -7,15 +7,15 @@ zero are left out of a convolution wherever that bound says that none of them ca
 
 import numpy as np
 
-from . import propagate as p
-from .program import OVERRUN, packed
+from .assembly import OVERRUN, packed
+from .instructions import AWAKE_CHANNELS, SLEEPY_CHANNELS
 
 WORTH = 0.2  # of the rows in which nothing else is above zero
 ROUNDING = 1e-4  # of a square norm in float32, generously
 
 
 def with_sleepers(program, values, z):
-    """What `propagate._conv_awake` needs to leave channels out, for one sequence.
+    """What `convolutions.conv_awake` needs to leave channels out, for one sequence.
 
     Parameters
     ----------
@@ -27,26 +27,27 @@ def with_sleepers(program, values, z):
 
     Returns
     -------
-    table : (operation, column) int64
-        The program's; of each convolution that gains, `awake` and the columns after it are offsets in z.
+    table : (instruction,) INSTRUCTION
+        The program's; of each convolution that gains, `awake`, `awake_weight`, `bound` and `places` are offsets in z.
     z : (n,) float32
         As given, and behind it for these convolutions: the kept channels' values, their weights, for each row the
         square norm of changes below which nothing else wakes, and the place of each kept channel.
     """
     table, tape, size = program.table, [z], len(z)
-    for q, (name, weight) in program.can_sleep.items():
-        found = _awake(values[name], weight)
+    for q, (node, weight) in program.can_sleep.items():
+        found = _awake(values[node], weight)
         if found is None:
             continue
         awake, bound = found
         kept = np.zeros((len(bound) + OVERRUN, len(awake)), np.float32)
-        kept[:len(bound)] = values[name][:, awake]
-        places = np.full(p.SLEEPY_CHANNELS, -1, np.int32)
+        kept[:len(bound)] = values[node][:, awake]
+        places = np.full(SLEEPY_CHANNELS, -1, np.int32)
         places[awake] = np.arange(len(awake))
         table = table.copy() if table is program.table else table
-        for column, part in ((p.AWAKE, kept), (p.AWAKE_WEIGHT, packed(weight[:, :, awake], True).astype(np.float32)),
-                             (p.BOUND, bound.astype(np.float32)), (p.PLACES, places.view(np.float32))):
-            table[q, column] = size
+        parts = {"awake": kept, "awake_weight": packed(weight[:, :, awake], True).astype(np.float32),
+                 "bound": bound.astype(np.float32), "places": places.view(np.float32)}
+        for name, part in parts.items():
+            table[name][q] = size
             tape.append(part.reshape(-1))
             size += part.size
     return table, np.concatenate(tape) if len(tape) > 1 else z
@@ -54,7 +55,7 @@ def with_sleepers(program, values, z):
 
 def _awake(value, weight):
     """Channels that are computed anyway, and for each row the square norm of changes below which no other can wake."""
-    n = p.AWAKE_CHANNELS
+    n = AWAKE_CHANNELS
     above = (value > 0).mean(0)
     order = np.argsort(-above, kind="stable")
     if not len(value) or len(above) <= n or above[order[n]] > 1 - WORTH:

@@ -14,21 +14,10 @@ from ..threads import limited, mapped
 from . import graph as g
 from .dormant import with_sleepers
 from .heads import Heads, saved_values
+from .instructions import ADDRESSES, INSTRUCTION, STEP, TAP, Inputs, Kind, Results, Scratch
 from .normal import normalise
 from .program import build
-from .propagate import (
-    BEFORE,
-    CHANNELS,
-    COLUMN,
-    FIRST_SINK,
-    MARGIN,
-    OP,
-    REAL,
-    ROWS_OUT,
-    STEP,
-    hulls,
-    propagate,
-)
+from .propagate import hulls, propagate
 from .reference import evaluate
 
 BLOCK = 50  # positions whose mutants go through the heads together
@@ -159,23 +148,25 @@ class _Plan:
         self.normal = normalise(graph, names, length)
         self.program = build(self.normal)
         self.heads = Heads(self.normal, self.program)
+        self.rows_out = np.flatnonzero(self.program.table["kind"] == int(Kind.ROWS_OUT))
         self.length = length
         letters = np.frombuffer(graph.alphabet.encode(), np.uint8)
         self.letters = letters
-        self.base_rows = np.array([int(np.flatnonzero(letters == base)[0]) for base in dna.BASES], np.int64)
+        self.channels_of_letters = np.array([int(np.flatnonzero(letters == base)[0]) for base in dna.BASES], np.int64)
         self.group = self.positions_at_once()
 
     def mutants(self, sequence, threads, runs):
         one_hot = dna.one_hot(sequence[None], self.letters.tobytes().decode())[0]
         values = evaluate(self.normal.nodes.values(), self.normal.shapes, one_hot)
         table, z = with_sleepers(self.program, values, saved_values(self.program, self.normal, values))
-        bases = np.searchsorted(dna.BASES, sequence).astype(np.uint8)
+        inputs = Inputs(table, self.program.weights, z, np.searchsorted(dna.BASES, sequence).astype(np.uint8),
+                        self.channels_of_letters)
         n_positions = sum(stop - start for start, stop in runs)
         out = np.empty((1 + 3 * n_positions, sum(self.normal.shapes[name][0] for name in self.normal.outputs)),
                        np.float32)
         out[0] = np.concatenate([values[name] for name in self.normal.outputs])
 
-        block = BLOCK if threads > 1 or (self.program.table[:, OP] == ROWS_OUT).any() else 2 * BLOCK
+        block = BLOCK if threads > 1 or len(self.rows_out) else 2 * BLOCK
         pieces, row = [], 1  # positions from start to stop, and where their mutants begin in `out`
         for first, last in runs:
             cuts = np.linspace(first, last, 1 + max(1, round((last - first) / block))).astype(int).tolist()
@@ -185,7 +176,7 @@ class _Plan:
 
         def run(start, stop, row):
             scratch = unused.pop()
-            out[row:row + 3 * (stop - start)] = self.block(start, stop, bases, table, z, values, scratch)
+            out[row:row + 3 * (stop - start)] = self.block(start, stop, inputs, values, scratch)
             unused.append(scratch)
 
         with limited(threads):
@@ -196,35 +187,36 @@ class _Plan:
         """How many positions' mutants pass a layer together: as many as the cache holds the changed rows of."""
         table, ends = self.program.table, np.empty((2, len(self.program.table)), np.int64)
         hulls(table, self.length // 2, self.length // 2 + 1, *ends)
-        size = 12 * int(((ends[1] - ends[0]) * table[:, CHANNELS])[table[:, OP] < FIRST_SINK].sum())
+        size = 12 * int(((ends[1] - ends[0]) * table["channels"])[table["kind"] < Kind.SUM].sum())
         return int(np.clip(GROUP_BYTES // max(size, 1), 1, 8))
 
     def scratch(self):
-        """Arrays that a thread works in."""
-        buffers = np.empty(self.group * 3 * max(1, self.program.buffer_size), np.float32)
-        windows_of = np.empty((2, self.group, len(self.program.table)), np.int64)
-        taps, table = np.empty(2 * self.program.n_taps, np.int64), np.zeros((STEP, 4), np.int64)
-        return buffers, *windows_of, taps, table, np.empty(self.program.n_work, np.float32)
+        """What a thread works in."""
+        program = self.program
+        firsts, lasts = np.empty((2, self.group, len(program.table)), np.int64)
+        return Scratch(np.empty(self.group * 3 * max(1, program.buffer_size), np.float32), firsts, lasts,
+                       np.empty(program.n_taps, TAP), np.zeros(STEP, ADDRESSES), np.empty(program.n_work, np.float32))
 
-    def block(self, start, stop, bases, table, z, values, scratch):
+    def block(self, start, stop, inputs, values, scratch):
         """Outputs of all mutants of the positions from start to stop."""
-        program, n = self.program, 3 * (stop - start)
-        table, spans, width = self.spans(table, start, stop)
-        sums, rows = np.empty((n, program.sum_columns)), np.empty((n, width), np.float32)
-        propagate(start, stop, bases, table, program.weights, z, *scratch, self.base_rows, sums, rows)
-        return self.heads.outputs(values, sums, rows, spans)
+        n = 3 * (stop - start)
+        table, spans, width = self.spans(inputs.program, start, stop)
+        results = Results(np.empty((n, self.program.sum_columns)), np.empty((n, width), np.float32))
+        propagate(start, stop, inputs._replace(program=table), scratch, results)
+        return self.heads.outputs(values, results.sums, results.rows, spans)
 
     def spans(self, table, start, stop):
         """The program with room for the flattened rows that some mutant of the block changes."""
-        table, spans, width = table.copy(), {}, 0
+        if not len(self.rows_out):
+            return table, {}, 0
+        # as integers, since numpy copies records field by field
+        table, spans, width = table.view(np.int64).copy().view(INSTRUCTION), {}, 0
         ends = np.empty((2, len(table)), np.int64)
         hulls(table, start, stop, *ends)
-        for q in np.flatnonzero(table[:, OP] == ROWS_OUT):
+        for q in self.rows_out:
             first, last = ends[:, q]
-            columns = (last - first) * table[q, REAL]
-            table[q, [COLUMN, BEFORE, MARGIN]] = width, first, columns
+            n_values = (last - first) * table["real"][q]
+            table["column"][q], table["first_row"][q], table["n_values"][q] = width, first, n_values
             spans[q] = (width, first, last)
-            width += columns
+            width += n_values
         return table, spans, width
-
-

@@ -10,9 +10,6 @@ import numpy as np
 
 from .errors import UnknownLayer
 
-ACTIVATIONS = ("linear", "relu", "leaky_relu", "elu", "selu", "gelu", "gelu_tanh", "exponential", "softplus",
-               "softsign", "sigmoid", "hard_sigmoid", "tanh", "swish", "mish", "clip", "abs", "square", "log", "sqrt",
-               "threshold")
 SUMMARIES = ("average", "sum", "max", "softmax_mean", "log_sum_exp")
 
 
@@ -74,7 +71,7 @@ class Dropout:
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """One of `ACTIVATIONS`, element by element.
+    """One of activations.ACTIVATIONS, element by element.
 
     alpha and beta are leaky_relu's and elu's slope (alpha), hard_sigmoid's slope and offset, clip's limits,
     threshold's limit and what replaces values up to it.

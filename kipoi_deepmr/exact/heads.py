@@ -3,7 +3,7 @@
 import numpy as np
 
 from . import graph as g
-from . import propagate as p
+from .assembly import OVERRUN
 from .reference import apply
 
 
@@ -89,7 +89,7 @@ def saved_values(program, normal, values):
         value = np.concatenate([values[name] for name in names], axis=1)
         size = ends[ends.index(offset) + 1] - offset
         if kind in ("rows", "centred"):
-            channels = size // (len(value) + p.STEP)
+            channels = size // (len(value) + OVERRUN)
             kept = z[offset:offset + len(value) * channels].reshape(len(value), channels)[:, :value.shape[1]]
             kept[:] = value if kind == "rows" else value - value.max(0)
         else:

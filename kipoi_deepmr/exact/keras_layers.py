@@ -8,15 +8,10 @@ import base64
 import numpy as np
 
 from . import graph as g
+from .activations import KERAS
 from .building import Builder
 from .errors import UnknownLayer
 
-ACTIVATIONS = {
-    "linear": ("linear",), "relu": ("relu",), "relu6": ("clip", 0.0, 6.0), "elu": ("elu", 1.0), "selu": ("selu",),
-    "exponential": ("exponential",), "exp": ("exponential",), "softplus": ("softplus",), "softsign": ("softsign",),
-    "sigmoid": ("sigmoid",), "tanh": ("tanh",), "swish": ("swish",), "silu": ("swish",), "mish": ("mish",),
-    "gelu": ("gelu",), "leaky_relu": ("leaky_relu", 0.2), "celu": ("elu", 1.0), "hard_tanh": ("clip", -1.0, 1.0),
-}
 # what is the same in Keras 2 under another name
 RENAMED = {
     "Convolution1D": "Conv1D", "Convolution2D": "Conv2D", "AtrousConvolution1D": "Conv1D", "AtrousConv1D": "Conv1D",
@@ -148,9 +143,9 @@ class _Layer:
             return self.builder.same(self.name, g.Softmax(), x)
         if kind == "hard_sigmoid":
             return self.builder.same(self.name, g.Activation(kind, 1 / 6 if self.is_keras3 else 0.2, 0.5), x)
-        if kind not in ACTIVATIONS:
+        if kind not in KERAS:
             raise self.unknown(f" with activation {kind}")
-        return self.builder.same(self.name, g.Activation(*ACTIVATIONS[kind]), x)
+        return self.builder.same(self.name, g.Activation(*KERAS[kind]), x)
 
     def bias(self, n_before):
         return self.weights[n_before] if self.config.get("use_bias", True) else None

@@ -1,4 +1,4 @@
-"""A normal graph as a program for the interpreter in propagate.py.
+"""A normal graph as operations on rows, from which assembly.py makes the program that propagate.py runs.
 
 Only differences are computed, so that biases and shifts vanish and scales go into the weights of convolutions. A
 convolution takes its activation and a residual sum with it. Only rows are in the program: vectors are for heads.py.
@@ -9,16 +9,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from . import graph as g
-from . import propagate as p
+from .assembly import OVERRUN, Program, assemble
 from .errors import UnknownLayer
-from .kernels import LANE, LINEAR, RELU, RELU_OF_SUM, VECTOR, column_blocks
+from .instructions import Kind
+from .kernels import LANE, LINEAR, RELU, RELU_OF_SUM
 
-SINKS = {"average": p.SUM, "sum": p.SUM, "max": p.MAX, "softmax_mean": p.SOFTMAX_MEAN, "log_sum_exp": p.LOG_SUM_EXP}
-OVERRUN = p.STEP  # rows that a block may write or read beyond a window, times the stride
+_KINDS = {g.Sequence: Kind.BASE, g.Add: Kind.ADD, g.Multiply: Kind.MULTIPLY, g.Concatenate: Kind.CONCATENATE,
+          g.Crop: Kind.CROP, g.Repeat: Kind.REPEAT, g.Spread: Kind.SPREAD, g.Softmax: Kind.SOFTMAX}
 
 
 @dataclass(eq=False)
-class _Operation:
+class Operation:
     """One operation on rows while the program is put together."""
 
     name: str  # of the node whose difference it computes
@@ -35,60 +36,7 @@ class _Operation:
     parts: dict = field(default_factory=dict)  # nodes that were merged into this one: name to first channel
 
 
-@dataclass(frozen=True, eq=False)
-class Sink:
-    """A vector that leaves the rows.
-
-    Attributes
-    ----------
-    operation : int
-        Row of the program.
-    source : str
-        Node whose rows it takes.
-    layer : Summary or Flatten
-    column : int
-        First column among the sums, of a Summary.
-    width : int
-        Its channels.
-    """
-
-    operation: int
-    source: str
-    layer: object
-    column: int
-    width: int
-
-
-@dataclass(frozen=True, eq=False)
-class Program:
-    """See propagate.COLUMNS.
-
-    Attributes
-    ----------
-    table : (operation, column) int64
-    weights : (n,) float32
-    sinks : dict of str to Sink
-        By the name of the vector node.
-    saved : dict of (str, tuple of str) to int
-        (kind, nodes) to the offset of what is kept of these nodes' reference values, side by side.
-    can_sleep : dict of int to (str, (width, in, out) float32)
-        Convolutions by their row of the table that dormant.py may shorten: the node before ReLU, and the weights.
-    z_size, buffer_size, sum_columns, n_taps, n_work : int
-    """
-
-    table: np.ndarray
-    weights: np.ndarray
-    sinks: dict
-    saved: dict
-    can_sleep: dict
-    z_size: int
-    buffer_size: int
-    sum_columns: int
-    n_taps: int
-    n_work: int
-
-
-def build(normal):
+def build(normal) -> Program:
     """Program for a normal graph.
 
     Raises
@@ -99,7 +47,7 @@ def build(normal):
     consumers = _consumers(normal)
     operations = _operations(normal, consumers)
     _bound(normal, operations)
-    return _assemble(normal, _merged(normal, operations))
+    return assemble(normal, _merged(normal, operations))
 
 
 def _consumers(normal):
@@ -121,7 +69,7 @@ def _operations(normal, consumers):
     for name in reversed(normal.nodes):
         if name in wanted:
             found[name] = _match(name, normal, consumers)
-            if found[name].kind != p.LOOKUP:
+            if found[name].kind != Kind.LOOKUP:
                 wanted.update(found[name].inputs)
     return dict(reversed(found.items()))
 
@@ -146,7 +94,7 @@ def _match(name, normal, consumers):
             is_relu = alone(end) and isinstance(nodes[end].layer, g.Activation) and nodes[end].layer.kind == "relu"
             before = nodes[end].inputs[0] if is_relu else end
             found = _conv(name, before, normal, consumers) if core(before) else None
-            if found is not None and found.kind == p.CONV:
+            if found is not None and found.kind == Kind.CONV:
                 return replace(found, inputs=[*found.inputs, residual], mode=RELU if is_relu else LINEAR,
                                activation_of=before if is_relu else None)
     if isinstance(layer, g.Activation):
@@ -156,17 +104,17 @@ def _match(name, normal, consumers):
             found = _conv(name, source, normal, consumers)
         elif isinstance(nodes[source].layer, g.Add) and alone(source):
             inner = _match(source, normal, consumers)
-            found = replace(inner, name=name) if inner.kind == p.CONV and inner.mode == LINEAR else None
+            found = replace(inner, name=name) if inner.kind == Kind.CONV and inner.mode == LINEAR else None
         if found is not None:
-            is_relu = layer.kind == "relu" and found.kind == p.CONV
+            is_relu = layer.kind == "relu" and found.kind == Kind.CONV
             return replace(found, activation=None if is_relu else layer, activation_of=source,
                            mode=(RELU_OF_SUM if len(found.inputs) > 1 else RELU) if is_relu else LINEAR)
-        return _Operation(name, p.ACT, [source], layer, activation=layer, activation_of=source)
+        return Operation(name, Kind.ACT, [source], layer, activation=layer, activation_of=source)
     if isinstance(layer, g.Conv) or core(name) or (
             _per_channel(layer, normal.shapes[name]) and isinstance(nodes[node.inputs[0]].layer, g.Conv)
             and alone(node.inputs[0])):
         return _conv(name, name, normal, consumers)
-    return _Operation(name, _kind(node, normal), list(node.inputs), layer)
+    return Operation(name, _kind(node, normal), list(node.inputs), layer)
 
 
 def _per_channel(layer, shape):
@@ -196,20 +144,18 @@ def _conv(name, end, normal, consumers):
     source, before = _scaled_source(node.inputs[0], normal, consumers)
     weight = node.layer.weight * np.broadcast_to(before, node.layer.weight.shape[1:2])[:, None] * after
     is_first = isinstance(normal.nodes[source].layer, g.Sequence)
-    return _Operation(name, p.LOOKUP if is_first else p.CONV, [source], node.layer, weight)
+    return Operation(name, Kind.LOOKUP if is_first else Kind.CONV, [source], node.layer, weight)
 
 
 def _kind(node, normal):
     layer, shape = node.layer, normal.shapes[node.name]
     if isinstance(layer, g.Scale):
-        return p.SCALE if _per_channel(layer, shape) else p.SCALE_ROWS
+        return Kind.SCALE if _per_channel(layer, shape) else Kind.SCALE_ROWS
     if isinstance(layer, g.Pool):
-        return p.MAX_POOL if layer.kind == "max" else p.AVERAGE_POOL
-    kinds = {g.Sequence: p.BASE, g.Add: p.ADD, g.Multiply: p.MULTIPLY, g.Concatenate: p.CONCATENATE, g.Crop: p.CROP,
-             g.Repeat: p.REPEAT, g.Spread: p.SPREAD, g.Softmax: p.SOFTMAX}
-    if type(layer) not in kinds:
+        return Kind.MAX_POOL if layer.kind == "max" else Kind.AVERAGE_POOL
+    if type(layer) not in _KINDS:
         raise UnknownLayer(f"layer {node.name} ({type(layer).__name__}) does not work on rows")
-    return kinds[type(layer)]
+    return _KINDS[type(layer)]
 
 
 def _bound(normal, operations):
@@ -226,23 +172,23 @@ def _bound(normal, operations):
         for i, name in enumerate(operation.inputs):
             if name not in operations:  # the sequence, for a lookup
                 continue
-            same = i == 1 or operation.kind in (p.ADD, p.MULTIPLY, p.CONCATENATE)
+            same = i == 1 or operation.kind in (Kind.ADD, Kind.MULTIPLY, Kind.CONCATENATE)
             needs[name].append((operation.low, operation.high) if same else _needed(operation, normal))
             source = operations[name]
-            if operation.kind == p.CONV and i == 0:
+            if operation.kind == Kind.CONV and i == 0:
                 source.margin = max(source.margin, OVERRUN * operation.layer.stride)
 
 
 def _needed(operation, normal):
     """Rows of its input that an operation needs."""
     low, high, layer = operation.low, operation.high, operation.layer
-    if operation.kind in (p.CONV, p.LOOKUP, p.MAX_POOL, p.AVERAGE_POOL):
+    if operation.kind in (Kind.CONV, Kind.LOOKUP, Kind.MAX_POOL, Kind.AVERAGE_POOL):
         before = g.padded(layer, normal.shapes[operation.inputs[0]][0])[0]
         span = layer.size if isinstance(layer, g.Pool) else (len(layer.weight) - 1) * layer.dilation + 1
         return low * layer.stride - before, (high - 1) * layer.stride - before + span
-    if operation.kind == p.CROP:
+    if operation.kind == Kind.CROP:
         return low + layer.before, high + layer.before
-    if operation.kind in (p.REPEAT, p.SPREAD):
+    if operation.kind in (Kind.REPEAT, Kind.SPREAD):
         return low // layer.times, -(-high // layer.times)
     return low, high
 
@@ -254,7 +200,7 @@ def _merged(normal, operations):
     for operation in operations.values():
         layer = operation.layer
         key = operation.name
-        if operation.kind == p.CONV and len(operation.inputs) == 1 and operation.mode == LINEAR \
+        if operation.kind == Kind.CONV and len(operation.inputs) == 1 and operation.mode == LINEAR \
                 and operation.activation is None and operation.name not in used:
             rows = normal.shapes[operation.inputs[0]][0]
             key = (operation.inputs[0], len(layer.weight), layer.stride, layer.dilation, g.padded(layer, rows),
@@ -263,7 +209,7 @@ def _merged(normal, operations):
             order.append(key)
         groups.setdefault(key, []).append(operation)
     merged = (_merge(groups[key]) for key in order)
-    return [_narrow(normal, operation) if operation.name not in used and operation.kind == p.CONV
+    return [_narrow(normal, operation) if operation.name not in used and operation.kind == Kind.CONV
             and operation.mode == LINEAR and len(operation.inputs) == 1 and operation.activation is None
             else operation for operation in merged]
 
@@ -288,182 +234,4 @@ def _narrow(normal, operation):
             or not 0 <= before < width or not 0 <= after < width):
         return operation
     weight = operation.weight[::-1].transpose(1, 0, 2).reshape(1, n_in, width * n_out)
-    return replace(operation, kind=p.NARROW, weight=weight, margin=width + OVERRUN)
-
-
-def _pad(channels):
-    return -(-channels // LANE) * LANE
-
-
-class _Tape:
-    """Arrays one after the other, and where each begins."""
-
-    def __init__(self):
-        self.parts, self.size = [], 0
-
-    def add(self, array):
-        array = np.ascontiguousarray(array, np.float32).reshape(-1)
-        self.parts.append(array)
-        self.size += array.size
-        return self.size - array.size
-
-
-class _Saved:
-    """What is kept of the reference pass, and where."""
-
-    def __init__(self, normal):
-        self.normal, self.offsets, self.size = normal, {}, 0
-
-    def rows(self, name, channels):
-        return self.place(("rows", (name,)), (self.normal.shapes[name][0] + OVERRUN) * channels)
-
-    def place(self, key, size):
-        if key not in self.offsets:
-            self.offsets[key] = self.size
-            self.size += size
-        return self.offsets[key]
-
-
-def _assemble(normal, operations):
-    weights, saved = _Tape(), _Saved(normal)
-    none = weights.add([0, 0])
-    where, table, can_sleep = {}, [], {}
-    for operation in operations:
-        row = np.full(len(p.COLUMNS), -1, np.int64)
-        names = tuple(operation.parts or [operation.name])
-        real = sum(normal.shapes[name][1] for name in names)
-        where.update({name: (len(table), operation.parts.get(name, 0), names) for name in names})
-        row[[p.OP, p.REAL, p.LOW, p.HIGH, p.MODE, p.MARGIN, p.ALPHA, p.Z]] = (
-            operation.kind, real, operation.low, operation.high, operation.mode, operation.margin, none, 0)
-        row[p.CHANNELS] = real if operation.kind == p.NARROW else _pad(real)
-        row[p.N_ROWS] = normal.shapes[operation.name][0]
-        for column, name in zip((p.X, p.X2), operation.inputs, strict=False):
-            if name in where:
-                row[column] = where[name][0]
-        _parameters(row, operation, normal, weights, saved)
-        if (operation.kind == p.CONV and operation.mode == RELU and VECTOR == LANE
-                and row[p.CHANNELS] == p.SLEEPY_CHANNELS):
-            can_sleep[len(table)] = (operation.activation_of, operation.weight)
-        table.append(row)
-    sinks, columns = _sinks(normal, where, table, saved)
-    buffer_size = _place(table)
-    n_taps = max([1, *(row[p.WIDTH] for row in table)])
-    n_work = max([1, *(_work(row) for row in table)])
-    if can_sleep:
-        n_work = max(n_work, *(row[p.N_ROWS] for row in table))
-    return Program(np.array(table), np.concatenate(weights.parts), sinks, saved.offsets, can_sleep, int(saved.size),
-                   buffer_size, int(columns), int(n_taps), int(n_work))
-
-
-def _work(row):
-    """Floats of working space that an operation needs."""
-    if row[p.OP] == p.NARROW:
-        return p.STEP * _pad(row[p.WIDTH] * row[p.REAL])
-    is_softmax = row[p.OP] in (p.SOFTMAX_MEAN, p.LOG_SUM_EXP)
-    return 2 * row[p.N_ROWS] * _pad(row[p.REAL]) if is_softmax else 0
-
-
-def _parameters(row, operation, normal, weights, saved):
-    """Fill in what depends on the kind of operation."""
-    layer, kind, channels = operation.layer, operation.kind, row[p.CHANNELS]
-    row[[p.WIDTH, p.STRIDE, p.DILATION, p.BEFORE]] = 1, 1, 1, 0
-    source = operation.inputs[0] if operation.inputs else None
-    if kind in (p.CONV, p.NARROW, p.LOOKUP, p.MAX_POOL, p.AVERAGE_POOL):
-        row[p.STRIDE], row[p.BEFORE] = layer.stride, g.padded(layer, normal.shapes[source][0])[0]
-        row[p.WIDTH] = layer.size if isinstance(layer, g.Pool) else len(layer.weight)
-    if kind in (p.CONV, p.NARROW, p.LOOKUP):
-        row[p.DILATION] = layer.dilation
-        row[p.WEIGHT] = weights.add(packed(operation.weight, kind != p.LOOKUP))
-    elif kind == p.MAX_POOL:
-        row[p.Z], row[p.Z2] = saved.rows(source, channels), saved.rows(operation.name, channels)
-    elif kind == p.AVERAGE_POOL:
-        row[p.MODE] = layer.count_padding
-    elif kind == p.MULTIPLY:
-        row[p.Z], row[p.Z2] = (saved.rows(name, channels) for name in operation.inputs)
-    elif kind == p.SOFTMAX:
-        row[p.Z], row[p.Z2] = saved.rows(source, channels), saved.rows(operation.name, channels)
-    elif kind in (p.SCALE, p.SCALE_ROWS):
-        shape = (1 if kind == p.SCALE else row[p.N_ROWS], row[p.REAL])
-        scale = np.broadcast_to(np.asarray(layer.scale, np.float32), shape)
-        row[p.WEIGHT] = weights.add(np.pad(scale, ((0, 0), (0, channels - row[p.REAL]))))
-    elif kind == p.CROP:
-        row[p.BEFORE] = layer.before
-    elif kind in (p.REPEAT, p.SPREAD):
-        row[p.STRIDE] = layer.times
-    if operation.activation_of is not None:
-        row[p.Z] = saved.rows(operation.activation_of, channels)
-    activation = operation.activation
-    if activation is not None:
-        row[p.ACTIVATION] = g.ACTIVATIONS.index(activation.kind)
-        row[p.ALPHA] = weights.add([activation.alpha, activation.beta])
-
-
-def packed(weight, in_blocks):
-    """Weights with channels padded: in column blocks (block, width, in, block's out) for `conv_block`; else for the
-    lookup, (in, width from the last, out)."""
-    _, n_in, n_out = weight.shape
-    if not in_blocks:
-        return np.pad(weight[::-1].swapaxes(0, 1), ((0, 0), (0, 0), (0, _pad(n_out) - n_out)))
-    weight = np.pad(weight, ((0, 0), (0, _pad(n_in) - n_in), (0, _pad(n_out) - n_out)))
-    blocks = [weight[:, :, first:first + width].reshape(-1) for first, width in column_blocks(weight.shape[2])]
-    return np.concatenate(blocks)
-
-
-def _sinks(normal, where, table, saved):
-    """One operation for each kind of summary of an operation's rows, and one for each rows that are flattened."""
-    sinks, known, column = {}, {}, 0
-    for node in normal.nodes.values():
-        layer = node.layer
-        if not isinstance(layer, (g.Summary, g.Flatten)) or node.inputs[0] not in where:
-            continue
-        source = node.inputs[0]
-        operation, first, names = where[source]
-        is_flat = isinstance(layer, g.Flatten)
-        kind = p.ROWS_OUT if is_flat else SINKS[layer.kind]
-        key = (operation, kind, first if is_flat else 0)
-        if key not in known:
-            row, made = np.zeros(len(p.COLUMNS), np.int64), table[operation]
-            real = normal.shapes[source][1] if is_flat else made[p.REAL]
-            row[[p.OP, p.X, p.X2, p.REAL, p.N_ROWS, p.HIGH, p.COLUMN, p.FIRST_CHANNEL]] = (
-                kind, operation, -1, real, made[p.N_ROWS], made[p.N_ROWS], column, first if is_flat else 0)
-            _keep_for(row, kind, names, made[p.CHANNELS], saved)
-            table.append(row)
-            known[key] = (len(table) - 1, column)
-            column += 0 if is_flat else real
-        found, start = known[key]
-        sinks[node.name] = Sink(found, source, layer, start + (0 if is_flat else first), normal.shapes[source][1])
-    return sinks, column
-
-
-def _keep_for(row, kind, names, channels, saved):
-    """Reference values that a sink needs: see heads.saved_values."""
-    rows, real = row[p.N_ROWS], row[p.REAL]
-    running = (rows + 1) * real
-    if kind == p.MAX:
-        row[p.Z] = saved.place(("rows", names), (rows + OVERRUN) * channels)
-        row[p.Z2] = saved.place(("max", names), 2 * running)
-    elif kind in (p.SOFTMAX_MEAN, p.LOG_SUM_EXP):
-        row[p.Z] = saved.place(("centred", names), (rows + OVERRUN) * channels)
-        row[p.Z2] = saved.place(("softmax", names), 4 * running)
-
-
-def _place(table):
-    """Give every operation's result a slot that no later result takes before it was last used; the buffer's size."""
-    last_use = {}
-    for q, row in enumerate(table):
-        last_use.update({int(row[c]): q for c in (p.X, p.X2) if row[c] >= 0})
-    free, sizes, slot_of = [], [], {}
-    for q, row in enumerate(table):
-        if row[p.OP] >= p.FIRST_SINK:
-            continue
-        size = int((row[p.N_ROWS] + 2 * row[p.MARGIN]) * row[p.CHANNELS])
-        slot = free.pop() if free else len(sizes)
-        sizes[slot:slot + 1] = [max(size, sizes[slot] if slot < len(sizes) else 0)]
-        slot_of[q] = slot
-        for other in {int(row[p.X]), int(row[p.X2])} - {-1}:
-            if last_use[other] == q:
-                free.append(slot_of[other])
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    for q, slot in slot_of.items():
-        table[q][p.SLOT] = starts[slot] + table[q][p.MARGIN] * table[q][p.CHANNELS]
-    return int(starts[-1])
+    return replace(operation, kind=Kind.NARROW, weight=weight, margin=width + OVERRUN)

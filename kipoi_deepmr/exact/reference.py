@@ -4,6 +4,7 @@ import numpy as np
 from scipy import special
 
 from . import graph as g
+from .activations import in_float64
 
 LARGE = 1 << 16  # weights; a dense layer of more is multiplied in float32
 
@@ -45,11 +46,6 @@ def apply(layer, inputs):
         lead = np.broadcast_shapes(*(x.shape[:-1] for x in inputs))
         return np.concatenate([np.broadcast_to(x, (*lead, x.shape[-1])) for x in inputs], axis=-1)
     return _APPLY[type(layer)](layer, x)
-
-
-def activation(kind, x, alpha=0.0, beta=0.0):
-    """An activation of graph.ACTIVATIONS in float64."""
-    return _ACTIVATIONS[kind](x, alpha, beta)
 
 
 def _dense(layer, x):
@@ -118,7 +114,7 @@ _APPLY = {
     g.ConvTranspose: _conv_transpose,
     g.Scale: lambda layer, x: x * layer.scale + layer.shift,
     g.Dropout: lambda layer, x: x,
-    g.Activation: lambda layer, x: activation(layer.kind, x, layer.alpha, layer.beta),
+    g.Activation: lambda layer, x: in_float64(layer.kind, x, layer.alpha, layer.beta),
     g.Softmax: lambda layer, x: special.softmax(x, axis=-1),
     g.Pool: _pool,
     g.Summary: _summary,
@@ -128,28 +124,3 @@ _APPLY = {
     g.Repeat: lambda layer, x: x.repeat(layer.times, axis=0),
     g.Spread: _spread,
 }
-
-_ACTIVATIONS = {
-    "linear": lambda x, a, b: x,
-    "relu": lambda x, a, b: np.maximum(x, 0),
-    "leaky_relu": lambda x, a, b: np.where(x > 0, x, a * x),
-    "elu": lambda x, a, b: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0))),
-    "selu": lambda x, a, b: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
-    "gelu": lambda x, a, b: x * special.ndtr(x),
-    "gelu_tanh": lambda x, a, b: 0.5 * x * (1 + np.tanh(0.7978845608028654 * (x + 0.044715 * x**3))),
-    "exponential": lambda x, a, b: np.exp(x),
-    "softplus": lambda x, a, b: np.logaddexp(x, 0),
-    "softsign": lambda x, a, b: x / (1 + np.abs(x)),
-    "sigmoid": lambda x, a, b: special.expit(x),
-    "hard_sigmoid": lambda x, a, b: np.clip(a * x + b, 0, 1),
-    "tanh": lambda x, a, b: np.tanh(x),
-    "swish": lambda x, a, b: x * special.expit(x),
-    "mish": lambda x, a, b: x * np.tanh(np.logaddexp(x, 0)),
-    "clip": lambda x, a, b: np.clip(x, a, b),
-    "abs": lambda x, a, b: np.abs(x),
-    "square": lambda x, a, b: x * x,
-    "log": lambda x, a, b: np.log(x),
-    "sqrt": lambda x, a, b: np.sqrt(x),
-    "threshold": lambda x, a, b: np.where(x > a, x, b),
-}
-assert tuple(_ACTIVATIONS) == g.ACTIVATIONS

@@ -3,15 +3,13 @@
 import numpy as np
 
 from . import graph as g
+from .activations import TORCH
 from .building import Builder, Tensor
 from .errors import UnknownLayer
 
 BATCH = 2  # of the example that is recorded: of one, axes of size 1 would be taken for the batch
 
-# ATen's names without overload; settings that matter follow in the order of ATen's arguments
-ACTIVATIONS = {"relu": "relu", "sigmoid": "sigmoid", "tanh": "tanh", "exp": "exponential", "silu": "swish",
-               "mish": "mish", "selu": "selu", "abs": "abs", "log": "log", "sqrt": "sqrt", "square": "square",
-               "relu6": "relu6"}
+# operations by ATen's names without overload
 SAME = ("dropout", "alpha_dropout", "feature_dropout", "contiguous", "clone", "alias", "detach", "to", "_to_copy",
         "identity", "type_as", "float")
 RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "_unsafe_view")
@@ -108,10 +106,8 @@ class _Reader:
             return self.constant(node, arguments, named)
         if name in RESHAPES:
             return self.builder.reshape(node.name, x, self.new_shape())
-        if name in ACTIVATIONS:
-            kind = ACTIVATIONS[name]
-            layer = g.Activation("clip", 0.0, 6.0) if kind == "relu6" else g.Activation(kind)
-            return self.builder.same(node.name, layer, x)
+        if name in TORCH:
+            return self.builder.same(node.name, g.Activation(*TORCH[name]), x)
         method = getattr(self, f"_{name}", None)
         if method is None:
             raise self.unknown()

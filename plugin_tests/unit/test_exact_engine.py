@@ -10,11 +10,12 @@ from profiles import fewer
 from kipoi_deepmr import dna, exact
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.exact import graph as g
-from kipoi_deepmr.exact import propagate
+from kipoi_deepmr.exact.activations import ACTIVATIONS
 from kipoi_deepmr.exact.dormant import with_sleepers
+from kipoi_deepmr.exact.instructions import Kind
 from kipoi_deepmr.exact.kernels import LANE, VECTOR
 
-SMOOTH = [kind for kind in g.ACTIVATIONS if kind not in ("linear", "relu", "log", "sqrt")]
+SMOOTH = [kind for kind in ACTIVATIONS if kind not in ("linear", "relu", "log", "sqrt")]
 
 
 def random_sequence(length, seed=0):
@@ -224,8 +225,8 @@ def test_what_a_window_does_not_see_is_not_computed():
     graph, length = residual_net(True, False)
     engine = exact.Engine(graph, [exact.Output(graph.outputs[1], None, (30, 31))])
     table = engine._plan(length).program.table
-    high = table[:, propagate.HIGH] - table[:, propagate.LOW]
-    assert high[table[:, propagate.OP] == propagate.LOOKUP].max() == 9 + 2 * 2 + 2 * 4
+    n_rows = table["high"] - table["low"]
+    assert n_rows[table["kind"] == Kind.LOOKUP].max() == 9 + 2 * 2 + 2 * 4
     found = engine.mutants(random_sequence(length))
     far = np.abs(np.arange(length) - 30) > 4 + 2 + 4 + 3
     assert (found[1:].reshape(length, 3, -1)[far] == found[0]).all()
@@ -287,9 +288,9 @@ def test_only_the_outputs_asked_for():
     graph, length = residual_net(True, False)
     counts = exact.Engine(graph, graph.outputs[:1])._plan(length).program.table
     both = exact.Engine(graph)._plan(length).program.table
-    assert (counts[:, propagate.OP] == propagate.CONV).sum() == 2
-    assert (both[:, propagate.OP] == propagate.CONV).sum() == 2
-    assert (both[:, propagate.OP] == propagate.NARROW).sum() == 1, "the two profile heads are one convolution"
+    assert (counts["kind"] == Kind.CONV).sum() == 2
+    assert (both["kind"] == Kind.CONV).sum() == 2
+    assert (both["kind"] == Kind.NARROW).sum() == 1, "the two profile heads are one convolution"
 
 
 def test_fixed_dropout_masks():
@@ -363,9 +364,9 @@ def test_channels_that_no_mutant_wakes_are_left_out_to_the_same_bits(monkeypatch
 
     def without_bounds(*arguments):
         table, z = with_sleepers(*arguments)
-        shortened.extend(table[table[:, propagate.AWAKE] > 0])
+        shortened.extend(table[table["awake"] > 0])
         for row in shortened:
-            z[row[propagate.BOUND]:][:80] = np.inf
+            z[row["bound"]:][:80] = np.inf
         return table, z
 
     found = exact.Engine(graph).mutants(sequence)
