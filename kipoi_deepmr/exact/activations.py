@@ -95,7 +95,7 @@ _IN_FLOAT64 = {
 
 
 @compiled
-def activate(kind, x, alpha, beta):
+def activate(kind: int, x: np.float32, alpha: np.float32, beta: np.float32) -> np.float32:
     """An activation in the compiled code, `kind` being an `ActivationKind`."""
     if kind == ActivationKind.RELU:
         return max(x, np.float32(0))

@@ -8,6 +8,7 @@ from . import graph as g
 from .activations import ACTIVATIONS
 from .instructions import SLEEPY_CHANNELS, STEP, Instruction, Kind, as_table
 from .kernels import LANE, RELU, VECTOR, column_blocks
+from .normal import Normal
 
 _SINKS = {"average": Kind.SUM, "sum": Kind.SUM, "max": Kind.MAX, "softmax_mean": Kind.SOFTMAX_MEAN,
           "log_sum_exp": Kind.LOG_SUM_EXP}
@@ -100,7 +101,7 @@ class _Saved:
         return self.offsets[key]
 
 
-def assemble(normal, operations) -> Program:
+def assemble(normal: Normal, operations: list) -> Program:
     """The program of operations on rows, in their order.
 
     Parameters
@@ -181,7 +182,7 @@ def _parameters(row, operation, normal, weights, saved):
         row.alpha = weights.add([activation.alpha, activation.beta])
 
 
-def packed(weight, in_blocks):
+def packed(weight: np.ndarray, in_blocks: bool) -> np.ndarray:
     """Weights with channels padded: in column blocks (block, width, in, block's out) for `conv_block`; else for the
     lookup, (in, width from the last, out)."""
     _, n_in, n_out = weight.shape

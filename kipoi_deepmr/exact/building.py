@@ -5,9 +5,11 @@ and all others together are the channels, in their order; two-dimensional convol
 two real axes thus become one-dimensional ones.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import graph as g
 from .errors import UnknownLayer
@@ -30,10 +32,10 @@ class Tensor(NamedTuple):
     at: int | None
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self.rest) + (self.at is not None)
 
-    def axis_in_rest(self, axis):
+    def axis_in_rest(self, axis: int) -> int:
         """Index in `rest` of one of the framework's axes."""
         axis %= self.ndim
         return axis if self.at is None or axis < self.at else axis - 1
@@ -42,10 +44,10 @@ class Tensor(NamedTuple):
 class Builder:
     """Collects nodes; every method adds one layer and returns its tensor."""
 
-    def __init__(self, alphabet="ACGT"):
+    def __init__(self, alphabet: str = "ACGT"):
         self.nodes, self.alphabet, self.length, self._names = [], alphabet, None, set()
 
-    def graph(self, outputs):
+    def graph(self, outputs: dict[str, Tensor]) -> g.Graph:
         """The graph, whose outputs bear the names given: dict of name to Tensor."""
         for name, tensor in outputs.items():
             if name != tensor.node:
@@ -54,7 +56,7 @@ class Builder:
                 self.add(name, g.Dropout(), [tensor])
         return g.Graph(tuple(self.nodes), tuple(outputs), self.length, self.alphabet)
 
-    def add(self, name, layer, inputs):
+    def add(self, name: str, layer: object, inputs: Sequence[Tensor]) -> str:
         """A node, whose name gets a number if it is taken; its name."""
         unique, n = name, 1
         while unique in self._names:
@@ -63,7 +65,7 @@ class Builder:
         self.nodes.append(g.Node(unique, layer, tuple(tensor.node for tensor in inputs)))
         return unique
 
-    def sequence(self, name, shape):
+    def sequence(self, name: str, shape: tuple) -> Tensor:
         """The one-hot sequence in an input of this shape: the letters' axis has 4 entries, the longest is positions."""
         letters = [axis for axis, n in enumerate(shape) if n == 4]
         long = [axis for axis, n in enumerate(shape) if n is None or n > 4]
@@ -74,18 +76,18 @@ class Builder:
         rest = tuple(n for axis, n in enumerate(shape) if axis != long[0])
         return Tensor(self.add(name, g.Sequence(), []), rest, long[0])
 
-    def constant(self, name, shape, value):
+    def constant(self, name: str, shape: tuple, value: ArrayLike) -> Tensor:
         """An input held fixed; of shape (n,) or (positions, channels)."""
         if len(shape) > 2:
             raise UnknownLayer(f"input {name} of shape {shape} cannot be held fixed")
         node = self.add(name, g.Constant(np.asarray(value, np.float32), tuple(shape)), [])
         return Tensor(node, shape[-1:], 0 if len(shape) == 2 else None)
 
-    def same(self, name, layer, x):
+    def same(self, name: str, layer: object, x: Tensor) -> Tensor:
         """A layer that keeps every axis."""
         return x._replace(node=self.add(name, layer, [x]))
 
-    def join(self, name, layer, inputs):
+    def join(self, name: str, layer: g.Add | g.Multiply, inputs: Sequence[Tensor]) -> Tensor:
         """Sum or product."""
         ranks = {x.ndim for x in inputs}
         first = max(inputs, key=lambda x: np.prod([n or 0 for n in x.rest]))
@@ -93,7 +95,7 @@ class Builder:
             raise UnknownLayer(f"layer {name} joins tensors whose axes differ")
         return first._replace(node=self.add(name, layer, inputs))
 
-    def concatenate(self, name, inputs, axis):
+    def concatenate(self, name: str, inputs: Sequence[Tensor], axis: int) -> Tensor:
         """Along channels, where no other axis but positions is longer than 1."""
         first = inputs[0]
         if first.at is not None and axis % first.ndim == first.at:
@@ -107,7 +109,7 @@ class Builder:
             rest = tuple(sum(x.rest[i] for x in inputs) if i == index else n for i, n in enumerate(first.rest))
         return Tensor(self.add(name, g.Concatenate(), inputs), rest, first.at)
 
-    def scale(self, name, x, scale, shift, axis):
+    def scale(self, name: str, x: Tensor, scale: ArrayLike, shift: ArrayLike, axis: int) -> Tensor:
         """scale * x + shift along one axis of channels."""
         if x.at is not None and axis % x.ndim == x.at:
             raise UnknownLayer(f"layer {name} scales positions")
@@ -119,11 +121,13 @@ class Builder:
         spread = [np.broadcast_to(np.reshape(v, shape), x.rest).reshape(-1).astype(np.float32) for v in (scale, shift)]
         return self.same(name, g.Scale(*spread), x)
 
-    def batch_norm(self, name, x, axis, gamma, beta, mean, variance, epsilon):
+    def batch_norm(self, name: str, x: Tensor, axis: int, gamma: ArrayLike, beta: ArrayLike, mean: ArrayLike,
+                   variance: ArrayLike, epsilon: float) -> Tensor:
+        """gamma * (x - mean) / sqrt(variance + epsilon) + beta along one axis of channels."""
         scale = np.asarray(gamma, np.float64) / np.sqrt(np.asarray(variance, np.float64) + epsilon)
         return self.scale(name, x, scale, beta - mean * scale, axis)
 
-    def layer_norm(self, name, x, axis, gamma, beta, epsilon):
+    def layer_norm(self, name: str, x: Tensor, axis: int, gamma: ArrayLike, beta: ArrayLike, epsilon: float) -> Tensor:
         """gamma * (x - mean) / sqrt(variance + epsilon) + beta over the channels of each position, or of a vector.
 
         Of layers that the engine has: mean and variance are one dense layer each, the root goes through its logarithm.
@@ -140,7 +144,7 @@ class Builder:
         y = self.join(f"{name}/normal", g.Multiply(), [centred, y])
         return self.same(name, g.Scale(*(np.broadcast_to(np.asarray(v, np.float32), n) for v in (gamma, beta))), y)
 
-    def prelu(self, name, x, slope):
+    def prelu(self, name: str, x: Tensor, slope: ArrayLike) -> Tensor:
         """relu(x) - slope * relu(-x); slope is one number, one a channel, or (positions, channels)."""
         slope = np.asarray(slope, np.float32)
         slope = slope.reshape(()) if slope.size == 1 else slope.reshape(-1, slope.shape[-1]) if x.at == 0 else slope
@@ -151,7 +155,7 @@ class Builder:
         below = self.same(f"{name}/sloped", g.Scale(-slope, np.float32(0)), below)
         return self.join(name, g.Add(), [self.same(f"{name}/above", g.Activation("relu"), x), below])
 
-    def extreme(self, name, inputs, sign):
+    def extreme(self, name: str, inputs: Sequence[Tensor], sign: int) -> Tensor:
         """The largest of several inputs (sign 1) or the smallest (-1), a pair at a time: x + relu(y - x)."""
         total, *others = inputs
         for i, x in enumerate(others):
@@ -164,7 +168,7 @@ class Builder:
             total = self.join(name if last else f"{name}/{i}", g.Add(), [total, rise])
         return total
 
-    def dense(self, name, x, weight, bias):
+    def dense(self, name: str, x: Tensor, weight: np.ndarray, bias: ArrayLike | None) -> Tensor:
         """x @ weight + bias along the last axis."""
         n_in, n_out = weight.shape
         if (x.at is not None and x.at == x.ndim - 1) or x.rest != (None,) and (
@@ -174,7 +178,8 @@ class Builder:
         layer = g.Dense(weight, bias) if x.at is None else g.Conv(weight[None], bias)
         return x._replace(node=self.add(name, layer, [x]), rest=(*x.rest[:-1], n_out))
 
-    def conv(self, name, x, kernel, bias, channel_axis, strides, dilations, padding, groups=1):
+    def conv(self, name: str, x: Tensor, kernel: ArrayLike, bias: ArrayLike | None, channel_axis: int,
+             strides: Sequence[int], dilations: Sequence[int], padding: str | Sequence, groups: int = 1) -> Tensor:
         """Convolution; kernel (spatial axes ..., in / groups, out), the others one entry a spatial axis.
 
         padding is a name, as in graph.Conv, or one (before, after) a spatial axis.
@@ -196,7 +201,8 @@ class Builder:
         layer = g.Conv(weight, bias, strides[along], dilations[along], pads[along])
         return Tensor(self.add(name, layer, [x]), rest, x.at)
 
-    def conv_transpose(self, name, x, kernel, bias, channel_axis, strides, crop):
+    def conv_transpose(self, name: str, x: Tensor, kernel: ArrayLike, bias: ArrayLike | None, channel_axis: int,
+                       strides: Sequence[int], crop: str | Sequence) -> Tensor:
         """Transposed convolution; kernel (spatial axes ..., in, out); crop as in graph.ConvTranspose."""
         along, across, first = self._spatial(name, x, channel_axis)
         kernel, bias = np.asarray(kernel, np.float32), _bias(bias, kernel.shape[-1])
@@ -208,7 +214,9 @@ class Builder:
         layer = g.ConvTranspose(kernel, bias, strides[along], crop if isinstance(crop, str) else crop[along])
         return Tensor(self.add(name, layer, [x]), rest, x.at)
 
-    def pool(self, name, x, kind, channel_axis, sizes, strides, padding, count_padding=False):
+    def pool(self, name: str, x: Tensor, kind: str, channel_axis: int, sizes: Sequence[int], strides: Sequence[int],
+             padding: str | Sequence, count_padding: bool = False) -> Tensor:
+        """Maximum or average of windows of positions; settings are one entry a spatial axis."""
         along, across, first = self._spatial(name, x, channel_axis)
         pads = [padding] * len(sizes) if isinstance(padding, str) else padding
         if across is not None and (sizes[across] != 1 or strides[across] != 1):
@@ -216,7 +224,7 @@ class Builder:
         layer = g.Pool(kind, sizes[along], strides[along], pads[along], count_padding)
         return self.same(name, layer, x)
 
-    def summary(self, name, x, kind, keep_axes=False):
+    def summary(self, name: str, x: Tensor, kind: str, keep_axes: bool = False) -> Tensor:
         """All positions to one."""
         if x.at is None:
             raise UnknownLayer(f"layer {name} pools over positions that its input does not have")
@@ -225,7 +233,7 @@ class Builder:
             return Tensor(node, (*x.rest[:x.at], 1, *x.rest[x.at:]), None)
         return Tensor(node, x.rest, None)
 
-    def flatten(self, name, x):
+    def flatten(self, name: str, x: Tensor) -> Tensor:
         """All axes to one, in their order."""
         if x.at is None:
             return x if x.ndim == 1 else x._replace(rest=(int(np.prod(x.rest)),))
@@ -234,7 +242,7 @@ class Builder:
             raise UnknownLayer(f"layer {name} flattens positions between two axes of channels")
         return Tensor(self.add(name, g.Flatten(channels_first=bool(before > 1)), [x]), (None,), None)
 
-    def reshape(self, name, x, shape):
+    def reshape(self, name: str, x: Tensor, shape: Sequence[int | None]) -> Tensor:
         """Axes of size 1 added or removed, or all axes to one; None or -1 in `shape` is as long as it must be."""
         shape = tuple(None if n == -1 else n for n in shape)
         if len(shape) == 1:
@@ -252,7 +260,7 @@ class Builder:
             raise UnknownLayer(f"layer {name} reshapes positions and channels to {shape}")
         return Tensor(x.node, tuple(real[0] if n is None else n for i, n in enumerate(shape) if i != at), at)
 
-    def permute(self, name, x, order):
+    def permute(self, name: str, x: Tensor, order: Sequence[int]) -> Tensor:
         """Axes in another order: order[i] is the old axis that becomes axis i."""
         if x.at is None or [n for n in x.rest if n != 1] != [n for n in (
                 x.rest[x.axis_in_rest(axis)] for axis in order if axis != x.at) if n != 1] or sum(

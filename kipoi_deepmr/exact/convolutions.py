@@ -4,7 +4,7 @@ import numpy as np
 
 from ..compiled import compiled_fast as compiled
 from ..compiled import compiled_inline
-from .instructions import AWAKE_CHANNELS, SLEEPY_CHANNELS, STEP
+from .instructions import AWAKE_CHANNELS, SLEEPY_CHANNELS, STEP, Inputs, Mutant, Scratch
 from .kernels import LANE, LINEAR, PLAIN, PLAIN_RELU, ROWS, VECTOR, WIDTHS, conv_block
 from .rows import clear
 
@@ -53,7 +53,7 @@ def _lane(n, taps, n_taps, groups, addresses, column, mode):
 
 
 @compiled_inline
-def lookup(r, a, b, mutant, inputs, buffer):
+def lookup(r: np.record, a: int, b: int, mutant: Mutant, inputs: Inputs, buffer: np.ndarray) -> None:
     """The first convolution: the mutation moves each output by the difference of two columns of the kernel.
 
     For each letter the taps lie in the order of the rows that they move, the last tap first.
@@ -79,7 +79,7 @@ def lookup(r, a, b, mutant, inputs, buffer):
 
 
 @compiled
-def conv(q, n, size, inputs, scratch):
+def conv(q: int, n: int, size: int, inputs: Inputs, scratch: Scratch) -> None:
     """Convolution of differences, all positions of the group for one block of weights before the next block.
 
     A position's three mutants share blocks of rows: of fewer rows each, fewer taps hit nothing.
@@ -119,7 +119,7 @@ def conv(q, n, size, inputs, scratch):
 
 
 @compiled
-def conv_awake(q, p, size, inputs, scratch):
+def conv_awake(q: int, p: int, size: int, inputs: Inputs, scratch: Scratch) -> None:
     """Convolution of one position's three mutants that leaves out channels which no change can wake: see dormant.py."""
     program, weights, z = inputs.program, inputs.weights, inputs.z
     buffers, first, last, taps, addresses = (scratch.buffers, scratch.firsts[p], scratch.lasts[p], scratch.taps,
@@ -200,7 +200,7 @@ def _run(width, rows, taps, n_taps, groups, addresses, column, mode):
 
 
 @compiled
-def narrow(r, mutant, inputs, scratch):
+def narrow(r: np.record, mutant: Mutant, inputs: Inputs, scratch: Scratch) -> None:
     """A convolution to few channels: see program._narrow."""
     weights, buffer, base = inputs.weights, scratch.buffers, mutant.base
     taps, addresses, work = scratch.taps, scratch.addresses, scratch.work

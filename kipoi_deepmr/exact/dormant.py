@@ -7,14 +7,14 @@ zero are left out of a convolution wherever that bound says that none of them ca
 
 import numpy as np
 
-from .assembly import OVERRUN, packed
+from .assembly import OVERRUN, Program, packed
 from .instructions import AWAKE_CHANNELS, SLEEPY_CHANNELS
 
 WORTH = 0.2  # of the rows in which nothing else is above zero
 ROUNDING = 1e-4  # of a square norm in float32, generously
 
 
-def with_sleepers(program, values, z):
+def with_sleepers(program: Program, values: dict[str, np.ndarray], z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What `convolutions.conv_awake` needs to leave channels out, for one sequence.
 
     Parameters

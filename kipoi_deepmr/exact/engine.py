@@ -1,6 +1,7 @@
 """Predictions of all single mutants of a sequence, from the differences that they make."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -64,7 +65,7 @@ class Engine:
         The graph holds something that the engine cannot follow. Where it has no length, `mutants` raises it.
     """
 
-    def __init__(self, graph, outputs=None, threads=1):
+    def __init__(self, graph: g.Graph, outputs: Sequence[Output | str] | None = None, threads: int = 1):
         wanted = [Output(o) if isinstance(o, str) else o for o in (outputs or graph.outputs)]
         self._graph, self._wanted, self._threads = graph, wanted, threads
         self._plans = {}
@@ -72,7 +73,7 @@ class Engine:
         if graph.length is not None:
             self._plan(graph.length)
 
-    def mutants(self, sequence, positions=None):
+    def mutants(self, sequence: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
         """Outputs of a sequence and of all its single mutants, or of those of some positions.
 
         Parameters

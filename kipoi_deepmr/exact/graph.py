@@ -4,6 +4,7 @@ A node's value is either rows, an array (positions, channels), or a vector (n,).
 batch axis: one sequence at a time.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -163,6 +164,8 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class Node:
+    """A layer, its name, and the names of the nodes that it takes."""
+
     name: str
     layer: object
     inputs: tuple = ()
@@ -187,13 +190,13 @@ class Graph:
     length: int | None = None
     alphabet: str = "ACGT"
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Node:
         for node in self.nodes:
             if node.name == name:
                 return node
         raise KeyError(name)
 
-    def with_masks(self, masks):
+    def with_masks(self, masks: dict[str, np.ndarray]) -> "Graph":
         """The same graph with dropout masks held fixed.
 
         Parameters
@@ -213,7 +216,7 @@ class Graph:
                  for n in self.nodes)
         return replace(self, nodes=tuple(nodes))
 
-    def ancestors(self, names):
+    def ancestors(self, names: Iterable[str]) -> list[Node]:
         """The nodes that those of the given names need, themselves included, in order."""
         wanted, kept = set(names), []
         for node in reversed(self.nodes):
@@ -223,7 +226,7 @@ class Graph:
         return kept[::-1]
 
 
-def padded(layer, length):
+def padded(layer: Conv | Pool, length: int) -> tuple[int, int]:
     """(before, after): rows of zeros that a `Conv` or `Pool` adds at either end of an input of this length."""
     if not isinstance(layer.padding, str):
         return layer.padding
@@ -236,7 +239,7 @@ def padded(layer, length):
     return total // 2, total - total // 2
 
 
-def cropped(layer, length):
+def cropped(layer: ConvTranspose, length: int) -> tuple[int, int]:
     """(before, after): rows that a `ConvTranspose` cuts off either end of its full output."""
     if not isinstance(layer.crop, str):
         return layer.crop
@@ -248,7 +251,7 @@ def cropped(layer, length):
     return before, full - length * stride - before
 
 
-def shapes(nodes, length):
+def shapes(nodes: Iterable[Node], length: int | None) -> dict[str, tuple]:
     """Shape of every node's value, by name, for a sequence of this length.
 
     Raises
@@ -265,7 +268,7 @@ def shapes(nodes, length):
     return known
 
 
-def shape_of(layer, inputs, length=None):
+def shape_of(layer: object, inputs: list[tuple], length: int | None = None) -> tuple:
     """Shape of a layer's value, from those of its inputs."""
     if isinstance(layer, Sequence):
         return length, 4

@@ -3,14 +3,15 @@
 import numpy as np
 
 from . import graph as g
-from .assembly import OVERRUN
+from .assembly import OVERRUN, Program
+from .normal import Normal
 from .reference import apply
 
 
 class Heads:
     """The vector nodes of a normal graph, for one program."""
 
-    def __init__(self, normal, program):
+    def __init__(self, normal: Normal, program: Program):
         self._normal, self._program = normal, program
         self._nodes = [node for node in normal.nodes.values() if not normal.is_rows(node.name)]
         through = {name: [node for node in self._nodes if name in node.inputs] for name in program.sinks}
@@ -27,7 +28,8 @@ class Heads:
             return np.ascontiguousarray(weight.reshape(channels, rows, n_out).transpose(1, 0, 2))
         return weight.reshape(rows, channels, n_out)
 
-    def outputs(self, reference, sums, rows, spans):
+    def outputs(self, reference: dict[str, np.ndarray], sums: np.ndarray, rows: np.ndarray,
+                spans: dict[int, tuple[int, int, int]]) -> np.ndarray:
         """Values of the outputs of a batch of mutants.
 
         Parameters
@@ -81,7 +83,7 @@ class Heads:
         return rows[:, column:column + len(weight)] @ weight
 
 
-def saved_values(program, normal, values):
+def saved_values(program: Program, normal: Normal, values: dict[str, np.ndarray]) -> np.ndarray:
     """The reference's values as the interpreter takes them: (n,) float32, see program.Program.saved."""
     z = np.zeros(program.z_size, np.float32)
     ends = sorted([*program.saved.values(), program.z_size])

@@ -26,15 +26,15 @@ class Call(NamedTuple):
     inputs: list
 
     @property
-    def path(self):
+    def path(self) -> tuple[str, ...]:
         return self.key[0]
 
     @property
-    def name(self):
+    def name(self) -> str:
         return "/".join(self.path)
 
 
-def calls(model):
+def calls(model: dict) -> tuple[list[Call], dict[str, tuple]]:
     """All calls of a model, each after its inputs, and the keys of its outputs by name.
 
     Parameters

@@ -6,11 +6,13 @@ import h5py
 import numpy as np
 
 from .errors import UnknownLayer
+from .graph import Graph
 from .keras_config import calls
 from .keras_layers import build
 
 
-def read_keras_file(path, weights=None, sequence_input=None, constants=None, alphabet="ACGT"):
+def read_keras_file(path: str, weights: str | None = None, sequence_input: str | None = None,
+                    constants: dict | None = None, alphabet: str = "ACGT") -> Graph:
     """Graph of a saved Keras 1 or 2 model.
 
     Parameters

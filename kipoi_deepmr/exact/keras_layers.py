@@ -4,6 +4,7 @@ A layer is known by its class name; whatever in its settings would change the re
 """
 
 import base64
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from . import graph as g
 from .activations import KERAS
 from .building import Builder
 from .errors import UnknownLayer
+from .keras_config import Call
 
 # what is the same in Keras 2 under another name
 RENAMED = {
@@ -34,7 +36,9 @@ JOINS = {"Add": g.Add, "Multiply": g.Multiply, "Concatenate": g.Concatenate}
 RETURNS_ITS_ARGUMENT = (b"|\x00\x00S", b"|\x00S\x00")
 
 
-def build(calls, outputs, weights_of, sequence_input=None, constants=None, alphabet="ACGT", keras_version="2"):
+def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tuple], list[np.ndarray]],
+          sequence_input: str | None = None, constants: dict | None = None, alphabet: str = "ACGT",
+          keras_version: str = "2") -> g.Graph:
     """Graph of a Keras model.
 
     Parameters

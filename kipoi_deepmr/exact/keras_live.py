@@ -5,11 +5,13 @@ import sys
 import numpy as np
 
 from .errors import UnknownLayer
+from .graph import Graph
 from .keras_config import MODELS, calls
 from .keras_layers import build
 
 
-def read_keras(model, sequence_input=None, constants=None, alphabet="ACGT"):
+def read_keras(model: object, sequence_input: str | None = None, constants: dict | None = None,
+               alphabet: str = "ACGT") -> Graph:
     """Graph of a Keras 3 or tf_keras model (Sequential or functional).
 
     Parameters

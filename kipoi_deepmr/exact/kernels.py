@@ -5,6 +5,8 @@ to it: what LLVM does not find by itself. It is written as LLVM's code, which nu
 no compiler is needed. Input channels that are zero in all rows of the block are stepped over.
 """
 
+from collections.abc import Callable
+
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
@@ -30,7 +32,7 @@ def _vector_and_widths():
 VECTOR, WIDTHS = _vector_and_widths()
 
 
-def column_blocks(channels):
+def column_blocks(channels: int) -> list[tuple[int, int]]:
     """(first channel, width) of the column blocks of a padded number of channels."""
     blocks, first = [], 0
     for width in WIDTHS:
@@ -40,7 +42,7 @@ def column_blocks(channels):
     return blocks
 
 
-def conv_block(rows, width, spread=0):
+def conv_block(rows: int, width: int, spread: int = 0) -> Callable:
     """Intrinsic: differences of a block of a convolution's output.
 
     conv_block(taps, n_taps, groups, table, column, mode), addresses and offsets in bytes: taps are pairs of int64

@@ -1,5 +1,6 @@
 """A graph in normal form for one sequence length: fewer kinds of layer, nothing that does not do anything."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,12 +28,12 @@ class Normal:
     shapes: dict
     outputs: tuple
 
-    def is_rows(self, name):
+    def is_rows(self, name: str) -> bool:
         """Whether a node's value changes with the sequence and has positions."""
         return len(self.shapes[name]) == 2 and not isinstance(self.nodes[name].layer, g.Constant)
 
 
-def normalise(graph, outputs, length):
+def normalise(graph: g.Graph, outputs: Sequence[str], length: int) -> Normal:
     """The part of a graph that some outputs need, in normal form.
 
     Transposed convolutions become convolutions (of spread rows, where strided), sums and products with constants become

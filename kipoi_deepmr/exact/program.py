@@ -13,6 +13,7 @@ from .assembly import OVERRUN, Program, assemble
 from .errors import UnknownLayer
 from .instructions import Kind
 from .kernels import LANE, LINEAR, RELU, RELU_OF_SUM
+from .normal import Normal
 
 _KINDS = {g.Sequence: Kind.BASE, g.Add: Kind.ADD, g.Multiply: Kind.MULTIPLY, g.Concatenate: Kind.CONCATENATE,
           g.Crop: Kind.CROP, g.Repeat: Kind.REPEAT, g.Spread: Kind.SPREAD, g.Softmax: Kind.SOFTMAX}
@@ -36,7 +37,7 @@ class Operation:
     parts: dict = field(default_factory=dict)  # nodes that were merged into this one: name to first channel
 
 
-def build(normal) -> Program:
+def build(normal: Normal) -> Program:
     """Program for a normal graph.
 
     Raises

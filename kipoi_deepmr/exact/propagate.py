@@ -10,13 +10,13 @@ import numpy as np
 from ..compiled import compiled_fast as compiled
 from ..compiled import compiled_inline
 from .convolutions import conv, conv_awake, lookup, narrow
-from .instructions import Kind, Mutant
+from .instructions import Inputs, Kind, Mutant, Results, Scratch
 from .rows import activation, base_difference, clear, whole_rows
 from .sinks import sink
 
 
 @compiled
-def windows(program, position, first, last):
+def windows(program: np.ndarray, position: int, first: np.ndarray, last: np.ndarray) -> None:
     """Changed rows [first, last) of every instruction's result, for a mutation at a position."""
     for q in range(len(program)):
         r = program[q]
@@ -49,7 +49,7 @@ def windows(program, position, first, last):
 
 
 @compiled
-def hulls(program, start, stop, first, last):
+def hulls(program: np.ndarray, start: int, stop: int, first: np.ndarray, last: np.ndarray) -> None:
     """Rows [first, last) of every instruction's result that a mutation at some position from start to stop changes."""
     a, b = np.empty_like(first), np.empty_like(last)
     first[:], last[:] = 0, 0
@@ -62,7 +62,7 @@ def hulls(program, start, stop, first, last):
 
 
 @compiled
-def propagate(start, stop, inputs, scratch, results):
+def propagate(start: int, stop: int, inputs: Inputs, scratch: Scratch, results: Results) -> None:
     """Differences of all mutants of the positions from start to stop in all sinks.
 
     Parameters

@@ -1,5 +1,7 @@
 """Values of nodes in float64: of all for the reference sequence, of vectors for a batch of mutants."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy import special
 
@@ -9,7 +11,7 @@ from .activations import in_float64
 LARGE = 1 << 16  # weights; a dense layer of more is multiplied in float32
 
 
-def evaluate(nodes, shapes, one_hot):
+def evaluate(nodes: Iterable[g.Node], shapes: dict[str, tuple], one_hot: np.ndarray | None) -> dict[str, np.ndarray]:
     """Values of all nodes for one sequence.
 
     Parameters
@@ -34,7 +36,7 @@ def evaluate(nodes, shapes, one_hot):
     return values
 
 
-def apply(layer, inputs):
+def apply(layer: object, inputs: list[np.ndarray]) -> np.ndarray:
     """Value of a layer; of those on vectors also for a batch of inputs, (..., n)."""
     x = inputs[0]
     if isinstance(layer, (g.Add, g.Multiply)):

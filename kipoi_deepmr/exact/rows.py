@@ -7,25 +7,25 @@ import numpy as np
 from ..compiled import compiled_fast as compiled
 from ..compiled import compiled_inline
 from .activations import ActivationKind, activate
-from .instructions import Kind
+from .instructions import Inputs, Kind, Mutant
 
 
 @compiled
-def clear(buffer, start, n):
+def clear(buffer: np.ndarray, start: int, n: int) -> None:
     """Set n floats from `start` to zero."""
     for i in range(start, start + n):
         buffer[np.uint64(i)] = 0
 
 
 @compiled
-def copy(y, x):
+def copy(y: np.ndarray, x: np.ndarray) -> None:
     """y = x, in place."""
     for j in range(len(y)):
         y[j] = x[j]
 
 
 @compiled_inline
-def base_difference(r, y, mutant, buffer):
+def base_difference(r: np.record, y: int, mutant: Mutant, buffer: np.ndarray) -> None:
     """The one-hot sequence itself: -1 at the old letter, 1 at the new."""
     clear(buffer, y, r.channels)
     buffer[y + mutant.old] = -1
@@ -33,7 +33,7 @@ def base_difference(r, y, mutant, buffer):
 
 
 @compiled_inline
-def whole_rows(r, a, b, mutant, inputs, buffer):
+def whole_rows(r: np.record, a: int, b: int, mutant: Mutant, inputs: Inputs, buffer: np.ndarray) -> None:
     """Rows [a, b) of the instructions that take a row, or a few, to a row."""
     program, weights, z = inputs.program, inputs.weights, inputs.z
     base, first, last = mutant.base, mutant.first, mutant.last
@@ -145,7 +145,7 @@ def _softmax_row(d, x, old, y):
 
 
 @compiled_inline
-def activation(r, at, z_at, n, inputs, buffer):
+def activation(r: np.record, at: int, z_at: int, n: int, inputs: Inputs, buffer: np.ndarray) -> None:
     """From the difference before an activation to that after it, in place."""
     weights, y, x = inputs.weights, buffer[at:][:n], inputs.z[z_at:][:n]
     kind = r.activation

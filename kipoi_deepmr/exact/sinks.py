@@ -6,7 +6,7 @@ import numpy as np
 
 from ..compiled import compiled_fast as compiled
 from ..compiled import compiled_inline
-from .instructions import Kind
+from .instructions import Inputs, Kind, Results, Scratch
 from .kernels import float_of_bits
 from .rows import copy
 
@@ -14,7 +14,7 @@ LARGEST_EXPONENT = np.float32(80)
 
 
 @compiled_inline
-def sink(r, a, b, base, i, inputs, scratch, results):
+def sink(r: np.record, a: int, b: int, base: int, i: int, inputs: Inputs, scratch: Scratch, results: Results) -> None:
     """What leaves the rows: differences of a summary, or the changed rows [a, b) themselves."""
     source, kind, real = inputs.program[r.x], r.kind, r.real
     z, buffer, work = inputs.z, scratch.buffers, scratch.work
@@ -84,7 +84,7 @@ def _softmax_sink(r, a, b, x, channels, z, buffer, work, out):
 
 
 @compiled
-def fast_exp(x):
+def fast_exp(x: np.float32) -> np.float32:
     """exp of a float32 below `LARGEST_EXPONENT`, to 2e-7 of it (0 far below), without a call, so that LLVM can do many.
 
     Cephes' polynomial, Moshier SL (1989), Methods and Programs for Mathematical Functions.

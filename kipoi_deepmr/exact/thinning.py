@@ -5,6 +5,7 @@ Such layers are replaced by the same on every 25th row: their dilation is 1 then
 convolution before them.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import gcd, lcm
 
@@ -15,7 +16,7 @@ from . import graph as g
 PLAIN = (g.Scale, g.Activation, g.Softmax, g.Add, g.Multiply, g.Concatenate)  # whose row t is made of rows t
 
 
-def thinned(nodes, shapes, outputs):
+def thinned(nodes: list[g.Node], shapes: dict[str, tuple], outputs: Sequence[str]) -> list[g.Node]:
     """The nodes of a normal graph with rows that are needed only; changes `shapes` with them.
 
     Parameters

@@ -15,7 +15,7 @@ SAME = ("dropout", "alpha_dropout", "feature_dropout", "contiguous", "clone", "a
 RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "_unsafe_view")
 
 
-def read_torch(module, shape, alphabet="ACGT"):
+def read_torch(module: object, shape: tuple[int, ...], alphabet: str = "ACGT") -> g.Graph:
     """Graph of a PyTorch module, as it predicts (in `eval` mode).
 
     Parameters
