@@ -10,7 +10,7 @@ from profiles import fewer
 from kipoi_deepmr import dna, exact
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.exact import graph as g
-from kipoi_deepmr.exact.activations import ACTIVATIONS
+from kipoi_deepmr.exact.activations import ACTIVATIONS, KERAS, TORCH
 from kipoi_deepmr.exact.dormant import with_sleepers
 from kipoi_deepmr.exact.instructions import Kind
 from kipoi_deepmr.exact.kernels import LANE, VECTOR
@@ -190,6 +190,22 @@ def residual_net(before_sum, after_sum, activation="relu", length=60):
 @pytest.mark.parametrize("before_sum, after_sum", [(True, False), (False, True), (True, True), (False, False)])
 def test_residual_blocks(before_sum, after_sum, activation):
     assert_exact(*residual_net(before_sum, after_sum, activation))
+
+
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_every_activation(kind):
+    nodes, add, conv = layers_with(np.random.default_rng(6))
+    add(conv(5, 4, 20))
+    if kind in ("log", "sqrt"):  # of values above zero
+        add(g.Scale(np.float32(1), np.float32(20)))
+    add(g.Activation(kind, *{"clip": (-0.5, 0.7), "threshold": (0.1, -0.3)}.get(kind, (0.3, 0.5))))
+    add(g.Summary("sum"))
+    assert_exact(exact.Graph(tuple(nodes), (nodes[-1].name,), 30), 30)
+
+
+@pytest.mark.parametrize("names", [KERAS, TORCH])
+def test_names_of_activations_in_keras_and_pytorch(names):
+    assert {kind for kind, *_ in names.values()} <= set(ACTIVATIONS)
 
 
 def test_a_wide_layer_and_a_wide_dense_layer():
