@@ -214,8 +214,8 @@ def _sinks(normal, where, table, saved):
             table.append(row)
             known[key] = (len(table) - 1, column)
             column += 0 if is_flat else real
-        found, start = known[key]
-        sinks[node.name] = Sink(found, source, layer, start + (0 if is_flat else first), normal.shapes[source][1])
+        number, start = known[key]
+        sinks[node.name] = Sink(number, source, layer, start + (0 if is_flat else first), normal.shapes[source][1])
     return sinks, column
 
 

@@ -35,16 +35,16 @@ def with_sleepers(program: Program, values: dict[str, np.ndarray], z: np.ndarray
     """
     table, tape, size = program.table, [z], len(z)
     for q, (node, weight) in program.can_sleep.items():
-        found = _awake(values[node], weight)
-        if found is None:
+        sleepers = _awake(values[node], weight)
+        if sleepers is None:
             continue
-        awake, bound = found
-        kept = np.zeros((len(bound) + OVERRUN, len(awake)), np.float32)
-        kept[:len(bound)] = values[node][:, awake]
+        awake, bound = sleepers
+        awake_value = np.zeros((len(bound) + OVERRUN, len(awake)), np.float32)
+        awake_value[:len(bound)] = values[node][:, awake]
         places = np.full(SLEEPY_CHANNELS, -1, np.int32)
         places[awake] = np.arange(len(awake))
         table = table.copy() if table is program.table else table
-        parts = {"awake": kept, "awake_weight": packed(weight[:, :, awake], True).astype(np.float32),
+        parts = {"awake": awake_value, "awake_weight": packed(weight[:, :, awake], True).astype(np.float32),
                  "bound": bound.astype(np.float32), "places": places.view(np.float32)}
         for name, part in parts.items():
             table[name][q] = size

@@ -29,7 +29,7 @@ logger = logging.getLogger("kipoi_deepmr")
 
 @dataclass(frozen=True)
 class Output:
-    """What is wanted of one output of a graph.
+    """What to compute of one output of a graph.
 
     Attributes
     ----------
@@ -66,8 +66,8 @@ class Engine:
     """
 
     def __init__(self, graph: g.Graph, outputs: Sequence[Output | str] | None = None, threads: int = 1):
-        wanted = [Output(o) if isinstance(o, str) else o for o in (outputs or graph.outputs)]
-        self._graph, self._wanted, self._threads = graph, wanted, threads
+        outputs = [Output(o) if isinstance(o, str) else o for o in (outputs or graph.outputs)]
+        self._graph, self._outputs, self._threads = graph, outputs, threads
         self._plans = {}
         self._blas = ThreadpoolController()
         if graph.length is not None:
@@ -107,7 +107,7 @@ class Engine:
 
     def _plan(self, length):
         if length not in self._plans:
-            graph, names = _with_summaries(self._graph, self._wanted, length)
+            graph, names = _with_summaries(self._graph, self._outputs, length)
             self._plans[length] = _Plan(graph, names, length)
         return self._plans[length]
 
@@ -124,11 +124,11 @@ def _runs(positions, length):
     return list(zip(positions[np.r_[0, ends + 1]].tolist(), (positions[np.r_[ends, -1]] + 1).tolist(), strict=True))
 
 
-def _with_summaries(graph, wanted, length):
-    """The graph with what is wanted as vectors, and their names."""
+def _with_summaries(graph, outputs, length):
+    """The graph with its outputs as vectors, and their names."""
     nodes, names = list(graph.nodes), []
-    shapes = g.shapes(graph.ancestors([output.name for output in wanted]), length)
-    for i, output in enumerate(wanted):
+    shapes = g.shapes(graph.ancestors([output.name for output in outputs]), length)
+    for i, output in enumerate(outputs):
         name, shape = output.name, shapes[output.name]
         if len(shape) == 2:
             if output.window is not None:

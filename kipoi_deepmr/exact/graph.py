@@ -218,12 +218,12 @@ class Graph:
 
     def ancestors(self, names: Iterable[str]) -> list[Node]:
         """The nodes that those of the given names need, themselves included, in order."""
-        wanted, kept = set(names), []
+        needed, nodes = set(names), []
         for node in reversed(self.nodes):
-            if node.name in wanted:
-                wanted.update(node.inputs)
-                kept.append(node)
-        return kept[::-1]
+            if node.name in needed:
+                needed.update(node.inputs)
+                nodes.append(node)
+        return nodes[::-1]
 
 
 def padded(layer: Conv | Pool, length: int) -> tuple[int, int]:

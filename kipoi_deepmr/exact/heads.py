@@ -92,8 +92,8 @@ def saved_values(program: Program, normal: Normal, values: dict[str, np.ndarray]
         size = ends[ends.index(offset) + 1] - offset
         if kind in ("rows", "centred"):
             channels = size // (len(value) + OVERRUN)
-            kept = z[offset:offset + len(value) * channels].reshape(len(value), channels)[:, :value.shape[1]]
-            kept[:] = value if kind == "rows" else value - value.max(0)
+            place = z[offset:offset + len(value) * channels].reshape(len(value), channels)[:, :value.shape[1]]
+            place[:] = value if kind == "rows" else value - value.max(0)
         else:
             parts = _running_maxima(value) if kind == "max" else _running_sums(value - value.max(0))
             z[offset:offset + size] = np.concatenate([part.reshape(-1) for part in parts])
@@ -109,7 +109,7 @@ def _running_maxima(value):
 
 def _running_sums(value):
     """Sums of e = exp(value), then of e * value, of the rows before each row and from each row on."""
-    kept, nothing = [], np.zeros((1, value.shape[1]))
+    sums, nothing = [], np.zeros((1, value.shape[1]))
     for each in (np.exp(value), np.exp(value) * value):
-        kept += [np.concatenate([nothing, each.cumsum(0)]), np.concatenate([each[::-1].cumsum(0)[::-1], nothing])]
-    return kept
+        sums += [np.concatenate([nothing, each.cumsum(0)]), np.concatenate([each[::-1].cumsum(0)[::-1], nothing])]
+    return sums

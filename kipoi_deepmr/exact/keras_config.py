@@ -47,54 +47,54 @@ def calls(model: dict) -> tuple[list[Call], dict[str, tuple]]:
     UnknownLayer
         The model is of a class of its own.
     """
-    found = []
-    outputs = _model(model, (), None, found)
-    return found, outputs
+    result = []
+    outputs = _model(model, (), None, result)
+    return result, outputs
 
 
-def _model(model, path, given, found):
-    """Add a model's calls; its outputs' keys by name. given: keys of its inputs, None for those of the whole model."""
+def _model(model, path, input_keys, result):
+    """Add a model's calls; its outputs' keys by name. The whole model has no keys of inputs: None."""
     if model["class_name"] not in MODELS:
         raise UnknownLayer(f"the model is of class {model['class_name']}, which is not among {', '.join(MODELS)}")
     config = model["config"]
     layers = config if isinstance(config, list) else config["layers"]
     if model["class_name"] == "Sequential":
-        return _sequential(layers, path, given, found)
-    return _functional(config, layers, path, given, found)
+        return _sequential(layers, path, input_keys, result)
+    return _functional(config, layers, path, input_keys, result)
 
 
-def _sequential(layers, path, given, found):
-    key = given[0] if given else None
+def _sequential(layers, path, input_keys, result):
+    key = input_keys[0] if input_keys else None
     for layer in layers:
         config = layer["config"]
         name = config["name"] if isinstance(config, dict) and "name" in config else layer["class_name"].lower()
         if layer["class_name"] == "InputLayer":
             if key is None:
-                key = _add(found, path, name, layer, [])
+                key = _add(result, path, name, layer, [])
             continue
         shape = isinstance(config, dict) and (config.get("batch_input_shape") or config.get("batch_shape"))
         if key is None and shape:
             entry = {"class_name": "InputLayer", "config": {"batch_input_shape": shape}}
-            key = _add(found, path, f"{name}_input", entry, [])
+            key = _add(result, path, f"{name}_input", entry, [])
         if key is None and layer["class_name"] not in MODELS:
             raise UnknownLayer(f"the model does not say what shape of input layer {name} takes")
         if layer["class_name"] in MODELS:
-            (key,) = _model(layer, (*path, name), key and [key], found).values()
+            (key,) = _model(layer, (*path, name), key and [key], result).values()
         else:
-            key = _add(found, path, name, layer, [key])
+            key = _add(result, path, name, layer, [key])
     return {name: key}
 
 
-def _functional(config, layers, path, given, found):
+def _functional(config, layers, path, input_keys, result):
     done = {}  # (layer, call number, output number): key
-    if given is not None:
-        done = dict(zip(map(tuple, _listed(config["input_layers"])), given, strict=True))
+    if input_keys is not None:
+        done = dict(zip(map(tuple, _listed(config["input_layers"])), input_keys, strict=True))
     waiting = []
     for layer in layers:
         name = layer.get("name", layer["config"].get("name"))
         nodes = layer.get("inbound_nodes") or []
         if not nodes and (name, 0, 0) not in done:
-            done[name, 0, 0] = _add(found, path, name, layer, [])
+            done[name, 0, 0] = _add(result, path, name, layer, [])
         waiting += [(name, number, layer, _sources(node)) for number, node in enumerate(nodes)]
     keys = [tuple(output) for output in _listed(config["output_layers"])]
     waiting = _renumbered(waiting, keys)
@@ -106,10 +106,10 @@ def _functional(config, layers, path, given, found):
             name, number, layer, sources = entry
             inputs = [done[source] for source in sources]
             if layer["class_name"] in MODELS:
-                outputs = _model(layer, (*path, name), inputs, found).values()
+                outputs = _model(layer, (*path, name), inputs, result).values()
                 done.update({(name, number, i): key for i, key in enumerate(outputs)})
             else:
-                done[name, number, 0] = _add(found, path, name, layer, inputs)
+                done[name, number, 0] = _add(result, path, name, layer, inputs)
         waiting = [entry for entry in waiting if entry not in ready]
     return {_distinct(key, keys): done[key] for key in keys}
 
@@ -130,13 +130,13 @@ def _distinct(key, keys):
     return key[0] if [other[0] for other in keys].count(key[0]) == 1 else ":".join(map(str, key))
 
 
-def _add(found, path, name, layer, inputs):
-    used = {call.key for call in found}
+def _add(result, path, name, layer, inputs):
+    used = {call.key for call in result}
     number = 0
     while ((*path, name), number) in used:
         number += 1
-    found.append(Call(((*path, name), number), layer["class_name"], layer["config"], inputs))
-    return found[-1].key
+    result.append(Call(((*path, name), number), layer["class_name"], layer["config"], inputs))
+    return result[-1].key
 
 
 def _listed(layers):

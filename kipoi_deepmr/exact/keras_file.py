@@ -50,9 +50,10 @@ def read_keras_file(path: str, weights: str | None = None, sequence_input: str |
         if _text(group.attrs.get("backend") or model.get("backend") or "tensorflow") == "theano":
             raise UnknownLayer(f"{weights or path} was saved with Theano, whose convolutions are flipped")
         stored = {_text(name): _arrays(group[_text(name)]) for name in group.attrs["layer_names"]}
-    found, outputs = calls(model)
-    _check(found, stored, weights or path)
-    return build(found, outputs, lambda path: _weights_of(path, stored), sequence_input, constants, alphabet, version)
+    layer_calls, outputs = calls(model)
+    _check(layer_calls, stored, weights or path)
+    return build(layer_calls, outputs, lambda path: _weights_of(path, stored), sequence_input, constants, alphabet,
+                 version)
 
 
 def _text(value):
@@ -71,8 +72,8 @@ def _weights_of(path, stored):
     return [array for name, array in stored.get(path[0], {}).items() if path[-1] in name.split("/")[:-1]]
 
 
-def _check(found, stored, path):
+def _check(layer_calls, stored, path):
     """Every layer that must have weights has some."""
-    for call in found:
+    for call in layer_calls:
         if "kernel_initializer" in call.config and not _weights_of(call.path, stored):
             raise UnknownLayer(f"layer {call.name} has no weights in {path}")

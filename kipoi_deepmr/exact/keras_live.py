@@ -32,7 +32,7 @@ def read_keras(model: object, sequence_input: str | None = None, constants: dict
     if name not in MODELS:
         raise UnknownLayer(f"the model is of class {name}, which is not among {', '.join(MODELS)}")
     version = sys.modules[type(model).__module__.partition(".")[0]].__version__
-    found, outputs = calls({"class_name": name, "config": _config(model)})
+    layer_calls, outputs = calls({"class_name": name, "config": _config(model)})
 
     def weights_of(path):
         layer = model
@@ -40,7 +40,7 @@ def read_keras(model: object, sequence_input: str | None = None, constants: dict
             layer = layer.get_layer(part)
         return [np.asarray(weight) for weight in layer.get_weights()]
 
-    return build(found, outputs, weights_of, sequence_input, constants, alphabet, version)
+    return build(layer_calls, outputs, weights_of, sequence_input, constants, alphabet, version)
 
 
 def _config(model):

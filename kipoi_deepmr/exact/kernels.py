@@ -127,10 +127,10 @@ class _Emit:
         return [self.b.load(self.b.gep(pointer, [_word(4 * row + column)])) for row in range(self.rows)]
 
     def is_any(self, mode, *modes):
-        found = ir.IntType(1)(0)
+        is_one = ir.IntType(1)(0)
         for value in modes:
-            found = self.b.or_(found, self.b.icmp_signed("==", mode, _word(value)))
-        return found
+            is_one = self.b.or_(is_one, self.b.icmp_signed("==", mode, _word(value)))
+        return is_one
 
     def tap(self, x_rows, weight, groups):
         """Add one tap, in sets of 64 input channels while there are so many, then in sets of 16."""
@@ -203,13 +203,13 @@ class _Emit:
             at = _word(4 * VECTOR * j)
             place = b.load(b.bitcast(b.gep(places, [at]), places_type.as_pointer()), align=4)
             is_taken = b.icmp_signed(">=", place, ir.Constant(places_type, [0] * VECTOR))
-            found = [b.select(is_taken, b.call(permute, [row[0], place, row[1]]), self.zero) for row in sums]
+            spread_rows = [b.select(is_taken, b.call(permute, [row[0], place, row[1]]), self.zero) for row in sums]
             with b.if_else(is_added) as (then, otherwise):
                 with then:
-                    for row, value in enumerate(found):
+                    for row, value in enumerate(spread_rows):
                         self.store(b.fadd(value, self.load(residual[row], at)), y[row], at)
                 with otherwise:
-                    for row, value in enumerate(found):
+                    for row, value in enumerate(spread_rows):
                         self.store(value, y[row], at)
 
     def add_if(self, condition, pointers):

@@ -74,9 +74,9 @@ def normalise(graph: g.Graph, outputs: Sequence[str], length: int) -> Normal:
         else:
             add(g.Node(node.name, _in_float64(node.layer), inputs))
     outputs = tuple(names[name] for name in outputs)
-    kept = g.Graph(tuple(nodes.values()), outputs).ancestors(outputs)
-    kept = thinned(kept, shapes, outputs)
-    return Normal({node.name: node for node in kept}, shapes, outputs)
+    needed = g.Graph(tuple(nodes.values()), outputs).ancestors(outputs)
+    needed = thinned(needed, shapes, outputs)
+    return Normal({node.name: node for node in needed}, shapes, outputs)
 
 
 def _in_float64(layer):

@@ -64,15 +64,15 @@ def _consumers(normal):
 
 def _operations(normal, consumers):
     """Operations that the vectors need, in order, by the node that each computes."""
-    found = {}
-    wanted = {node.inputs[0] for node in normal.nodes.values() if isinstance(node.layer, (g.Summary, g.Flatten))
+    operations = {}
+    needed = {node.inputs[0] for node in normal.nodes.values() if isinstance(node.layer, (g.Summary, g.Flatten))
               and not isinstance(normal.nodes[node.inputs[0]].layer, g.Constant)}
     for name in reversed(normal.nodes):
-        if name in wanted:
-            found[name] = _match(name, normal, consumers)
-            if found[name].kind != Kind.LOOKUP:
-                wanted.update(found[name].inputs)
-    return dict(reversed(found.items()))
+        if name in needed:
+            operations[name] = _match(name, normal, consumers)
+            if operations[name].kind != Kind.LOOKUP:
+                needed.update(operations[name].inputs)
+    return dict(reversed(operations.items()))
 
 
 def _match(name, normal, consumers):
@@ -94,22 +94,22 @@ def _match(name, normal, consumers):
         for end, residual in (node.inputs, node.inputs[::-1]):
             is_relu = alone(end) and isinstance(nodes[end].layer, g.Activation) and nodes[end].layer.kind == "relu"
             before = nodes[end].inputs[0] if is_relu else end
-            found = _conv(name, before, normal, consumers) if core(before) else None
-            if found is not None and found.kind == Kind.CONV:
-                return replace(found, inputs=[*found.inputs, residual], mode=RELU if is_relu else LINEAR,
+            operation = _conv(name, before, normal, consumers) if core(before) else None
+            if operation is not None and operation.kind == Kind.CONV:
+                return replace(operation, inputs=[*operation.inputs, residual], mode=RELU if is_relu else LINEAR,
                                activation_of=before if is_relu else None)
     if isinstance(layer, g.Activation):
         source = node.inputs[0]
-        found = None
+        operation = None
         if core(source):
-            found = _conv(name, source, normal, consumers)
+            operation = _conv(name, source, normal, consumers)
         elif isinstance(nodes[source].layer, g.Add) and alone(source):
             inner = _match(source, normal, consumers)
-            found = replace(inner, name=name) if inner.kind == Kind.CONV and inner.mode == LINEAR else None
-        if found is not None:
-            is_relu = layer.kind == "relu" and found.kind == Kind.CONV
-            return replace(found, activation=None if is_relu else layer, activation_of=source,
-                           mode=(RELU_OF_SUM if len(found.inputs) > 1 else RELU) if is_relu else LINEAR)
+            operation = replace(inner, name=name) if inner.kind == Kind.CONV and inner.mode == LINEAR else None
+        if operation is not None:
+            is_relu = layer.kind == "relu" and operation.kind == Kind.CONV
+            return replace(operation, activation=None if is_relu else layer, activation_of=source,
+                           mode=(RELU_OF_SUM if len(operation.inputs) > 1 else RELU) if is_relu else LINEAR)
         return Operation(name, Kind.ACT, [source], layer, activation=layer, activation_of=source)
     if isinstance(layer, g.Conv) or core(name) or (
             _per_channel(layer, normal.shapes[name]) and isinstance(nodes[node.inputs[0]].layer, g.Conv)

@@ -31,7 +31,7 @@ def thinned(nodes: list[g.Node], shapes: dict[str, tuple], outputs: Sequence[str
     list of Node
     """
     steps = _steps(nodes, shapes, outputs)
-    found = []
+    result = []
     for node in nodes:
         step, phase = steps.get(node.name, (1, 0))
         layer = node.layer
@@ -42,12 +42,12 @@ def thinned(nodes: list[g.Node], shapes: dict[str, tuple], outputs: Sequence[str
                 layer = _conv(layer, len(range(inputs[0][1], _length(node, shapes), inputs[0][0])),
                               g.padded(layer, _length(node, shapes))[0], step, phase, *inputs[0], n_out)
             elif isinstance(layer, PLAIN + (g.Crop,)) and step > 1 or any(each != (1, 0) for each in inputs):
-                node, layer = _plain(node, layer, step, phase, inputs, n_out, shapes, found)
-        found.append(replace(node, layer=layer))
+                node, layer = _plain(node, layer, step, phase, inputs, n_out, shapes, result)
+        result.append(replace(node, layer=layer))
     for name, (step, phase) in steps.items():
         if name in shapes and len(shapes[name]) == 2:
             shapes[name] = len(range(phase, shapes[name][0], step)), shapes[name][1]
-    return found
+    return result
 
 
 def _length(node, shapes):
@@ -113,13 +113,14 @@ def _conv(layer, n_in, before, step, phase, step_in, phase_in, n_out):
     return replace(layer, stride=stride, dilation=dilation, padding=(first, after))
 
 
-def _plain(node, layer, step, phase, inputs, n_out, shapes, found):
+def _plain(node, layer, step, phase, inputs, n_out, shapes, result):
     """A layer on rows, with those of its inputs that it does not need left out before it."""
     names = []
     for name, (step_in, phase_in) in zip(node.inputs, inputs, strict=True):
         rows = len(range(phase_in, shapes[name][0], step_in))
         start = phase + (layer.before if isinstance(layer, g.Crop) else 0) - phase_in
-        names.append(_taken(f"{node.name}/{name}", name, rows, start // step_in, step // step_in, n_out, shapes, found))
+        names.append(_taken(f"{node.name}/{name}", name, rows, start // step_in, step // step_in, n_out, shapes,
+                            result))
     if isinstance(layer, g.Crop):
         layer = g.Crop(0, 0)
     if isinstance(layer, g.Scale):
@@ -128,14 +129,14 @@ def _plain(node, layer, step, phase, inputs, n_out, shapes, found):
     return replace(node, inputs=tuple(names)), layer
 
 
-def _taken(prefix, name, rows, start, step, n_out, shapes, found):
+def _taken(prefix, name, rows, start, step, n_out, shapes, result):
     """Rows start, start + step ... of a node: n_out of them."""
     channels = shapes[name][1]
     end = start + (n_out - 1) * step + 1
     if start or end != rows:
-        found.append(g.Node(f"{prefix}/cut", g.Crop(start, rows - end), (name,)))
+        result.append(g.Node(f"{prefix}/cut", g.Crop(start, rows - end), (name,)))
         name, shapes[f"{prefix}/cut"] = f"{prefix}/cut", (end - start, channels)
     if step > 1:
-        found.append(g.Node(f"{prefix}/thin", g.Pool("average", 1, step), (name,)))
+        result.append(g.Node(f"{prefix}/thin", g.Pool("average", 1, step), (name,)))
         name, shapes[f"{prefix}/thin"] = f"{prefix}/thin", (n_out, channels)
     return name
