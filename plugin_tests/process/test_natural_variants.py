@@ -9,7 +9,7 @@ import pandas as pd
 import pysam
 import pytest
 from commands import refused
-from finished_runs import effects_of, write_run
+from finished_runs import PLAIN, effects_of, write_run
 from vcf_files import COMPLEMENT, forward, line, snvs, write
 
 from kipoi_deepmr import instruments, mr, pipeline
@@ -115,7 +115,8 @@ def test_estimate_uses_no_other_instruments(tmp_path):
     named = chosen_snvs(effects, 250)
     path = write(tmp_path / "in.vcf", [line(*v) for v in named])
     table = pipeline.estimate(str(folder / "effects.zarr"), str(tmp_path / "local.tsv"), method=["ivw", "egger"],
-                              instruments="variants", instrument_z=1.0, input_vcf=str(path), vcf="none")
+                              instruments="variants", instrument_z=1.0, input_vcf=str(path), vcf="none",
+                              **PLAIN)
     rule = instruments.rule_for(effects, "pooled", 1.0)
     mask = rule.mask(effects["effect"].values, effects["effect_se"].values) & is_natural(effects, named)[..., None]
     counts = table[table["method"] == "ivw"].set_index(["locus", "exposure"])["n_instruments"]

@@ -77,7 +77,7 @@ def test_python_does_the_same(ensemble, selection, tmp_path, options):
     effects = mutagenesis.saturate(ensemble, selection.loci)
     local = mr.fit_pairs(effects, method=METHODS, instrument_z=1.0)
     pd.testing.assert_frame_equal(result.local, local)
-    of_meta = meta.aggregate(local)
+    of_meta = meta.aggregate(local, tau2_method="DL")
     pd.testing.assert_frame_equal(result.global_[of_meta.columns], of_meta)
 
 
