@@ -267,13 +267,13 @@ def test_a_default_that_is_spelt_out_is_the_same_run(ensemble, selection, tmp_pa
     run(ensemble, selection, tmp_path / "out", {"fasta_file": genome_file})
     before = contents(tmp_path / "out")
     spelt_out = {**EstimateOptions().to_json(), "fasta_file": genome_file}
-    for chosen in ({"instrument_z": 1.0, "fasta_file": genome_file}, spelt_out, EstimateOptions(**spelt_out)):
+    for chosen in ({"instrument_z": 1.75, "fasta_file": genome_file}, spelt_out, EstimateOptions(**spelt_out)):
         run(ensemble, selection, tmp_path / "out", chosen, predict_options={"engine": "auto", "keep": "members"},
             aggregate_options={"tau2_method": "REML"})
         assert contents(tmp_path / "out") == before
     settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
     named = {*EstimateOptions.names(), *AggregateOptions.names(), "ddof", "keep"} - {*FILES}
-    assert named <= set(settings) and settings["instrument_z"] == 1.0
+    assert named <= set(settings) and settings["instrument_z"] == 1.75
 
 
 @pytest.mark.parametrize("n_models, keep, said", [(2, "members", "there are 2 members, and it takes 3"),
