@@ -4,7 +4,7 @@
 
 The store is simulated (`plugin_tests/linear_sem.py`, a hundred loci with new errors each time), four marks and five
 members, in FOLDER (a temporary one by default; 0.5 GB), which is not timed. Seconds are those of the CPU; memory is the
-largest that the process held beyond what it held before.
+most that the process has held until then.
 """
 
 import argparse
@@ -72,10 +72,10 @@ def write(path, n_loci, n_mutants):
 
 
 def report(what, work):
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    start = time.process_time()
     result = work()
-    seconds, after = time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"{what:72}{seconds:8.1f} s{(after - before) / 1024:8.0f} MB", flush=True)
+    seconds, held = time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{what:72}{seconds:8.1f} s{held / 1024:8.0f} MB", flush=True)
     return result
 
 

@@ -56,6 +56,25 @@ def change_of_direct(total, change):
     return (moved - inverse * (_diagonal(moved) / scale)[..., None, :]) / scale
 
 
+def variance_of_direct(total, variance):
+    """Variances of direct effects from those of total effects with independent errors, to first order.
+
+    Parameters
+    ----------
+    total, variance : (mark, mark) float64
+
+    Returns
+    -------
+    (mark, mark) float64
+    """
+    inverse = inverted(total)
+    result = np.zeros_like(total)
+    for j, scale in enumerate(np.diag(inverse)):
+        left = inverse - np.outer(inverse[:, j], inverse[j]) / scale
+        result[:, j] = left ** 2 @ (variance @ (inverse[:, j] / scale) ** 2)
+    return result
+
+
 def inverted(matrix):
     """The inverse of one or more matrices; NaN for those that have none."""
     try:

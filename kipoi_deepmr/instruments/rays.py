@@ -180,7 +180,7 @@ def slopes_by_locus(sample, noise, mark, mutants):
     return loci, slope, variance
 
 
-def centre_and_tau(slope, variance, most_tau=None, rounds=6):
+def centre_and_tau(slope, variance, most_tau=None, rounds=5):
     """Weighted median over loci and a robust tau, so that a hidden cause's mutants at some loci count little.
 
     Parameters
@@ -193,19 +193,20 @@ def centre_and_tau(slope, variance, most_tau=None, rounds=6):
     centre, tau : (mark,) float64
     """
     tau = np.full(slope.shape[1], 0.3)
+    by_slope, by_variance = (np.argsort(v, axis=0, kind="stable") for v in (slope, variance))
     for _ in range(rounds):
         weight = 1 / (variance + tau ** 2)
-        centre = weighted_median(slope, weight)
+        centre = weighted_median(slope, weight, by_slope)
         spread = 1.4826 * weighted_median(np.abs(slope - centre), weight)
-        tau = np.sqrt(np.maximum(spread ** 2 - weighted_median(variance, weight), 0))
+        tau = np.sqrt(np.maximum(spread ** 2 - weighted_median(variance, weight, by_variance), 0))
     if len(slope) < 3:
         tau[:] = 0
     return centre, tau if most_tau is None else np.minimum(tau, most_tau)
 
 
-def weighted_median(values, weights):
-    """Of each column: (n, mark) arrays to (mark,)."""
-    order = np.argsort(values, axis=0, kind="stable")
+def weighted_median(values, weights, order=None):
+    """Of each column: (n, mark) arrays to (mark,); `order` is that of the values, if it is known."""
+    order = np.argsort(values, axis=0, kind="stable") if order is None else order
     reached = np.cumsum(np.take_along_axis(weights, order, 0), axis=0)
     place = (reached < reached[-1] / 2).sum(0)
     return np.take_along_axis(values, np.take_along_axis(order, place[None], 0), 0)[0]

@@ -31,6 +31,8 @@ class Sample(NamedTuple):
         The unit, in that of the mark; 0 where nothing moves the mark, whose effects are then 0 here.
     n_loci : int
         Of the Dataset.
+    background : (mark,) float64
+        How much a typical mutant, strong or not, moves each mark, in standard deviations.
     """
 
     effect: np.ndarray
@@ -38,6 +40,7 @@ class Sample(NamedTuple):
     locus: np.ndarray
     sd: np.ndarray
     n_loci: int
+    background: np.ndarray
 
 
 def sample(effects, map_blocks=None, most_bytes=MOST_BYTES):
@@ -75,33 +78,29 @@ def sample(effects, map_blocks=None, most_bytes=MOST_BYTES):
         histogram += counts
         gathered.add(*part)
     z, members, locus = gathered.parts()
-    strong = (z >= least_z(histogram)).any(1)
+    background = typical(histogram)
+    # where few mutants move a mark, 2 sd are far above the background; where its spread is that of errors, they are not
+    strong = (z >= np.clip(BACKGROUNDS * background, LEAST_Z, MOST_Z)).any(1)
     members, locus = members[:, strong], locus[strong]
-    return Sample(members.mean(0, dtype=np.float64), members, locus, sd, effects.sizes["locus"])
+    return Sample(members.mean(0, dtype=np.float64), members, locus, sd, effects.sizes["locus"], background)
 
 
-def least_z(histogram):
-    """How far from the mean a mutant must lie, by mark, so that one with a typical effect is not strong.
-
-    Where few mutants move a mark, 2 standard deviations are far more than that; where its spread is that of errors,
-    they are not.
-    """
+def typical(histogram):
+    """Standard deviation of most mutants, by mark: from the median distance, since strong mutants are few."""
     half = histogram.cumsum(1) >= histogram.sum(1, keepdims=True) / 2
-    typical = 1.4826 * np.append(EDGES, EDGES[-1])[half.argmax(1)]
-    return np.clip(BACKGROUNDS * typical, LEAST_Z, MOST_Z)
+    return 1.4826 * np.append(EDGES, EDGES[-1])[half.argmax(1)]
 
 
 def check(effects):
     """Raise InputError unless a Dataset has what direct effects are inferred from."""
-    n_marks, n_members = effects.sizes["mark"], effects.sizes["member"]
-    if n_marks < 2:
-        raise InputError(f"a network needs at least two marks; there is {n_marks}")
-    if n_members < LEAST_MEMBERS:
-        raise InputError(f"direct effects need at least {LEAST_MEMBERS} members, of which there are {n_members}; "
-                         "use instruments by region, or --network none")
+    if effects.sizes["mark"] < 2:
+        raise InputError(f"a network needs at least two marks; there is {effects.sizes['mark']}")
     if "member_effect" not in effects:
         raise InputError("direct effects need the effects of every member, which this store does not hold: "
                          "predict with --keep members, or use --network none")
+    if effects.sizes["member"] < LEAST_MEMBERS:
+        raise InputError(f"direct effects need at least {LEAST_MEMBERS} members, of which there are "
+                         f"{effects.sizes['member']}; use instruments by region, or --network none")
 
 
 def standardise(values, sd):

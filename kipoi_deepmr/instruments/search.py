@@ -24,7 +24,7 @@ MOST_HIDDEN = 3
 LEAST_SEEDS = 20
 HIDDEN_WIDTH = 0.3
 LEAST_SECOND = 0.2  # a hidden cause moves a second mark by at least this share of what it moves most
-TIE = 0.05
+TIE = 0.5  # how much a mark that most mutants move counts against its being upstream
 
 
 class Found(NamedTuple):
@@ -119,13 +119,13 @@ def _criterion(effect, ray, on, scores, rays):
 
 
 def _without_needless(sample, found, narrow):
-    """Take the ray from marks whose mutants others describe: first from one whose mutants move another mark more."""
+    """Take the ray from marks whose mutants others describe: first from the one most clearly downstream."""
     needed = np.zeros(len(found.rays.mark), bool)
     while found.rays.active.sum() > 1:
         tested = found.rays.active & ~needed & (found.shared() > DESCRIBED)
         if not tested.any():
             break
-        r = np.where(tested, _dominated(sample, found.rays), -np.inf).argmax()
+        r = np.where(tested, _downstream(sample, found.rays).max(1), -np.inf).argmax()
         mine = found.on & (found.ray == r)
         active = found.rays.active.copy()
         active[r] = False
@@ -139,18 +139,25 @@ def _without_needless(sample, found, narrow):
     return found
 
 
-def _dominated(sample, rays):
-    """How much a ray's mutants move another mark; in near ties more for marks that more mutants move."""
-    others = np.abs(rays.slope)
-    others[np.arange(len(rays.mark)), rays.mark] = 0
-    return others.max(1) + TIE * np.abs(sample.effect).mean(0)[rays.mark]
+def _downstream(sample, rays):
+    """(ray, mark): above 0 if a ray is another mark's rather than its own.
+
+    A mark moves the marks on which it acts by less than itself, in standard deviations, since these have other causes
+    too; and fewer mutants move it.
+    """
+    breadth = np.abs(sample.effect).mean(0)
+    with np.errstate(divide="ignore"):
+        size = np.log(np.abs(rays.slope))
+    size[np.arange(len(rays.mark)), rays.mark] = -np.inf
+    return size - TIE * (breadth - breadth[rays.mark][:, None])
 
 
 def _turned_round(sample, found):
     """A ray belongs to the mark that its mutants move most: give it to that one if it has none."""
     for r in np.flatnonzero(found.rays.active):
-        k = np.abs(found.rays.slope[r]).argmax()
-        if found.rays.active[k] or not found.rays.active[r]:
+        downstream = _downstream(sample, found.rays)[r]
+        k = downstream.argmax()
+        if downstream[k] <= 0 or found.rays.active[k] or not found.rays.active[r] or not sample.sd[k] > 0:
             continue
         active = found.rays.active.copy()
         active[r], active[k] = False, True

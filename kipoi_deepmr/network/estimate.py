@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..instruments import direct_of_total
-from ..instruments.direct_effects import change_of_direct, inverted
+from ..instruments.direct_effects import change_of_direct, inverted, variance_of_direct
 from ..instruments.rays import LEAST_TAU, slopes_by_locus
 
 BLOCK_NUMBERS = 10_000_000  # of changes of the direct effects by loci held at a time
@@ -16,24 +16,25 @@ class Estimate(NamedTuple):
 
     Attributes
     ----------
-    value, se_loci, se_members : (mark, mark) float64
-        Over all loci; standard error from the loci (sandwich); standard deviation over members. NaN for causes without
-        instruments.
+    value, se_loci, se_members, se_background : (mark, mark) float64
+        Over all loci; standard error from the loci (sandwich); standard deviation over members; bias that effects of
+        typical mutants on all marks alike would make. NaN for causes without instruments.
     by_member : (member, mark, mark) float64
     df : (mark, mark) float64
-        Of the sum of both errors, after Satterthwaite.
+        Of the sum of the errors, after Satterthwaite.
     """
 
     value: np.ndarray
     se_loci: np.ndarray
     se_members: np.ndarray
+    se_background: np.ndarray
     by_member: np.ndarray
     df: np.ndarray
 
     @property
     def se(self):
-        """The loci's and the members' error together."""
-        return np.hypot(self.se_loci, self.se_members)
+        """All errors together."""
+        return np.sqrt(self.se_loci ** 2 + self.se_members ** 2 + self.se_background ** 2)
 
 
 class Strength(NamedTuple):
@@ -67,6 +68,7 @@ def estimate(assignment):
     n_marks, n_members = len(assignment.marks), len(sample.members)
     total, by_member = np.eye(n_marks), np.tile(np.eye(n_marks), (n_members, 1, 1))
     influence = np.zeros((sample.n_loci, n_marks, n_marks))
+    background = np.zeros((n_marks, n_marks))
     strength = Strength(*np.zeros((2, n_marks), int), np.full(n_marks, np.nan))
     for i in np.flatnonzero(assignment.causes):
         mutants = np.flatnonzero(found.on & (found.ray == i))
@@ -76,15 +78,18 @@ def estimate(assignment):
         total[i] = (weight * slope).sum(0)
         influence[loci, i] = weight * (slope - total[i])
         by_member[:, i] = total[i] + (weight * _members_departures(sample, i, mutants, loci, slope)).sum(1)
+        background[i] = sample.background[i] * sample.background / (sample.effect[mutants, i] ** 2).mean()
         strength.n_instruments[i], strength.n_loci[i] = len(mutants), len(loci)
         strength.f[i] = _f(sample, i, mutants)
     diagonal = np.arange(n_marks)
     total[diagonal, diagonal], by_member[:, diagonal, diagonal], influence[:, diagonal, diagonal] = 1, 1, 0
+    background[diagonal, diagonal] = 0
     direct = direct_of_total(total)
     squares = {"total": (influence ** 2).sum(0), "direct": _squares_of_direct(total, influence)}
     members = {"total": by_member, "direct": direct_of_total(by_member)}
     none = ~assignment.causes[:, None] | ~(assignment.sd > 0) | np.eye(n_marks, dtype=bool)
-    return (*(_with_errors(value, squares[name], members[name], strength.n_loci, none)
+    bias = {"total": background ** 2, "direct": variance_of_direct(total, background ** 2)}
+    return (*(_with_errors(value, squares[name], members[name], np.sqrt(bias[name]), strength.n_loci, none)
               for name, value in (("total", total), ("direct", direct))), strength)
 
 
@@ -97,15 +102,16 @@ def _squares_of_direct(total, influence):
     return squares
 
 
-def _with_errors(value, squares, by_member, n_loci, none):
+def _with_errors(value, squares, by_member, se_background, n_loci, none):
     n_members = len(by_member)
     n = np.maximum(n_loci, 2)[:, None]
     se_loci = np.sqrt(squares * n / (n - 1))
     se_members = by_member.std(0, ddof=1)
     with np.errstate(all="ignore"):
-        df = (se_loci ** 2 + se_members ** 2) ** 2 / (se_loci ** 4 / (n - 1) + se_members ** 4 / (n_members - 1))
-    value, se_loci, se_members, df = (np.where(none, np.nan, part) for part in (value, se_loci, se_members, df))
-    return Estimate(value, se_loci, se_members, np.where(none, np.nan, by_member), df)
+        df = ((se_loci ** 2 + se_members ** 2 + se_background ** 2) ** 2
+              / (se_loci ** 4 / (n - 1) + se_members ** 4 / (n_members - 1)))
+    return Estimate(*(np.where(none, np.nan, part)
+                      for part in (value, se_loci, se_members, se_background, by_member, df)))
 
 
 def _members_departures(sample, mark, mutants, loci, slope):

@@ -220,4 +220,4 @@ def _sparse(assignment, total):
     g[square] = fits.direct[fits.best]
     np.fill_diagonal(g, np.nan)
     nothing = np.full_like(g, np.nan)
-    return fits, Estimate(g, nothing, nothing, np.tile(nothing, (len(total.by_member), 1, 1)), nothing)
+    return fits, Estimate(g, nothing, nothing, nothing, np.tile(nothing, (len(total.by_member), 1, 1)), nothing)

@@ -68,8 +68,10 @@ def test_blocks_order_and_units_change_nothing():
 
 def test_marks_that_others_explain_and_marks_that_nothing_moves_are_no_causes():
     """C is 0.7 A + 0.5 B at every locus, and D is never moved: mutants act on A and B alone."""
-    ab = linear_sem.simulate(2, n_loci=60, seed=5, pleiotropy=0).effects
-    c = ab @ np.array([[0.7], [0.5]]) / np.exp(0)
+    rng = np.random.default_rng(5)
+    action = linear_sem.actions(2, 60, rng, np.full(2, 0.6), np.ones(2), 0, 60)
+    ab = action[:, None] * rng.normal(1, 0.1, (60, 5, 1, 2)) + rng.normal(0, 0.02, (60, 5, action.shape[1], 2))
+    c = ab @ np.array([[0.7], [0.5]])
     found = assign(linear_sem.dataset(np.concatenate([c, ab, np.zeros_like(c)], -1), ["C", "A", "B", "D"]))
     assert list(found.causes) == [False, True, True, False]
     assert found.reason == ("shared", "own", "own", "nothing moves it")
