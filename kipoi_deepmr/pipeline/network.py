@@ -21,7 +21,6 @@ from .estimation import members_of
 
 VERDICT_COLUMNS = ("standardised", "qvalue", "verdict", "reason")
 PAIR = ["exposure", "outcome"]
-NOT_WANTED = "no network was inferred (--network none)"
 
 
 class Judged(NamedTuple):
@@ -106,7 +105,8 @@ def judge(effects, options=None, map_blocks=None, **changes):
                 raise
             reason = f"no network: {error}"
     else:
-        reason = NOT_WANTED if wanted.network == "none" else (
+        option = "--network none" if "network" in wanted.given else f"--preset {wanted.preset}"
+        reason = f"no network was inferred ({option})" if wanted.network == "none" else (
             f"no network: it takes every member's effects, of {LEAST_TO_CROSS_FIT} members or more")
     return Judged(dict(zip(marks, moments(effects, map_blocks)[1].tolist(), strict=True)), None, reason)
 
