@@ -1,5 +1,6 @@
 """`--engine`: the exact engine gives what the models themselves give, and is not used where it would not."""
 
+import functools
 import json
 import logging
 import re
@@ -49,6 +50,7 @@ class Model(BaseModel):
 """
 
 
+@functools.cache  # tests write it, and do not change it
 def network(seed, outputs="vector", layer=None):
     """A small network with random weights; `profile` outputs: logits (L, 2) of a profile, and counts (2,)."""
     import keras

@@ -1,5 +1,6 @@
 """Derivatives of marks by DNA in real networks of Keras 3, tf_keras, PyTorch and TensorFlow 1, against differences."""
 
+import functools
 import json
 import sys
 from importlib import import_module
@@ -56,6 +57,7 @@ def attributed(model, targets="(3,)", length=LENGTH, **options):
     return Attributed(model, layout, marks), marks
 
 
+@functools.cache  # no test changes it
 def convolutional(framework, activation="tanh", flat=True, length=LENGTH):
     """Two convolutions and, if flat, three numbers; else a track of two marks, all positive."""
     if framework == "torch":
