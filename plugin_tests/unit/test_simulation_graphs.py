@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kipoi_deepmr.cli import parser
 from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.options import GRAPHS, LABELS
 from kipoi_deepmr.plots import graph_figure
 from kipoi_deepmr.simulation import graph_activity, graph_scores, graph_truth, graphs, sequences
 from kipoi_deepmr.simulation.binding import BACKGROUND
@@ -191,7 +191,7 @@ def slow_truth(bases, start, i, pwms, graph, labels):
 
 
 @pytest.mark.parametrize("kind", ["mediator", "cycle"])
-@pytest.mark.parametrize("labels", graph_activity.LABELS)
+@pytest.mark.parametrize("labels", LABELS)
 def test_true_effects_agree_with_the_slow_version(kind, labels):
     graph, pwms, drawn_ones = small_case(kind)
     table = graph_truth.local_truth(drawn_ones, pwms, graph, labels).set_index(["locus", "exposure", "outcome"])
@@ -274,8 +274,8 @@ def test_designs_are_read_back():
         assert again == design and type(again) is type(design)
 
 
-def test_the_parser_names_what_there_is():
-    assert parser.GRAPHS == tuple(graphs.GRAPHS) and parser.LABELS == graph_activity.LABELS
+def test_the_options_name_the_graphs_that_there_are():
+    assert GRAPHS == tuple(graphs.GRAPHS)
 
 
 def test_the_figure_of_a_graph_has_a_point_for_each_pair_with_an_estimate():
