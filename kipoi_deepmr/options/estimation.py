@@ -138,7 +138,9 @@ class EstimatorOptions(Options):
         consequence = ": intervals do not show how much members differ" if "instruments" in self.given else (
             ": mutants that act on other marks count as instruments too, so an effect may be reported in the wrong "
             "direction")
-        return self.replace(preset=PAPER), (
+        instead = self.replace(preset=PAPER)
+        instead._check_members(n_members, keep)
+        return instead, (
             f"caution: --preset {self.preset} cannot be used, since {lacking}. These estimates are made as in the "
             f"paper (--preset paper){consequence}")
 
@@ -154,6 +156,9 @@ class EstimatorOptions(Options):
         """
         self.pairs(marks)
         self.held_fixed(marks)
+        self._check_members(n_members, keep)
+
+    def _check_members(self, n_members, keep):
         needing = self.needs_members()
         if needing and keep != "members":
             raise InputError(f"{needing} needs every member's effects: predict with --keep members")
