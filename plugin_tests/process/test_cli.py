@@ -12,6 +12,7 @@ import pysam
 import pytest
 from commands import refused
 from conftest import LENGTH, member_weights, write_model
+from finished_runs import PLAIN_WORDS
 
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.effects_store import open_effects
@@ -311,7 +312,7 @@ def test_ctrl_c(models, loci, tmp_path, capsys, monkeypatch):
 
 def test_options_of_the_estimators(models, bed_file, genome_file, tmp_path, capsys):
     arguments = ["run", *models, "--source", "dir", "--intervals_file", bed_file, "--fasta_file", genome_file,
-                 "--instrument_z", "1", "--method", "ivw,egger", "-q", "-o"]
+                 *PLAIN_WORDS, "--instrument_z", "1", "--method", "ivw,egger", "-q", "-o"]
     one, other = str(tmp_path / "one"), str(tmp_path / "other")
     assert main([*arguments, one]) == 0
     assert main([*arguments, other, "--method_args", "model=fixed", "distribution=t", "alpha=0.01"]) == 0
