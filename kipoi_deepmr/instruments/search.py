@@ -120,12 +120,13 @@ def _criterion(effect, ray, on, scores, rays):
 
 def _without_needless(sample, found, narrow):
     """Take the ray from marks whose mutants others describe: first from the one most clearly downstream."""
+    breadth = np.abs(sample.effect).mean(0)
     needed = np.zeros(len(found.rays.mark), bool)
     while found.rays.active.sum() > 1:
         tested = found.rays.active & ~needed & (found.shared() > DESCRIBED)
         if not tested.any():
             break
-        r = np.where(tested, _downstream(sample, found.rays).max(1), -np.inf).argmax()
+        r = np.where(tested, _downstream(breadth, found.rays).max(1), -np.inf).argmax()
         mine = found.on & (found.ray == r)
         active = found.rays.active.copy()
         active[r] = False
@@ -139,13 +140,12 @@ def _without_needless(sample, found, narrow):
     return found
 
 
-def _downstream(sample, rays):
+def _downstream(breadth, rays):
     """(ray, mark): above 0 if a ray is another mark's rather than its own.
 
     A mark moves the marks on which it acts by less than itself, in standard deviations, since these have other causes
-    too; and fewer mutants move it.
+    too; and fewer mutants move it, so that its breadth, the mean size of effects on it, is less.
     """
-    breadth = np.abs(sample.effect).mean(0)
     with np.errstate(divide="ignore"):
         size = np.log(np.abs(rays.slope))
     size[np.arange(len(rays.mark)), rays.mark] = -np.inf
@@ -154,8 +154,9 @@ def _downstream(sample, rays):
 
 def _turned_round(sample, found):
     """A ray belongs to the mark that its mutants move most: give it to that one if it has none."""
+    breadth = np.abs(sample.effect).mean(0)
     for r in np.flatnonzero(found.rays.active):
-        downstream = _downstream(sample, found.rays)[r]
+        downstream = _downstream(breadth, found.rays)[r]
         k = downstream.argmax()
         if downstream[k] <= 0 or found.rays.active[k] or not found.rays.active[r] or not sample.sd[k] > 0:
             continue

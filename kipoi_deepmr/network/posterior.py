@@ -35,15 +35,15 @@ def posterior_mean(estimate, se):
     density = np.exp(log_density - special.logsumexp(log_density, axis=1, keepdims=True))
     share = np.full(len(scale), 1 / len(scale))
     for _ in range(ROUNDS):
-        belongs = density * share
-        belongs /= belongs.sum(1, keepdims=True)
-        new = belongs.sum(0)
+        new = share * (density.T @ (1 / (density @ share)))
         new[0] += AT_ZERO - 1
         new /= new.sum()
         done = np.abs(new - share).max() < 1e-6
         share = new
         if done:
             break
+    belongs = density * share
+    belongs /= belongs.sum(1, keepdims=True)
     shrunk = x[:, None] * scale ** 2 / (scale ** 2 + error[:, None] ** 2)
     mean[usable] = (belongs * shrunk).sum(1)
     return mean
