@@ -162,13 +162,14 @@ class _Later(NamedTuple):
     @classmethod
     def of(cls, estimate_options, aggregate_options, network_options, n_members, keep):
         """From objects of options or dicts, for effects of so many members; tells what preset cannot be used."""
-        estimate_options, caution = cautious(EstimateOptions.of(estimate_options), n_members, keep)
+        asked = EstimateOptions.of(estimate_options)
+        estimate_options, caution = cautious(asked, n_members, keep)
         aggregate_options = AggregateOptions.of(aggregate_options)
         if caution or "preset" not in aggregate_options.given:
             aggregate_options = aggregate_options.replace(preset=estimate_options.preset)
         network_options = NetworkOptions.of(network_options)
         if "preset" not in network_options.given:
-            network_options = network_options.replace(preset=estimate_options.preset)
+            network_options = network_options.replace(preset=asked.preset)
         network_options.for_members(n_members, keep)  # refuses before anything expensive what was asked for by name
         return cls(estimate_options, aggregate_options, network_options, caution)
 

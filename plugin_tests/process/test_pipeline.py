@@ -104,11 +104,12 @@ def test_a_run_takes_a_correlation_that_is_measured(ensemble, selection, tmp_pat
 
 
 @pytest.mark.parametrize("of_two", [True, False])
-def test_a_run_that_can_have_no_network_says_why(models, bed_file, genome_file, tmp_path, options, of_two):
+def test_a_run_that_can_have_no_network_says_why(models, bed_file, genome_file, tmp_path, of_two):
     """Two members, or no member's effects: refused before anything is predicted if it was asked for by name."""
     ensemble = Ensemble.from_kipoi(models[:2] if of_two else models, "dir")
     selection = pipeline.select_loci(ensemble, intervals_file=bed_file, fasta_file=genome_file)
     more = {} if of_two else {"predict_options": {"keep": "summary"}}
+    options = {"method": "ivw", "instrument_z": 1.0, "min_instruments": 1, "fasta_file": genome_file}
     with pytest.raises(InputError, match="--network direct needs the effects of 3 members"):
         run(ensemble, selection, tmp_path / "out", options, network_options={"network": "direct"}, **more)
     assert not (tmp_path / "out").exists()

@@ -66,7 +66,7 @@ def test_a_disk_that_cannot_hold_the_effects_is_refused_at_once(given, small_dis
     expected = r"disk: at most (3\.\d) MB for .*e.zarr, 12\.\d MB free"
     told = float(re.match(expected, capsys.readouterr().err)[1]) * 1e6
     taken = sum(p.stat().st_size for p in (small_disk / "e.zarr").rglob("*") if p.is_file())
-    assert 0.6 * told < taken <= told
+    assert 0.5 * told < taken <= told  # these models are linear: effects repeat exactly, and compress
     shutil.rmtree(small_disk / "e.zarr")
     fill(small_disk / "filler", keep=2_000_000)
     assert main(["run", *given, "-o", str(small_disk / "OUT")]) == 1
