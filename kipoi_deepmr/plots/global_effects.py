@@ -113,7 +113,7 @@ def _verdicts(table, pairs):
     """The verdict of each pair, in two lines at most; empty where there is none."""
     if "verdict" not in table:
         return [""] * len(pairs)
-    of_pair = table.drop_duplicates(PAIR).set_index(PAIR)["verdict"].fillna("")
+    of_pair = table.drop_duplicates(PAIR).set_index(PAIR)["verdict"].astype(object).fillna("")
     return ["\n".join(wrap(str(of_pair[pair]), VERDICT_LINE, max_lines=2, placeholder="…")) for pair in pairs]
 
 

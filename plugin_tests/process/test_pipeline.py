@@ -113,7 +113,7 @@ def test_a_run_that_can_have_no_network_says_why(models, bed_file, genome_file, 
     with pytest.raises(InputError, match="--network direct needs the effects of 3 members"):
         run(ensemble, selection, tmp_path / "out", options, network_options={"network": "direct"}, **more)
     assert not (tmp_path / "out").exists()
-    table = run(ensemble, selection, tmp_path / "out", options, **more).global_
+    table = run(ensemble, selection, tmp_path / "out", options, network_options={"preset": "default"}, **more).global_
     assert table["verdict"].isna().all() and table["reason"].str.contains("3 members or more").all()
     assert table["standardised"].notna().all() and not (tmp_path / "out" / "network.tsv").exists()
 
