@@ -56,16 +56,18 @@ def plot_network(direct, ax=None):
     labels = [_wrapped(name) for name in names]
     radius, margin = _sizes(labels)
     high = 0.8 if len(names) <= LEVEL_UP_TO else margin
-    if ax is None:
-        ax = Figure(figsize=(2 * (radius + margin), 2 * (radius + high) + 0.9), layout="constrained").add_subplot()
     place = {node: radius * np.array(xy) for node, xy in nx.circular_layout(graph).items()}
+    bottom, top = (limit(y for _, y in place.values()) for limit in (min, max))
+    if ax is None:
+        size = 2 * (radius + margin), top - bottom + 2 * high + 0.9
+        ax = Figure(figsize=size, layout="constrained").add_subplot()
     causes = set(direct["exposure"][direct["direct_std"].notna()])
     _draw_arrows(ax, graph, place, edges)
     for node, (x, y) in place.items():
         ax.plot(x, y, "o", markersize=9, color="0.25" if names[node] in causes else "white",
                 markeredgecolor="0.25", markeredgewidth=1.2, zorder=3)
         _write(ax, labels[node], x, y, radius, len(names) <= LEVEL_UP_TO)
-    ax.set(xlim=(-radius - margin, radius + margin), ylim=(-radius - high, radius + high), aspect="equal")
+    ax.set(xlim=(-radius - margin, radius + margin), ylim=(bottom - high, top + high), aspect="equal")
     ax.axis("off")
     ax.set_title(f"direct effects beyond the minimum: {len(edges)} of {len(direct)} pairs", fontsize="medium")
     ax.legend(handles=_legend(), loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=2, frameon=False,
