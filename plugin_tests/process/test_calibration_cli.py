@@ -168,7 +168,7 @@ def test_what_is_refused(store, tmp_path, capsys):
         (["estimate", "effects.zarr", "--calibration", "loci.bed", "-o", out], "loci.bed: not a calibration file"),
         (["run", *fewer, *LOCI, "--calibration", c, "-o", out], "not a calibration of the models of the effects (mod"),
         ([*run, c, "--ddof", "0"], "calibrate with --ddof 0"),
-        ([*run, c, "--keep", "summary"], "--keep members, not summary"),
+        ([*run, c, "--keep", "summary"], "needs every member's effects: predict with --keep members"),
         ([*run, "none.json"], "none.json: no such calibration file"),
     ]:
         assert told in said(capsys, words), words
