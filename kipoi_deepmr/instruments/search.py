@@ -120,7 +120,7 @@ def _criterion(effect, ray, on, scores, rays):
 
 def _without_needless(sample, found, narrow):
     """Take the ray from marks whose mutants others describe: first from the one most clearly downstream."""
-    breadth = np.abs(sample.effect).mean(0)
+    breadth = _breadth(sample)
     needed = np.zeros(len(found.rays.mark), bool)
     while found.rays.active.sum() > 1:
         tested = found.rays.active & ~needed & (found.shared() > DESCRIBED)
@@ -152,9 +152,14 @@ def _downstream(breadth, rays):
     return size - TIE * (breadth - breadth[rays.mark][:, None])
 
 
+def _breadth(sample):
+    """(mark,) How much mutants move each mark on average."""
+    return np.abs(sample.effect).sum(0) / max(1, len(sample.effect))
+
+
 def _turned_round(sample, found):
     """A ray belongs to the mark that its mutants move most: give it to that one if it has none."""
-    breadth = np.abs(sample.effect).mean(0)
+    breadth = _breadth(sample)
     for r in np.flatnonzero(found.rays.active):
         downstream = _downstream(breadth, found.rays)[r]
         k = downstream.argmax()

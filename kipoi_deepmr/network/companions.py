@@ -15,6 +15,8 @@ def copies(assignment):
     If both have clean mutants of their own, these tell.
     """
     x = assignment.sample.effect
+    if len(x) < 2:
+        return np.zeros((x.shape[1], x.shape[1]), bool)
     with np.errstate(all="ignore"):
         correlation = np.corrcoef(x.T)
     alike = (np.abs(correlation) > COPY) & ~np.eye(len(correlation), dtype=bool)

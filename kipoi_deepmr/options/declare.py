@@ -207,7 +207,7 @@ def documented(cls):
     """A class of options whose docstring lists them, as numpydoc has it."""
     lines = [cls.__doc__.rstrip(), "", "    Parameters", "    ----------"]
     for each in cls.declared():
-        help_text = each.option.help
+        help_text = each.option.help.replace("*", r"\*")  # else it begins an emphasis
         lines += [f"    {each.name} : {_type_text(each)}", f"        {help_text[0].upper()}{help_text[1:]}."]
     cls.__doc__ = "\n".join([*lines, Options.__doc__.split("\n", 1)[1]])
     return cls
