@@ -68,22 +68,25 @@ bash, for one session or in ~/.bashrc:
 zsh, in ~/.zshrc after compinit:
   source <(%(prog)s zsh)
 The script completes the command by which you call it here: kipoi or kipoi-deepmr.""",
-    "global": """\
+    "plot global": """\
 example:
   %(prog)s OUT/global.tsv --method ivw -o fig3.pdf""",
-    "heatmap": """\
+    "plot network": """\
+example:
+  %(prog)s OUT -o network.pdf""",
+    "plot heatmap": """\
 example:
   %(prog)s OUT -o heatmap.pdf""",
-    "spacing": """\
+    "plot spacing": """\
 example:
   %(prog)s OUT/strata.tsv -o s1.pdf""",
-    "simulation": """\
+    "plot simulation": """\
 example:
   %(prog)s rounds.tsv -o fig2.pdf""",
-    "local": """\
+    "plot local": """\
 example:
   %(prog)s OUT --locus locus0008 --exposure GATA --outcome TAL1 -o locus.svg""",
-    "tracks": """\
+    "plot tracks": """\
 example:
   %(prog)s OUT --locus locus0008 --exposure GATA --outcome TAL1 --window 40:70 -o tracks.png""",
 }

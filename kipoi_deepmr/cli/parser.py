@@ -176,13 +176,13 @@ def add_commands(parser):
                                description="Draw a figure. The file extension sets the format.")
     figures = plot.add_subparsers(dest="figure", metavar=f"{{{','.join(FIGURES)}}}", required=True, parser_class=Parser)
     for name, command in FIGURES.items():
-        _add_command(figures, name, command)
+        _add_command(figures, name, command, "plot ")
     return parser
 
 
-def _add_command(commands, name, command):
+def _add_command(commands, name, command, before=""):
     parser = commands.add_parser(name, help=command.help)
-    _describe(parser, name, f"{command.help[0].upper()}{command.help[1:]}.")
+    _describe(parser, before + name, f"{command.help[0].upper()}{command.help[1:]}.")
     if command.reads:
         parser.add_argument(command.reads.name, metavar=command.reads.metavar, help=command.reads.help)
     _add_options(parser, command)
