@@ -251,7 +251,8 @@ def out(python, tmp_path_factory):
     folder = tmp_path_factory.mktemp("analysis")
     arguments = {"intervals_file": str(EXAMPLE / "test_loci.bed"), "fasta_file": copy_of_fasta(folder)}
     assert main(["run", *MEMBERS, "--source", "dir", "--python", python, "--dataloader_args", json.dumps(arguments),
-                 "--n_loci", "24", "--method", "ivw", "-q", "-o", str(folder / "out")]) == 0
+                 "--n_loci", "24", "--preset", "paper", "--min_instruments", "1", "--method", "ivw", "-q",
+                 "-o", str(folder / "out")]) == 0
     return folder / "out"
 
 
@@ -260,7 +261,7 @@ def test_one_command_gives_all_ordered_pairs_and_the_figure(out):
     assert sorted(zip(found["exposure"], found["outcome"], strict=True)) == sorted(permutations(MARKS, 2))
     assert found["estimate"].notna().all() and (found["n_loci"] >= 8).all()
     labels = [text.get_text() for text in plot_global_effects(found).get_yticklabels()]
-    by_effect = found.sort_values("estimate", ascending=False)
+    by_effect = found.sort_values("standardised", key=abs, ascending=False)
     assert labels == [f"{x} → {y}" for x, y in zip(by_effect["exposure"], by_effect["outcome"], strict=True)]
     assert (out / "global.png").read_bytes().startswith(b"\x89PNG")
 
