@@ -292,7 +292,8 @@ def test_models_whose_class_does_something_else_are_predicted_as_a_whole(tmp_pat
     (tmp_path / "genome.fa").write_text(f">chr1\n{bases}\n")
     (tmp_path / "loci.bed").write_text("".join(f"chr1\t{i}\t{i + LENGTH}\n" for i in range(0, 4 * LENGTH, LENGTH)))
     command = ["run", *models, "--source", "dir", "--intervals_file", str(tmp_path / "loci.bed"),
-               "--fasta_file", str(tmp_path / "genome.fa"), "--method", "ivw", "--instrument_z", "1", "-o"]
+               "--fasta_file", str(tmp_path / "genome.fa"), "--preset", "paper", "--method", "ivw", "--instrument_z",
+               "1", "-o"]
     assert main([*command, str(tmp_path / "out")]) == 0
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("engine naive for")]
     assert len(lines) == 1 and reason in lines[0] and "m0 and 1 more" in lines[0]

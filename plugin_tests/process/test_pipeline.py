@@ -57,7 +57,8 @@ def test_run_is_the_three_stages(ensemble, selection, tmp_path, options):
     alone.mkdir()
     pipeline.predict(ensemble, selection, str(alone / "effects.zarr"), quiet=True)
     pipeline.estimate(str(alone / "effects.zarr"), str(alone / "local.tsv"), **options)
-    pipeline.aggregate(str(alone / "local.tsv"), str(alone / "global.tsv"), preset="paper")
+    pipeline.aggregate(str(alone / "local.tsv"), str(alone / "global.tsv"), preset="paper",
+                       network_options={"preset": "paper"})
     stages = ("local.tsv", "global.tsv", "local.vcf.gz", "local.vcf.gz.tbi")
     assert contents(tmp_path / "out") == contents(alone, stages)
     plain = {"local.diagnostics.tsv": "diagnostics.tsv", "local.diagnostics_by_pair.tsv": "diagnostics_by_pair.tsv",

@@ -163,7 +163,7 @@ def test_values_of_sequences(tmp_path):
     ("", "not a table of observed values"), (b"\xff\xfe\x00", "not a table of observed values"),
     ("locus\tA\n", "it holds no rows"), ("name\tA\nx\t1\n", "has a column locus, or one sequence; it has: name, A"),
     ("locus\tsequence\tA\nx\tACGT\t1\n", "has a column locus, or one sequence"),
-    ("locus\ta1\nx\t1\n", 'no column A; there are: a1; --marks'), ("locus\nx\n", "no column A; --marks leaves"),
+    ("locus\ta1\nx\t1\n", 'no column A; did you mean "a1"?; --marks'), ("locus\nx\n", "no column A; --marks leaves"),
     ("locus\tA\nx\t1\nx\t2\n", "line 3: locus x is named twice"), ("locus\tA\nx\t1\n\t2\n", "line 3 has no locus"),
     ("locus\tA\nx\t1\ny\tbig\n", 'line 3: A must be a finite number or NA, not "big"'),
     ("locus\tA\nx\tinf\n", 'not "inf"'), ("locus\tA\nx\t1e300\n", 'not "1e300"'), ("locus\tA\nx\t1,5\n", 'not "1,5"'),
