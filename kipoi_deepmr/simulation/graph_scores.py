@@ -7,7 +7,7 @@ from .scores import PAIR, SIGNIFICANT, score_round
 
 # Columns of a table of direct effects; total_implied and its interval may be missing.
 DIRECT = ["direct", "se", "ci_low", "ci_high", "pvalue_min_effect", "qvalue_min_effect"]
-TOTAL = ["total_implied", "total_implied_ci_low", "total_implied_ci_high"]
+TOTAL = ["total_implied", "total_ci_low", "total_ci_high"]
 
 
 def score_edges(direct, truth):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from conftest import simulate
 
+from kipoi_deepmr import network
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.effects_store import open_effects
 from kipoi_deepmr.simulation import graph_activity, graph_scores, graph_truth, graphs
@@ -42,6 +43,20 @@ def test_a_round_of_a_graph_and_its_analysis(experiment):
     expected = graph_scores.score_totals(local, pd.read_csv(
         analysed / "saturating" / "round-01" / "global.tsv", sep="\t"), truth, whole)
     pd.testing.assert_frame_equal(rounds[expected.columns], expected, check_dtype=False, rtol=1e-6)
+
+
+def test_direct_effects_are_scored(experiment):
+    """edges.tsv of a round is the network of its effects beside graph.tsv; that of the analysis has all rounds."""
+    folder, _ = experiment
+    made, analysed = folder / "saturating" / "round-01", folder / "analyses" / "main"
+    direct = network.fit(open_effects(str(made / "effects.zarr"))).direct
+    expected = graph_scores.score_edges(direct, pd.read_csv(made / "graph.tsv", sep="\t"))
+    edges = pd.read_csv(analysed / "edges.tsv", sep="\t")
+    assert (edges["scenario"] == "saturating").all() and (edges["round"] == 1).all()
+    pd.testing.assert_frame_equal(edges[expected.columns], expected, check_dtype=False, rtol=1e-6)
+    table = pd.read_csv(analysed / "edges_table.tsv", sep="\t")
+    pd.testing.assert_frame_equal(table, graph_scores.summarise_edges(edges), check_dtype=False, rtol=1e-6)
+    assert (analysed / "edges.png").stat().st_size > 10_000
 
 
 def test_stored_loci_are_those_of_the_truth(experiment):

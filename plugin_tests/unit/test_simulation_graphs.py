@@ -242,8 +242,8 @@ def direct_table():
                            "se": 0.1, "ci_low": [0.4, -0.1, 0.2, 0.1], "ci_high": [0.8, 0.3, 0.6, 0.2],
                            "pvalue_min_effect": [0.001, 0.2, 0.001, 0.01], "qvalue_min_effect": [0.01, 0.3, 0.01, 0.02],
                            "posterior_mean": [0.5, 0.0, 0.4, 0.0], "total_implied": [0.6, 0.1, 0.4, 0.0],
-                           "total_implied_ci_low": [0.55, -0.1, 0.2, 0.1],
-                           "total_implied_ci_high": [0.8, 0.3, 0.6, 0.2]})
+                           "total_ci_low": [0.55, -0.1, 0.2, 0.1],
+                           "total_ci_high": [0.8, 0.3, 0.6, 0.2]})
     return direct, truth
 
 
