@@ -54,7 +54,8 @@ def _sweep(arguments, options, design, wanted, say):
 
 def _analysed(arguments, analysis, root, wanted):
     """The table over the rounds in a folder."""
-    return analyse(root, analysis, wanted, o.EstimatorOptions.among(arguments, **OF_SIMULATE),
+    defaults = {} if arguments.graph else OF_SIMULATE
+    return analyse(root, analysis, wanted, o.EstimatorOptions.among(arguments, **defaults),
                    o.AggregateOptions.among(arguments), o.LeverOptions.among(arguments))[1]
 
 

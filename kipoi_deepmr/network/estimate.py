@@ -117,7 +117,7 @@ def _with_errors(value, squares, by_member, se_background, n_loci, none):
 def _members_departures(sample, mark, mutants, loci, slope):
     """(member, locus, mark): how far each member's slopes at loci are from those of all.
 
-    One step from the slope of all, over the strength of all: a member's own strength may be near 0.
+    One step from the slope of all, over the strength of all: a member's own strength may be near 0, or 0.
     """
     n_members = len(sample.members)
     locus, x = sample.locus[mutants], sample.effect[mutants]
@@ -130,7 +130,7 @@ def _members_departures(sample, mark, mutants, loci, slope):
         m = member[mutants].astype(np.float64)
         other = (n_members * x[:, mark] - m[:, mark]) / (n_members - 1)
         residual = other[:, None] * (m - m[:, [mark]] * of_locus)
-        departures[k] = np.add.reduceat(residual, starts) / np.add.reduceat(other * m[:, mark], starts)[:, None]
+        departures[k] = np.add.reduceat(residual, starts) / np.add.reduceat(other * x[:, mark], starts)[:, None]
     return departures
 
 

@@ -206,3 +206,15 @@ def test_posterior_means_shrink_zeros_and_keep_effects():
 def test_totals_and_direct_effects_are_each_others_inverse():
     graph = linear_sem.network(8, 12, np.random.default_rng(3), cyclic=True)[0]
     assert np.allclose(direct_of_total(total_of_direct(graph)), graph, atol=1e-14)
+
+
+def test_a_member_that_hardly_moves_at_a_locus_has_errors_all_the_same():
+    """As a network whose rectifiers are all off there, or nearly: its slope at that locus is 0/0, or noise."""
+    effects = linear_sem.simulate(n_loci=40, seed=3).effects
+    whole = network.fit(linear_sem.dataset(effects)).direct
+    for strength in (0, 1e-4):
+        effects[5, 2] *= strength
+        table = network.fit(linear_sem.dataset(effects)).direct
+        np.testing.assert_allclose(table["direct"], whole["direct"], atol=0.05)
+        np.testing.assert_allclose(table["se"], whole["se"], rtol=0.5)
+        effects = linear_sem.simulate(n_loci=40, seed=3).effects
