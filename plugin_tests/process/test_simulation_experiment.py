@@ -144,7 +144,7 @@ def test_stored_rounds_are_analysed_without_being_made(experiment, capsys):
 
 def test_two_analyses_at_once_wait_for_each_other(experiment):
     folder, _ = experiment
-    wanted, options = places(["both"], 1), {"method": ["ivw"], "instrument_z": 2.0}
+    wanted, options = places(["both"], 1), {"preset": "paper", "method": ["ivw"]}
     with ThreadPoolExecutor(2) as threads:
         done = [threads.submit(analyse, str(folder), "at_once", wanted, options) for _ in range(2)]
         (one, _), (two, _) = (each.result() for each in done)

@@ -70,7 +70,7 @@ def test_stored_loci_are_those_of_the_truth(experiment):
     assert [line[3] for line in bed] == effects["name"].values.tolist()
     own = graph_activity.own_input(np.array([["ACGT".index(b) for b in fasta[int(x[1]):int(x[2])]] for x in bed],
                                             dtype=np.uint8), pwms)
-    for mark, column in zip("ABCD", own.T, strict=True):
+    for mark, column in zip("ABCD", own.T[:4], strict=True):
         with_motif = truth.loc[truth["exposure"] == mark, "locus"].unique()
         held = np.isin(effects["name"].values, with_motif)
         assert column[held].mean() > 6 and column[~held].mean() < 2
@@ -100,7 +100,7 @@ def test_validation_sequences_are_drawn_once_more(experiment):
 
 @pytest.mark.parametrize("words, said", [
     (["--graph", "cycle"], "graph: chain -> cycle"), (["--hidden", "0"], "n_hidden: 1 -> 0"),
-    (["--scenarios", "linaer"], 'did you mean "linear"'), (["--gamma", "1"], "--gamma is for the paper's simulation"),
+    (["--scenarios", "none"], 'unknown scenario "none"'), (["--gamma", "1"], "--gamma is for the paper's simulation"),
     (["--sweep", "1,2"], "--sweep is for the paper's simulation"), (["--marks", "1"], "--marks 1: --graph chain needs"),
 ])
 def test_what_is_refused(experiment, words, said, capsys):
