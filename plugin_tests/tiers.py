@@ -1,4 +1,4 @@
-"""A pytest plugin: marks each test with its folder (`unit`, `models` ...), and says in the end what was left out."""
+"""A pytest plugin: marks each test with its folder (`unit`, `models` ...), and says at the end what was left out."""
 
 from collections import Counter
 from pathlib import Path
@@ -19,6 +19,11 @@ def tier_of(item):
 def pytest_collection_modifyitems(items):
     for item in items:
         item.add_marker(tier_of(item))
+
+
+def pytest_make_parametrize_id(val):
+    """Bytes make no name of a test: those of a compressor change from second to second, and so would the name."""
+    return "bytes" if isinstance(val, (bytes, bytearray)) else None
 
 
 def pytest_deselected(items):
