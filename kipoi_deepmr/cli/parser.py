@@ -26,7 +26,7 @@ class Argument(NamedTuple):
 
 class Command(NamedTuple):
     """A subcommand: what it does, its options, what it reads and writes; defaults in place of the options' own; which
-    positional ones may be left out."""
+    positional ones may be left out; which ones `--help` shows, if not all."""
 
     help: str
     options: tuple = ()
@@ -34,8 +34,10 @@ class Command(NamedTuple):
     writes: Argument | None = None
     defaults: dict = {}
     may_lack: tuple = ()
+    basics: tuple = ()
 
 
+LOCI_AND_MODELS = ("models", "source", "intervals_file", "fasta_file", "marks", "n_loci")
 FOLDER = Argument("folder", "OUT", "folder that `run` wrote")
 
 
@@ -46,7 +48,7 @@ def _output(metavar, help_text):
 FIGURE = _output("FIGURE", "file to write: .png, .pdf or .svg")
 COMMANDS = {
     "check": Command("whether models are fit for DeepMR, how they are read, and what a run costs",
-                     (o.ModelOptions, o.EngineOptions, o.LociOptions)),
+                     (o.ModelOptions, o.EngineOptions, o.LociOptions), basics=LOCI_AND_MODELS),
     "calibrate": Command(
         "calibrate the members' spread by sequences with observed values",
         (o.ModelOptions, o.LociOptions, o.CalibrateOptions),
@@ -56,12 +58,13 @@ COMMANDS = {
         "predict, estimate and aggregate in a row, into one folder",
         (o.ModelOptions, o.PredictOptions, o.LociOptions, o.PredictClusterOptions, o.EstimateOptions,
          o.AggregateOptions, o.NetworkOptions, o.RunOptions),
-        may_lack=("models",),
+        may_lack=("models",), basics=(*LOCI_AND_MODELS, "preset", "output"),
         writes=_output("OUT", "folder to write: effects.zarr, instruments.vcf.gz, local.tsv, diagnostics.tsv, "
                               "diagnostics_by_pair.tsv, global.tsv, global.png, run.json, report.html")),
     "predict": Command(
         "effects of all single mutants of the loci (steps 1-4)",
         (o.ModelOptions, o.PredictOptions, o.LociOptions, o.PredictClusterOptions, o.OverwriteOptions),
+        basics=(*LOCI_AND_MODELS, "output", "overwrite"),
         writes=_output("EFFECTS.zarr", "store of effects to write")),
     "estimate": Command(
         "instruments and local causal effects (steps 5-6)", (o.EstimateOptions, o.ClusterOptions),
@@ -112,7 +115,32 @@ SHELLS = ("bash", "zsh", "tcsh")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser in whose options - and _ are the same, and which suggests the nearest name for a wrong one."""
+    """A parser in whose options - and _ are the same, and which suggests the nearest name for a wrong one.
+
+    Attributes
+    ----------
+    basics : tuple of str
+        Options that `--help` shows; the others only `--help_all`. Empty: it shows all.
+    """
+
+    basics = ()
+
+    def print_help(self, file=None):
+        """Print the help that `--help` asks for; `format_help` has all options."""
+        self._print_message(self._format_basics() if self.basics else self.format_help(), file or sys.stdout)
+
+    def _format_basics(self):
+        shown = sorted((action for action in self._actions if action.dest in self.basics),
+                       key=lambda action: self.basics.index(action.dest))
+        formatter = self._get_formatter()
+        formatter.add_usage(None, shown, ())
+        formatter.add_text(self.description)
+        formatter.start_section("what most runs need")
+        formatter.add_arguments(shown)
+        formatter.end_section()
+        formatter.add_text(f"all options: {self.prog} --help-all")
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
 
     def parse_known_args(self, args=None, namespace=None):
         words = [_with_underscores(word) for word in args] if "--" not in args else [
@@ -139,6 +167,14 @@ class Parser(argparse.ArgumentParser):
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
             raise argparse.ArgumentError(None, f"unknown command {value!r}{nearest(value, action.choices)}")
         super()._check_value(action, value)
+
+
+class _HelpAll(argparse.Action):
+    """Print every option, and end."""
+
+    def __call__(self, parser, *_):
+        parser._print_message(parser.format_help(), sys.stdout)
+        parser.exit()
 
 
 def _with_underscores(word):
@@ -183,6 +219,10 @@ def add_commands(parser):
 def _add_command(commands, name, command, before=""):
     parser = commands.add_parser(name, help=command.help)
     _describe(parser, before + name, f"{command.help[0].upper()}{command.help[1:]}.")
+    if command.basics:
+        parser.basics = command.basics
+        parser.add_argument("--help_all", action=_HelpAll, nargs=0, dest=argparse.SUPPRESS, default=argparse.SUPPRESS,
+                            help="show all options and exit")
     if command.reads:
         parser.add_argument(command.reads.name, metavar=command.reads.metavar, help=command.reads.help)
     _add_options(parser, command)

@@ -59,6 +59,19 @@ def test_help_teaches():
         assert set(undocumented) <= {"locus", "exposure", "outcome"} and "==SUPPRESS==" not in text
 
 
+@pytest.mark.parametrize("words", [("run",), ("predict",), ("check",)])
+def test_help_shows_the_basics_and_help_all_the_rest(words, capsys):
+    command = dict(leaves(make_parser("kipoi deepmr")))[words]
+    command.print_help()
+    short = capsys.readouterr().out
+    sections = short.split("what most runs need:\n")[1].split("\n\n")[0]
+    assert sum(line.startswith(("  -", "  MODEL")) for line in sections.splitlines()) == len(command.basics) <= 8
+    assert f"kipoi deepmr {words[0]} --help-all" in short and len(short.splitlines()) <= 45
+    with pytest.raises(SystemExit) as ended:
+        make_parser("kipoi deepmr").parse_args([*words, "--help-all"])
+    assert ended.value.code == 0 and capsys.readouterr().out == command.format_help()
+
+
 def test_help_and_the_documentation_tell_the_exit_codes():
     help_text = started("--help").stdout
     assert EXIT_CODES in help_text
