@@ -288,8 +288,9 @@ def _recipe(engines):
         The ensemble was made of objects of this process.
     """
     if engines.ensemble.recipe is None:
-        raise InputError("a cluster's workers load models by themselves, so that these must be Kipoi models: make the "
-                         "ensemble by Ensemble.from_kipoi")
+        raise InputError("a cluster's workers load models from files, and these exist only in this Python: save them, "
+                         "make a model directory of each (docs/own_model.md) and name those in Ensemble.from_kipoi; or "
+                         "run without a cluster")
     return json.dumps({"ensemble": engines.ensemble.recipe.to_json(),
                        "engines": [(choice.engine, choice.batch_size) for choice in engines.choices]})
 

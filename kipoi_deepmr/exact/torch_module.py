@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..models.host.live import evaluating
 from . import graph as g
 from .activations import TORCH
 from .building import Builder, Tensor
@@ -37,17 +38,14 @@ def read_torch(module: object, shape: tuple[int, ...], alphabet: str = "ACGT") -
     """
     import torch
 
-    was_training = module.training
-    module.eval()
+    weight = next(module.parameters(), None)
+    example = (torch.zeros((BATCH, *shape), device=None if weight is None else weight.device),)
     try:
-        example = (torch.zeros((BATCH, *shape)),)
-        with torch.no_grad():
+        with evaluating(module), torch.no_grad():
             program = torch.export.export(module, example)
     except Exception as error:  # whatever a module's own code or the recorder raises, it cannot be read
         first = str(error).strip().partition("\n")[0]
         raise UnknownLayer(f"torch.export cannot record the module: {type(error).__name__}: {first}") from error
-    finally:
-        module.train(was_training)
     return _Reader(program, shape, alphabet).graph()
 
 

@@ -14,6 +14,7 @@ from ..loci import Genome, read_bed
 from ..threads import n_threads
 from . import fitness
 from .dataloader import DataloaderSource, arguments_for_bed
+from .in_memory import models_of
 from .kipoi_model import KipoiModel
 from .members import members_of
 from .model import Description, Model, checked
@@ -169,6 +170,110 @@ class Ensemble:
         except BaseException:
             close_all(models)
             raise
+
+    @classmethod
+    def from_torch(cls, networks: Sequence | Mapping, *, length: int, marks: Sequence | Mapping | None = None,
+                   layout: str = "4,L", names: Sequence[str] | None = None, member_columns: Mapping | None = None,
+                   seed: int = 42, strict: bool = True, **options: Any) -> "Ensemble":
+        """An ensemble of PyTorch modules of this process, each a member.
+
+        Modules are asked in `eval` mode, without gradients, on the device and in the precision that they are in.
+        Nothing of them is changed. They exist in this process alone, so that a cluster's workers cannot have them:
+        save them and name the files for that.
+
+        Parameters
+        ----------
+        networks : sequence of torch.nn.Module, or dict of str to torch.nn.Module
+            Replicates of one network that were trained apart. The keys of a dict are the members' names. One alone
+            makes members by `member_columns`, `mc_dropout` or `augment`.
+        length : int
+            Bases in a sequence.
+        marks : sequence of str, or dict of str to (int, str or list), optional
+            Names of all outputs, in order. Or the outputs to use: for each mark the number (from 0) or name of its
+            output, or a list of them, whose mean it is.
+        layout : str
+            Axes of the input for one sequence, L for positions and 4 for letters, such as ``"4,L"``, ``"L,4"`` or
+            ``"4,1,L"``.
+        names : sequence of str, optional
+            Of the members; by default member1, member2, ...
+        member_columns, strict
+            As for `Ensemble`.
+        seed : int
+            Of the dropout masks of `mc_dropout`.
+        **options
+            Of `kipoi_deepmr.options.ModelOptions`: batch_size, alphabet, mark_summary, mark_window, scale, mc_dropout,
+            augment.
+
+        Returns
+        -------
+        Ensemble
+
+        Raises
+        ------
+        InputError
+            An object is of another class, it fails for sequences of this length and layout, or its outputs are not
+            what `marks` names; or as `Ensemble`.
+        """
+        return cls._in_memory("torch", networks, marks, member_columns, strict, length=length, layout=layout,
+                              names=names, seed=seed, options=options)
+
+    @classmethod
+    def from_keras(cls, networks: Sequence | Mapping, *, length: int | None = None,
+                   marks: Sequence | Mapping | None = None, layout: str | None = None,
+                   names: Sequence[str] | None = None, member_columns: Mapping | None = None, seed: int = 42,
+                   strict: bool = True, **options: Any) -> "Ensemble":
+        """An ensemble of Keras 3 or tf_keras models of this process, each a member; see `from_torch`.
+
+        Parameters
+        ----------
+        networks : sequence of Keras models, or dict of str to Keras model
+        length, layout : optional
+            By default those of the models' inputs.
+        marks, names, member_columns, seed, strict, **options
+            As for `from_torch`; also `seq_input`, for models of several inputs.
+
+        Returns
+        -------
+        Ensemble
+
+        Raises
+        ------
+        InputError
+            As `from_torch`.
+        """
+        return cls._in_memory("keras", networks, marks, member_columns, strict, length=length, layout=layout,
+                              names=names, seed=seed, options=options)
+
+    @classmethod
+    def from_function(cls, functions: Sequence | Mapping, *, length: int, marks: Sequence | Mapping | None = None,
+                      names: Sequence[str] | None = None, member_columns: Mapping | None = None, seed: int = 42,
+                      strict: bool = True, **options: Any) -> "Ensemble":
+        """An ensemble of functions, each a member; see `from_torch`.
+
+        Parameters
+        ----------
+        functions : sequence of callable, or dict of str to callable
+            Each takes one-hot sequences, a float32 array of (n, length, 4) with the letters in the order ACGT, and
+            gives their marks, (n, marks). It must give the same numbers each time, whatever else is in the batch.
+        length, marks, names, member_columns, seed, strict, **options
+            As for `from_torch`.
+
+        Returns
+        -------
+        Ensemble
+
+        Raises
+        ------
+        InputError
+            As `from_torch`.
+        """
+        return cls._in_memory("function", functions, marks, member_columns, strict, length=length, layout="L,4",
+                              names=names, seed=seed, options=options)
+
+    @classmethod
+    def _in_memory(cls, kind, networks, marks, member_columns, strict, **how):
+        models, settings, batch_size = models_of(kind, networks, marks=marks, **how)
+        return cls(models, None, member_columns, strict=strict, batch_size=batch_size, settings=settings)
 
     def predict(self, sequences: np.ndarray, item: int | None = None) -> np.ndarray:
         """Predictions of every member.

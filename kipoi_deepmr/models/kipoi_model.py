@@ -1,4 +1,4 @@
-"""A Kipoi model as a model of ours, in this process or in its own Python."""
+"""A Kipoi model as a model of ours, in this process or in its own Python; or a network that this process holds."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ from ..options import MARK_SUMMARIES, SCALES
 from .dataloader import DataloaderSource
 from .host import sources, summaries
 from .host.errors import ItemError, ModelError, OutOfMemory
+from .host.live import LiveModel
 from .host.session import HostedModel
 from .internals import Internals, internals_of
 from .model import Description, Model
@@ -25,8 +26,8 @@ class KipoiModel(Model):
 
     Parameters
     ----------
-    model : str
-        Name of a model in its source, or a directory when the source is `dir`.
+    model : str or host.live.LiveModel
+        Name of a model in its source, or a directory when the source is `dir`; or what this process holds.
     source : str
         A Kipoi model source: `kipoi` (the model zoo), `dir`, or one of ~/.kipoi/config.yaml.
     settings : dict, optional
@@ -46,8 +47,8 @@ class KipoiModel(Model):
         The model cannot be loaded, or is of a form that we cannot use; the message says which.
     """
 
-    def __init__(self, model: str, source: str = "kipoi", settings: Mapping | None = None, python: str | None = None,
-                 threads: int | None = None, wait: bool = True, name: str | None = None):
+    def __init__(self, model: str | LiveModel, source: str = "kipoi", settings: Mapping | None = None,
+                 python: str | None = None, threads: int | None = None, wait: bool = True, name: str | None = None):
         settings = dict(settings or {})
         timeout = settings.pop("worker_timeout", None) or DEFAULT_TIMEOUT
         self.own_process = python is not None

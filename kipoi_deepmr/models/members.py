@@ -67,7 +67,7 @@ def _members_of_models(described, strict):
     seen = {}
     for d in described:
         if d.checksum in seen:
-            raise InputError(f"models {seen[d.checksum]} and {d.name} are the same model (same files): "
+            raise InputError(f"models {seen[d.checksum]} and {d.name} are the same model (same files or weights): "
                              "an ensemble needs members trained apart")
         seen[d.checksum] = d.name
     names = [os.path.basename(os.path.normpath(d.name)) for d in described]

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from . import attributions, items, layout, marks, masks, saturation, sources, views
+from . import attributions, items, layout, live, marks, masks, saturation, sources, views
 from .columns import arrays_of
 from .errors import ItemError, ModelError, OutOfMemory, model_code
 
@@ -19,15 +19,15 @@ NOT_IN_CHECKSUM = ("batch_size", "length")
 
 
 class HostedModel:
-    """A loaded Kipoi model.
+    """A loaded Kipoi model, or a network of this process.
 
     A model whose input is not DNA alone, or of any length, is ready to predict only when `open_loci` has shown it a
     locus (or, for the length, when the settings hold one); until then it has no marks.
 
     Parameters
     ----------
-    model : str
-        Name of a model in its source, or a directory when the source is `dir`.
+    model : str or live.LiveModel
+        Name of a model in its source, or a directory when the source is `dir`; or what this process holds.
     source : str
         A Kipoi model source: `kipoi` (the model zoo), `dir`, or one of ~/.kipoi/config.yaml.
     settings : dict of JSON values
@@ -51,7 +51,8 @@ class HostedModel:
         self._batch_size = self._settings.get("batch_size", DEFAULT_BATCH_SIZE)
         self._largest = None  # batch that memory holds, once it has run out
         self._views = views.parse_views(self._settings.get("augment", []))
-        self._model = sources.load(str(model), source, in_worker, self._name)
+        is_live = isinstance(model, live.LiveModel)
+        self._model = model if is_live else sources.load(str(model), source, in_worker, self._name)
         with model_code(f"model {self._name} cannot be loaded"):
             self._dataloader = items.describe(self._model)
         self._items = self._layout = self._length = self._marks = self._masks = self._first_probe = None
@@ -213,7 +214,7 @@ class HostedModel:
             self._attributed = self._named(attributions.Attributed, self._model, self._layout, self._marks)
         found = []
         for k in range(len(self._masks.names) if self._masks else 1):
-            with self._mask(k):
+            with self._predicting(), self._mask(k):
                 found += [self._named(self._attributed.mutants, sequence, view, inputs, method) for view in self._views]
         return np.stack(found)
 
@@ -285,7 +286,8 @@ class HostedModel:
                                   scale=self._settings.get("scale", "identity"), **chosen)
         n_masks = self._settings.get("mc_dropout", 0)
         if n_masks and self._masks is None:
-            self._masks = self._named(masks.dropout_masks, self._model, n_masks, self._settings.get("seed", 42))
+            with self._predicting():
+                self._masks = self._named(masks.dropout_masks, self._model, n_masks, self._settings.get("seed", 42))
         self._first_probe = self.predict(sequences, self._probe_item)
 
     def _first_item(self):
@@ -324,6 +326,15 @@ class HostedModel:
         else:
             with self._masks.use(number):
                 yield
+
+    @contextmanager
+    def _predicting(self):
+        """Within this context a network of this process that may be in training predicts."""
+        if isinstance(self._model, live.LiveModel):
+            with self._model.predicting():
+                yield
+        else:
+            yield
 
     def _predict_batch(self, sequences, inputs):
         predicted = []

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import bpnet
+from . import bpnet, live
 from .errors import ModelError, model_code, one_line
 
 FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "torch", "sklearn", "bpnet")
@@ -107,10 +107,12 @@ def checksum(model, settings):
 
     Parameters
     ----------
-    model : Kipoi model
+    model : Kipoi model or live.LiveModel
     settings : dict
         JSON values that decide how the model is asked and read.
     """
+    if isinstance(model, live.LiveModel):
+        return hashlib.sha256((model.checksum() + json.dumps(settings, sort_keys=True)).encode()).hexdigest()
     folder = Path(model.source_dir)
     files = list(folder.glob("model.y*ml")) + list(folder.glob("*.py"))
     for value in (model.args or {}).values():
