@@ -93,50 +93,99 @@ def noise_of(sample):
     return np.maximum(np.sqrt(typical / (n_members - 1) / n_members), LEAST_NOISE)
 
 
-def fit_rays(sample, noise, mark, active, ray, on, most_tau=None):
-    """Slopes of all rays from the mutants that lie on them.
+class RayFits:
+    """Fits rays to a sample and scores them: a ray whose mutants are those of the time before is not fitted again.
 
-    Parameters
+    Attributes
     ----------
     sample : kipoi_deepmr.instruments.sample.Sample
     noise : (mark,) float64
-    mark, active : (ray,) arrays
-        As `Rays` has them.
-    ray : (mutant,) int
-        The ray of each mutant.
-    on : (mutant,) bool
-        Whether it counts.
-    most_tau : float, optional
-        A bound on tau.
-
-    Returns
-    -------
-    Rays
     """
-    n_rays, n_marks = len(mark), sample.effect.shape[1]
-    slope, tau = np.eye(n_marks)[mark], np.zeros((n_rays, n_marks))
-    n_loci, surprise = np.zeros(n_rays, int), 0.0
-    local = variance = None
-    if sample.n_loci * n_rays * n_marks <= MOST_LOCAL:
-        local = np.broadcast_to(slope.astype(np.float32), (sample.n_loci, *slope.shape)).copy()
-        variance = np.zeros_like(local)
-    for r in np.flatnonzero(active):
-        loci, own, error = slopes_by_locus(sample, noise, mark[r], np.flatnonzero(on & (ray == r)))
-        n_loci[r] = len(loci)
-        if not len(loci):
-            continue
-        slope[r], tau[r] = centre_and_tau(own, error, most_tau)
-        slope[r, mark[r]], tau[r, mark[r]] = 1, 0
-        prior = np.maximum(tau[r], LEAST_TAU) ** 2
-        posterior = 1 / (1 / error + 1 / prior)
-        drawn = (own / error + slope[r] / prior) * posterior
-        others = np.arange(n_marks) != mark[r]
-        surprise += (np.minimum((drawn - slope[r]) ** 2 / prior, 9) + np.log(prior / posterior))[:, others].sum()
-        if local is not None:
-            local[:, r], variance[:, r] = slope[r], prior
-            local[loci, r], variance[loci, r] = drawn, posterior
-            local[:, r, mark[r]], variance[:, r, mark[r]] = 1, 0
-    return Rays(mark, active, slope, tau, local, variance, n_loci, surprise)
+
+    def __init__(self, sample):
+        self.sample, self.noise = sample, noise_of(sample)
+        self._fits, self._columns = {}, {}  # by ray: the last fit, and how it describes mutants
+
+    def rays(self, mark, active, ray, on, most_tau=None):
+        """Slopes of all rays from the mutants that lie on them.
+
+        Parameters
+        ----------
+        mark, active : (ray,) arrays
+            As `Rays` has them.
+        ray : (mutant,) int
+            The ray of each mutant.
+        on : (mutant,) bool
+            Whether it counts.
+        most_tau : float, optional
+            A bound on tau.
+
+        Returns
+        -------
+        Rays
+        """
+        n_rays, n_marks, n_loci = len(mark), self.sample.effect.shape[1], self.sample.n_loci
+        slope, tau = np.eye(n_marks)[mark], np.zeros((n_rays, n_marks))
+        seen, surprise = np.zeros(n_rays, int), 0.0
+        local = variance = None
+        if n_loci * n_rays * n_marks <= MOST_LOCAL:
+            local = np.broadcast_to(slope.astype(np.float32), (n_loci, *slope.shape)).copy()
+            variance = np.zeros_like(local)
+        for r in np.flatnonzero(active):
+            of = mark[r], most_tau, n_rays <= ALL_RAYS
+            fit = self._fit(r, of, np.flatnonzero(on & (ray == r)))
+            seen[r], slope[r], tau[r], surprise = len(fit.loci), fit.slope, fit.tau, surprise + fit.surprise
+            if local is not None and seen[r]:
+                local[:, r], variance[:, r] = fit.slope, fit.prior
+                local[fit.loci, r], variance[fit.loci, r] = fit.local, fit.variance
+                local[:, r, mark[r]], variance[:, r, mark[r]] = 1, 0
+        return Rays(mark, active, slope, tau, local, variance, seen, surprise)
+
+    def scores(self, rays):
+        """How well the rays that were fitted last describe the sample's mutants: `Scores`."""
+        column = _Columns(self.sample.effect, self.sample.locus, rays, self.noise)
+        for r in np.flatnonzero(rays.active):
+            if r not in self._columns:
+                self._columns[r] = column(r)
+        return _filled(len(self.sample.effect), rays, self._columns.get)
+
+    def _fit(self, r, of, mutants):
+        known = self._fits.get(r)
+        if known and known.of == of and np.array_equal(known.mutants, mutants):
+            return known
+        self._columns.pop(r, None)
+        self._fits[r] = fit = _fit_ray(self.sample, self.noise, of, mutants)
+        return fit
+
+
+class _Fit(NamedTuple):
+    """One ray: its mark, bound of tau and whether all rays are tried; its slopes over all loci and where it has any."""
+
+    of: tuple
+    mutants: np.ndarray
+    loci: np.ndarray
+    slope: np.ndarray
+    tau: np.ndarray
+    prior: np.ndarray
+    local: np.ndarray
+    variance: np.ndarray
+    surprise: float
+
+
+def _fit_ray(sample, noise, of, mutants):
+    (mark, most_tau, _), n_marks = of, sample.effect.shape[1]
+    slope, tau = np.eye(n_marks)[mark], np.zeros(n_marks)
+    loci, own, error = slopes_by_locus(sample, noise, mark, mutants)
+    if not len(loci):
+        return _Fit(of, mutants, loci, slope, tau, tau, own, error, 0.0)
+    slope, tau = centre_and_tau(own, error, most_tau)
+    slope[mark], tau[mark] = 1, 0
+    prior = np.maximum(tau, LEAST_TAU) ** 2
+    posterior = 1 / (1 / error + 1 / prior)
+    drawn = (own / error + slope / prior) * posterior
+    others = np.arange(len(slope)) != mark
+    surprise = (np.minimum((drawn - slope) ** 2 / prior, 9) + np.log(prior / posterior))[:, others].sum()
+    return _Fit(of, mutants, loci, slope, tau, prior, drawn.astype(np.float32), posterior.astype(np.float32), surprise)
 
 
 def slopes_by_locus(sample, noise, mark, mutants):
@@ -232,21 +281,33 @@ def score(effect, locus, rays, noise):
     A mutant that moves the ray's mark by c lies at c times its slopes, with an error of variance
     `noise_j^2 + slope_j^2 noise_i^2 + c^2 (SLACK^2 + variance of the slope)` in mark j.
     """
-    n_rays = len(rays.mark)
-    deviance = np.full((len(effect), n_rays), np.inf, np.float32)
-    distance = np.full((len(effect), n_rays), np.inf, np.float32)
-    largest = NEAR_LARGEST * np.abs(effect).max(1)
+    return _filled(len(effect), rays, _Columns(effect, locus, rays, noise))
+
+
+def _filled(n_mutants, rays, column):
+    """`Scores` of what `column(ray)` gives for each active ray."""
+    deviance, distance = np.full((2, n_mutants, len(rays.mark)), np.inf, np.float32)
     for r in np.flatnonzero(rays.active):
-        i = rays.mark[r]
-        tried = slice(None) if n_rays <= ALL_RAYS else np.flatnonzero(np.abs(effect[:, i]) >= largest)
-        x, at, own = effect[tried], locus[tried], noise if noise.ndim == 1 else noise[tried]
-        if not len(x):
-            continue
-        slope, variance = rays.at(r, at)
+        tried, deviance[tried, r], distance[tried, r] = column(r)
+    return Scores(deviance, distance)
+
+
+class _Columns:
+    """How well single rays describe mutants: for each the mutants tried, their deviance and their distance."""
+
+    def __init__(self, effect, locus, rays, noise):
+        self.effect, self.locus, self.rays, self.noise = effect, locus, rays, noise
+        self.largest = NEAR_LARGEST * np.abs(effect).max(1)
+
+    def __call__(self, r):
+        rays, i = self.rays, self.rays.mark[r]
+        all_tried = len(rays.mark) <= ALL_RAYS
+        tried = slice(None) if all_tried else np.flatnonzero(np.abs(self.effect[:, i]) >= self.largest)
+        x, own = self.effect[tried], self.noise if self.noise.ndim == 1 else self.noise[tried]
+        slope, variance = rays.at(r, self.locus[tried])
         c = x[:, [i]]
         error = own ** 2 + slope ** 2 * own[..., i:i + 1] ** 2 + c ** 2 * (SLACK ** 2 + variance)
         off = (x - c * slope) ** 2 / error
         off[:, i], error[:, i] = 0, SIZE ** 2
-        deviance[tried, r] = off.sum(1) + np.log(error).sum(1) + c[:, 0] ** 2 / SIZE ** 2
-        distance[tried, r] = np.sqrt(off.max(1))
-    return Scores(deviance, distance)
+        deviance = off.sum(1) + np.log(error).sum(1) + c[:, 0] ** 2 / SIZE ** 2
+        return tried, deviance.astype(np.float32), np.sqrt(off.max(1, initial=0)).astype(np.float32)

@@ -232,7 +232,8 @@ class InstrumentRule:
         return (place < np.searchsorted(self.variants, mutants, "right"))[..., None]
 
 
-def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_blocks=None, regions=None):
+def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_blocks=None, regions=None,
+             assignment=None):
     """The instrument rule for a Dataset of effects.
 
     Parameters
@@ -251,6 +252,8 @@ def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_bl
         As `each_block`, which is the default: where blocks are read.
     regions : str, for the rule regions
         A BED file whose names are marks.
+    assignment : Assignment, for the rule direct
+        That of these effects, if it is known already.
 
     Returns
     -------
@@ -276,7 +279,7 @@ def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_bl
     for note in found["regions"].left_out if regions else ():
         log.warning("%s", note)
     if rule == "direct":
-        found["direct"] = direct_of(effects, map_blocks)
+        found["direct"] = direct_of(effects, map_blocks, assignment)
     unscaled = rule in ("own", "direct", "regions")
     if unscaled and not steiger:
         return InstrumentRule(rule, z, **found)
@@ -288,8 +291,9 @@ def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_bl
     return InstrumentRule(rule, z, **of_all, **found, variants=variants, scale=sd if steiger else None)
 
 
-def direct_of(effects, map_blocks=None):
-    """`Direct` of a Dataset with every member's effects; arguments and errors are those of `assign`."""
-    assignment = replace(assign(effects, map_blocks), sample=None, found=None)  # which would travel with every block
+def direct_of(effects, map_blocks=None, assignment=None):
+    """`Direct` of a Dataset with every member's effects, and their assignment if it is known; errors as `assign`."""
+    # the sample and what was found would travel with every block
+    assignment = replace(assignment or assign(effects, map_blocks), sample=None, found=None)
     moderation = None if moderation_of(effects) else moderation_for(effects, True, map_blocks)
     return Direct(assignment, effects.sizes["member"], moderation)

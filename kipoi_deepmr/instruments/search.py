@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .direct_effects import direct_of_total
-from .rays import CUT, LEAST_LOCI, SIZE, SLACK, Rays, Scores, fit_rays, noise_of, score, weighted_median
+from .rays import CUT, LEAST_LOCI, SIZE, SLACK, RayFits, Rays, Scores, weighted_median
 
 ROUNDS = 25
 CHANGED = 1e-3  # share of mutants that may still change their ray at the end
@@ -65,13 +65,12 @@ class Found(NamedTuple):
 
 def search(sample):
     """Find rays and the mutants on them; `Found` of the best start."""
-    noise = noise_of(sample)
-    found = []
-    for ray in _starts(sample, noise):
+    fits, found = RayFits(sample), []
+    for ray in _starts(sample, fits.noise):
         for narrow in (0, NARROW_ROUNDS):
             if sample.effect.shape[1] > FEW_STARTS and found:
                 continue
-            found.append(_from_start(sample, noise, ray, narrow))
+            found.append(_from_start(fits, ray, narrow))
     return min(found, key=lambda f: f.criterion)
 
 
@@ -84,32 +83,31 @@ def _starts(sample, noise):
     yield size.argmax(1)
 
 
-def _from_start(sample, noise, ray, narrow):
-    n_marks = sample.effect.shape[1]
-    active = sample.sd > 0
-    found = _by_turns(sample, noise, np.arange(n_marks), active, ray, np.ones(len(ray), bool), narrow)
-    found = _without_needless(sample, found, narrow)
-    found = _turned_round(sample, found)
-    found = _readmitted(sample, found)
-    return _with_hidden(sample, found)
+def _from_start(fits, ray, narrow):
+    active = fits.sample.sd > 0
+    found = _by_turns(fits, np.arange(len(active)), active, ray, np.ones(len(ray), bool), narrow)
+    found = _without_needless(fits, found, narrow)
+    found = _turned_round(fits, found)
+    found = _readmitted(fits, found)
+    return _with_hidden(fits, found)
 
 
-def _by_turns(sample, noise, mark, active, ray, on, narrow=0):
+def _by_turns(fits, mark, active, ray, on, narrow=0):
     """Rays from mutants and mutants from rays, until hardly any mutant changes."""
     active = active.copy()
     for turn in range(ROUNDS):
-        rays = fit_rays(sample, noise, mark, active, ray, on, NARROW_TAU if turn < narrow else None)
+        rays = fits.rays(mark, active, ray, on, NARROW_TAU if turn < narrow else None)
         few = active & (rays.n_loci < LEAST_LOCI)
         if few.any():
             active = active & ~few
-            rays = fit_rays(sample, noise, mark, active, ray, on, NARROW_TAU if turn < narrow else None)
-        scores = score(sample.effect, sample.locus, rays, noise)
+            rays = fits.rays(mark, active, ray, on, NARROW_TAU if turn < narrow else None)
+        scores = fits.scores(rays)
         new_ray, new_on = scores.best()
         changed = ((new_ray != ray) & (new_on | on) | (new_on != on)).sum()
         ray, on = new_ray, new_on
         if not active.any() or (changed <= CHANGED * len(ray) and turn > narrow):
             break
-    return Found(rays, noise, ray, on, scores, _criterion(sample.effect, ray, on, scores, rays))
+    return Found(rays, fits.noise, ray, on, scores, _criterion(fits.sample.effect, ray, on, scores, rays))
 
 
 def _criterion(effect, ray, on, scores, rays):
@@ -118,9 +116,9 @@ def _criterion(effect, ray, on, scores, rays):
     return (np.minimum(described, outlier).sum() + rays.surprise) / max(1, len(ray))
 
 
-def _without_needless(sample, found, narrow):
+def _without_needless(fits, found, narrow):
     """Take the ray from marks whose mutants others describe: first from the one most clearly downstream."""
-    breadth = _breadth(sample)
+    breadth = _breadth(fits.sample)
     needed = np.zeros(len(found.rays.mark), bool)
     while found.rays.active.sum() > 1:
         tested = found.rays.active & ~needed & (found.shared() > DESCRIBED)
@@ -131,7 +129,7 @@ def _without_needless(sample, found, narrow):
         active = found.rays.active.copy()
         active[r] = False
         other = np.where(active, found.scores.deviance, np.inf).argmin(1)
-        new = _by_turns(sample, found.noise, found.rays.mark, active, np.where(mine, other, found.ray),
+        new = _by_turns(fits, found.rays.mark, active, np.where(mine, other, found.ray),
                         np.ones(len(mine), bool), narrow)
         if new.criterion < found.criterion or found.on.sum() - new.on.sum() < LOST * mine.sum():
             found, needed = new, np.zeros_like(needed)
@@ -157,26 +155,26 @@ def _breadth(sample):
     return np.abs(sample.effect).sum(0) / max(1, len(sample.effect))
 
 
-def _turned_round(sample, found):
+def _turned_round(fits, found):
     """A ray belongs to the mark that its mutants move most: give it to that one if it has none."""
-    breadth = _breadth(sample)
+    breadth, moved = _breadth(fits.sample), fits.sample.sd > 0
     for r in np.flatnonzero(found.rays.active):
         downstream = _downstream(breadth, found.rays)[r]
         k = downstream.argmax()
-        if downstream[k] <= 0 or found.rays.active[k] or not found.rays.active[r] or not sample.sd[k] > 0:
+        if downstream[k] <= 0 or found.rays.active[k] or not found.rays.active[r] or not moved[k]:
             continue
         active = found.rays.active.copy()
         active[r], active[k] = False, True
-        new = _by_turns(sample, found.noise, found.rays.mark, active, np.where(found.ray == r, k, found.ray), found.on)
+        new = _by_turns(fits, found.rays.mark, active, np.where(found.ray == r, k, found.ray), found.on)
         mine = (found.on & (found.ray == r)).sum()
         if new.rays.active[k] and found.on.sum() - new.on.sum() < LOST * mine:
             found = new
     return found
 
 
-def _readmitted(sample, found):
+def _readmitted(fits, found):
     """Give a ray to marks on which mutants act that lie on no ray, and that act on nothing else."""
-    n_marks = sample.effect.shape[1]
+    sample, n_marks = fits.sample, fits.sample.effect.shape[1]
     tried = found.rays.active | ~(sample.sd > 0)
     while not tried.all():
         hit = direct_action(sample.effect, sample.locus, found.rays, found.noise)[1] > CUT
@@ -189,23 +187,23 @@ def _readmitted(sample, found):
         tried[i] = True
         active = found.rays.active.copy()
         active[i] = True
-        new = _by_turns(sample, found.noise, found.rays.mark, active, np.where(alone[:, i], i, found.ray),
+        new = _by_turns(fits, found.rays.mark, active, np.where(alone[:, i], i, found.ray),
                         found.on | alone[:, i])
         if new.rays.active[i] and new.shared()[i] < 0.5 and new.criterion < found.criterion:
             found = new
     return found
 
 
-def _with_hidden(sample, found):
+def _with_hidden(fits, found):
     """Give rays to hidden causes, from mutants that lie on no mark's ray but on a common one."""
     for _ in range(MOST_HIDDEN):
-        i, seeds = _hidden_seeds(sample, found)
+        i, seeds = _hidden_seeds(fits.sample, found)
         if i is None:
             break
         new_ray = len(found.rays.mark)
         ray, on = found.ray.copy(), found.on.copy()
         ray[seeds], on[seeds] = new_ray, True
-        new = _by_turns(sample, found.noise, np.append(found.rays.mark, i), np.append(found.rays.active, True), ray, on)
+        new = _by_turns(fits, np.append(found.rays.mark, i), np.append(found.rays.active, True), ray, on)
         second = np.sort(np.abs(new.rays.slope[new_ray]))[-2]
         if not (new.rays.active[new_ray] and new.criterion < found.criterion and new.shared()[new_ray] < 0.5
                 and second >= LEAST_SECOND and np.array_equal(new.rays.active[:-1], found.rays.active)):

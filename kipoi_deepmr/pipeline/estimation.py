@@ -27,7 +27,8 @@ PRESSO_DRAWS = 1000
 log = logging.getLogger(__name__)
 
 
-def estimate(effects_path, local_path, options=None, *, variants=None, each=None, cluster=None, **changes):
+def estimate(effects_path, local_path, options=None, *, variants=None, each=None, cluster=None, assignment=None,
+             **changes):
     """Local causal effects from a store of effects (steps 5 and 6).
 
     Writes the table, and beside it, under its name, `.diagnostics.tsv`, `.diagnostics_by_pair.tsv`, and `.vcf.gz` with
@@ -46,6 +47,8 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         Gets the table piece by piece, whole loci each; then it is not kept as a whole, which takes memory.
     cluster : Cluster, optional
         Where loci are fitted; by default in this process.
+    assignment : kipoi_deepmr.instruments.Assignment, optional
+        That of these effects, if it is known already: on which mark each mutant acts.
     **changes
         Options by name, in place of those of `options`.
 
@@ -84,7 +87,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
             opened.enter_context(genome)
         effects = with_se_shrinkage(effects, options.se_shrinkage, map_blocks)
         rule = rule_for(effects, options.instruments, options.instrument_z, variants and variants.mutants,
-                        options.steiger, map_blocks, options.instrument_regions)
+                        options.steiger, map_blocks, options.instrument_regions, assignment)
         fitted = mr.iter_pairs(effects, options, rule, map_blocks=map_blocks)
         causal = CausalEffects(files.folder) if genome else None
         viewers = [each or pieces.append, *([causal.add] if causal else [])]

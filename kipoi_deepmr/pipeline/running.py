@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from datetime import datetime, timezone
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
@@ -18,7 +19,7 @@ from ..output.stored_loci import index_of
 from ..report import write_report
 from ..runs import manifest
 from ..runs.folder import copy_store, run_folder
-from ..runs.outputs import CALIBRATION, STAGES, STORE
+from ..runs.outputs import STAGES, STORE
 from ..variants import LocusIndex
 from .aggregation import aggregate
 from .disk import check_disk
@@ -211,9 +212,11 @@ def _fill(folder, told, effects, later, agreement=None):
         folder.discard()
         raise
     try:
+        cluster = later.cluster if later.cluster and later.cluster.sees(store) else None
+        judged = judge(effects_of(os.path.abspath(store), later.estimate.calibration), later.network,
+                       partial(cluster.map_blocks, store) if cluster else None)
         local = estimate(store, folder.target("estimate"), later.estimate, variants=later.variants, each=later.each,
-                         cluster=later.cluster if later.cluster and later.cluster.sees(store) else None)
-        judged = judge(effects_of(store, folder.file(CALIBRATION)), later.network)
+                         cluster=cluster, assignment=judged.network and judged.network.instruments)
         global_ = aggregate(local_path, folder.target("aggregate"), later.aggregate, judged=judged)
         with disk_full_told(lambda: "the tables are kept; free some space and start again", folder.path):
             folder.finish(told, _now())

@@ -48,9 +48,11 @@ def test_direct_instruments_are_those_of_the_assignment(confounded):
     view = instruments.moderated(effects, trend=True)
     assignment, members = instruments.assign(effects), effects["member_effect"].values.astype(np.float64)
     whole = instruments.rule_for(view, "direct", 1.5)
+    known = instruments.rule_for(view.drop_vars("member_effect"), "direct", 1.5, assignment=assignment)
     others = np.delete(members, 2, axis=1)
     moderation = instruments.moderation_of(view)
     cases = [(whole, effects["effect"].values.astype(np.float64), view["effect_se"].values, 5),
+             (known, effects["effect"].values.astype(np.float64), view["effect_se"].values, 5),
              (whole.without_a_member(), others.mean(1), moderation.moderated(others.std(1, ddof=1), others.mean(1)), 4)]
     for rule, effect, se, n_members in cases:
         mask = rule.mask(effect, se, slice(0, 90))
