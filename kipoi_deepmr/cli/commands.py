@@ -18,6 +18,7 @@ from ..runs.outputs import Target, writing
 from . import streams, summary
 from .annotate import ensemble_of_run, natural_variants_of, of_annotation, of_natural_variants
 from .calibrate import calibration_of, inputs_of_calibration
+from .example import copy_example
 from .local_summary import LocalCounts, of_local
 from .models import load_ensemble
 from .parser import COMMANDS
@@ -28,6 +29,11 @@ log = logging.getLogger(__name__)
 
 LOCI_OF_CHECK = 1000
 HOW_TO_TALK = ("command", "config", "quiet", "verbose", "debug")  # not what a run is made of
+
+
+def example(arguments, command):
+    """`example`: a copy of the example ensemble."""
+    _say(arguments, copy_example(arguments))
 
 
 def check(arguments, command):

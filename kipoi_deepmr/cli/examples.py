@@ -17,6 +17,9 @@ examples:
   %(prog)s check model/1 model/2 model/3 --source dir
   %(prog)s run model/1 model/2 model/3 --source dir \\
       --intervals_file loci.bed --fasta_file genome.fa -o OUT""",
+    "example": """\
+example:
+  %(prog)s -o EXAMPLE""",
     "check": """\
 examples:
   %(prog)s model/1 model/2 model/3 --source dir

@@ -47,6 +47,8 @@ def _output(metavar, help_text):
 
 FIGURE = _output("FIGURE", "file to write: .png, .pdf or .svg")
 COMMANDS = {
+    "example": Command("copy an ensemble whose causal effect is known, to try things on",
+                       writes=_output("FOLDER", "folder to make")),
     "check": Command("whether models are fit for DeepMR, how they are read, and what a run costs",
                      (o.ModelOptions, o.EngineOptions, o.LociOptions), basics=LOCI_AND_MODELS),
     "calibrate": Command(

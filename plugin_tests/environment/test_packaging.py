@@ -69,8 +69,9 @@ def test_an_index_would_take_both(distributions):
 
 
 def test_the_wheel_holds_what_is_no_python(wheel):
-    """The page of the report, and the sign that our annotations are for type checkers of others' code."""
+    """The page of the report, the example, and the sign that our annotations are for type checkers of others' code."""
     names = zipfile.ZipFile(wheel).namelist()
+    assert {"kipoi_deepmr/example/test_loci.bed", "kipoi_deepmr/example/5/model.keras"} <= set(names)
     assert "kipoi_deepmr/py.typed" in names
     assert {f"kipoi_deepmr/report/page.{kind}" for kind in ("html", "css", "js")} <= set(names)
 

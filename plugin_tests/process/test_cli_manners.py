@@ -78,6 +78,18 @@ def test_help_and_the_documentation_tell_the_exit_codes():
     assert EXIT_CODES.count("\n  ") == 5
 
 
+def test_the_example_is_copied_with_what_to_type(tmp_path):
+    """The command that it prints is read by our parser, in the new folder, and names what is there."""
+    done = started("example", "-o", "a b", cwd=tmp_path)
+    cd, command = (line.split() for line in done.stdout.splitlines() if line.startswith(("  cd", "  kipoi deepmr run")))
+    assert cd == ["cd", "'a", "b'"]
+    arguments = make_parser("kipoi deepmr").parse_args(command[2:])
+    assert {*arguments.models, arguments.intervals_file, arguments.fasta_file} <= set(os.listdir(tmp_path / "a b"))
+    again = started("example", "-o", "a b", cwd=tmp_path)
+    assert again.returncode == 2 and "a b: there is something already; name a new folder" in again.stderr
+    assert started("example", "-o", "no/where", cwd=tmp_path).returncode == 2
+
+
 @pytest.mark.parametrize("words, code", [
     (["--help"], 0), (["run", "--help"], 0), (["aggregate", "no.tsv", "-o", "x.tsv"], 2), (["nonsense"], 2), ([], 0),
 ])
