@@ -101,7 +101,7 @@ def of_global(table):
     rows = []
     for row in table.loc[order].itertuples():
         interval = f"{_number(row.estimate)} [{_number(row.ci_low)}, {_number(row.ci_high)}]"
-        rows.append((row.exposure, row.outcome, row.method, str(row.n_loci), interval, _number(row.pvalue),
+        rows.append((row.exposure, row.outcome, row.method, str(row.n_loci), interval, _p_value(row.pvalue),
                      _number(row.tau)))
     header = ("exposure", "outcome", "method", "loci", "global effect [95 % interval]", "p", "tau")
     effects = "\n".join([table_of(header, rows, "global effects, strongest first"), *table.attrs.get("notes", [])])
@@ -112,7 +112,7 @@ def of_network(found):
     """Verdicts of a network, the strongest direct effects first."""
     table = found.direct.merge(found.verdicts, on=["exposure", "outcome"])
     order = table["direct_std"].abs().fillna(-1).sort_values(ascending=False, kind="stable").index
-    rows = [(row.exposure, row.outcome, row.verdict, _number(row.direct_std), _number(row.qvalue_min_effect),
+    rows = [(row.exposure, row.outcome, row.verdict, _number(row.direct_std), _p_value(row.qvalue_min_effect),
              row.reason) for row in table.loc[order].itertuples()]
     header = ("exposure", "outcome", "verdict", "direct, sd per sd", "q beyond the minimum", "reason")
     return table_of(header, rows, "verdicts, strongest first")
@@ -130,8 +130,8 @@ def of_strata(found):
     """Whether effects differ between strata, and trends, the clearest first."""
     tests = found.tests
     order = tests[["q_between_pvalue", "slope_pvalue"]].min(axis=1).sort_values(kind="stable").index
-    rows = [(row.covariate, row.exposure, row.outcome, row.method, str(row.n_loci), _number(row.q_between_pvalue),
-             _number(row.slope), _number(row.slope_pvalue)) for row in tests.loc[order].itertuples()]
+    rows = [(row.covariate, row.exposure, row.outcome, row.method, str(row.n_loci), _p_value(row.q_between_pvalue),
+             _number(row.slope), _p_value(row.slope_pvalue)) for row in tests.loc[order].itertuples()]
     header = ("covariate", "exposure", "outcome", "method", "loci", "p between strata", "slope", "p of slope")
     return "\n".join([table_of(header, rows, "strata"), *found.notes])
 
@@ -170,6 +170,11 @@ def _by_model(title, texts):
 def _listed(names):
     more = f" and {len(names) - MAX_ROWS} more" if len(names) > MAX_ROWS else ""
     return ", ".join(names[:MAX_ROWS]) + more
+
+
+def _p_value(value):
+    """A p-value; one too small for a number is no zero."""
+    return "<1e-300" if value == 0 else _number(value)
 
 
 def _number(value):
