@@ -16,6 +16,8 @@ from pathlib import Path
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from .files import user_cache
+
 log = logging.getLogger(__name__)
 
 # what changes sums only by rounding; infinities and NaN keep their meaning
@@ -118,9 +120,8 @@ def is_cached(function):
 @functools.cache
 def folder(sources):
     """Where the machine code of the functions in a folder of sources is kept."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     content = b"".join(path.read_bytes() for path in sorted(sources.glob("*.py")))
-    return cache / "kipoi_deepmr" / hashlib.sha256(content).hexdigest()[:16]
+    return Path(user_cache()) / hashlib.sha256(content).hexdigest()[:16]
 
 
 @contextmanager

@@ -5,6 +5,8 @@ import numpy as np
 ALPHABET = "ACGT"
 BASES = np.frombuffer(ALPHABET.encode(), dtype=np.uint8)
 
+_UPPER = np.frombuffer(bytes(range(256)).upper(), dtype=np.uint8)
+
 _COMPLEMENT = np.arange(256, dtype=np.uint8)
 for _base, _other in zip("ACGTRYKMBVDHacgtrykmbvdh", "TGCAYRMKVBHDtgcayrmkvbhd", strict=True):
     _COMPLEMENT[ord(_base)] = ord(_other)
@@ -13,6 +15,11 @@ for _base, _other in zip("ACGTRYKMBVDHacgtrykmbvdh", "TGCAYRMKVBHDtgcayrmkvbhd",
 def encode(text):
     """Bytes of a sequence given as text, in upper case: (L,) uint8."""
     return np.frombuffer(text.upper().encode("ascii"), dtype=np.uint8)
+
+
+def upper(sequence):
+    """The same bytes in upper case."""
+    return _UPPER[sequence]
 
 
 def decode(sequence):

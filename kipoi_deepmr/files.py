@@ -23,6 +23,12 @@ _STAGING = ".kipoi_deepmr-"
 _OPEN_FILE = re.compile(r"/dev/(?:fd/(\d+)|std(out|err))|/proc/(?:self|\d+)/fd/(\d+)")
 
 
+def user_cache():
+    """The folder of what is kept between commands; it may be removed at any time."""
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache"),
+                        "kipoi_deepmr")
+
+
 def file_checksum(path):
     """SHA-256 of a file."""
     digest = hashlib.sha256()

@@ -271,8 +271,3 @@ class LocusIndex:
         if self.strand[locus] == "-":
             offset, ref, alt = self.length - 1 - offset, 3 - ref, 3 - alt
         return 3 * offset + alt - (alt > ref)
-
-
-def other_prefix(contig):
-    """The contig's name with `chr` taken away or put before it."""
-    return contig[3:] if contig.startswith("chr") else "chr" + contig

@@ -1,15 +1,17 @@
 """One function a subcommand: from parsed arguments to pipeline calls."""
 
 import contextlib
+import hashlib
 import logging
 import os
+import sys
 from functools import partial
 
 from .. import options as o
 from .. import pipeline
 from ..effects_store import open_effects
 from ..errors import InputError
-from ..files import file_checksum
+from ..loci import content_of
 from ..models import parse_dataloader_args
 from ..mutagenesis import engines
 from ..mutagenesis.check import measure, random_sequences
@@ -200,7 +202,7 @@ def _prepared(arguments, command):
             "command": command,
             "directory": os.getcwd(),
             "arguments": _arguments(arguments),
-            "intervals_sha256": file_checksum(bed) if bed else None,
+            "intervals_sha256": hashlib.sha256(content_of(bed)).hexdigest() if bed else None,
         }
 
 
@@ -231,8 +233,12 @@ def _cluster(arguments):
 
 def _select(arguments, ensemble, dataloader_args):
     options = o.LociOptions.among(arguments)
-    return pipeline.select_loci(ensemble, dataloader_args, options.intervals_file, options.fasta_file, options.n_loci,
-                                options.seed)
+    selection = pipeline.select_loci(ensemble, dataloader_args, options.intervals_file, options.fasta_file,
+                                     options.n_loci, options.seed, options.resize)
+    if not arguments.quiet:
+        for note in selection.notes:
+            print(note, file=sys.stderr, flush=True)
+    return selection
 
 
 def _say(arguments, *parts):

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import user_cache
 from .host.session import DEFAULT_BATCH_SIZE
 from .kipoi_model import KipoiModel
 
@@ -54,4 +55,4 @@ def _kept(path, size):
 
 
 def _folder():
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kipoi_deepmr" / "batch_sizes"
+    return Path(user_cache()) / "batch_sizes"

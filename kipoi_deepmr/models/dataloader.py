@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 
 from .. import dna
 from ..errors import InputError, nearest
-from ..loci import OVER_THE_END, DroppedLocus, Genome, Locus, check_lengths, read_bed
+from ..loci import (
+    OVER_THE_END,
+    OVER_THE_START,
+    DroppedLocus,
+    Genome,
+    Locus,
+    check_place,
+    common_length,
+    compare,
+    read_bed,
+    resized,
+)
 from .host.errors import ItemError
 from .model import Model
 
@@ -76,11 +87,15 @@ class DataloaderSource:
         For the dataloader. An `intervals_file` is checked and handed on without comments or track lines.
     genome : Genome, optional
         By default the `fasta_file` among the arguments.
+    resize : str, optional
+        How intervals are resized, as `kipoi_deepmr.loci.resized` takes it.
 
     Attributes
     ----------
     arguments : dict
         As handed on.
+    notes : tuple of str
+        As those of `kipoi_deepmr.loci.Selection`.
 
     Raises
     ------
@@ -88,7 +103,8 @@ class DataloaderSource:
         An argument is unknown or missing, a file is missing or malformed, or the dataloader cannot be opened.
     """
 
-    def __init__(self, model: "KipoiModel", arguments: Mapping, genome: Genome | None = None):
+    def __init__(self, model: "KipoiModel", arguments: Mapping, genome: Genome | None = None,
+                 resize: str | None = None):
         described = model.describe()
         self._model, self._name, self._length = model, described.name, described.length
         self._needs_item = described.needs_item
@@ -98,6 +114,7 @@ class DataloaderSource:
         self._opened = Genome(fasta) if fasta and genome is None else None
         self._genome = genome or self._opened
         self._intervals = None  # of Kipoiseq's dataloaders, which give one locus an interval
+        self._resize, self.notes = resize, ()
         self._folder = tempfile.TemporaryDirectory()  # for the dataloader, as long as it lives
         self.arguments = dict(arguments)
         try:
@@ -123,28 +140,35 @@ class DataloaderSource:
 
     def _intervals_arguments(self, dataloader, path):
         """Arguments that hand the intervals on as a checked copy without comments and track lines."""
-        intervals = read_bed(path)
         copy = os.path.join(self._folder.name, "intervals.bed")
         if not dataloader["is_kipoiseq"]:
-            _write_bed(copy, [(i, i.rest) for i in intervals])
+            if self._resize not in (None, "none"):
+                raise InputError(f"--resize {self._resize}: the dataloader of model {self._name} is one of its own, "
+                                 "which takes intervals as they are")
+            _write_bed(copy, [(i, i.rest) for i in read_bed(path)])
             return {"intervals_file": copy}
-        self._intervals = intervals
-        self._check_lengths(path)
+        self._intervals = intervals = self._of_one_length(read_bed(path, below_zero=True), path)
         stranded = self._settings.get("use_strand")
         _write_bed(copy, [(i, (i.name, "0", i.strand) if stranded else ()) for i in intervals])
         # Kipoiseq prepends "chr" to every contig when the first lacks it, unless told otherwise: names stay as they are
         return {"num_chr_fasta": not intervals[0].chrom.startswith("chr"), "intervals_file": copy}
 
-    def _check_lengths(self, path):
-        """Kipoiseq's dataloaders take intervals as they are, or resize them all: what cannot fit is an error."""
-        resized = self._settings.get("auto_resize_len")
+    def _of_one_length(self, intervals, path):
+        """The intervals that the dataloader gets; those that it resizes itself as they are."""
+        notes = compare(intervals, path, self._genome) if self._genome else []
+        own = self._settings.get("auto_resize_len")
         if self._length is None:
-            self._length = int(resized) if resized else self._intervals[0].end - self._intervals[0].start
-        if resized and int(resized) != self._length:
-            raise InputError(f"the dataloader resizes intervals to auto_resize_len = {resized} bases, "
+            self._length = int(own) if own else common_length(intervals, path)
+        if own and int(own) != self._length:
+            raise InputError(f"the dataloader resizes intervals to auto_resize_len = {own} bases, "
                              f"but model {self._name} takes {self._length}")
-        if not resized:
-            check_lengths(self._intervals, self._length, path)
+        if own and self._resize:
+            raise InputError(f"--resize {self._resize}: the dataloader resizes intervals itself (auto_resize_len)")
+        if not own:
+            intervals, note = resized(intervals, self._length, path, self._resize)
+            notes = [note] * bool(note) + notes
+        self.notes = tuple(notes)
+        return intervals
 
     def __len__(self) -> int:
         return self._n_items
@@ -152,14 +176,20 @@ class DataloaderSource:
     def __getitem__(self, index: int) -> Locus:
         index = int(index)
         interval = self._intervals[index] if self._intervals else None
-        if interval and self._genome:
-            self._genome.check(self._resized(interval))
+        if interval:
+            self._check_place(self._resized(interval))
         name = interval.name if interval else None
         try:
             locus = self._model.locus(index)
         except ItemError as error:
             raise DroppedLocus(name or f"number {index + 1}", str(error)) from error
         return self._locus(locus["ranges"], locus["sequence"], name, index)
+
+    def _check_place(self, interval):
+        if self._genome:
+            check_place(interval, self._genome)
+        elif interval.start < 0:
+            raise DroppedLocus(interval.name, OVER_THE_START)
 
     def _resized(self, interval):
         if not self._settings.get("auto_resize_len"):
@@ -219,7 +249,11 @@ def _given_name(ranges):
 
 
 def _write_bed(path, rows):
-    """Write (interval, columns after the third) as a plain BED file."""
+    """Write (interval, columns after the third) as a plain BED file.
+
+    Starts below 0, which Kipoiseq cannot read, become 0: such loci are dropped before the dataloader is asked for them.
+    """
     with open(path, "w", encoding="utf-8") as bed:
         for interval, rest in rows:
-            bed.write("\t".join((interval.chrom, str(interval.start), str(interval.end), *rest)) + "\n")
+            start, end = max(interval.start, 0), max(interval.end, 1)
+            bed.write("\t".join((interval.chrom, str(start), str(end), *rest)) + "\n")

@@ -158,8 +158,9 @@ class Ensemble:
         """The ensemble that a recipe makes: the one way by which Kipoi models are loaded, in every process."""
         settings = {**({"batch_size": recipe.batch_size} if recipe.batch_size else {}), **(recipe.settings or {})}
         if recipe.intervals_file:
-            first = read_bed(recipe.intervals_file)[0]
-            settings.setdefault("length", first.end - first.start)
+            sizes = {interval.size for interval in read_bed(recipe.intervals_file, below_zero=True)}
+            if len(sizes) == 1:
+                settings.setdefault("length", sizes.pop())
         models = load_models(recipe, settings)
         try:
             _show_loci(models, recipe.dataloader_args, recipe.intervals_file, recipe.fasta_file)
@@ -343,13 +344,14 @@ class Ensemble:
             self.close()
             raise
 
-    def dataloader(self, arguments: Mapping, genome: Genome | None = None) -> DataloaderSource:
+    def dataloader(self, arguments: Mapping, genome: Genome | None = None,
+                   resize: str | None = None) -> DataloaderSource:
         """The loci of the first model's own dataloader; opens that of the others too if they need its items."""
-        return _open_dataloader(self.models, arguments, genome)
+        return _open_dataloader(self.models, arguments, genome, resize)
 
-    def bed(self, intervals_file: str, fasta_file: str) -> DataloaderSource:
+    def bed(self, intervals_file: str, fasta_file: str, resize: str | None = None) -> DataloaderSource:
         """The loci of a BED and a FASTA file as the models' own dataloader gives them."""
-        return self.dataloader(arguments_for_bed(self.models[0], intervals_file, fasta_file))
+        return self.dataloader(arguments_for_bed(self.models[0], intervals_file, fasta_file), resize=resize)
 
     def close(self) -> None:
         """End the models' processes."""
@@ -415,9 +417,9 @@ def _show_loci(models, dataloader_args, intervals_file, fasta_file):
         _open_dataloader(models, dataloader_args).close()
 
 
-def _open_dataloader(models, arguments, genome=None):
+def _open_dataloader(models, arguments, genome=None, resize=None):
     first, *others = models
-    source = first.dataloader(arguments, genome)
+    source = first.dataloader(arguments, genome, resize)
     try:
         for other in others:
             described = other.describe()

@@ -136,7 +136,8 @@ class KipoiModel(Model):
         with _input_errors(ItemError):
             return self._host.locus(number)
 
-    def dataloader(self, arguments: Mapping, genome: Genome | None = None) -> DataloaderSource:
+    def dataloader(self, arguments: Mapping, genome: Genome | None = None,
+                   resize: str | None = None) -> DataloaderSource:
         """The loci that the model's own dataloader gives, with the arguments of `--dataloader_args`.
 
         Returns
@@ -144,7 +145,7 @@ class KipoiModel(Model):
         DataloaderSource
         """
         # kept, since the files that it makes are read again by a worker that is started anew
-        self._source = DataloaderSource(self, arguments, genome)
+        self._source = DataloaderSource(self, arguments, genome, resize)
         return self._source
 
     def close(self) -> None:

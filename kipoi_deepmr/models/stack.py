@@ -114,9 +114,10 @@ class StackedModel(Model):
         probes = [model.probe(again) for model in self.parts]
         return None if any(probe is None for probe in probes) else np.concatenate(probes, axis=-1)
 
-    def dataloader(self, arguments: Mapping, genome: Genome | None = None) -> DataloaderSource:
+    def dataloader(self, arguments: Mapping, genome: Genome | None = None,
+                   resize: str | None = None) -> DataloaderSource:
         """The loci of the first model's own dataloader; see `KipoiModel.dataloader`."""
-        return self.parts[0].dataloader(arguments, genome)
+        return self.parts[0].dataloader(arguments, genome, resize)
 
     def close(self) -> None:
         """See `Model.close`."""

@@ -31,6 +31,7 @@ from .later import (
 from .models import (
     ENGINES,
     MARK_SUMMARIES,
+    RESIZE,
     SCALES,
     ClusterOptions,
     EngineOptions,
@@ -41,7 +42,7 @@ from .models import (
 )
 
 __all__ = ["CROSS_FITTED", "ENGINES", "GRAPHS", "LABELS", "LARGEST_STRENGTH", "LEAST_TO_CROSS_FIT", "MARK_SUMMARIES",
-           "RECALIBRATIONS", "SCALES", "SCENARIOS", "TAU2_METHODS", "AggregateOptions", "AnnotateOptions",
+           "RECALIBRATIONS", "RESIZE", "SCALES", "SCENARIOS", "TAU2_METHODS", "AggregateOptions", "AnnotateOptions",
            "CalibrateOptions", "ClusterOptions", "Declared", "EffectsOptions", "EngineOptions", "EstimateOptions",
            "EstimatorOptions", "GlobalFigureOptions", "HeatmapFigureOptions", "LeverOptions", "LociOptions",
            "LocusFigureOptions",

@@ -8,6 +8,7 @@ from .declare import Options, documented, option
 
 MARK_SUMMARIES = ("sum", "mean", "max", "log_sum", "profile_mean")
 SCALES = ("identity", "logit", "log", "log1p", "anscombe")
+RESIZE = ("summit", "center", "none")
 ENGINES = ("auto", "exact", "gradient", "integrated_gradients", "deeplift", "naive")
 
 MODELS = "models: the members of one deep ensemble"
@@ -94,7 +95,11 @@ class LociOptions(Options):
         help="arguments of the model's dataloader: JSON, a JSON file, or key=value items")
     intervals_file: str = option(
         kinds.Text("BED"), group=LOCI,
-        help="loci, each as long as the model's input; those on the - strand are reverse-complemented")
+        help="loci, or peaks of any length; those on the - strand are reverse-complemented")
+    resize: str = option(
+        kinds.Choice(*RESIZE), group=LOCI, default_text="summit for narrowPeak, else center",
+        help="how intervals get the length of the model's input: around the summit of narrowPeak (column 10), around "
+             "their middle, or not at all, so that another length is an error (docs/peaks.md)")
     fasta_file: str = option(
         kinds.Text("FASTA"), group=LOCI, help="genome of --intervals_file, and of the VCF")
     n_loci: int = option(

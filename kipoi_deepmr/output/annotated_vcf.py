@@ -9,6 +9,7 @@ import pysam
 
 from .. import variants
 from ..errors import InputError
+from ..loci import other_prefix
 from .causal_text import PREFIX, number
 from .vcf import ACTS_ON, TABIX_LIMIT, columns_of, encoded, htslib_reasons, info_keys, info_line
 from .vcf_lines import VcfLines
@@ -91,7 +92,7 @@ class Annotator:
         if placed:
             self.counts["inside"] += 1
             self.counts["several"] += placed.n_loci > 1
-        elif contig not in self._index.contigs and variants.other_prefix(contig) in self._index.contigs:
+        elif contig not in self._index.contigs and other_prefix(contig) in self._index.contigs:
             self.counts[OTHER_PREFIX] += 1
         return placed
 

@@ -9,6 +9,7 @@ import numpy as np
 from .. import variants
 from ..errors import InputError
 from ..files import file_checksum
+from ..loci import other_prefix
 from .vcf_lines import VcfLines
 
 DUPLICATE = "duplicate"
@@ -85,7 +86,7 @@ def _take(found, index, loci, position, ref, alt):
 
 
 def _elsewhere(index, contig):
-    other = contig not in index.contigs and variants.other_prefix(contig) in index.contigs
+    other = contig not in index.contigs and other_prefix(contig) in index.contigs
     return OTHER_PREFIX if other else variants.OUTSIDE
 
 

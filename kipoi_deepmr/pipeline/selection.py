@@ -8,7 +8,8 @@ from ..errors import InputError
 from ..loci import BedSource, Genome, read_bed, select
 
 
-def select_loci(ensemble, dataloader_args=None, intervals_file=None, fasta_file=None, n_loci=None, seed=42):
+def select_loci(ensemble, dataloader_args=None, intervals_file=None, fasta_file=None, n_loci=None, seed=42,
+                resize=None):
     """Loci from the model's own dataloader, or from BED and FASTA.
 
     Parameters
@@ -20,6 +21,8 @@ def select_loci(ensemble, dataloader_args=None, intervals_file=None, fasta_file=
         BED and FASTA, instead of a dataloader; `fasta_file` may also go with `dataloader_args` that name none.
     n_loci, seed
         As for `kipoi_deepmr.loci.select`.
+    resize : str, optional
+        How intervals are resized, as `kipoi_deepmr.loci.resized` takes it.
 
     Returns
     -------
@@ -35,17 +38,19 @@ def select_loci(ensemble, dataloader_args=None, intervals_file=None, fasta_file=
         fasta_file = fasta_file or dataloader_args.get("fasta_file")
         with contextlib.ExitStack() as opened:
             genome = opened.enter_context(Genome(fasta_file)) if fasta_file else None
-            source = opened.enter_context(ensemble.dataloader(dataloader_args, genome))
+            source = opened.enter_context(ensemble.dataloader(dataloader_args, genome, resize))
             return _selected(source, n_loci, seed, fasta_file)
     if not fasta_file:
         raise InputError("--intervals_file needs --fasta_file")
     if ensemble.needs_item:
-        with ensemble.bed(intervals_file, fasta_file) as source:
+        with ensemble.bed(intervals_file, fasta_file, resize) as source:
             return _selected(source, n_loci, seed, fasta_file)
     with Genome(fasta_file) as genome:
-        source = BedSource(read_bed(intervals_file), genome, ensemble.length, intervals_file)
+        intervals = read_bed(intervals_file, below_zero=True)
+        source = BedSource(intervals, genome, ensemble.length, intervals_file, resize)
         return _selected(source, n_loci, seed, fasta_file)
 
 
 def _selected(source, n_loci, seed, fasta_file):
-    return replace(select(source, n_loci, seed), fasta_file=fasta_file and os.path.abspath(fasta_file))
+    return replace(select(source, n_loci, seed), fasta_file=fasta_file and os.path.abspath(fasta_file),
+                   notes=source.notes)

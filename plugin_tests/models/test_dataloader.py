@@ -83,7 +83,7 @@ def test_resized_intervals(tmp_path, genome_file):
     bed.write_text("chr1\t100\t131\twide\nchr1\t3\t4\tedge\nchr2\t96\t100\tend\n")
     selection = select(KipoiModel(model, "dir").dataloader({"intervals_file": str(bed), "fasta_file": genome_file}))
     assert (selection.loci.start.tolist(), selection.loci.end.tolist()) == ([109], [121])
-    assert selection.dropped == {loci.OVER_THE_END: ["edge", "end"]}
+    assert selection.dropped == {loci.OVER_THE_START: ["edge"], loci.OVER_THE_END: ["end"]}
 
 
 def test_resizing_to_another_length_than_the_model_takes(tmp_path, genome_file, bed_file):
@@ -100,10 +100,20 @@ def test_contigs_without_chr_keep_their_names(member, tmp_path, contig):
     assert select(member.dataloader(arguments)).loci.chrom.tolist() == [contig, "chr9"]
 
 
-def test_wrong_length_names_the_line(member, tmp_path, genome_file):
-    (tmp_path / "x.bed").write_text("chr1\t0\t12\nchr1\t0\t11\n")
-    with pytest.raises(InputError, match="x.bed, line 2: .* is 11 bases long, but the model takes 12"):
-        member.dataloader({"intervals_file": str(tmp_path / "x.bed"), "fasta_file": genome_file})
+def test_peaks_are_resized_for_the_dataloader(member, tmp_path, genome_file):
+    path = str(tmp_path / "x.bed")
+    peak = "chr1\t{}\t{}\t{}\t0\t{}\t1\t1\t1\t{}\n"
+    (tmp_path / "x.bed").write_text(peak.format(20, 70, "a", "-", 7) + peak.format(0, 9, "edge", "+", 2))
+    arguments = {"intervals_file": path, "fasta_file": genome_file, "use_strand": True}
+    source = member.dataloader(arguments)
+    given = select(source)
+    with Genome(genome_file) as genome:
+        ours = select(loci.BedSource(loci.read_bed(path), genome, 12, path))
+    assert (given.loci.sequences == ours.loci.sequences).all() and given.loci.start.tolist() == [21]
+    assert given.dropped == ours.dropped == {loci.OVER_THE_START: ["edge"]}
+    assert source.notes and "2 of 2 intervals resized to the model's 12 bases" in source.notes[0]
+    with pytest.raises(InputError, match="x.bed, line 1: .* is 50 bases long, but the model takes 12"):
+        member.dataloader(arguments, resize="none")
 
 
 def test_wrong_arguments(member, genome_file, bed_file):

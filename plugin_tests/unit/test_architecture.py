@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "kipoi_deepmr"
 CHAIN = re.search(r"^ {4}(cli > .*)$", (ROOT / "docs" / "architecture.md").read_text(), re.M)[1].split(" > ")
 ONLY_IN = {"kipoi": "models", "kipoiseq": "models", "kipoi_utils": "models", "pysam": "output",
-           "xarray": "effects_store", "zarr": "effects_store", "dask": "effects_store", "pyfaidx": "loci",
+           "xarray": "effects_store", "zarr": "effects_store", "dask": "effects_store",
            "distributed": "cluster"}
 
 
