@@ -36,7 +36,7 @@ def made_data(n_loci, length, n_marks, seed=0):
     effect[-1] *= 0.01  # a locus without instruments under the pooled rule
     return {"effect": effect.astype("float32"), "effect_se": rng.uniform(0.1, 0.6, shape).astype("float32"),
             "reference": np.zeros((n_loci, 2, n_marks), "float32"),
-            "ref_base": np.full(shape[:2], "A"), "alt_base": np.full(shape[:2], "C")}
+            "ref_base": np.full(shape[:2], "A"), "alt_base": np.tile(list("CGT"), (n_loci, length))}
 
 
 def effects_with_members(n_members=5, seed=0, keep=True, ddof=1, n_loci=6, length=20):
@@ -53,8 +53,8 @@ def effects_with_members(n_members=5, seed=0, keep=True, ddof=1, n_loci=6, lengt
     start = np.arange(n_loci) * length
     loci = Loci(np.full(n_loci, "chr1"), start, start + length, np.full(n_loci, "+"), names, bases,
                 np.full(n_loci, -1))
-    letters = np.full((n_loci, 3 * length), "A")
-    data = {"effect": members.mean(1), "effect_se": members.std(1, ddof=ddof), "ref_base": letters, "alt_base": letters,
+    data = {"effect": members.mean(1), "effect_se": members.std(1, ddof=ddof),
+            "ref_base": np.full((n_loci, 3 * length), "A"), "alt_base": np.tile(list("CGT"), (n_loci, length)),
             "reference": np.zeros((n_loci, n_members, 3), np.float32)}
     return effects_store.dataset(loci, ("A", "B", "C"), [str(k) for k in range(n_members)],
                                  {**data, "member_effect": members} if keep else data, {"ddof": ddof})

@@ -1,19 +1,25 @@
-"""Opens a store of effects; says what is wrong with one that is none, or that the disk has damaged."""
+"""Opens a store of effects; says what is wrong with one that is none, or that the disk has damaged.
+
+A store with a record is compared with it before anything else is read. One without, such as a copy by xarray, must be
+as `variables` declares it, and its loci and mutants must be possible ones.
+"""
 
 import json
 import os
-from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from ..errors import InputError, one_line
 from . import record
+from .metadata import check_metadata
 from .variables import COORDINATES, DATA, FORMAT, FORMAT_VERSION, OPTIONAL
 
 BYTES_AT_A_TIME = 16_000_000
 LETTERS = ("ref_base", "alt_base")
-METADATA = (".zmetadata", "zarr.json", "*/.zarray", "*/zarr.json")
+MOST_START = 2 ** 31 - 1  # that a VCF holds
+DECODERS = ("scale_factor", "add_offset", "missing_value", "_Unsigned")  # by which xarray reads other numbers
 ATTRIBUTES = {"settings": dict, "dropped": dict, "fasta_file": (str, type(None))}  # those that are read
 
 
@@ -29,10 +35,12 @@ def open_effects(path):
     Raises
     ------
     InputError
-        No such store, not a store of effects, or one of another format version.
+        No such store, not a store of effects, one of another format version, or one whose metadata or coordinates
+        were damaged or changed since it was written.
     """
     if not os.path.exists(path):
         raise InputError(f"{path}: no such effects store")
+    _check_head(path)
     opened = open_zarr(path)
     if opened.attrs.get("format") != FORMAT:
         raise InputError(f"{path}: a Zarr store, but not one of DeepMR effects")
@@ -43,30 +51,56 @@ def open_effects(path):
     return opened
 
 
-def open_zarr(path):
-    """Open any Zarr store whose reading runs no code of others; `InputError` for whatever else is there.
+def settings_of(path):
+    """The settings with which a store was predicted, also of one that is unfinished or damaged.
 
-    numcodecs has a codec `pickle`, and what is unpickled can do anything; xarray reads coordinates as soon as it opens.
+    Raises
+    ------
+    InputError
+        They cannot be read.
     """
+    head = record.head_of(path)
+    if head:
+        return head["settings"]
+    if not os.path.isfile(os.path.join(path, record.RECORD)):
+        return open_effects(path).attrs.get("settings", {})
     try:
-        for name in METADATA:
-            for file in Path(path).glob(name):
-                if _names_pickle(json.loads(file.read_bytes())):
-                    raise InputError(f"{path}: {file.relative_to(path)} has a codec pickle, which could run any code; "
-                                     "such a store is not read")
+        with open(os.path.join(path, ".zattrs"), "rb") as file:
+            settings = json.loads(file.read()).get("settings", {})
+    except (OSError, ValueError, RecursionError, AttributeError) as error:
+        raise InputError(f"{path}: its settings cannot be read ({one_line(error)}); choose another name, or "
+                         "--overwrite") from error
+    return settings if isinstance(settings, dict) else {}
+
+
+def _check_head(path):
+    """Raise `InputError` unless metadata and coordinates are those on record, if there is a record."""
+    if not os.path.isfile(os.path.join(path, record.RECORD)):
+        return
+    head = record.head_of(path)
+    other = None if head else record.other_format(path)
+    if other is not None:
+        raise InputError(f"{path}: its record is of format {other!r:.20}, and this kipoi_deepmr reads {record.FORMAT}; "
+                         "the same `predict` or `run` as before writes it again")
+    for name in record.damaged_head(path, head) if head else [record.RECORD]:
+        raise _damaged(path, name)
+
+
+def _damaged(path, name):
+    what = "computes that block of loci again" if name[-1].isdigit() else "mends it"
+    return InputError(f"{os.path.join(path, name)}: damaged since it was written (its CRC-32 is not that on "
+                      f"record); the same `predict` or `run` as before {what}")
+
+
+def open_zarr(path):
+    """Open any Zarr store that `check_metadata` lets through; `InputError` for whatever else is there."""
+    try:
+        check_metadata(path)
         return xr.open_zarr(path, chunks=None)
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"{path}: not a Zarr store ({one_line(error)})") from error
-
-
-def _names_pickle(tree):
-    """Whether metadata, but for attributes, name a codec pickle, under whatever key Zarr may look."""
-    if isinstance(tree, dict):
-        return any(key in ("id", "name", "object_codec_id") and "pickle" in str(value).lower() or _names_pickle(value)
-                   for key, value in tree.items() if not key.endswith((".zattrs", "attributes")))
-    return isinstance(tree, list) and any(map(_names_pickle, tree))
 
 
 def _check_declared(path, opened):
@@ -76,17 +110,34 @@ def _check_declared(path, opened):
     if missing:
         raise InputError(f"{path}: incomplete effects store, without {', '.join(missing)}")
     for variable in known:
-        found, kind = opened[variable.name], np.dtype(variable.dtype).kind
-        if found.dims != variable.dims or (found.dtype.kind != kind and not (kind == "U" and found.dtype.kind in "OT")):
-            over = ", ".join(map(str, found.dims))
-            raise InputError(f"{path}: {variable.name} has dtype {found.dtype} and dimensions ({over}); they should be "
-                             f"{variable.dtype} and ({', '.join(variable.dims)})")
+        _check_variable(path, opened[variable.name], variable)
     for name, size in opened.sizes.items():
         if not size:
             raise InputError(f"{path}: effects of no {name}")
     for name, kind in ATTRIBUTES.items():
         if name in opened.attrs and not isinstance(opened.attrs[name], kind):
             raise InputError(f"{path}: its attribute {name} is not one that DeepMR writes: {opened.attrs[name]!r:.60}")
+
+
+def _check_variable(path, found, declared):
+    """Raise `InputError` unless a variable is what `variables` declares, and stored as the numbers that are read."""
+    dtype = np.dtype(declared.dtype)
+    as_declared = found.dtype.kind in "UOT" if dtype.kind == "U" else found.dtype == dtype
+    if found.dims != declared.dims or not as_declared:
+        over = ", ".join(map(str, found.dims))
+        raise InputError(f"{path}: {declared.name} has dtype {found.dtype} and dimensions ({over}); they "
+                         f"should be {declared.dtype} and ({', '.join(declared.dims)})")
+    units = found.attrs.get("units", declared.unit)
+    if units != declared.unit:
+        raise InputError(f"{path}: {declared.name} is in {units!r:.40}, and should be in {declared.unit!r}")
+    encoding = {**found.encoding, **found.attrs}
+    decoded = [name for name in DECODERS if name in encoding]
+    fill = encoding.get("_FillValue")
+    if not (fill is None or (fill != fill if dtype.kind == "f" else fill in (0, ""))):
+        decoded.append(f"_FillValue {fill!r:.20}")
+    if decoded:
+        raise InputError(f"{path}: {declared.name} is stored with {', '.join(decoded)}, so that other numbers are read "
+                         "than were written; write the store again without")
 
 
 def ddof_of(effects, default=1):
@@ -108,14 +159,17 @@ def check_chunks(path, loci=slice(None)):
     """
     if os.path.isfile(os.path.join(path, record.RECORD)):
         for name in record.damaged_chunks(path, loci):
-            raise InputError(f"{os.path.join(path, name)}: damaged since it was written (its CRC-32 is not that on "
-                             "record); the same `predict` or `run` as before computes that block of loci again")
+            raise _damaged(path, name)
+        if loci == slice(None):
+            _check_repeats(path, open_effects(path))
         return
     effects = open_effects(path)
     for variable in (*COORDINATES, *DATA):
         if variable.name in effects:
             _check_readable(path, effects[variable.name], loci)
     _check_places(path, effects)
+    _check_repeats(path, effects)
+    _check_mutants(path, effects, loci)
 
 
 def _check_readable(path, values, loci):
@@ -134,9 +188,39 @@ def _check_readable(path, values, loci):
 
 
 def _check_places(path, effects):
+    """Raise `InputError` unless loci are of one length, and there are three mutants of each base."""
     start, end, strand, position = (effects[name].values for name in ("start", "end", "strand", "position"))
     length = end - start
-    if (start < 0).any() or not np.isin(strand, ("+", "-")).all() or (position < 0).any() or (
-            position.max() >= length).any():
+    if (start < 0).any() or (end > MOST_START).any() or (length != length[0]).any() or (
+            not np.isin(strand, ("+", "-")).all() or len(position) != 3 * length[0]
+            or (position != np.arange(len(position)) // 3).any()):
         raise InputError(f"{path}: start, end, strand and position are not those of loci of one length and their "
                          "mutants")
+
+
+def _check_repeats(path, effects):
+    """Raise `InputError` unless loci, marks and members are there once each."""
+    places = pd.DataFrame({name: effects[name].values for name in ("chrom", "start", "end", "strand")})
+    repeated = np.flatnonzero(places.duplicated().to_numpy())
+    if len(repeated):
+        chrom, start, end, strand = places.iloc[repeated[0]]
+        raise InputError(f"{path}: locus {effects['name'].values[repeated[0]]} ({chrom}:{start}-{end}, {strand}) is "
+                         "there twice, and would be counted twice")
+    for name in ("mark", "member"):
+        labels = pd.Index(effects[name].values)
+        if labels.has_duplicates:
+            raise InputError(f"{path}: {name} {labels[labels.duplicated()][0]} is there twice")
+
+
+def _check_mutants(path, effects, loci):
+    """Raise `InputError` unless a locus holds, at each position, the three mutants of one base."""
+    first, last, _ = loci.indices(effects.sizes["locus"])
+    step = max(1, BYTES_AT_A_TIME // (8 * effects.sizes["variant"]))
+    for begin in range(first, last, step):
+        ref, alt = (np.asarray(effects[name][begin:min(begin + step, last)].values, "U1") for name in LETTERS)
+        ref, alt = (each.reshape(len(each), -1, 3) for each in (ref, alt))
+        bases = np.sort(np.concatenate([ref[:, :, :1], alt], axis=2), axis=2)
+        right = (bases == list("ACGT")).all(2) & (ref == ref[:, :, :1]).all(2)
+        if not right.all():
+            raise InputError(f"{path}: the mutants of locus {effects['name'].values[begin + np.argmin(right.all(1))]} "
+                             "are not the three of each base of one sequence")

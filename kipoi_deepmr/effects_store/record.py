@@ -1,18 +1,22 @@
 """The record of a store: which of its blocks are safely on disk, and a CRC-32 of each of their files.
 
-A file of JSON lines in the store. The first is about the coordinates, each other one about a block of loci. While the
-store is written a line is added once its block is on disk; in a finished store they are in the order of loci.
+A file of JSON lines in the store, each with a CRC-32 of itself. The first is about the settings, the metadata and the
+coordinates, each other one about a block of loci. While the store is written a line is added once its block is on disk;
+in a finished store they are in the order of loci.
 """
 
 import json
 import os
 import re
 import zlib
+from pathlib import Path
 
 RECORD = "completed.jsonl"
-FORMAT = 2
+FORMAT = 3
 
-_CHUNK = re.compile(r"\w+/\d+(\.\d+)*")  # a file below the store's own folder, whatever the record says
+# files below the store's own folder, whatever the record says
+_FILE = re.compile(r"\w+/\d+(\.\d+)*|(\w+/)?(\.z(array|attrs|group|metadata)|zarr\.json)")
+_METADATA = (".z*", "zarr.json", "*/.z*", "*/zarr.json")
 
 
 def read(folder):
@@ -28,10 +32,7 @@ def read(folder):
     entries, n_bytes = [], 0
     with open(os.path.join(folder, RECORD), "rb") as lines:
         for line in lines:
-            try:
-                entry = json.loads(line if line.endswith(b"\n") else b"")
-            except (ValueError, RecursionError):
-                break
+            entry = _entry_of(line)
             if not _is_entry(entry, is_head=not entries):
                 break
             entries.append(entry)
@@ -39,14 +40,53 @@ def read(folder):
     return entries, n_bytes
 
 
+def head_of(folder):
+    """The first entry of a store's record; None if there is no record or its first line is damaged."""
+    if not os.path.isfile(os.path.join(folder, RECORD)):
+        return None
+    entries, _ = read(folder)
+    return entries[0] if entries else None
+
+
+def other_format(folder):
+    """The format of a record whose first line is whole JSON, but not an entry of this format; else None."""
+    with open(os.path.join(folder, RECORD), "rb") as lines:
+        try:
+            number = json.loads(lines.readline()).get("format")
+        except (ValueError, RecursionError, AttributeError):
+            return None
+    return None if number == FORMAT else number
+
+
+def metadata(folder):
+    """Sorted names of a store's files of metadata, those that do not belong there included."""
+    return sorted({str(path.relative_to(folder)) for pattern in _METADATA for path in Path(folder).glob(pattern)})
+
+
+def _line_of(entry):
+    text = json.dumps(entry)
+    return f'{text[:-1]}, "crc32": {zlib.crc32(text.encode())}}}\n'
+
+
+def _entry_of(line):
+    """The entry of a whole line, or None."""
+    try:
+        entry = json.loads(line if line.endswith(b"\n") else b"")
+        crc = entry.pop("crc32")
+        return entry if crc == zlib.crc32(json.dumps(entry).encode()) else None
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def _is_entry(entry, is_head):
     if not isinstance(entry, dict) or not isinstance(entry.get("files"), dict):
         return False
-    if not all(_CHUNK.fullmatch(name) and (crc is None or type(crc) is int) for name, crc in entry["files"].items()):
+    if not all(_FILE.fullmatch(name) and (crc is None or type(crc) is int) for name, crc in entry["files"].items()):
         return False
     if is_head:
         numbers = entry.get("loci"), entry.get("block")
-        return entry.get("format") == FORMAT and all(type(n) is int and n > 0 for n in numbers)
+        return entry.get("format") == FORMAT and isinstance(entry.get("settings"), dict) and all(
+            type(n) is int and n > 0 for n in numbers)
     dropped = entry.get("dropped", {})
     return type(entry.get("first")) is int and isinstance(dropped, dict) and all(
         index.isdecimal() and isinstance(what, str) for index, what in dropped.items())
@@ -55,7 +95,7 @@ def _is_entry(entry, is_head):
 def append(folder, entry):
     """Add an entry, which is on disk afterwards."""
     with open(os.path.join(folder, RECORD), "a", encoding="utf-8") as lines:
-        lines.write(json.dumps(entry) + "\n")
+        lines.write(_line_of(entry))
         lines.flush()
         os.fsync(lines.fileno())
 
@@ -69,7 +109,7 @@ def write(folder, entries):
     """Replace a record."""
     path = os.path.join(folder, RECORD)
     with open(path + ".tmp", "w", encoding="utf-8") as lines:
-        lines.writelines(json.dumps(entry) + "\n" for entry in entries)
+        lines.writelines(map(_line_of, entries))
         lines.flush()
         os.fsync(lines.fileno())
     os.replace(path + ".tmp", path)
@@ -93,6 +133,11 @@ def damaged(folder, entry):
     return [name for name, crc in checksums(folder, entry["files"]).items() if crc != entry["files"][name]]
 
 
+def damaged_head(folder, head):
+    """Names of files of metadata and coordinates that are not as they were written, or that were added since."""
+    return damaged(folder, head) + [name for name in metadata(folder) if name not in head["files"]]
+
+
 def damaged_chunks(folder, loci=slice(None)):
     """Names of a finished store's files that are not as they were written.
 
@@ -101,7 +146,7 @@ def damaged_chunks(folder, loci=slice(None)):
     folder : str
         The store; nothing is known of one that has no record.
     loci : slice
-        Only the coordinates, and blocks that hold some of these.
+        Only the metadata, the coordinates, and blocks that hold some of these.
 
     Yields
     ------
@@ -117,6 +162,6 @@ def damaged_chunks(folder, loci=slice(None)):
     head, *blocks = entries
     written = {entry["first"]: entry for entry in blocks}
     first, last, _ = loci.indices(head["loci"])
-    yield from damaged(folder, head)
+    yield from damaged_head(folder, head)
     for start in range(first - first % head["block"], last, head["block"]):
         yield from damaged(folder, written[start]) if start in written else [RECORD]

@@ -10,7 +10,7 @@ import dask.array
 
 from ..errors import InputError, one_line
 from . import record
-from .reading import open_zarr
+from .reading import settings_of
 from .variables import COORDINATES, DATA, OPTIONAL, dataset, loci_per_block
 
 PARTIAL_SUFFIX = ".partial"
@@ -64,9 +64,10 @@ class Writer:
         self.block = loci_per_block(len(members), n_variants, len(marks))
         self._loci, self._marks, self._members = loci, marks, members
         self._sizes = {"locus": len(loci), "member": len(members), "variant": n_variants, "mark": len(marks)}
+        self._settings = json.loads(json.dumps(attributes.get("settings", {})))
         self._chunked = [v for v in DATA if keep_members or v.name not in OPTIONAL]
         self._done = {}  # first locus of each block on disk: its entry in the record
-        if os.path.exists(os.path.join(self.partial, record.RECORD)) and self._is_resumed(attributes, replace):
+        if os.path.exists(os.path.join(self.partial, record.RECORD)) and self._is_resumed(replace):
             self._remove_fragments()
             self._done = self._whole_blocks(attributes)
         if not self._done:
@@ -86,8 +87,8 @@ class Writer:
     def _make_head(self):
         names = sorted(str(chunk.relative_to(self.partial)) for v in COORDINATES
                        for chunk in Path(self.partial, v.name).glob("[0-9]*"))
-        return {"format": record.FORMAT, "loci": len(self._loci), "block": self.block,
-                "files": record.checksums(self.partial, names)}
+        return {"format": record.FORMAT, "loci": len(self._loci), "block": self.block, "settings": self._settings,
+                "files": record.checksums(self.partial, [*record.metadata(self.partial), *names])}
 
     def _write_template(self, folder, attributes):
         """A store of coordinates and attributes, with nothing in its data variables."""
@@ -97,13 +98,13 @@ class Writer:
             data[variable.name] = dask.array.zeros(shape, dtype=variable.dtype, chunks=-1)  # a shape, never computed
             encoding[variable.name] = {"chunks": (min(self.block, len(self._loci)), *shape[1:])}
         template = dataset(self._loci, self._marks, self._members, data, attributes)
-        template.to_zarr(folder, mode="w", compute=False, zarr_format=2, encoding=encoding)
+        # a chunk of zeros that is not written may be anything to zarr 2
+        template.to_zarr(folder, mode="w", compute=False, zarr_format=2, encoding=encoding, write_empty_chunks=True)
 
-    def _is_resumed(self, attributes, replace):
+    def _is_resumed(self, replace):
         """Whether the unfinished store is one of these settings; one of others is refused, or else replaced."""
         try:
-            old = open_zarr(self.partial).attrs.get("settings", {})
-            differing = differences(old, attributes.get("settings", {}))
+            differing = differences(settings_of(self.partial), self._settings)
         except Exception as error:
             if replace:
                 return False
@@ -121,14 +122,16 @@ class Writer:
         if not entries or (entries[0]["loci"], entries[0]["block"]) != (len(self._loci), self.block):
             return {}
         self._head, *blocks = entries
-        if record.damaged(self.partial, self._head):
-            self._restore_coordinates(attributes)
+        if record.damaged_head(self.partial, self._head):
+            self._restore_template(attributes)
             record.write(self.partial, [self._head, *blocks])
         written = {entry["first"]: entry for entry in blocks if entry["first"] % self.block == 0}
         return {first: entry for first, entry in written.items()
                 if set(entry["files"]) == set(self._chunks(first)) and not record.damaged(self.partial, entry)}
 
-    def _restore_coordinates(self, attributes):
+    def _restore_template(self, attributes):
+        for name in record.metadata(self.partial):
+            os.remove(os.path.join(self.partial, name))
         with tempfile.TemporaryDirectory() as folder:
             self._write_template(folder, attributes)
             shutil.copytree(folder, self.partial, dirs_exist_ok=True)
@@ -192,6 +195,7 @@ class Writer:
         """
         if attributes:
             self._set_attributes(attributes)
+            self._head = self._make_head()
         record.write(self.partial, [self._head, *(entry for _, entry in sorted(self._done.items()))])
         shutil.rmtree(self.path, ignore_errors=True)
         os.replace(self.partial, self.path)

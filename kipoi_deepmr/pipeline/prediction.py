@@ -165,7 +165,7 @@ def _is_finished(path, settings):
     """Whether there is a store of these settings, without damage; one of others is refused."""
     if not os.path.exists(path):
         return False
-    differing = effects_store.differences(effects_store.open_effects(path).attrs.get("settings", {}), settings)
+    differing = effects_store.differences(effects_store.settings_of(path), settings)
     if differing:
         raise InputError(f"{path}: it holds other effects ({'; '.join(differing[:3])}); "
                          "choose another name, or --overwrite")

@@ -93,7 +93,7 @@ class RunFolder:
                 return None, f"{error}; choose another folder, or --overwrite"
         names = set(os.listdir(self.path)) - leftovers_in(self.path)
         if STORE in names and names <= {*OUTPUTS}:
-            return effects_store.open_effects(self.file(STORE)).attrs.get("settings", {}), None
+            return effects_store.settings_of(self.file(STORE)), None
         return None, "the folder is not empty and holds no DeepMR run; choose another folder"
 
     def _differing(self, old):

@@ -15,6 +15,7 @@ LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note
 LOCAL_NUMBERS = ("start", "end", "n_instruments", "estimate", "se", "ci_low", "ci_high", "pvalue", "intercept",
                  "intercept_se", "intercept_pvalue", "q", "q_pvalue")
 LOCAL_MORE = ("i2", "i2_gx", "f_statistic", "phi", "tau2")  # numbers that older tables lack
+ROW = ["chrom", "start", "strand", "exposure", "outcome", "method"]  # what a table holds one row for
 ROWS_AT_A_TIME = 100_000
 PIECE = 500_000  # rows of a table that is only sifted
 MISSING = ["NA", ""]
@@ -33,10 +34,13 @@ def read_local(path):
     Raises
     ------
     InputError
-        The file is missing or empty, a column is missing, or a cell is not a number where one is needed; the message
-        names line, column and value.
+        The file is missing or empty, a column is missing, a cell is not a number where one is needed, or a locus,
+        strand, exposure, outcome and method stand there twice; the message names line, column and value.
     """
-    return pd.concat(_pieces(path), ignore_index=True)
+    seen = _Rows()
+    table = pd.concat(map(seen.add, _pieces(path)), ignore_index=True)
+    seen.check(path)
+    return table
 
 
 def read_estimates(path):
@@ -54,17 +58,49 @@ def read_estimates(path):
         As `read_local`.
     """
     names = {key: {} for key in ("exposure", "outcome", "method")}
-    codes, numbers = {key: [] for key in names}, {}
-    for piece in _pieces(path):
+    codes, numbers, seen = {key: [] for key in names}, {}, _Rows()
+    for piece in map(seen.add, _pieces(path)):
         numbers = numbers or {name: [] for name in ("estimate", "se", *_of_members(piece))}
         for key, known in names.items():
             code, unique = pd.factorize(piece[key])
             codes[key].append(np.array([known.setdefault(name, len(known)) for name in unique], np.int32)[code])
         for name, parts in numbers.items():
             parts.append(piece[name].to_numpy())
+    seen.check(path)
     categories = {key: pd.Categorical.from_codes(np.concatenate(codes[key]), list(known))
                   for key, known in names.items()}
     return pd.DataFrame({**categories, **{name: np.concatenate(parts) for name, parts in numbers.items()}})
+
+
+class _Rows:
+    """Finds rows that would be counted twice, by 8 bytes for each row."""
+
+    def __init__(self):
+        self._hashes = []
+
+    def add(self, piece):
+        """Remember the rows of a piece, which is given back."""
+        self._hashes.append(self._hash(piece))
+        return piece
+
+    def check(self, path):
+        """Raise `InputError` if the table at `path`, whose rows were added, holds one twice."""
+        ordered = np.sort(np.concatenate(self._hashes))
+        repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+        if not len(repeated):
+            return
+        rows = pd.concat([piece[ROW][np.isin(self._hash(piece), repeated)] for piece in _pieces(path)])
+        twice = rows[rows.duplicated()]  # two rows may have one hash
+        if len(twice):
+            row = twice.iloc[0]
+            earlier = rows.index[(rows == row).all(axis=1)][0]
+            raise InputError(f"{path}, line {twice.index[0] + 2}: {row.exposure} -> {row.outcome} by {row.method} at "
+                             f"{row.chrom}:{row.start:.0f} ({row.strand}) stands in line {earlier + 2} already, and "
+                             "would be counted twice; leave one of them out")
+
+    @staticmethod
+    def _hash(piece):
+        return pd.util.hash_pandas_object(piece[ROW], index=False).to_numpy()
 
 
 def _pieces(path):

@@ -218,6 +218,7 @@ def test_a_locus_without_predictions(tmp_path):
         store[name].values[2] = np.nan
     store["start"].values[3], store["end"].values[3] = 210, 240
     store["ref_base"].values[3] = "A"  # T on the forward strand
+    store["alt_base"].values[3] = np.tile(list("CGT"), store.sizes["variant"] // 3)
     store.to_zarr(str(folder / "effects.zarr"), mode="w", zarr_format=2)
     pipeline.estimate(str(folder / "effects.zarr"), str(folder / "local.tsv"), vcf="none", instrument_z=1.5,
                       method=["ivw", "egger"], diagnostics="none", **PLAIN)

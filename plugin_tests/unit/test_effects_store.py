@@ -194,6 +194,7 @@ def test_stores_that_are_refused(tmp_path, loci, data):
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_other_format_versions_are_refused(tmp_path, loci, data, version):
     write(tmp_path / "e.zarr", loci, data).close()
+    (tmp_path / "e.zarr" / effects_store.RECORD).unlink()
     for name in (".zattrs", ".zmetadata"):
         path = tmp_path / "e.zarr" / name
         content = json.loads(path.read_text())

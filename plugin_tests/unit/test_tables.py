@@ -66,3 +66,13 @@ def test_table_without_rows(tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         reading.read_local(str(tmp_path / "x.tsv"))
+
+
+@pytest.mark.parametrize("read", [reading.read_local, reading.read_estimates])
+def test_a_row_that_stands_twice_is_refused_with_its_line(tmp_path, local, read, monkeypatch):
+    monkeypatch.setattr(reading, "ROWS_AT_A_TIME", 2)  # the two lie in different pieces
+    path = str(tmp_path / "local.tsv")
+    again = local[:1].assign(estimate=9.0, locus="other", end=18)
+    tables.write_tsv(path, [local, local.assign(method="egger"), again])
+    with pytest.raises(InputError, match=r'local.tsv, line 6: quo"te -> B by ivw at chr1:5 \(\+\) stands in line 2'):
+        read(path)
