@@ -1,10 +1,10 @@
 """A Kipoi model in its own Python: one worker process, its requests, time limits and restarts."""
 
 import functools
+import io
 import logging
 import os
 import select
-import signal
 import subprocess
 import tempfile
 import threading
@@ -12,12 +12,14 @@ import time
 import weakref
 import zipfile
 from collections.abc import Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError, ModelFailed, how_it_ended
+from ..process_groups import has_ended, kill_group, wait_for_end
+from . import answers
 from .environments import check_interpreter
 from .host import errors, frames
 from .host.session import DEFAULT_BATCH_SIZE
@@ -106,31 +108,35 @@ class Worker:
     def open_loci(self, arguments):
         """See `HostedModel.open_loci`."""
         self._loci = None
-        value, _ = self._ask({"request": "open_loci", "arguments": arguments}, limit=LOAD_SECONDS)
+        value, _ = self._ask({"request": "open_loci", "arguments": arguments}, limit=LOAD_SECONDS,
+                             is_value=answers.is_opened)
         self._loci, self._description = arguments, value["description"]
         return value["n_items"]
 
     def locus(self, number):
         """See `HostedModel.locus`."""
-        ranges, arrays = self._ask({"request": "locus", "number": int(number)})
+        ranges, arrays = self._ask({"request": "locus", "item": int(number)}, is_value=answers.are_ranges,
+                                   are_arrays=answers.is_sequence)
         return {"ranges": ranges, "sequence": arrays[0]}
 
     def probe(self, again=False):
         """See `HostedModel.probe`."""
-        _, arrays = self._ask({"request": "probe", "again": again})
+        _, arrays = self._ask({"request": "probe", "again": again}, are_arrays=answers.are_probed(self._description))
         return arrays[0] if arrays else None
 
     def measure_batch(self):
         """See `HostedModel.measure_batch`."""
-        return self._ask({"request": "measure_batch"})[0]
+        return self._ask({"request": "measure_batch"}, is_value=answers.is_batch_size)[0]
 
     def outputs(self, sequences):
         """See `HostedModel.outputs`."""
-        return self._ask({"request": "outputs"}, [np.ascontiguousarray(sequences, dtype=np.uint8)])[1]
+        return self._ask({"request": "outputs"}, [np.ascontiguousarray(sequences, dtype=np.uint8)],
+                         are_arrays=answers.are_floats(len(sequences)))[1]
 
     def masks_of(self, number):
         """See `HostedModel.masks_of`."""
-        names, arrays = self._ask({"request": "masks", "number": number})
+        names, arrays = self._ask({"request": "masks", "mask": number}, is_value=answers.are_names,
+                                  are_arrays=answers.are_floats())
         return list(zip(names, arrays, strict=True))
 
     def predict(self, sequences, item=None, batch_size=None):
@@ -158,19 +164,18 @@ class Worker:
             self._stop()
 
     def _predicted(self, request, array, n):
-        _, parts = self._ask(request, [np.ascontiguousarray(array, dtype=np.uint8)])
-        expected = (len(self._description["replicates"]), n, len(self._description["marks"]))
-        joined = np.concatenate(parts, axis=1)
-        if joined.shape != expected:
-            raise ModelFailed(f"model {self._name}: its process answered {joined.shape} numbers, not {expected}")
-        return joined
+        _, parts = self._ask(request, [np.ascontiguousarray(array, dtype=np.uint8)], n=n)
+        return np.concatenate(parts, axis=1)
 
-    def _ask(self, header, arrays=(), limit=None):
-        """The value and arrays of the reply to one request, which is repeated after a failure."""
+    def _ask(self, header, arrays=(), limit=None, **expected):
+        """The value and arrays of the reply to one request, which is repeated after a failure.
+
+        `expected` are `n`, how many sequences are predicted, or else the arguments of `answers.Answer`.
+        """
         with self._lock:
             for n_failures in range(1, MOST_FAILURES + 1):
                 try:
-                    return self._ask_once(header, arrays, limit or self._timeout)
+                    return self._ask_once(header, arrays, limit or self._timeout, **expected)
                 except WorkerFailed as failure:
                     message = f"model {self._name}: {failure}"
                     self._halve_batch(header)
@@ -179,7 +184,7 @@ class Worker:
                     log.warning("%s\n(failure %d of at most %d)", message, n_failures, MOST_FAILURES)
             raise ModelFailed(f"{message}\nIt failed {n_failures} times, with ever smaller batches")
 
-    def _ask_once(self, header, arrays, limit):
+    def _ask_once(self, header, arrays, limit, n=None, **expected):
         if self._closed:
             raise WorkerFailed("its process was ended before")
         try:
@@ -188,24 +193,32 @@ class Worker:
                 self._finish()
             if self._largest and "batch_size" in header:
                 header = {**header, "batch_size": min(header["batch_size"] or self._largest, self._largest)}
-            return self._process.ask(header, arrays, limit)
+            if n is not None:
+                size = n if "batch_size" not in header else self._batch_size(header)
+                return self._process.ask(header, arrays, limit,
+                                         lambda number: answers.Predictions(number, self._description, n, size))
+            return self._process.ask(header, arrays, limit, lambda number: answers.Answer(number, **expected))
         finally:
             if self._process is not None and not self._process.idle:
                 self._stop()
 
+    def _batch_size(self, header):
+        return header.get("batch_size") or self._model["settings"].get("batch_size") or DEFAULT_BATCH_SIZE
+
     def _halve_batch(self, header):
-        settings = self._model["settings"]
-        tried = header.get("batch_size") or settings.get("batch_size", DEFAULT_BATCH_SIZE)
-        self._largest = settings["batch_size"] = max(1, min(tried, self._largest or tried) // 2)
+        tried = self._batch_size(header)
+        self._largest = self._model["settings"]["batch_size"] = max(1, min(tried, self._largest or tried) // 2)
 
     def _begin(self):
         self._process = Process(self._python, self._threads)
         self._process.send({"request": "load", **self._model}, limit=LOAD_SECONDS)
 
     def _finish(self):
-        self._description, _ = self._process.receive(limit=LOAD_SECONDS)
+        self._description, _ = self._process.receive(
+            LOAD_SECONDS, lambda number: answers.Answer(number, answers.is_description))
         if self._loci is not None:
-            value, _ = self._process.ask({"request": "open_loci", "arguments": self._loci}, limit=LOAD_SECONDS)
+            value, _ = self._process.ask({"request": "open_loci", "arguments": self._loci}, (), LOAD_SECONDS,
+                                         lambda number: answers.Answer(number, answers.is_opened))
             self._description = value["description"]
 
     def _stop(self):
@@ -225,33 +238,45 @@ class Process:
 
     def __init__(self, python, threads):
         self.idle = True
+        self._number = -1  # of the last request
         self._process = subprocess.Popen(
             [python, "-E", "-u", host_archive()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             bufsize=0, env=_environment(python, threads), start_new_session=True)
         self._tail = _Tail(self._process.stderr)
-        self._end = weakref.finalize(self, _kill_group, self._process)
+        self._end = weakref.finalize(self, kill_group, self._process)
         self._pipes = _Pipes(self._process)
 
-    def ask(self, header, arrays=(), limit=None):
-        """Send a request and receive its reply."""
+    def ask(self, header, arrays, limit, answer):
+        """Send a request and receive its reply; see `send` and `receive`."""
         self.send(header, arrays, limit)
-        return self.receive(limit)
+        return self.receive(limit, answer)
 
     def send(self, header, arrays=(), limit=None):
         """Send a request within `limit` seconds."""
         self.idle = False
+        self._number += 1
         with self._failures(limit):
             self._pipes.deadline = time.monotonic() + limit
-            frames.write(self._pipes, header, arrays)
+            frames.write(self._pipes, {**header, "number": self._number}, arrays)
 
-    def receive(self, limit):
-        """The value and the arrays of a reply, all parts in one list; `limit` seconds may pass before each part."""
-        results = []
+    def receive(self, limit, answer):
+        """The value and the arrays of the reply to the last request, all parts in one list.
+
+        Parameters
+        ----------
+        limit : float
+            Seconds that may pass until each part is there, and for each of the parts that the answer may have at most
+            until all of it is.
+        answer : callable
+            Makes an `answers.Answer` for the number of the request.
+        """
+        expected, results = answer(self._number), []
+        latest = time.monotonic() + limit * expected.most_parts
         with self._failures(limit):
             reply = {"reply": "part"}
             while reply["reply"] == "part":
-                self._pipes.deadline = time.monotonic() + limit
-                frame = frames.read(self._pipes)
+                self._pipes.deadline = min(time.monotonic() + limit, latest)
+                frame = frames.read(self._pipes, expected.check)
                 if frame is None:
                     raise EOFError
                 reply, received = frame
@@ -267,7 +292,7 @@ class Process:
             yield
         except TimeoutError as error:
             raise WorkerFailed(f"no answer within {limit:g} s (--worker_timeout); {self._last_words()}") from error
-        except (EOFError, OSError, frames.FrameError, KeyError) as error:
+        except (EOFError, OSError, frames.FrameError) as error:
             raise WorkerFailed(f"{self._how_it_ended(error)}; {self._last_words()}") from error
 
     def _raise(self, reply):
@@ -290,11 +315,11 @@ class Process:
         self._end()
 
     def _how_it_ended(self, error):
-        try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            return f"its process sent what is no answer ({errors.one_line(error)})"
-        return how_it_ended(code)
+        if isinstance(error, frames.FrameError) and not isinstance(error, frames.CutOff):
+            return f"its process sent what is no answer ({error})"
+        if not wait_for_end(self._process, 5):
+            return "its process closed the pipe by which it answers"
+        return how_it_ended(kill_group(self._process))
 
     def _last_words(self):
         self._end()
@@ -315,6 +340,7 @@ class _Pipes:
     def write(self, data):
         left = memoryview(data)
         while left:
+            self._check_time()
             try:
                 left = left[os.write(self._requests, left[:1 << 20]):]
             except BlockingIOError:
@@ -322,6 +348,7 @@ class _Pipes:
 
     def readinto(self, buffer):
         while True:
+            self._check_time()  # also while bytes come, but too slowly
             try:
                 return os.readv(self._replies, [buffer])
             except BlockingIOError:
@@ -332,10 +359,13 @@ class _Pipes:
         poll.register(pipe, event)
         while not poll.poll(500):
             # a process that the model has started may hold the pipe open after the worker's death
-            if self._process.poll() is not None:
+            if has_ended(self._process):
                 raise EOFError
-            if time.monotonic() > self.deadline:
-                raise TimeoutError
+            self._check_time()
+
+    def _check_time(self):
+        if time.monotonic() > self.deadline:
+            raise TimeoutError
 
     def close(self):
         for pipe in (self._process.stdin, self._process.stdout):
@@ -366,20 +396,37 @@ class _Tail:
         self._stream.close()
 
 
-@functools.cache
 def host_archive():
-    """Path of one file that any Python runs as a worker; it is made once and removed when this process ends."""
-    folder = tempfile.TemporaryDirectory(prefix="kipoi_deepmr_")
-    path = os.path.join(folder.name, "host.pyz")
-    with zipfile.ZipFile(path, "w") as archive:
+    """Path of one file that any Python runs as a worker.
+
+    It is made once, and again if somebody who cleans temporary folders has removed or changed it; this process removes
+    it when it ends.
+    """
+    with _archive_lock:
+        content = _archive()
+        if _archives:
+            path = os.path.join(_archives[-1].name, "host.pyz")
+            with suppress(OSError), open(path, "rb") as file:
+                if file.read() == content:
+                    return path
+        _archives.append(tempfile.TemporaryDirectory(prefix="kipoi_deepmr_", ignore_cleanup_errors=True))
+        path = os.path.join(_archives[-1].name, "host.pyz")
+        with open(path, "wb") as file:
+            file.write(content)
+        return path
+
+
+@functools.cache
+def _archive():
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
         for module in sorted((Path(__file__).parent / "host").glob("*.py")):
             archive.writestr(zipfile.ZipInfo(f"{PACKAGE}/{module.name}"), module.read_bytes())
         archive.writestr(zipfile.ZipInfo("__main__.py"), f"from {PACKAGE}.__main__ import main\n\nmain()\n")
-    _kept_folders.append(folder)
-    return path
+    return content.getvalue()
 
 
-_kept_folders = []
+_archives, _archive_lock = [], threading.Lock()
 
 
 def _environment(python, threads):
@@ -390,14 +437,6 @@ def _environment(python, threads):
     if threads:
         variables.update({name: str(threads) for name in THREAD_VARIABLES})
     return variables
-
-
-def _kill_group(process):
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # it has ended, and so has all that it started
-        pass
-    process.wait()
 
 
 def _number(item):

@@ -16,11 +16,13 @@ import threading
 import traceback
 
 from .. import errors
+from ..process_groups import kill_group, wait_for_end
 
 START = "import sys; sys.path[:] = sys.argv[1:]; from kipoi_deepmr.simulation.child import main; main()"
 LOG = "kipoi_deepmr"
 # The number of threads decides the order of sums: one, so that a seed gives the same networks whatever the processors.
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+SECONDS_TO_END = 60.0  # after its last line
 TAIL_LINES, TAIL_BYTES = 12, 8192
 
 
@@ -61,7 +63,8 @@ def make_round_in_child(folder, design, scenario, number):
                 raise kind(reply["message"]) from RuntimeError(reply["trace"])
             else:
                 return reply["record"]
-        raise errors.Stopped(f"{folder}: {errors.how_it_ended(process.wait())}; {_last_words(said)}")
+        wait_for_end(process, SECONDS_TO_END)
+        raise errors.Stopped(f"{folder}: {errors.how_it_ended(kill_group(process))}; {_last_words(said)}")
 
 
 @contextlib.contextmanager
@@ -73,8 +76,7 @@ def _started(said):
         try:
             yield process
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process)
 
 
 def _last_words(said):

@@ -122,13 +122,50 @@ def test_whatever_is_printed_does_not_reach_the_answers(folders):
     member.close()
 
 
+RUDE = """
+    os.chdir("/")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    os.write(1, b"not a frame")
+    if not os.fork() and len(x) != 7:
+        raise SystemExit("in a copy")
+"""
+
+
+@pytest.mark.parametrize("python", [None, sys.executable])
+def test_a_model_that_changes_its_process(folders, tmp_path, monkeypatch, capfd, python):
+    """It moves to another folder, forks a copy that comes back, sets handlers of signals, writes to descriptor 1."""
+    monkeypatch.chdir(tmp_path)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    (Path(folders[0]) / "do").write_text(textwrap.dedent(RUDE))
+    member = KipoiModel(folders[0], "dir", {"batch_size": 30}, python=python)
+    for _ in range(2):
+        np.testing.assert_array_equal(member.mutants(ALL_A)[0], closed_form(folders[0], ALL_A))
+    member.close()
+    assert os.getcwd() == str(tmp_path)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+@pytest.mark.parametrize("code, said", [
+    ("os.closerange(3, 256)", "ended with exit code 76; its last words:.*closed descriptor [0-9]+, which its process"),
+    ("os.closerange(0, 256)\nfor k in range(40): os.open(path, os.O_RDONLY)", "ended with exit code 76")])
+def test_a_model_that_closes_descriptors_is_named(folders, caplog, code, said):
+    with member_that(folders[0], ONCE.replace("remove(path)", "rename(path, path + '.')") + code.replace(
+            "(path,", "(path + '.',")) as member:
+        np.testing.assert_array_equal(member.mutants(ALL_A)[0], closed_form(folders[0], ALL_A))
+    told, = caplog.messages
+    assert re.search(said, told, re.DOTALL)
+
+
 def test_the_archive_holds_the_host_alone_and_is_the_same_each_time():
     with zipfile.ZipFile(worker.host_archive()) as archive:
         names = archive.namelist()
         assert {name.split("/")[0] for name in names} == {worker.PACKAGE, "__main__.py"}
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     first = Path(worker.host_archive()).read_bytes()
-    worker.host_archive.cache_clear()
+    Path(worker.host_archive()).unlink()  # as who cleans temporary folders does
+    assert Path(worker.host_archive()).read_bytes() == first
+    shutil.rmtree(Path(worker.host_archive()).parent)
     assert Path(worker.host_archive()).read_bytes() == first
 
 
@@ -304,8 +341,8 @@ def test_a_workers_children_go_with_it(folders):
     """))
     process = subprocess.Popen([sys.executable, "-E", worker.host_archive()], stdin=subprocess.PIPE, bufsize=0,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    frames.write(process.stdin, {"request": "load", "model": folders[0], "source": "dir", "settings": {}})
-    frames.write(process.stdin, {"request": "mutants", "item": None}, [ALL_A])
+    frames.write(process.stdin, {"number": 0, "request": "load", "model": folders[0], "source": "dir", "settings": {}})
+    frames.write(process.stdin, {"number": 1, "request": "mutants", "item": None}, [ALL_A])
     assert process.wait(60) == -signal.SIGKILL
     pid = int((Path(folders[0]) / "child").read_text())
     assert wait_until(lambda: not is_alive(pid))
@@ -507,14 +544,17 @@ def test_requests_and_replies_are_plain_frames(folders):
     process = subprocess.Popen([sys.executable, "-E", worker.host_archive()], stdin=subprocess.PIPE, bufsize=0,
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     settings = {"batch_size": 30}
-    frames.write(process.stdin, {"request": "load", "model": folders[0], "source": "dir", "settings": settings})
-    frames.write(process.stdin, {"request": "nonsense"})
-    frames.write(process.stdin, {"request": "mutants", "item": None}, [ALL_A])
+    frames.write(process.stdin, {"number": 0, "request": "load", "model": folders[0], "source": "dir",
+                                 "settings": settings})
+    frames.write(process.stdin, {"number": 1, "request": "nonsense"})
+    frames.write(process.stdin, {"number": 2, "request": "mutants", "item": None}, [ALL_A])
     described, refused, part, done = [frames.read(process.stdout) for _ in range(4)]
     assert described[0]["value"]["marks"] == ["A", "B", "C"] and json.dumps(described[0])
     assert refused[0]["kind"] == "internal"
     assert part[0]["reply"] == "part" and part[1][0].shape == (1, 30, 3)
     assert done[0]["reply"] == "done" and done[1][0].shape == (1, 7, 3)
+    assert [(frame[0]["number"], frame[0]["part"]) for frame in (described, refused, part, done)] == [
+        (0, 0), (1, 0), (2, 0), (2, 1)]
     process.stdin.close()
     assert process.wait(10) == -signal.SIGKILL and process.stdout.read() == b""
     process.stdout.close()

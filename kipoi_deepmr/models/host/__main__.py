@@ -7,10 +7,12 @@ sees to that.
 
 import os
 import signal
+import sys
 import traceback
 
 from . import guard
 
+CANNOT_ANSWER = 76  # exit code; EX_PROTOCOL of sysexits.h
 
 def main():
     requests, replies = _private_pipes()
@@ -18,27 +20,37 @@ def main():
     # after the pipes are safe, since importing numpy may print
     from . import frames
 
+    own = [_Pipe(stream) for stream in (requests, replies)]
     session = Session(lambda header, arrays=(): _send(frames.write, replies, header, arrays))
     for frame in iter(lambda: frames.read(requests), None):
-        session.answer(*frame)
+        session.answer(*frame, check=lambda: [pipe.check() for pipe in own])
     _end()
 
 
 class Session:
-    """Answers requests about one model; each reply is zero or more `part` frames and then `done` or `error`."""
+    """Answers requests about one model; each reply is zero or more `part` frames and then `done` or `error`.
+
+    Requests are numbered from 0. A frame says which request it answers, and which of its parts it is.
+    """
 
     def __init__(self, send):
-        self._send = send
+        self._write = send
         self._model = None
+        self._process = os.getpid()
+        self._number, self._part = -1, 0
+        self._check = None
         self._requests = {"load": self._load, "open_loci": self._open_loci, "locus": self._locus, "probe": self._probe,
                           "predict": self._predict, "mutants": self._mutants, "outputs": self._outputs,
                           "masks": self._masks, "measure_batch": self._measure_batch,
                           "approximate": self._approximate}
 
-    def answer(self, header, arrays):
-        """Answer one request."""
+    def answer(self, header, arrays, check=None):
+        """Answer one request; `check` is called before each frame is sent."""
         from .errors import ModelError, OutOfMemory, is_out_of_memory, one_line
 
+        self._number, self._part, self._check = self._number + 1, 0, check
+        if header.get("number") != self._number:
+            _die("request {} came, and {} comes next".format(header.get("number"), self._number))
         try:
             done, results = self._requests[header["request"]](header, arrays)
             self._send({"reply": "done", "value": done}, results)
@@ -47,6 +59,14 @@ class Session:
         except BaseException as error:  # a model's own code may raise anything
             kind = OutOfMemory.__name__ if is_out_of_memory(error) else "internal"
             self._send({"reply": "error", "kind": kind, "message": one_line(error), "trace": traceback.format_exc()})
+
+    def _send(self, header, arrays=()):
+        if os.getpid() != self._process:
+            os._exit(0)  # a process that the model has forked, which came back from the model's code
+        if self._check:
+            self._check()
+        self._write(dict(header, number=self._number, part=self._part), arrays)
+        self._part += 1
 
     def _load(self, header, arrays):
         from .session import HostedModel
@@ -60,7 +80,7 @@ class Session:
         return {"n_items": n_items, "description": self._model.describe()}, []
 
     def _locus(self, header, arrays):
-        locus = self._model.locus(header["number"])
+        locus = self._model.locus(header["item"])
         return locus["ranges"], [locus["sequence"]]
 
     def _probe(self, header, arrays):
@@ -74,7 +94,7 @@ class Session:
         return None, self._model.outputs(arrays[0])
 
     def _masks(self, header, arrays):
-        named = self._model.masks_of(header["number"])
+        named = self._model.masks_of(header["mask"])
         return [name for name, _ in named], [array for _, array in named]
 
     def _predict(self, header, arrays):
@@ -108,6 +128,34 @@ def _private_pipes():
     os.dup2(nothing, 0)
     os.dup2(2, 1)
     return requests, replies
+
+
+class _Pipe:
+    """A pipe to the driver, which the model's code may close, and whose number a file of the model may have then."""
+
+    def __init__(self, stream):
+        self._number = stream.fileno()
+        self._identity = self._found()
+
+    def check(self):
+        if self._found() != self._identity:
+            _die(f"the model's code closed descriptor {self._number}, which its process needs to answer")
+
+    def _found(self):
+        try:
+            found = os.fstat(self._number)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+
+def _die(message):
+    try:
+        sys.__stderr__.write(message + "\n")
+        sys.__stderr__.flush()
+    except (OSError, ValueError):  # it has closed that, too
+        pass
+    os._exit(CANNOT_ANSWER)
 
 
 def _end():

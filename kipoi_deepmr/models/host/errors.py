@@ -3,6 +3,8 @@
 import re
 from contextlib import contextmanager
 
+from .surroundings import kept_surroundings
+
 
 class ModelError(ValueError):
     """The model, or what is asked of it, cannot be used; the message is for the user."""
@@ -20,7 +22,7 @@ class OutOfMemory(ModelError):
 def model_code(what, kind=ModelError):
     """Within this context a model's own code runs: whatever it raises, sys.exit too, becomes a `kind` of ModelError.
 
-    A `KeyboardInterrupt` is the user's and passes.
+    A `KeyboardInterrupt` is the user's and passes. Afterwards the process is as it was; see `kept_surroundings`.
 
     Parameters
     ----------
@@ -36,7 +38,8 @@ def model_code(what, kind=ModelError):
     ModelError
     """
     try:
-        yield
+        with kept_surroundings():
+            yield
     except (KeyboardInterrupt, ModelError):
         raise
     except BaseException as error:

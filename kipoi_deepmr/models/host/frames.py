@@ -1,8 +1,8 @@
 """Frames on pipes: a length-prefixed JSON header, then the raw bytes of arrays.
 
 A frame is the header's length (4 bytes, little-endian), the header (a JSON object whose `arrays` lists dtype and
-shape of each array), and the arrays' bytes in that order. Sizes are checked before anything is allocated; nothing is
-evaluated.
+shape of each array), and the arrays' bytes in that order. Sizes are checked before anything is allocated, and memory is
+taken as bytes come; nothing is evaluated.
 """
 
 import json
@@ -13,6 +13,7 @@ import numpy as np
 MAX_HEADER_BYTES = 1 << 24
 MAX_ARRAY_BYTES = 1 << 31  # of all arrays of a frame together
 MAX_DIMENSIONS = 8
+LEAST_PIECE = 1 << 16  # bytes for which memory is taken at once
 ITEM_BYTES = {"|u1": 1, "<f4": 4, "<f8": 8}
 
 _LENGTH = struct.Struct("<I")
@@ -20,6 +21,10 @@ _LENGTH = struct.Struct("<I")
 
 class FrameError(ValueError):
     """What stands in the pipe is not a frame, or what should be sent cannot be one."""
+
+
+class CutOff(FrameError):
+    """The stream ends within a frame."""
 
 
 def write(stream, header, arrays=()):
@@ -49,12 +54,14 @@ def write(stream, header, arrays=()):
             stream.write(memoryview(array.reshape(-1)).cast("B"))
 
 
-def read(stream):
+def read(stream, check=None):
     """The next frame.
 
     Parameters
     ----------
     stream : object with `readinto`
+    check : callable, optional
+        Given the header and the list of dtypes and shapes before the arrays are read, to raise `FrameError`.
 
     Returns
     -------
@@ -72,8 +79,10 @@ def read(stream):
     _check_header_size(length)
     header = _parsed(_read_exactly(stream, length))
     listed = header.pop("arrays", None)
-    arrays = []
-    for (dtype, shape), size in zip(listed, _sizes(listed)):
+    sizes, arrays = _sizes(listed), []
+    if check is not None:
+        check(header, listed)
+    for (dtype, shape), size in zip(listed, sizes):
         arrays.append(np.frombuffer(_read_exactly(stream, size), dtype=dtype).reshape(shape) if size
                       else np.zeros(shape, dtype))
     return header, arrays
@@ -126,13 +135,15 @@ def _check_array_size(size):
 
 def _read_exactly(stream, size, may_end=False):
     """`size` bytes, or None if the stream ends before the first and `may_end`."""
-    buffer = bytearray(size)
-    view, done = memoryview(buffer), 0
+    buffer, done = bytearray(), 0
     while done < size:
-        n = stream.readinto(view[done:])
+        if done == len(buffer):
+            buffer.extend(bytes(min(max(done, LEAST_PIECE), size - done)))
+        with memoryview(buffer) as view, view[done:] as rest:
+            n = stream.readinto(rest)
         if not n:
             if may_end and not done:
                 return None
-            raise FrameError("the stream ends within a frame")
+            raise CutOff("the stream ends within a frame")
         done += n
     return buffer
