@@ -1,13 +1,10 @@
 """Blocks of loci on a Dask cluster: which one, what its workers hold, and what comes back from them."""
 
-import ctypes
 import functools
 import hashlib
 import json
 import logging
 import os
-import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +20,6 @@ from .effects_store import locus_blocks
 from .errors import ClusterFailed, InputError, Stopped, one_line
 from .loci import Loci
 from .models import Ensemble, Recipe
-from .models.worker import THREAD_VARIABLES
 from .mutagenesis import effects_of_block
 from .mutagenesis.engines import Engines
 from .mutagenesis.engines import again as engines_again
@@ -31,7 +27,6 @@ from .threads import limited
 
 AHEAD = 2  # blocks that wait for each thread of the cluster, so that none is idle while results travel
 CONNECT_SECONDS = 60
-PR_SET_PDEATHSIG = 1  # of Linux's prctl: the signal that a process gets when the thread that started it ends
 KEPT = "; the effects are kept: the same command estimates from them"
 TLS_KEYS = {"tls_ca_file": ("ca-file",), "tls_client_cert": ("client", "cert"), "tls_client_key": ("client", "key")}
 
@@ -77,7 +72,9 @@ class Cluster:
             self._client = distributed.Client(address, scheduler_file=scheduler_file, security=security,
                                               timeout=CONNECT_SECONDS, set_as_default=False)
             if self._processes:
-                self._client.register_plugin(_ends_with_driver())
+                from .local_cluster import EndsWithDriver
+
+                self._client.register_plugin(EndsWithDriver())
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"--dask {address or scheduler_file}: no scheduler answers ({one_line(error)})") from error
 
@@ -203,33 +200,13 @@ class Cluster:
 
 
 def _local(address):
-    """Processes on this machine, which none but this one can talk to."""
-    import distributed
-    from distributed.security import Security
+    """Processes on this machine, as `local_cluster` starts them."""
+    from .local_cluster import start
 
     number = address.removeprefix("local:")
     if not number.isdecimal() or int(number) < 1:
         raise InputError(f"--dask {address}: local:N needs a number of processes, as in local:4")
-    one_each = {name: "1" for name in THREAD_VARIABLES if name not in os.environ}
-    return distributed.LocalCluster(n_workers=int(number), threads_per_worker=1, protocol="tls://", env=one_each,
-                                    dashboard_address="127.0.0.1:0", security=Security.temporary())
-
-
-def _ends_with_driver():
-    """A plugin by which Linux kills a worker of this machine when this process dies, whatever the worker is doing.
-
-    Dask's own worker notices by a thread, which waits while a call of C code holds the interpreter.
-    """
-    from distributed import WorkerPlugin
-
-    class EndsWithDriver(WorkerPlugin):
-        name = "kipoi_deepmr_ends_with_driver"
-
-        def setup(self, worker):
-            if sys.platform == "linux":
-                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-    return EndsWithDriver()
+    return start(int(number))
 
 
 def _security(path):

@@ -6,6 +6,9 @@ from .. import variants
 from ..effects_store import open_effects
 from ..errors import InputError
 from ..models import Ensemble, Recipe
+from ..models.environments import interpreters
+from ..models.patterns import matching_models
+from ..options import AnnotateOptions
 from ..output.annotated_vcf import PREDICTED
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
@@ -43,22 +46,42 @@ def of_natural_variants(natural):
 
 @contextlib.contextmanager
 def ensemble_of_run(arguments):
-    """The ensemble of a run's folder, by the recipe in its run.json, for `--predict_indels`; None without.
+    """The ensemble of a run for `--predict_indels`, of models that the user names; None without.
+
+    How they are read and put together is what the recipe in run.json says. Which models, and in which Python, it does
+    not decide, since it may be another's: the folder that somebody gave you would run their code.
 
     Raises
     ------
     InputError
-        run.json holds no recipe, or the models cannot be loaded.
+        run.json holds no recipe, no models are named or others than the run had, or they cannot be loaded.
     """
     if not arguments.predict_indels:
         yield None
         return
+    options = AnnotateOptions.among(arguments)
     recipe = FinishedRun(arguments.folder).told.get("recipe")
     if not recipe:
         raise InputError(f"{arguments.folder}: run.json holds no recipe of its models, which were objects of a Python "
                          "session: --predict_indels cannot load them; kipoi_deepmr.pipeline.annotate takes them")
-    with Ensemble.from_recipe(Recipe.from_json(recipe)) as ensemble:
+    with Ensemble.from_recipe(_with_own_models(Recipe.from_json(recipe), options, arguments.folder)) as ensemble:
         yield ensemble
+
+
+def _with_own_models(recipe, options, folder):
+    """A recipe with the models and the Python that the user named."""
+    if not options.models:
+        raise InputError("--predict_indels runs the models' code, and a run's folder is no reason to run it: name the "
+                         f"models with --models; {folder}/run.json calls them {' '.join(map(str, recipe.names))} "
+                         f"(--source {recipe.source})")
+    models = matching_models(options.models, options.source)
+    if len(models) != len(recipe.models) or options.source != recipe.source:
+        raise InputError(f"--models names {len(models)} models of the source {options.source}; the run in {folder} had "
+                         f"{len(recipe.models)} of the source {recipe.source}")
+    pythons = interpreters(models, options.python, options.env)
+    if any(recipe.pythons or ()) and not any(pythons):
+        raise InputError(f"the models of {folder} ran in a Python of their own; say --python or --env")
+    return recipe.of_models(models, pythons)
 
 
 def natural_variants_of(options, effects_path=None, loci=None):

@@ -2,12 +2,18 @@
 
 import argparse
 import json
+import os
+import stat
 
 from ..errors import InputError, nearest
+from . import plain_yaml
 from .parser import subcommands
 
 NOT_OF_A_FILE = ("help", "version", "config")
 SEVERAL = "+", "*"  # of words of the command line
+# What decides which program runs and what is replaced is the user's to say: not a record's, nor another user's.
+OWN_WORDS = ("output", "overwrite", "python", "env")
+MODELS = ("models", "source")  # of a command on a run's folder, whose run.json must not name the code that runs
 
 
 def parse(parser, argv):
@@ -34,7 +40,7 @@ def parse(parser, argv):
     if path is None:
         return parser.parse_args(argv)
     leaf = _leaf(parser, argv)
-    values = _values(path, leaf, _options_of_all(parser))
+    values = _values(path, leaf, _options_of_all(parser), set(_given_in(argv)))
     before = {action.dest: action.default for action in leaf._actions}
     for action in leaf._actions:
         action.required = action.required and action.dest not in values
@@ -46,6 +52,15 @@ def _path_in(argv):
     finder = argparse.ArgumentParser(add_help=False)
     finder.add_argument("--config", nargs="?")
     return finder.parse_known_args(argv)[0].config
+
+
+def _given_in(argv):
+    """Names of the options in a command line."""
+    for word in argv:
+        if word.startswith("--"):
+            yield word[2:].partition("=")[0].replace("-", "_")
+        elif word.startswith("-o"):
+            yield "output"
 
 
 def _leaf(parser, argv):
@@ -73,48 +88,52 @@ def _options_of_all(parser):
     return names.union(*map(_options_of_all, subcommands(parser).values()))
 
 
-def _values(path, leaf, known):
+def _values(path, leaf, known, on_command_line):
     """What the file says for a subcommand, by the name of its attribute, checked as the command line's words are."""
-    given, options, values = _read(path, leaf.prog.split()[-1]), _options(leaf), {}
+    command, options, values = leaf.prog.split()[-1], _options(leaf), {}
+    given, others = _read(path, command)
     for key, value in given.items():
         name = str(key).replace("-", "_")
         if name not in known:
             raise InputError(f"{path}: unknown option {key!r}{nearest(key, sorted(options))}")
-        if name in options and value is not None:
+        if name in options and value is not None and name not in on_command_line:
+            if others and name in _own_words(command):
+                raise InputError(f"{path}: {key} is not taken from {others}; say --{name} on the command line")
+            if options[name].dest in values:
+                raise InputError(f"{path}: {name} is there twice, with - and with _")
             values[options[name].dest] = _value(options[name], value, f"{path}: {key}")
     return values
 
 
 def _read(path, command):
-    """The options in a file: all of it, or a run.json's `arguments`."""
+    """The options in a file, all of it or a run.json's `arguments`, and whose words they are if not the user's own."""
     try:
         with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
-        content = _parsed(path, text)
+            text, others = file.read(), _others(os.fstat(file.fileno()))
+        content = plain_yaml.parsed(path, text)
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file ({error})") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds no options; write one a line, as in 'method: [ivw, egger]'")
     if isinstance(content.get("arguments"), dict) and "settings" in content:
-        content = dict(content["arguments"])
-        if command != "run":
-            content.pop("output", None)  # it is run's folder
-    return content
+        content, others = dict(content["arguments"]), "the record of a run"
+        # it says where that run wrote, and this one writes elsewhere
+        for name in ("output", "overwrite") if command != "annotate" else _own_words(command):
+            content.pop(name, None)
+    return content, others
 
 
-def _parsed(path, text):
-    try:
-        return json.loads(text)
-    except ValueError:
-        import yaml
+def _own_words(command):
+    return OWN_WORDS + MODELS if command == "annotate" else OWN_WORDS
 
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        what = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise InputError(f"{path}{where}: neither YAML nor JSON ({what})") from error
+
+def _others(status):
+    """Whose words a file holds, if they are not the user's own; None if they are."""
+    if status.st_uid not in (os.geteuid(), 0):
+        return "a file of another user"
+    if status.st_mode & stat.S_IWOTH and stat.S_ISREG(status.st_mode):
+        return "a file that every user can write"
+    return None
 
 
 def _value(action, value, where):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,11 @@ class Recipe:
         folders = [os.path.abspath(name) if source == "dir" else name for name in names]
         return cls(**_as_json({"models": folders, "names": names, "source": source, **arguments}))
 
+    def of_models(self, models: Sequence[str], pythons: Sequence[str | None]) -> "Recipe":
+        """This recipe for models and interpreters of others: as many as it has, of its source."""
+        folders = [os.path.abspath(name) if self.source == "dir" else name for name in models]
+        return dataclasses.replace(self, models=folders, names=list(models), pythons=list(pythons))
+
     def to_json(self) -> dict:
         """The recipe as JSON values."""
         return _as_json(dataclasses.asdict(self))
@@ -77,9 +83,17 @@ class Recipe:
             The values are not those of a recipe.
         """
         try:
-            return cls(**_as_json(dict(values)))
-        except TypeError as error:
+            recipe = cls(**_as_json(dict(values)))
+        except (TypeError, ValueError) as error:
             raise InputError(f"this is not the recipe of an ensemble: {error}") from error
+        for field in dataclasses.fields(cls):
+            kinds, value = typing.get_type_hints(cls)[field.name], getattr(recipe, field.name)
+            if not isinstance(value, kinds):
+                raise InputError(f"this is not the recipe of an ensemble: {field.name} is {value!r:.40}")
+        for name in ("models", "names"):
+            if not all(isinstance(text, str) for text in getattr(recipe, name)):
+                raise InputError(f"this is not the recipe of an ensemble: {name} are not texts")
+        return recipe
 
 
 def _absolute(value):

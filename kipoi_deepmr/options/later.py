@@ -129,12 +129,21 @@ class AnnotateOptions(Options):
         kinds.Flag(), False,
         help="load the run's models again, and predict insertions, deletions and changes of several bases in windows "
              "that hold them (docs/annotate.md)")
+    models: tuple = option(
+        kinds.Items(kinds.Text(), "MODEL", several=True),
+        help="the run's models, for --predict_indels: they are code, and a run's folder does not say whose is run")
+    source: str = option(
+        kinds.Text(), "kipoi", help="their source, as for run")
+    python: tuple = option(
+        kinds.Items(kinds.Text(), "PATH", several=True), help="their Python, as for run")
+    env: str = option(kinds.Text("NAME"), help="their environment, as for run")
     fasta_file: str = option(
         kinds.Text("FASTA"), default_text="that of the run", help="genome for --predict_indels")
 
     def _check_together(self):
-        if self.fasta_file and not self.predict_indels:
-            raise InputError("--fasta_file goes with --predict_indels")
+        for name in ("fasta_file", "models", "python", "env"):
+            if getattr(self, name) and not self.predict_indels:
+                raise InputError(f"--{name} goes with --predict_indels")
 
 
 @documented

@@ -479,6 +479,7 @@ class Model:
 
     def __init__(self, folder, models, bed, fasta):
         self.out, self.fasta = folder / "OUT", fasta
+        self.predicting = ["--predict_indels", "--models", *models, "--source", "dir"]
         assert main(["run", *models, "--source", "dir", "--intervals_file", bed, "--fasta_file", fasta, *PLAIN_WORDS,
                      "--method", "ivw", "--instrument_z", "1", "--no_report", "-q", "-o", str(self.out)]) == 0
         self.effects = effects_store.open_effects(str(self.out / "effects.zarr")).load()
@@ -521,7 +522,7 @@ def indels(model, locus):
 def test_indels_are_predicted_in_windows_that_hold_them(model, tmp_path, locus):
     cases = indels(model, locus)
     path = write(tmp_path / "in.vcf", [line(pos, ref, alt) for pos, ref, alt, _ in cases])
-    assert main(["annotate", str(model.out), "--input_vcf", path, "--predict_indels", "-q", "-o",
+    assert main(["annotate", str(model.out), "--input_vcf", path, *model.predicting, "-q", "-o",
                  str(tmp_path / "out.vcf")]) == 0
     found = [info(x) for x in records(tmp_path / "out.vcf")]
     for (_, ref, alt, window), told in zip(cases, found, strict=True):
@@ -561,7 +562,7 @@ def test_indels_at_the_ends_are_counted(model, tmp_path, capsys):
     """The first locus begins at 10: a deletion of 11 bases left of its centre would need one before the contig."""
     g = model.chr1
     path = write(tmp_path / "in.vcf", [line(4, g[3:15], g[3]), line(12, g[11], g[11] + "ACGTACGTACGT")])
-    argv = ["annotate", str(model.out), "--input_vcf", path, "--predict_indels", "-o", str(tmp_path / "out.vcf")]
+    argv = ["annotate", str(model.out), "--input_vcf", path, *model.predicting, "-o", str(tmp_path / "out.vcf")]
     assert main(argv) == 0
     assert [info(x)["STATUS"] for x in records(tmp_path / "out.vcf")] == [["no_window"], ["too_long"]]
     told = capsys.readouterr().out
@@ -580,17 +581,45 @@ def test_what_indels_need(model, tmp_path, capsys, monkeypatch):
     changed = model.chr1[:last] + COMPLEMENT[model.chr1[last]] + model.chr1[last + 1:]
     other.write_text(f">chr1\n{changed}\n")
     assert "not the FASTA that the effects were predicted from" in refused(
-        capsys, [*argv, "--predict_indels", "--fasta_file", other])
+        capsys, [*argv, *model.predicting, "--fasta_file", other])
     told = json.loads((model.out / "run.json").read_text())
     for change, words in (({"recipe": None}, "holds no recipe of its models"),
+                          ({"recipe": {**told["recipe"], "models": 3}}, "not the recipe of an ensemble: models is 3"),
                           ({"recipe": {**told["recipe"], "nonsense": 1}}, "not the recipe of an ensemble"),
                           ({"settings": {**told["settings"], "models": ["x"]}}, "the models are not those of the run")):
         (model.out / "run.json").write_text(json.dumps({**told, **change}))
-        assert words in refused(capsys, [*argv, "--predict_indels"])
+        assert words in refused(capsys, [*argv, *model.predicting])
     (model.out / "run.json").write_text(json.dumps(told))
     assert not out.exists()
     monkeypatch.chdir(model.out)
-    assert main([str(a) for a in [*argv, "--predict_indels", "-q"]]) == 0
+    assert main([str(a) for a in [*argv, *model.predicting, "-q"]]) == 0
+
+
+def test_a_folder_does_not_say_whose_code_runs(model, tmp_path, capsys):
+    """A folder from others names models and a Python of theirs: neither is run, nor by its run.json as --config."""
+    pos, ref, alt, _ = indels(model, 2)[0]
+    path, out, trap = write(tmp_path / "in.vcf", [line(pos, ref, alt)]), tmp_path / "out.vcf", tmp_path / "sprung"
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\ntouch {trap}\n")
+    python.chmod(0o755)
+    foreign = tmp_path / "foreign"
+    shutil.copytree(model.predicting[2], foreign)
+    (foreign / "model.py").write_text(f"open({str(trap)!r}, 'w')\n")
+    argv = ["annotate", model.out, "--input_vcf", path, "-o", out]
+    told = json.loads((model.out / "run.json").read_text())
+    theirs = [str(foreign)] * len(told["recipe"]["models"])
+    for recipe in ({"pythons": [str(python)] * len(theirs)}, {"models": theirs}):
+        told["arguments"].update(models=theirs, python=[str(python)])
+        (model.out / "run.json").write_text(json.dumps({**told, "recipe": {**told["recipe"], **recipe}}))
+        assert "name the models with --models" in refused(capsys, [*argv, "--predict_indels"])
+        assert "name the models with --models" in refused(
+            capsys, [*argv, "--predict_indels", "--config", model.out / "run.json"])
+        if "models" in recipe:
+            assert main([str(a) for a in [*argv, *model.predicting, "-q"]]) == 0
+        else:
+            assert "ran in a Python of their own; say --python" in refused(capsys, [*argv, *model.predicting])
+        assert "names 1 models of the source dir" in refused(capsys, [*argv, *model.predicting[:3], "--source", "dir"])
+    assert not trap.exists()
 
 
 def test_indels_of_a_calibrated_run(model, tmp_path):
@@ -606,7 +635,7 @@ def test_indels_of_a_calibrated_run(model, tmp_path):
     pos, ref, alt, window = indels(model, 2)[0]
     snv = snvs(model.effects, 2, [5])[0]
     path = write(tmp_path / "in.vcf", [line(pos, ref, alt), line(*snv)])
-    assert main(["annotate", str(model.out), "--input_vcf", path, "--predict_indels", "-q", "-o",
+    assert main(["annotate", str(model.out), "--input_vcf", path, *model.predicting, "-q", "-o",
                  str(tmp_path / "out.vcf")]) == 0
     of_indel, of_snv = (info(x) for x in records(tmp_path / "out.vcf"))
     at = 15 + "ACGT".replace(snv[1], "").index(snv[2])

@@ -1,6 +1,7 @@
 """`--config`: what a file says is what the command line would say, and the command line wins."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -93,11 +94,60 @@ def test_what_is_still_missing_is_told(tmp_path, capsys):
     ("a: [1\nb: 2", "line 2: neither YAML nor JSON"),
     ("a: !!python/object/apply:os.system ['true']", "neither YAML nor JSON (could not determine a constructor"),
     ("", "holds no options"), ("- 1", "holds no options"), ("x\x00", "neither YAML nor JSON"),
+    ("seed: 1\nn_loci: 2\nseed: 3", "line 3: 'seed' is there twice"),
+    ('{"seed": 1, "seed": 2}', "'seed' is there twice"),
+    ("n_loci: 1\nn-loci: 2", "n_loci is there twice, with - and with _"),
+    ("a: &a [x]\n" + "".join(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}' if k else '*a'] * 9)}]\n" for k in range(9)),
+     "more than 10,000 values"),
+    ("marks: &a [*a]", "line 1: an alias within what it stands for"),
+    ("marks: [2020-01-01]", "line 1: YAML reads this as a date; write text in quotes"),
+    ("marks: 2020-13-45", "YAML reads this as a date"),
+    ("marks: !!binary aGk=", "YAML reads this as binary data"),
+    ("marks: !!set {A, B}", "YAML reads this as a set"),
+    ("seed: &a {n: 1}\nmarks: {<<: *a}", "YAML reads this as a merge of mappings"),
+    ('marks: "\\ud83d"', "has half a character"), ('{"marks": "\\ud83d"}', "has half a character"),
+    ('{"\\ud83d": 1}', "has half a character"),
+    ("marks: " + "[" * 20_000, "lists or mappings within each other without end"),
+    ('{"marks": ' + "[" * 100_000, "lists or mappings within each other without end"),
+    ("seed: " + "9" * 5000, "neither YAML nor JSON"),
+    ("? [a, b]\n: 1", "neither YAML nor JSON"),
 ])
 def test_a_wrong_file_is_refused_by_name_and_key(tmp_path, content, said):
     path = written(tmp_path, content)
     message = refused("run", "m", "-o", "OUT", "--config", path)
     assert message.startswith(path) and said in message and "\n" not in message
+
+
+@pytest.mark.parametrize("key, value", [("output", "OUT"), ("overwrite", True), ("python", "/bin/x"), ("env", "e")])
+def test_what_only_the_users_own_words_may_set(tmp_path, key, value):
+    """Which program runs, and what is replaced."""
+    own = {"models": ["m"], "output": "OUT", "n_loci": 3} | {key: value}
+    path = tmp_path / "run.yaml"
+    assert parsed("run", "--config", written(tmp_path, own))["n_loci"] == 3
+    path.chmod(0o666)
+    without_output = [] if key == "output" else ["-o", "X"]
+    assert refused("run", "--config", path, *without_output) == (
+        f"{path}: {key} is not taken from a file that every user can write; say --{key} on the command line")
+    if key != "overwrite":
+        words = parsed("run", "--config", path, "-o", "X", f"--{key}", "mine")
+        assert words["n_loci"] == 3
+    path.chmod(0o644)
+    if os.geteuid() == 0:
+        os.chown(path, 12345, 12345)
+        assert f"{key} is not taken from a file of another user" in refused("run", "--config", path, *without_output)
+        os.chown(path, 0, 0)
+
+
+def test_the_record_of_a_run_names_no_program_and_no_output(tmp_path):
+    record = {"settings": {}, "arguments": {"models": ["m"], "n_loci": 3, "output": "OUT", "overwrite": True}}
+    path = written(tmp_path, json.dumps(record), "run.json")
+    words = parsed("run", "--config", path, "-o", "X")
+    assert (words["models"], words["n_loci"], words["output"], words["overwrite"]) == (["m"], 3, "X", None)
+    record["arguments"]["python"] = ["/bin/x"]
+    path = written(tmp_path, json.dumps(record), "run.json")
+    assert "python is not taken from the record of a run; say --python" in refused("run", "--config", path, "-o", "X")
+    assert parsed("run", "--config", path, "-o", "X", "--python", "mine")["python"] == ["mine"]
+    assert parsed("annotate", "OUT", "--config", path, "-o", "X", "--input_vcf", "x")["models"] is None
 
 
 def test_files_that_cannot_be_read(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from conftest import LENGTH, Scheduler, member_weights, write_model
 from portable_models import write
@@ -37,6 +39,22 @@ def two_processes():
 def test_as_many_processes_as_are_asked_for(n):
     with Cluster(f"local:{n}") as running:
         assert list(running._client.nthreads().values()) == [1] * n
+
+
+def test_processes_of_this_machine_answer_nobody_else(two_processes):
+    """No port of theirs speaks plain HTTP, as Dask's health pages and dashboard would."""
+    driver = psutil.Process()
+    ports = {connection.laddr for process in [driver, *driver.children(recursive=True)]
+             for connection in process.net_connections() if connection.status == psutil.CONN_LISTEN}
+    assert len(ports) >= 5 and {address.ip for address in ports} == {"127.0.0.1"}
+    for address in ports:
+        with socket.create_connection(address, timeout=20) as asking:
+            asking.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            try:
+                answer = asking.recv(100)
+            except OSError:
+                answer = b""
+        assert b"HTTP" not in answer and b"ok" not in answer
 
 
 @pytest.fixture
