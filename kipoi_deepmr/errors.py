@@ -54,6 +54,16 @@ def one_line(error):
     return f"{type(error).__name__}: {' '.join(text.split())[:500]}"
 
 
+# Codes by which a terminal moves, hides or answers: all below the blank but tab and line end, those of 8 bits, and
+# those that turn the direction of writing.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text):
+    """Text for a terminal: control characters, which names from models and files may hold, become escapes."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 def nearest(name, known):
     """A hint `; did you mean "x"?` for a misspelt name, or the known names when none is near."""
     by_small_letters = {str(k).casefold(): k for k in known}

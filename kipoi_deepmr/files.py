@@ -1,5 +1,6 @@
 """Files: checksums, locks, and files that appear whole and together or not at all."""
 
+import codecs
 import contextlib
 import glob
 import hashlib
@@ -12,7 +13,7 @@ import tempfile
 
 import filelock
 
-from .errors import DiskFull, InputError, is_disk_full
+from .errors import DiskFull, InputError, is_disk_full, printable
 
 STDOUT = "-"
 LOCK_SUFFIX = ".kipoi_deepmr.lock"
@@ -100,7 +101,22 @@ def stream_of(path):
             yield sys.stdout.buffer
             return
     with open(path if number is None else os.dup(number), "wb") as stream:
-        yield stream
+        yield _ForTerminal(stream) if stream.isatty() else stream
+
+
+class _ForTerminal:
+    """Writes lines of UTF-8 to a terminal, without its control characters."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._decoded = codecs.getincrementaldecoder("utf-8")("replace")  # a letter may come in two pieces
+
+    def write(self, data):
+        self._stream.write(printable(self._decoded.decode(data)).encode())
+        return len(data)
+
+    def flush(self):
+        self._stream.flush()
 
 
 def _is_standard_output(file):

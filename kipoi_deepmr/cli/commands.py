@@ -10,7 +10,7 @@ from functools import partial
 from .. import options as o
 from .. import pipeline
 from ..effects_store import open_effects
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..loci import content_of
 from ..models import parse_dataloader_args
 from ..mutagenesis import engines
@@ -237,10 +237,11 @@ def _select(arguments, ensemble, dataloader_args):
                                      options.n_loci, options.seed, options.resize)
     if not arguments.quiet:
         for note in selection.notes:
-            print(note, file=sys.stderr, flush=True)
+            print(printable(note), file=sys.stderr, flush=True)
     return selection
 
 
 def _say(arguments, *parts):
     if not arguments.quiet:
-        print("\n\n".join(filter(None, parts)), file=streams.stream_of_messages(arguments), flush=True)
+        text = printable("\n\n".join(filter(None, parts)))
+        print(text, file=streams.stream_of_messages(arguments), flush=True)

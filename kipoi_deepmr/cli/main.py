@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 
-from ..errors import DiskFull, InputError, is_disk_full
+from ..errors import DiskFull, InputError, is_disk_full, printable
 from . import completion, config, streams
 from .parser import make_parser
 
@@ -47,31 +47,36 @@ def main(argv, prog="kipoi-deepmr"):
                 print(completion.completion_script(prog, arguments.shell))
                 return 0
             # Here, since numpy and xarray take seconds that `--help` and a shell that starts need not.
+            from ..output.tables import safe_cells
             from . import commands
 
-            return getattr(commands, arguments.command)(arguments, [prog, *argv]) or 0
+            with safe_cells(getattr(arguments, "safe_tables", False)):
+                return getattr(commands, arguments.command)(arguments, [prog, *argv]) or 0
     except InputError as error:
-        print(f"{prog}: error: {error}", file=sys.stderr)
+        _complain(f"{prog}: error: {error}")
         return error.exit_code
     except BrokenPipeError:
         _silence_standard_output()
         return 128 + signal.SIGPIPE
     except OSError as error:
         where = error.filename or ("standard output" if is_disk_full(error) else "input or output")
-        print(f"{prog}: error: {where}: {error.strerror or error}", file=sys.stderr)
+        _complain(f"{prog}: error: {where}: {error.strerror or error}")
         if not is_disk_full(error):
             return InputError.exit_code
         _silence_standard_output()
         return DiskFull.exit_code
     except KeyboardInterrupt as error:
-        print(f"{prog}: interrupted{f'; {error}' if str(error) else ''}", file=sys.stderr)
+        _complain(f"{prog}: interrupted{f'; {error}' if str(error) else ''}")
         return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
     except Exception as error:
         if arguments.debug:
             traceback.print_exc()
-        print(f"{prog}: internal error: {type(error).__name__}: {error} (--debug shows where; please report it)",
-              file=sys.stderr)
+        _complain(f"{prog}: internal error: {type(error).__name__}: {error} (--debug shows where; please report it)")
         return 1
+
+
+def _complain(text):
+    print(printable(text), file=sys.stderr)
 
 
 def _silence_standard_output():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .. import __version__
 from .. import options as o
-from ..errors import nearest
+from ..errors import nearest, printable
 from ..options.kinds import Flag, explained
 from .examples import EXAMPLES, EXIT_CODES
 
@@ -59,7 +59,7 @@ COMMANDS = {
     "run": Command(
         "predict, estimate and aggregate in a row, into one folder",
         (o.ModelOptions, o.PredictOptions, o.LociOptions, o.PredictClusterOptions, o.EstimateOptions,
-         o.AggregateOptions, o.NetworkOptions, o.RunOptions),
+         o.AggregateOptions, o.NetworkOptions, o.RunOptions, o.TableOptions),
         may_lack=("models",), basics=(*LOCI_AND_MODELS, "preset", "output"),
         writes=_output("OUT", "folder to write: effects.zarr, instruments.vcf.gz, local.tsv, diagnostics.tsv, "
                               "diagnostics_by_pair.tsv, global.tsv, global.png, run.json, report.html")),
@@ -69,19 +69,19 @@ COMMANDS = {
         basics=(*LOCI_AND_MODELS, "output", "overwrite"),
         writes=_output("EFFECTS.zarr", "store of effects to write")),
     "estimate": Command(
-        "instruments and local causal effects (steps 5-6)", (o.EstimateOptions, o.ClusterOptions),
+        "instruments and local causal effects (steps 5-6)", (o.EstimateOptions, o.ClusterOptions, o.TableOptions),
         Argument("effects", "EFFECTS.zarr", "store that `predict` wrote"),
         _output("LOCAL.tsv", "table to write, with LOCAL.diagnostics.tsv, LOCAL.diagnostics_by_pair.tsv and "
                              "LOCAL.vcf.gz beside it; -: the table alone, to standard output")),
     "aggregate": Command(
         "global causal effects: meta-analysis over loci (step 7)",
-        (o.EffectsOptions, o.NetworkOptions, o.StrataOptions),
+        (o.EffectsOptions, o.NetworkOptions, o.StrataOptions, o.TableOptions),
         Argument("local", "LOCAL.tsv", "table that `estimate` wrote"),
         _output("GLOBAL.tsv", "table to write, with the figure GLOBAL.png and the files of the network, "
                               "GLOBAL.network.*, beside it; -: the table alone, to standard output")),
     "network": Command(
         "the causal network of the marks: direct effects, a graph, a verdict for every pair",
-        (o.NetworkOptions, o.ClusterOptions),
+        (o.NetworkOptions, o.ClusterOptions, o.TableOptions),
         Argument("effects", "OUT|EFFECTS.zarr", "folder that `run` wrote, or store that `predict` wrote"),
         _output("NETWORK.tsv", "table of pairs to write, with NETWORK.marks.tsv, NETWORK.graphml, NETWORK.json "
                                "(Cytoscape) and NETWORK.png beside it; -: the table alone, to standard output")),
@@ -154,7 +154,7 @@ class Parser(argparse.ArgumentParser):
     def _print_message(self, message, file=None):
         """argparse's own says nothing of a disk that is full."""
         if message:
-            print(message, end="", file=file or sys.stderr, flush=True)
+            print(printable(message), end="", file=file or sys.stderr, flush=True)
 
     def _refuse_unknown(self, words):
         known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]

@@ -3,6 +3,7 @@
 import os
 
 from .. import options as o
+from ..errors import printable
 from ..simulation.experiment import analyse, make_rounds, places, shown
 from ..simulation.graph_rounds import GraphDesign
 from ..simulation.rounds import Design
@@ -16,7 +17,7 @@ def simulate(arguments, command):
     options = o.RoundOptions.among(arguments)
     design = _graph_design(options) if options.graph else _paper_design(options)
     wanted = places(options.scenarios or list(design.scenarios), options.rounds, design.scenarios)
-    say = (lambda text: None) if arguments.quiet else (lambda text: print(text, flush=True))
+    say = (lambda text: None) if arguments.quiet else (lambda text: print(printable(text), flush=True))
     if options.sweep:
         _sweep(arguments, options, design, wanted, say)
         return

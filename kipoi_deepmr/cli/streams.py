@@ -4,7 +4,7 @@ import contextlib
 import logging
 import sys
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from ..files import is_stream, open_file_of
 
 STDOUT = 1  # its number
@@ -27,7 +27,7 @@ class _BesideTheProgressBar(logging.Handler):
     def emit(self, record):
         from tqdm import tqdm
 
-        tqdm.write(self.format(record), file=sys.stderr)
+        tqdm.write(printable(self.format(record)), file=sys.stderr)
 
 
 @contextlib.contextmanager

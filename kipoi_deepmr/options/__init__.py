@@ -26,6 +26,7 @@ from .later import (
     RunOptions,
     SpacingFigureOptions,
     StrataOptions,
+    TableOptions,
     TracksFigureOptions,
 )
 from .models import (
@@ -48,4 +49,4 @@ __all__ = ["CROSS_FITTED", "ENGINES", "GRAPHS", "LABELS", "LARGEST_STRENGTH", "L
            "LocusFigureOptions",
            "ModelOptions", "NetworkOptions", "Option", "Options", "OverwriteOptions", "PredictClusterOptions",
            "PredictOptions", "RoundOptions", "RunOptions", "SpacingFigureOptions", "StrataOptions",
-           "TracksFigureOptions", "indices_of"]
+           "TableOptions", "TracksFigureOptions", "indices_of"]

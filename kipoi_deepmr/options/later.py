@@ -277,6 +277,17 @@ class OverwriteOptions(Options):
 
 @documented
 @dataclass(frozen=True, kw_only=True)
+class TableOptions(Options):
+    """How tables are written.
+    """
+
+    safe_tables: bool = option(
+        kinds.Flag(), False,
+        help="put ' before names that begin with = + - or @, which a spreadsheet would compute (docs/output.md)")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
 class RunOptions(OverwriteOptions):
     """What `run` writes beside its tables.
     """

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import effects_store, mutagenesis
-from ..errors import DiskFull, InputError, Stopped
+from ..errors import DiskFull, InputError, Stopped, printable
 from ..files import disk_full_told, locked
 from ..mutagenesis import engines
 from ..options import PredictOptions
@@ -112,7 +112,7 @@ def predict_locked(chosen, selection, path, settings, details, overwrite, quiet,
                                       keep_members=keep == "members", replace=overwrite)
     if not quiet:
         for line in (disk, *chosen.notes()):
-            tqdm.write(line, file=sys.stderr)
+            tqdm.write(printable(line), file=sys.stderr)
     total = len(selection.loci)
     if damaged:
         log.warning("%s: damaged since it was written; %d of %d loci are predicted again", path,

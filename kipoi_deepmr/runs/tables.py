@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..errors import InputError, one_line
 from ..meta.members import OF_MEMBER
-from ..output.tables import EXACT
+from ..output.tables import EXACT, unquoted
 from ..tabular import to_numbers
 
 LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note")
@@ -16,6 +16,7 @@ LOCAL_NUMBERS = ("start", "end", "n_instruments", "estimate", "se", "ci_low", "c
                  "intercept_se", "intercept_pvalue", "q", "q_pvalue")
 LOCAL_MORE = ("i2", "i2_gx", "f_statistic", "phi", "tau2")  # numbers that older tables lack
 ROW = ["chrom", "start", "strand", "exposure", "outcome", "method"]  # what a table holds one row for
+NAMES = ("chrom", "locus", "exposure", "outcome")  # that are a user's or a model's
 ROWS_AT_A_TIME = 100_000
 PIECE = 500_000  # rows of a table that is only sifted
 MISSING = ["NA", ""]
@@ -132,7 +133,8 @@ def _checked(path, table):
         raise InputError(f"{path}: not a table of local effects: it has no column {', '.join(missing)}")
     for column in (*LOCAL_NUMBERS, *(name for name in LOCAL_MORE if name in table), *_of_members(table)):
         table[column] = _numbers(path, table[column])
-    return table.assign(note=table["note"].replace("NA", ""))
+    names = {name: unquoted(table[name]) for name in NAMES}
+    return table.assign(note=table["note"].replace("NA", ""), **names)
 
 
 def _of_members(table):
@@ -176,5 +178,6 @@ def chunks_of(path, text, numbers, more):
     used = list(header) if more is None else [n for n in header if n in {*text, *numbers, *more}]
     named = {name: (MISSING if name in MAY_LACK else []) if name in text else MISSING for name in used}
     dtype = {**dict.fromkeys(text, str), **dict.fromkeys(numbers, float)}
-    return pd.read_csv(path, sep="\t", usecols=used, dtype=dtype, na_values=named, keep_default_na=False,
-                       chunksize=PIECE, **EXACT)
+    pieces = pd.read_csv(path, sep="\t", usecols=used, dtype=dtype, na_values=named, keep_default_na=False,
+                         chunksize=PIECE, **EXACT)
+    return (piece.assign(**{name: unquoted(piece[name]) for name in text if name in piece}) for piece in pieces)

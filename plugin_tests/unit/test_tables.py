@@ -76,3 +76,20 @@ def test_a_row_that_stands_twice_is_refused_with_its_line(tmp_path, local, read,
     tables.write_tsv(path, [local, local.assign(method="egger"), again])
     with pytest.raises(InputError, match=r'local.tsv, line 6: quo"te -> B by ivw at chr1:5 \(\+\) stands in line 2'):
         read(path)
+
+
+NAMES = ["=1+1", "+x", "-x", "@SUM(A1)", "'=1+1", "''@", "'", "-", "+", "A", "'quoted'", "a=b", "\t=1", "NA?"]
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_names_survive_whether_a_spreadsheet_may_compute_them_or_not(tmp_path, local, safe):
+    table = pd.concat([local[:1].assign(exposure=name, outcome=name, locus=name) for name in NAMES], ignore_index=True)
+    path = str(tmp_path / "local.tsv")
+    with tables.safe_cells(safe):
+        tables.write_tsv(path, [table[:5], table[5:]])
+    pd.testing.assert_frame_equal(reading.read_local(path), table, check_exact=True)
+    assert reading.read_estimates(path)["exposure"].tolist() == NAMES
+    cells = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)["exposure"].tolist()
+    computed = [name for name in cells if name[0] in "=+-@\t" and len(name) > 1]
+    assert computed == ([] if safe else ["=1+1", "+x", "-x", "@SUM(A1)", "\t=1"])
+    assert pd.read_csv(path, sep="\t")["estimate"].tolist() == table["estimate"].tolist()  # numbers stay numbers
