@@ -6,14 +6,18 @@ all runs of a model give the same bytes, whatever the machine is doing meanwhile
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
+import filelock
+
 from ..errors import InputError
-from ..files import user_cache
-from .host.session import DEFAULT_BATCH_SIZE
+from ..files import replacing, user_cache
+from .host.session import BATCHES, DEFAULT_BATCH_SIZE
 from .kipoi_model import KipoiModel
+
+FORMAT = "2"
+SECONDS_TO_WRITE = 10
 
 
 def batch_size(model: KipoiModel) -> int:
@@ -31,8 +35,9 @@ def batch_size(model: KipoiModel) -> int:
     described = model.describe()
     key = json.dumps([described.checksum, described.length])
     path = _folder() / hashlib.sha256(key.encode()).hexdigest()
-    with suppress(OSError, ValueError):
-        return int(path.read_text())
+    known = _read(path)
+    if known is not None:
+        return known
     try:
         size = model.measure_batch()
     except InputError:  # it is told when it predicts
@@ -42,16 +47,24 @@ def batch_size(model: KipoiModel) -> int:
 
 def _kept(path, size):
     """The size on file, which is another process's where that was first."""
-    own = path.with_name(f"{path.name}.{os.getpid()}")
-    with suppress(OSError, ValueError):
+    with suppress(OSError, filelock.Timeout, InputError):  # it is measured again next time
         path.parent.mkdir(parents=True, exist_ok=True)
-        own.write_text(str(size))
-        with suppress(FileExistsError):
-            os.link(own, path)
-        size = int(path.read_text())
-    with suppress(OSError):
-        own.unlink()
+        with filelock.FileLock(f"{path}.lock", timeout=SECONDS_TO_WRITE):
+            known = _read(path)
+            if known is not None:
+                return known
+            with replacing(path) as temporary:
+                Path(temporary).write_text(f"{FORMAT} {size}\n")
     return size
+
+
+def _read(path):
+    """The size on file; None for a file that is none of ours, or of another version, which is written again."""
+    with suppress(OSError, ValueError):
+        written, size = path.read_text().split(" ")
+        if written == FORMAT and int(size) in BATCHES:
+            return int(size)
+    return None
 
 
 def _folder():
