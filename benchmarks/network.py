@@ -41,10 +41,10 @@ def main():
             store = write(Path(folder) / "effects.zarr", args.loci, args.mutants)
             report(f"4 marks, {args.loci} loci x {args.mutants} mutants x 5 members, store",
                    lambda: network.fit(xr.open_zarr(store, chunks=None)))
-    for n_marks, n_null in ((30, 60), (164, 40)):
+    for n_marks, n_loci, n_null in ((30, 200, 60), (164, 290, 40)):
         if args.only not in (None, str(n_marks)):
             continue
-        simulated = linear_sem.simulate(n_marks, seed=7, n_null=n_null, dtype=np.float32)
+        simulated = linear_sem.simulate(n_marks, n_loci, seed=7, n_null=n_null, dtype=np.float32)
         gathered = sample(linear_sem.dataset(simulated.effects))
         names = tuple(f"m{j}" for j in range(n_marks))
         fitted = report(f"{n_marks} marks, {len(gathered.effect)} strong mutants x 5 members, in memory",

@@ -1,10 +1,11 @@
 """The causal network on simulated linear models and against R's inspre.
 
-    python validation/network.py [--rounds 6] [--marks 4 10 30] [--reference ../shared/reference/network]
+    python validation/network.py [--rounds 6] [--marks 4 10 30] [--seed 5] [--reference ../shared/reference/network]
 
 The first table holds, for each number of marks and scenario of `plugin_tests/linear_sem.py`: RMSE of standardised
-direct effects, and of their posterior means; precision and recall of edges by the minimum-effect test (the sign must be
-right, too); coverage of 95 % intervals of edges and of zeros; median width; RMSE of inspre; seconds of CPU.
+direct effects, and of their posterior means; precision and recall of edges by the minimum-effect test (the sign must
+be right, too); coverage of 95 % intervals of edges and of zeros; median width; RMSE of inspre; seconds of CPU. The
+thresholds of the search were chosen with seed 1, so the default seed is another.
 The second holds the largest differences from R's inspre along the path. The exit status is 1 if one is above 1e-10.
 """
 
@@ -31,6 +32,7 @@ LIMIT = 1e-10
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--seed", type=int, default=5, help="from 0 to 9: rounds of another one are other rounds")
     parser.add_argument("--marks", type=int, nargs="+", default=[4, 10])
     parser.add_argument("--scenarios", nargs="+", default=list(linear_sem.SCENARIOS))
     parser.add_argument("--reference", type=Path, default=ROOT.parent / "shared" / "reference" / "network")
@@ -38,14 +40,15 @@ def main():
     print(f"{'marks':>5} {'scenario':<10}" + "".join(f"{c:>11}" for c in COLUMNS))
     for n_marks in args.marks:
         for scenario in args.scenarios:
-            rounds = [scores(n_marks, scenario, r) for r in range(args.rounds)]
+            rounds = [scores(n_marks, scenario, r, args.seed) for r in range(args.rounds)]
             print(f"{n_marks:5d} {scenario:<10}" + "".join(f"{v:11.3f}" for v in pooled(rounds)), flush=True)
     sys.exit(compare_with_r(args.reference))
 
 
-def scores(n_marks, scenario, number):
+def scores(n_marks, scenario, number, seed):
     """Sums and counts of one simulated ensemble."""
-    simulated = linear_sem.simulate(n_marks, seed=1000 * n_marks + 10 * number + 1, **linear_sem.SCENARIOS[scenario])
+    seed += 1000 * n_marks + 10 * number
+    simulated = linear_sem.simulate(n_marks, seed=seed, **linear_sem.SCENARIOS[scenario])
     effects = linear_sem.dataset(simulated.effects)
     start = time.process_time()
     fitted = network.fit(effects)
