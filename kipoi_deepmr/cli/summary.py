@@ -105,7 +105,20 @@ def of_global(table):
                      _number(row.tau)))
     header = ("exposure", "outcome", "method", "loci", "global effect [95 % interval]", "p", "tau")
     effects = "\n".join([table_of(header, rows, "global effects, strongest first"), *table.attrs.get("notes", [])])
-    return "\n\n".join([*parts, effects])
+    return "\n\n".join([*parts, effects, *_of_rules(table.attrs.get("rules"))])
+
+
+def _of_rules(compared):
+    """Global effects by two instrument rules, the largest difference for its error first; empty without."""
+    if not compared:
+        return []
+    rows = [(each["exposure"], each["outcome"], each["method"], str(each["n_loci"]),
+             *(f"{_number(each[name])} [{_number(each[f'{of}ci_low'])}, {_number(each[f'{of}ci_high'])}]"
+               for name, of in (("direct", "direct_"), ("regions", "regions_"), ("difference", ""))),
+             _number(each["spearman"]))
+            for each in sorted(compared, key=lambda each: (np.isnan(each["pvalue"]), each["pvalue"]))]
+    header = ("exposure", "outcome", "method", "loci", "direct", "regions", "difference", "Spearman over loci")
+    return [table_of(header, rows, "instruments that the effects show against those of your regions, 95 % intervals")]
 
 
 def of_network(found):

@@ -4,6 +4,7 @@ from .plain import MeanResult, mean
 from .pooled import ADHOC, CI, PREDICTION, TAU2_CI, leave_one_out, random_effects
 from .regression import RegressionResult, meta_regression
 from .result import MetaResult
+from .rules import compare_rules
 from .strata import aggregate_strata, between_strata, compare_strata, regress
 from .table import GLOBAL_COLUMNS, aggregate
 from .tau2 import TAU2_METHODS
@@ -21,6 +22,7 @@ __all__ = [
     "aggregate",
     "aggregate_strata",
     "between_strata",
+    "compare_rules",
     "compare_strata",
     "leave_one_out",
     "mean",

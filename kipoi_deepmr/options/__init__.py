@@ -4,7 +4,7 @@ Imports nothing heavy, so that `--help` answers at once.
 """
 
 from .declare import Declared, Option, Options
-from .estimation import CROSS_FITTED, LEAST_TO_CROSS_FIT, EstimateOptions, EstimatorOptions, indices_of
+from .estimation import COMPARED, CROSS_FITTED, LEAST_TO_CROSS_FIT, EstimateOptions, EstimatorOptions, indices_of
 from .later import (
     GRAPHS,
     LABELS,
@@ -42,8 +42,9 @@ from .models import (
     PredictOptions,
 )
 
-__all__ = ["CROSS_FITTED", "ENGINES", "GRAPHS", "LABELS", "LARGEST_STRENGTH", "LEAST_TO_CROSS_FIT", "MARK_SUMMARIES",
-           "RECALIBRATIONS", "RESIZE", "SCALES", "SCENARIOS", "TAU2_METHODS", "AggregateOptions", "AnnotateOptions",
+__all__ = ["COMPARED", "CROSS_FITTED", "ENGINES", "GRAPHS", "LABELS", "LARGEST_STRENGTH", "LEAST_TO_CROSS_FIT",
+           "MARK_SUMMARIES", "RECALIBRATIONS", "RESIZE", "SCALES", "SCENARIOS", "TAU2_METHODS", "AggregateOptions",
+           "AnnotateOptions",
            "CalibrateOptions", "ClusterOptions", "Declared", "EffectsOptions", "EngineOptions", "EstimateOptions",
            "EstimatorOptions", "GlobalFigureOptions", "HeatmapFigureOptions", "LeverOptions", "LociOptions",
            "LocusFigureOptions",

@@ -12,6 +12,7 @@ CROSS_FITTED = ("cross_fitted", "ensemble")
 LEAST_TO_CROSS_FIT = 3  # members: of the others, two at least must give a standard error
 ALL_MARKS = ("all",)
 PAPER = "paper"
+COMPARED = ("direct", "regions")  # rules that are compared where there are regions
 # the default z of each rule
 Z_OF = {3.0: ("pooled", "variants"), 1.75: ("direct", "regions"), 1.0: ("own",)}
 
@@ -195,7 +196,8 @@ class EstimateOptions(EstimatorOptions):
         help="natural variants for --instruments variants: VCF (plain or packed) or BCF")
     instrument_regions: str = option(
         kinds.Text("BED"), group=LOCAL,
-        help="regions of marks for --instruments regions, such as motif instances: the names are marks")
+        help="regions of marks, such as motif instances: the names are marks. For --instruments regions; effects by "
+             "direct and by regions are then compared (rules.tsv), and so they are where direct is the rule")
     calibration: str = option(
         kinds.Text("FILE"), group=LOCAL,
         help="calibrate the effects first, by a file that `calibrate` wrote for the same models; needs every member's "
@@ -219,11 +221,18 @@ class EstimateOptions(EstimatorOptions):
             raise InputError("--input_vcf goes with --instruments variants")
         if self.instruments == "regions" and not self.instrument_regions:
             raise InputError("--instruments regions needs the regions: --instrument_regions FILE")
-        if self.instrument_regions and self.instruments != "regions":
-            raise InputError("--instrument_regions goes with --instruments regions")
+        if self.instrument_regions and self.instruments not in COMPARED:
+            raise InputError(f"--instrument_regions goes with --instruments {' or '.join(COMPARED)}, not "
+                             f"{self.instruments}: give --instruments regions")
 
     def needs_members(self):
         return super().needs_members() or ("a calibration" if self.calibration else "")
+
+    def other_rule(self, n_members, keep="members"):
+        """The instrument rule with which that of these options is compared; None without regions or enough members."""
+        if not self.instrument_regions or keep != "members" or n_members < LEAST_TO_CROSS_FIT:
+            return None
+        return next(rule for rule in COMPARED if rule != self.instruments)
 
 
 def indices_of(role, names, marks):

@@ -1,5 +1,6 @@
 """Global causal effects from local ones (step 7), over all loci and within strata."""
 
+import os
 from typing import NamedTuple
 
 import pandas as pd
@@ -10,7 +11,7 @@ from ..files import is_stream
 from ..options import AggregateOptions, StrataOptions
 from ..output import tables
 from ..plots import global_effects_figure, save, strata_figure
-from ..runs.outputs import writing
+from ..runs.outputs import BY_RULE, RULES, Target, writing
 from ..runs.tables import read_estimates, read_local
 from .network import judge_table, write_files
 
@@ -29,8 +30,9 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
 
     Writes the table, and beside it, under its name, the figure, `.png`; with strata `.strata.tsv`,
     `.strata_tests.tsv` and `.strata.png`; with a network `.network.tsv`, `.network_marks.tsv`, `.network.graphml`,
-    `.network.json` and `.network.png`. In the folder of a run they have the names that `run` gives them. What an
-    earlier command left of them and this one does not make is removed.
+    `.network.json` and `.network.png`; where `estimate` left local effects by a second instrument rule, `.rules.tsv`,
+    which compares the two. In the folder of a run they have the names that `run` gives them. What an earlier command
+    left of them and this one does not make is removed.
 
     Parameters
     ----------
@@ -78,9 +80,22 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
             save(global_effects_figure(table), files.beside("global.png"), dpi=150)
             if judged.network:
                 write_files(judged.network, files.beside)
+            table.attrs["rules"] = _write_rules(files, local_path, options.tau2_method)
         if strata:
             _write_strata(files, strata)
     return table
+
+
+def _write_rules(files, local_path, tau2_method):
+    """Compare the instrument rules that there are local effects by; the rows of the table written, [] without."""
+    beside = Target("estimate", local_path).beside
+    other = next((rule for rule, name in BY_RULE.items() if os.path.isfile(beside.get(name, ""))), None)
+    if other is None:
+        return []
+    paths = {rule: beside[BY_RULE[rule]] if rule == other else local_path for rule in BY_RULE}
+    table = meta.compare_rules({rule: read_estimates(path) for rule, path in paths.items()}, tau2_method)
+    tables.write_tsv(files.beside(RULES), [table])
+    return table.to_dict("records")
 
 
 def stratify(local_path, options=None, **changes):

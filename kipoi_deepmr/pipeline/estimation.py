@@ -19,7 +19,7 @@ from ..output import tables
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from ..output.vcf import CausalEffects, write_vcf
-from ..runs.outputs import CALIBRATION, DIAGNOSTICS, VCF, writing
+from ..runs.outputs import BY_RULE, CALIBRATION, DIAGNOSTICS, VCF, writing
 
 KEPT = "the effects are kept; free some space and start again"
 PRESSO_DRAWS = 1000
@@ -32,8 +32,10 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
     """Local causal effects from a store of effects (steps 5 and 6).
 
     Writes the table, and beside it, under its name, `.diagnostics.tsv`, `.diagnostics_by_pair.tsv`, and `.vcf.gz` with
-    its index; with a calibration, `.calibration.json`, a copy of it. In the folder of a run they have the names that
-    `run` gives them. What an earlier command left of them and this one does not make is removed.
+    its index; with a calibration, `.calibration.json`, a copy of it; with regions and three members or more,
+    `.regions.tsv` or `.direct.tsv`, local effects by the one of these two rules that the table is not made by. In the
+    folder of a run they have the names that `run` gives them. What an earlier command left of them and this one does
+    not make is removed.
 
     Parameters
     ----------
@@ -86,12 +88,13 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         if genome:
             opened.enter_context(genome)
         effects = with_se_shrinkage(effects, options.se_shrinkage, map_blocks)
-        rule = rule_for(effects, options.instruments, options.instrument_z, variants and variants.mutants,
-                        options.steiger, map_blocks, options.instrument_regions, assignment)
+        rule = _rule_of(effects, options, map_blocks, assignment, variants and variants.mutants)
         fitted = mr.iter_pairs(effects, options, rule, map_blocks=map_blocks)
         causal = CausalEffects(files.folder) if genome else None
         viewers = [each or pieces.append, *([causal.add] if causal else [])]
         tables.write_tsv(files.path, _shown(fitted, *viewers))
+        if not files.alone:
+            _write_by_other_rule(effects, options, map_blocks, assignment, files)
         if options.diagnostics != "none":
             by_locus, by_pair = map(files.beside, DIAGNOSTICS)
             counts, draws = [], PRESSO_DRAWS if options.diagnostics == "all" else 0
@@ -104,6 +107,29 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
             write_vcf(files.beside(VCF), effects, genome, causal, rule, options.exposures or marks,
                       options.outcomes or marks, which=options.vcf, index=files.beside(VCF + ".tbi"))
     return None if each else pd.concat(pieces, ignore_index=True)
+
+
+def _rule_of(effects, options, map_blocks, assignment, variants=None):
+    """The instrument rule that options name."""
+    regions = options.instrument_regions if options.instruments == "regions" else None
+    return rule_for(effects, options.instruments, options.instrument_z, variants, options.steiger, map_blocks, regions,
+                    assignment)
+
+
+def _write_by_other_rule(effects, options, map_blocks, assignment, files):
+    """Write local effects by the rule that the rule of the options is compared with, if there is one."""
+    other = options.other_rule(*members_of(effects))
+    if other is None:
+        return
+    options = options.replace(instruments=other)
+    try:
+        rule = _rule_of(effects, options, map_blocks, assignment)
+    except InputError as error:
+        if other == "regions":
+            raise
+        log.warning("instruments by regions are not compared with direct ones: %s", error)  # which nobody asked for
+        return
+    tables.write_tsv(files.beside(BY_RULE[other]), mr.iter_pairs(effects, options, rule, map_blocks=map_blocks))
 
 
 def members_of(effects):

@@ -15,6 +15,7 @@ MAX_VERDICTS = 2_000
 MAX_LOCAL_ROWS = 300_000  # a row takes some 60 bytes
 GLOBAL_NUMBERS = ("n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "qvalue", "tau", "i2", "q_pvalue",
                   "pi_low", "pi_high")
+RULE_NUMBERS = ("n_loci", "direct", "regions", "difference", "ci_low", "ci_high", "pvalue", "spearman")
 LOCAL_NUMBERS = ("estimate", "se", "ci_low", "ci_high", "pvalue", "intercept", "q_pvalue")
 PAIR = ["exposure", "outcome"]
 
@@ -76,13 +77,22 @@ def overview(run, pairs):
     number = {mark: i for i, mark in enumerate(marks)}
     columns = {name: rounded(table[name], 6) for name in GLOBAL_NUMBERS if name in table}
     return {
-        "verdicts": verdicts(run), "marks": marks, "methods": run.methods,
+        "verdicts": verdicts(run), "rules": _rules(run), "marks": marks, "methods": run.methods,
         "pairs": [[number[x], number[y]] for x, y in pairs],
         "false_discovery_rate": FALSE_DISCOVERY_RATE, "flags": sentences(),
         "global": {**{role: table[role].map(number).tolist() for role in PAIR},
                    "method": table["method"].map(run.methods.index).tolist(), **columns},
         "lights": _lights(run, number), "provenance": _provenance(run), "dropped": run.told.get("dropped") or {},
     }
+
+
+def _rules(run):
+    """Global effects by two instrument rules, the largest difference for its error first; None if not compared."""
+    if run.rules is None:
+        return None
+    table = run.rules.sort_values("pvalue", kind="stable").head(MAX_VERDICTS)
+    return {**{name: table[name].tolist() for name in (*PAIR, "method")},
+            **{name: rounded(table[name], 6) for name in RULE_NUMBERS}}
 
 
 def _lights(run, number):

@@ -469,6 +469,21 @@ function showProvenance() {
   Object.entries(data.dropped).forEach(([reason, names]) => byId("dropped").append(make("p", { textContent: `${names.length} loci dropped: ${reason}: ${names.slice(0, 10).join(", ")}${names.length > 10 ? ` and ${names.length - 10} more` : ""}` })));
 }
 
+function showRules() {
+  const told = data.rules;
+  byId("rules").hidden = !told;
+  if (!told) return;
+  const number = (title, name, show) => ({ title, value: (i) => told[name][i], show });
+  const text = (title) => ({ title, text: true, value: (i) => told[title][i] });
+  new DataTable("rules-table", {
+    caption: "Global effects by direct instruments and by regions", n: told.method.length,
+    columns: [text("exposure"), text("outcome"), text("method"), number("loci", "n_loci"), number("direct", "direct"), number("regions", "regions"),
+      number("difference", "difference"), number("95 % low", "ci_low"), number("95 % high", "ci_high"), number("p", "pvalue", shownP),
+      number("Spearman over loci", "spearman")],
+    onChoose: (i) => choice(marks.indexOf(told.exposure[i]), marks.indexOf(told.outcome[i])),
+  });
+}
+
 function start() {
   const n = rowsOf.get(0).length, positive = rowsOf.get(0).filter(significant).length;
   byId("headline").textContent = `${marks.length} marks, ${n.toLocaleString("en")} ordered pairs, ${loci.locus.length.toLocaleString("en")} loci; ${methods[0]}: ${positive.toLocaleString("en")} pairs with a significant global effect.`;
@@ -490,6 +505,7 @@ function start() {
   showProvenance();
   showVerdicts();
   showGlobal();
+  showRules();
   showPair(0);
 }
 

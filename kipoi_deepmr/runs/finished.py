@@ -15,7 +15,7 @@ from ..options import EstimatorOptions
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from . import manifest
-from .outputs import CALIBRATION, NETWORK, STORE
+from .outputs import CALIBRATION, NETWORK, RULES, STORE
 from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, VERDICT, chunks_of, read_table
 
 PAIR = ["exposure", "outcome"]
@@ -91,6 +91,12 @@ class FinishedRun:
         return pd.concat(pieces, ignore_index=True)
 
     @cached_property
+    def rules(self):
+        """rules.tsv, or None if the run did not compare instrument rules."""
+        path = self._file(RULES)
+        return read_table(path, (*PAIR, "method"), ("n_loci", "difference", "pvalue")) if os.path.isfile(path) else None
+
+    @cached_property
     def shares_of_red(self):
         """diagnostics_by_pair.tsv, or None if the run made none."""
         path = self._file("diagnostics_by_pair.tsv")
@@ -115,8 +121,9 @@ class FinishedRun:
     @cached_property
     def rule(self):
         """The instrument rule of the run (reads all effects once)."""
+        regions = self._regions() if self.options.instruments == "regions" else None
         return rule_for(self.effects, self.options.instruments, self.options.instrument_z, self._natural_variants(),
-                        self.options.steiger, regions=self._regions())
+                        self.options.steiger, regions=regions)
 
     def _regions(self):
         """The BED file of the run's regions, as it was; None if the run had none."""

@@ -11,12 +11,15 @@ from typing import NamedTuple
 
 from ..errors import InputError
 from ..files import disk_full_told, is_stream, locked, remove_leftovers, together
+from ..options import COMPARED
 
 RUN_JSON = "run.json"
 STORE = "effects.zarr"
 CALIBRATION = "local.calibration.json"
 DIAGNOSTICS = ("diagnostics.tsv", "diagnostics_by_pair.tsv")
 VCF = "instruments.vcf.gz"
+BY_RULE = {rule: f"local_{rule}.tsv" for rule in COMPARED}  # local effects by the rule that a run is compared with
+RULES = "rules.tsv"
 NETWORK = ("network.tsv", "network_marks.tsv", "network.graphml", "network.json", "network.png")
 MARK_OF_OURS = b"kipoi_deepmr"
 COPIED = b'"copied_from"'  # in a calibration that a command copied beside its table, not in those of the user
@@ -42,11 +45,12 @@ class Stage(NamedTuple):
 
 STAGES = {
     "estimate": Stage("local.tsv", {
-        **{name: f".{name}" for name in DIAGNOSTICS}, CALIBRATION: ".calibration.json", VCF: ".vcf.gz",
+        **{name: f".{name}" for name in DIAGNOSTICS}, **{name: f".{rule}.tsv" for rule, name in BY_RULE.items()},
+        CALIBRATION: ".calibration.json", VCF: ".vcf.gz",
         f"{VCF}.tbi": ".vcf.gz.tbi"}),
     "aggregate": Stage("global.tsv", {
         "global.png": ".png", "strata.tsv": ".strata.tsv", "strata_tests.tsv": ".strata_tests.tsv",
-        "strata.png": ".strata.png", **{name: f".{name}" for name in NETWORK}}),
+        "strata.png": ".strata.png", RULES: f".{RULES}", **{name: f".{name}" for name in NETWORK}}),
     "network": Stage(NETWORK[0], dict(zip(NETWORK[1:], (".marks.tsv", ".graphml", ".json", ".png"), strict=True))),
     "report": Stage("report.html", {}),
     "calibrate": Stage("", {"figure": ".png"}),
