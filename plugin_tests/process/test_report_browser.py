@@ -100,6 +100,23 @@ def test_significant_ones_only(report, folder):
     assert len(report.column("global-table", 1)) == expected
 
 
+def test_instrument_rules_side_by_side(report, browser, folder, tmp_path):
+    """The table is there if, and only if, the run compared two rules."""
+    assert report.tab.is_hidden("#rules")
+    rules = {"exposure": ["B", "A"], "outcome": ["A", "B"], "method": ["ivw", "ivw"], "n_loci": [40, 39],
+             "direct": [0.5, 0.25], "regions": [0.5, 0.125], "difference": [0.0, 0.125], "ci_low": [-0.1, None],
+             "ci_high": [0.1, 0.2], "pvalue": [1.0, 0.01], "spearman": [0.9, 0.8]}
+    text = (folder / "report.html").read_text()
+    assert text.count('"rules":null') == 1
+    (tmp_path / "report.html").write_text(text.replace('"rules":null', f'"rules":{json.dumps(rules)}'))
+    opened = Opened(browser, tmp_path / "report.html")
+    assert opened.tab.is_visible("#rules") and opened.complaints == []
+    assert opened.column("rules-table", 7) == ["0", "0.125"] and opened.column("rules-table", 8) == ["-0.1", "NA"]
+    opened.tab.click("#rules-table tbody tr:nth-child(1) button")
+    assert opened.tab.inner_text("#pair-summary").startswith("B \u2192 A")
+    opened.tab.close()
+
+
 def test_a_locus_is_shown_as_it_is(report, folder):
     """What is chosen by table, list or keyboard is what the locus's instruments and lines show."""
     report.tab.select_option("#pair-select", label="B \u2192 A")
