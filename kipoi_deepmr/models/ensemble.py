@@ -161,11 +161,16 @@ class Ensemble:
             sizes = {interval.size for interval in read_bed(recipe.intervals_file, below_zero=True)}
             if len(sizes) == 1:
                 settings.setdefault("length", sizes.pop())
+        models_choose = not recipe.stacks and not recipe.member_columns
+        if recipe.marks or recipe.member_columns:
+            # of a stack and of members' columns, marks are chosen later: what each model gives is wanted as it is
+            settings["marks"] = recipe.marks if models_choose else ["*"]
         models = load_models(recipe, settings)
         try:
             _show_loci(models, recipe.dataloader_args, recipe.intervals_file, recipe.fasta_file)
             deciding = {key: value for key, value in (recipe.settings or {}).items() if key != "worker_timeout"}
-            return cls(stacked(recipe.stacks, models) if recipe.stacks else models, recipe.marks,
+            return cls(stacked(recipe.stacks, models) if recipe.stacks else models,
+                       None if models_choose else recipe.marks,
                        recipe.member_columns, recipe.jobs, recipe.strict, batch_size=recipe.batch_size,
                        settings=deciding, recipe=recipe)
         except BaseException:
@@ -275,6 +280,9 @@ class Ensemble:
     def _in_memory(cls, kind, networks, marks, member_columns, strict, **how):
         models, settings, batch_size = models_of(kind, networks, marks=marks, **how)
         return cls(models, None, member_columns, strict=strict, batch_size=batch_size, settings=settings)
+    def columns_used(self, number: int) -> list[int]:
+        """Which of a model's marks, by its number and theirs, are any member's; the others count for nothing."""
+        return sorted({column for member in self._columns if member.model == number for column in member.columns})
 
     def predict(self, sequences: np.ndarray, item: int | None = None) -> np.ndarray:
         """Predictions of every member.

@@ -57,8 +57,8 @@ def examine(ensemble: "Ensemble") -> tuple[tuple[str, ...], tuple[str, ...]]:
         What may make effects coarse.
     """
     found: dict[int, tuple] = {}
-    calls = [lambda model=model, described=described: _of_model(model, described, ensemble.batch_size)
-             for model, described in zip(ensemble.models, ensemble.described, strict=True)]
+    calls = [lambda number=number: _of_model(ensemble.models[number], ensemble.described[number], ensemble.batch_size,
+                                             ensemble.columns_used(number)) for number in range(len(ensemble.models))]
     ensemble.ask(calls, found.__setitem__)
     each = [found[number] for number in range(len(ensemble.models))]
     problems = [problem for problem, _, _ in each if problem]
@@ -74,24 +74,30 @@ def epsilon(described: Description, answers: np.ndarray) -> float:
     return EPSILONS.get(precision, EPSILONS["float32"])
 
 
-def _of_model(model, described, batch_size):
-    """Problem and warning of one model, empty if there are none, and its answer to its probe."""
-    first, again = model.probe(), model.probe(again=True)
+def _of_model(model, described, batch_size, used):
+    """Problem and warning of one model, empty if there are none, and its answer to its probe; of the marks used."""
+    first, again = (None if each is None else each[..., used] for each in (model.probe(), model.probe(again=True)))
     if first is not None and not _is_close(first, again):
-        return _change(model, described.name, again), "", again
+        return _change(model, described.name, again, used), "", again
     if not described.length or described.needs_item and described.item is None:
         return "", "", again
-    answers = _ask(model, described, min(batch_size or MANY, MANY))
-    return answers.problem, "" if answers.problem else _coarseness(described, answers), again
+    answers = _ask(model, described, min(batch_size or MANY, MANY), used)
+    return answers.problem, "" if answers.problem else _coarseness(_of_marks(described, used), answers), again
 
 
-def _ask(model: Model, described: Description, most: int) -> Answers:
-    """Ask for one sequence alone, with a few others and with many, in several orders."""
+def _of_marks(described, used):
+    """The description of a model that has some of its marks alone."""
+    return described._replace(marks=tuple(described.marks[k] for k in used))
+
+
+def _ask(model: Model, whole: Description, most: int, used: list) -> Answers:
+    """Ask for one sequence alone, with a few others and with many, in several orders; `used` are the marks compared."""
+    described = _of_marks(whole, used)
     sequences = saturation.BASES[np.random.default_rng(SEED).integers(0, 4, (most + 2 * FEW, described.length))]
     one, few, others = sequences[:1], sequences[:FEW], np.r_[sequences[:1], sequences[FEW:2 * FEW - 1]]
 
     def predict(chosen):
-        return checked(model.predict(chosen, described.item), described, len(chosen))
+        return checked(model.predict(chosen, whole.item), whole, len(chosen))[..., used]
 
     alone, start = predict(one), time.monotonic()
     repeated = predict(one)
@@ -190,8 +196,8 @@ def _alike(models: Sequence[Model], described: Sequence[Description], probes: Se
     return found
 
 
-def _change(model, name, again):
-    if not _is_close(again, model.probe(again=True)):
+def _change(model, name, again, used):
+    if not _is_close(again, model.probe(again=True)[..., used]):
         return _differing(name)
     return f"loading other models changed what {name} predicts{SHARED_STATE}"
 

@@ -18,7 +18,7 @@ from .model import Description, Model
 from .worker import DEFAULT_TIMEOUT, Worker
 
 # the host is sent to other Pythons without the options
-assert set(summaries.SUMMARIES) == set(MARK_SUMMARIES) and set(summaries.SCALES) == set(SCALES)
+assert {*summaries.SUMMARIES, *summaries.OF_PAIRS} == set(MARK_SUMMARIES) and set(summaries.SCALES) == set(SCALES)
 
 
 class KipoiModel(Model):

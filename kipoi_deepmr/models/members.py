@@ -1,12 +1,13 @@
 """Which numbers in the models' answers are which member's marks."""
 
-import fnmatch
 import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..errors import InputError, nearest
+from .host.errors import ModelError
+from .host.naming import chosen_marks
 from .model import Description
 
 ONE_MODEL = (
@@ -140,15 +141,7 @@ def _chosen_marks(shared, marks):
     """Indices of the marks asked for by name, glob or number."""
     if marks is None:
         return list(range(len(shared)))
-    chosen = []
-    for mark in map(str, marks):
-        if mark in shared or mark.isdecimal() and int(mark) < len(shared):
-            found = [shared.index(mark) if mark in shared else int(mark)]
-            if found[0] in chosen:
-                raise InputError(f'--marks: "{shared[found[0]]}" is named twice')
-        else:
-            found = [i for i, name in enumerate(shared) if fnmatch.fnmatchcase(name, mark)]
-        if not found:
-            raise InputError(f'--marks: the model has no mark "{mark}"' + nearest(mark, shared))
-        chosen += [i for i in found if i not in chosen]
-    return chosen
+    try:
+        return chosen_marks(shared, marks, nearest)
+    except ModelError as error:
+        raise InputError(str(error)) from error

@@ -15,7 +15,7 @@ WHY = {
 }
 
 
-def make(method: str, model: Model, probes: list, quiet: bool = True) -> tuple[Callable, str]:
+def make(method: str, model: Model, probes: list, quiet: bool, used: list) -> tuple[Callable, str]:
     """What `engines.MAKERS` asks for: mutants by one of `host.attributions.METHODS`, tried on the first probe.
 
     Raises

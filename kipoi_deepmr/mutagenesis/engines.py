@@ -16,8 +16,8 @@ from . import agreement, approximate, exact_engine
 from .unusable import Unusable
 
 NAIVE = "naive"
-# By name what makes an engine: (model, probes, quiet) to a function like `Model.mutants`, and why it may be used, in
-# a few words. It raises Unusable where it cannot be trusted. probes: see `_probes`.
+# By name what makes an engine: (model, probes, quiet, marks used) to a function like `Model.mutants`, and why it may be
+# used, in a few words. It raises Unusable where it cannot be trusted. probes: see `_probes`.
 MAKERS = {"exact": exact_engine.make, **approximate.MAKERS}
 AUTO = ("exact",)  # what `auto` tries, in this order, before naive
 assert {"auto", *MAKERS, NAIVE} == set(ENGINES)
@@ -171,8 +171,8 @@ def choose(ensemble: Ensemble, engine: str = "auto", loci: Loci | None = None, q
         The engine asked for by name cannot be used for a model.
     """
     probes = _probes(ensemble, loci)
-    chosen = _engines(ensemble, engine, lambda part, _: _sized(
-        part, _chosen(part, engine, probes, quiet), ensemble.batch_size, batches.batch_size))
+    chosen = _engines(ensemble, engine, lambda part, _, used: _sized(
+        part, _chosen(part, engine, probes, quiet, used), ensemble.batch_size, batches.batch_size))
     if loci is None or not any(choice.engine in approximate.MAKERS for choice in chosen.choices):
         return chosen
     measured = agreement.measure(choose(ensemble, "auto", loci, quiet), chosen, loci, ensemble.marks)
@@ -194,24 +194,32 @@ def again(ensemble: Ensemble, choices: Sequence[tuple[str, int | None]]) -> Engi
         One of them cannot be used here.
     """
     probes = _probes(ensemble, None)
-    return _engines(ensemble, "auto", lambda part, number: _sized(
-        part, _chosen(part, choices[number][0], probes, True), choices[number][1], batches.batch_size))
+    return _engines(ensemble, "auto", lambda part, number, used: _sized(
+        part, _chosen(part, choices[number][0], probes, True, used), choices[number][1], batches.batch_size))
 
 
 def naive(ensemble: Ensemble) -> Engines:
     """The naive engine for all models, in batches of the ensemble's size."""
-    return _engines(ensemble, NAIVE, lambda part, _: (part.mutants, Choice(part.describe().name, NAIVE, AS_ASKED)))
+    return _engines(ensemble, NAIVE, lambda part, *_: (part.mutants, Choice(part.describe().name, NAIVE, AS_ASKED)))
 
 
 def _engines(ensemble, asked, chosen):
-    """The engines of an ensemble by `chosen(part of a model, its number)`, as `_chosen` gives them."""
+    """The engines of an ensemble by `chosen(part of a model, its number, its marks used)`, as `_chosen` gives them."""
     by_model, choices = [], []
-    for model in ensemble.models:
+    for number, model in enumerate(ensemble.models):
         parts = list(model.parts) or [model]
-        made = [chosen(part, len(choices) + k) for k, part in enumerate(parts)]
+        used = _used(ensemble.columns_used(number), [len(part.describe().marks) for part in parts])
+        made = [chosen(part, len(choices) + k, used[k]) for k, part in enumerate(parts)]
         choices += [choice for _, choice in made]
         by_model.append(_of_model(model, parts, made))
     return Engines(ensemble, asked, tuple(choices), tuple(by_model))
+
+
+def _used(columns, sizes):
+    """Marks that are used of each part of a model, from those of the model and the number of marks of each part."""
+    first = np.cumsum([0, *sizes])
+    return [[column - start for column in columns if start <= column < start + size]
+            for start, size in zip(first, sizes, strict=False)]
 
 
 def _of_model(model, parts, made):
@@ -238,13 +246,13 @@ def _sized(part, chosen, batch_size, measured):
     return partial(mutants, batch_size=batch_size), choice._replace(batch_size=batch_size)
 
 
-def _chosen(part: Model, engine, probes, quiet):
+def _chosen(part: Model, engine, probes, quiet, used):
     """What predicts the mutants of a model or of a part of a stack, and the choice of it."""
     name = part.describe().name
     refused = AS_ASKED
     for candidate in AUTO if engine == "auto" else [engine] * (engine != NAIVE):
         try:
-            mutants, why = MAKERS[candidate](part, probes, quiet)
+            mutants, why = MAKERS[candidate](part, probes, quiet, used)
             return mutants, Choice(name, candidate, why)
         except Unusable as error:
             refused = str(error)

@@ -28,7 +28,7 @@ LONG = 200  # bases from which on a second thread pays
 SEED = 3
 
 
-def make(model: Model, probes: list, quiet: bool = True) -> tuple[Callable, str]:
+def make(model: Model, probes: list, quiet: bool, used: list) -> tuple[Callable, str]:
     """What `engines.MAKERS` asks for: mutants and why, once both have shown that they are those of the model.
 
     Parameters
@@ -37,6 +37,8 @@ def make(model: Model, probes: list, quiet: bool = True) -> tuple[Callable, str]
     probes : list of ((L,) uint8, int or None)
     quiet : bool
         Do not tell that machine code is compiled.
+    used : list of int
+        The marks that must agree.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def make(model: Model, probes: list, quiet: bool = True) -> tuple[Callable, str]
         raise Unusable("its shifted views hold unknown bases")
     engine = ExactEngine(described, internals, len(probes[0][0]))
     with _telling(not quiet):
-        trust.check(model, engine.mutants, probes)
+        trust.check(model, engine.mutants, probes, used)
     return engine.mutants, f"it predicts what the model does, within {trust.PREDICTIONS:g} of the largest prediction"
 
 

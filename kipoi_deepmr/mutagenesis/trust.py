@@ -1,6 +1,6 @@
 """Whether another engine predicts as the model does: the reference and a sample of mutants, and their effects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ EFFECTS = 1e-3  # of the mark's largest effect: the same for effects; float32 al
 ROUNDING = 1e-5  # of the largest prediction: float32 through some tens of layers, where effects are smaller than that
 
 
-def check(model: Model, mutants: Callable, probes: list) -> None:
+def check(model: Model, mutants: Callable, probes: list, used: Sequence[int]) -> None:
     """Raise `Unusable` unless an engine predicts what a model does, where it is tried.
 
     Parameters
@@ -23,6 +23,8 @@ def check(model: Model, mutants: Callable, probes: list) -> None:
         As `Model.mutants`.
     probes : list of ((L,) uint8, int or None)
         Sequences, each with the number of its dataloader's item.
+    used : sequence of int
+        The marks that are compared.
 
     Raises
     ------
@@ -33,9 +35,11 @@ def check(model: Model, mutants: Callable, probes: list) -> None:
     for sequence, item in probes:
         rows = sample(len(sequence))
         tried = np.concatenate([saturation.rows(sequence, row, row + 1) for row in rows])
-        expected.append(model.predict(tried, item))
-        found.append(mutants(sequence, item)[:, rows])
-    marks, rounding = model.describe().marks, ROUNDING
+        expected.append(model.predict(tried, item)[..., used])
+        found.append(mutants(sequence, item)[:, rows][..., used])
+    marks, rounding = [model.describe().marks[k] for k in used], ROUNDING
+    if not marks:
+        return
     if not any(np.array_equal(each.astype(np.float32), each, equal_nan=True) for each in expected):
         rounding = 0.0  # the model computes in float64: small effects beside large numbers are no rounding
     expected, found = (np.stack(each).astype(np.float64) for each in (expected, found))  # (probe, replicate, row, mark)

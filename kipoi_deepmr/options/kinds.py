@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 from ..errors import nearest
 
@@ -271,6 +272,18 @@ def columns(metavar="NAME=COL,COL"):
     """Pairs whose values are lists of names."""
     names = Items(Label(), metavar)
     return Pairs(metavar, lambda text: names.of_text(text), names.of_value)
+
+
+def windows(metavar="NAME=[OUTPUT@]START:END"):
+    """Pairs whose values are positions of an output: text, or (START, END)."""
+    def checked(value):
+        if not isinstance(value, str):
+            value = "{}:{}".format(*Window(metavar).of_value(value))
+        if not re.fullmatch(r"(.+@)?[+-]?\d+:[+-]?\d+", value):
+            raise ValueError
+        return value
+
+    return Pairs(metavar, str, checked)
 
 
 def amounts(metavar="NAME=N"):

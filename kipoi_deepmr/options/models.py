@@ -6,7 +6,7 @@ from ..errors import InputError
 from . import kinds
 from .declare import Options, documented, option
 
-MARK_SUMMARIES = ("sum", "mean", "max", "log_sum", "profile_mean")
+MARK_SUMMARIES = ("sum", "mean", "max", "log_sum", "profile_mean", "counts", "total")
 SCALES = ("identity", "logit", "log", "log1p", "anscombe")
 RESIZE = ("summit", "center", "none")
 ENGINES = ("auto", "exact", "gradient", "integrated_gradients", "deeplift", "naive")
@@ -72,11 +72,19 @@ class ModelOptions(Options):
         kinds.Text("FILE"), group=ADAPTERS, help="names of the model's outputs, one a line")
     mark_summary: str = option(
         kinds.Choice(*MARK_SUMMARIES), group=ADAPTERS,
-        default_text="log_sum for the profiles of named outputs, else sum",
-        help="how an output of many positions becomes one number")
+        default_text="counts for profiles with log counts, log_sum for the profiles of named outputs, else sum",
+        help="how an output of many positions becomes one number; with log counts, a summary of the counts expected at "
+             "each position, softmax(profile) x exp(counts): total is their sum, counts are the log counts alone")
     mark_window: tuple = option(
-        kinds.Window("START:END"), group=ADAPTERS, default_text="all",
+        kinds.Window("START:END"), group=ADAPTERS, default_text="all", excludes="mark_window",
         help="positions of the output that count, from 0, without END")
+    mark_windows: dict = option(
+        kinds.windows(), group=ADAPTERS, excludes="mark_window",
+        help="a window for each mark, so that one output at two places makes two marks; +N and -N count from the "
+             "middle, as in acceptor=-10:+11; other outputs are dropped")
+    mark_layout: str = option(
+        kinds.Text("AXES"), group=ADAPTERS,
+        help="axes of the output, such as positions,marks or marks,strands,positions")
     scale: str = option(
         kinds.Choice(*SCALES), "identity", group=ADAPTERS, help="scale on which marks are compared")
     mark_groups: dict = option(

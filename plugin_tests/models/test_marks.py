@@ -99,7 +99,8 @@ def test_profiles_of_bpnet(summary, window):
 def test_bins_of_basenji(summary, window, wrapped):
     """(n, positions, T) has T marks, by default their sums."""
     bins = rng.gamma(2, size=(N, 8, 5))
-    marks, read = marks_of(array("(8, 5)"), wrapped(bins), summary=summary, window=window)
+    marks, read = marks_of(array("(8, 5)"), wrapped(bins), summary=summary, window=window,
+                           layout="positions,marks")
     start, end = window or (0, 8)
     expected = [[slow_summary(bins[i, start:end, t], summary or "sum") for t in range(5)] for i in range(N)]
     np.testing.assert_allclose(read, expected, rtol=2e-7)
@@ -109,7 +110,8 @@ def test_bins_of_basenji(summary, window, wrapped):
 def test_several_binned_outputs_keep_their_tracks():
     """Many tracks under one key (human, mouse) are marks, not strands to be averaged."""
     bins = {"human": rng.random((N, 8, 4)), "mouse": rng.random((N, 8, 3))}
-    marks, read = marks_of({"human": array("(8, 4)"), "mouse": array("(8, 3)")}, bins)
+    marks, read = marks_of({"human": array("(8, 4)"), "mouse": array("(8, 3)")}, bins,
+                           layout="positions,marks")
     np.testing.assert_allclose(read, np.concatenate([b.sum(1) for b in bins.values()], 1), rtol=1e-6)
     assert marks.names[3:5] == ("human/mark_3", "mouse/mark_0")
 
@@ -171,8 +173,18 @@ def test_log_sum_needs_a_positive_sum():
     bins[2, :, 1] *= -1
     with pytest.raises(ModelError, match="--mark_summary profile_mean: .* positive, but that of mark H3K4me3 is -"):
         marks_of(array("(8, 3)"), bins, summary="profile_mean", names=LABELS)
+
+
+def test_numbers_below_zero_are_not_summed_unless_asked():
+    """The sum of a profile's logits means nothing."""
     negative = {name: profile - 5 for name, profile in PROFILES.items()}
-    assert "; sum over positions, averaged" in marks_of(PROFILE_TARGETS, negative)[0].description
+    with pytest.raises(ModelError, match=r'output "Oct4" \(50, 2\) \(positions, strands\) holds numbers below 0'):
+        marks_of(PROFILE_TARGETS, negative)
+    with pytest.raises(ModelError, match=r"output \(2, 60\) \(marks, positions\) .* --mark_summary sum, mean or max"):
+        marks_of(array("(2, 60)"), rng.normal(size=(N, 2, 60)), window=(3, 9))
+    marks, read = marks_of(PROFILE_TARGETS, negative, summary="sum")
+    assert "; sum over positions, averaged" in marks.description
+    np.testing.assert_allclose(read[:, 0], negative["Oct4"].sum(1).mean(1), rtol=1e-5)
 
 
 UNIT = rng.random((N, 3))
@@ -250,10 +262,17 @@ def test_repeated_labels_are_made_different():
     assert marks.notes == ["column_labels repeats names; made different: a.2, a.3, b.1"]
 
 
-def test_labels_that_do_not_fit_are_not_used():
-    marks, _ = marks_of(array("(2,)", column_labels=["a", "b"]), VALUES)
-    assert marks.names == ("mark_0", "mark_1", "mark_2")
-    assert marks.notes == ["column_labels names 2 columns, but the output has 3: they are not used"]
+@pytest.mark.parametrize("targets, predicted, said", [
+    (array("(2,)", column_labels=["a", "b"]), VALUES, r"column_labels names 2 columns, but the output \(3,\) has 3: "),
+    (array("(2,)", column_labels=["a", "b"]), COLUMNS, r"names 2 columns, but the output of 3 arrays \(1,\) has 3: "),
+    ({"x": array("(3,)"), "y": array("(8, 3)", column_labels=["a", "b"])}, {"x": VALUES, "y": rng.random((N, 12, 3))},
+     r'names 2 columns, but the output "y" \(12, 3\) has 3: .*--mark_names FILE; --mark_layout'),
+])
+def test_labels_that_do_not_fit_are_an_error(targets, predicted, said):
+    with pytest.raises(ModelError, match=said):
+        marks_of(targets, predicted)
+    names = list("abcdef" if isinstance(predicted, dict) else "abc")
+    assert list(marks_of(targets, predicted, names=names)[0].names) == names
 
 
 def test_notes_on_marks_that_tell_nothing_of_their_own():

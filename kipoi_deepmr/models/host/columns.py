@@ -3,180 +3,191 @@
 import numpy as np
 
 from . import nested, slopes
+from .axes import DUMMY, MARKS, POSITIONS, STRANDS, axes_of
 from .errors import ModelError
 from .summaries import SUMMARIES, summarised
 from .tensors import as_array
 
-MOST_STRANDS = 2  # a longer last axis of a named array holds marks
-
 
 class Leaf:
-    """One array of a model's output: which of its axes are positions and marks.
+    """Columns of one array of a model's output.
 
     Parameters
     ----------
-    path : tuple
-        Its keys in the output.
+    number : int
+        Of the array among the output's.
     name : str
-        Its keys, joined; empty if they name nothing.
-    array : (n, ...) array
-        As predicted once.
-    labels : list of str
-        Its column_labels, empty if there are none.
-    n_wanted : int or None
-        Number of columns that the user names, if it is the only array.
-    is_only : bool
-        Whether it is the only array of the output.
-
-    Attributes
-    ----------
-    shape : tuple
+        Its keys in the output, joined; empty if they name nothing.
+    shape : tuple of int
         For one sequence.
+    axes : tuple of str
+        What each axis holds, as `axes.axes_of` says.
     summary : str or None
         How positions become one number; None where there are none.
-    window : slice or None
+    window : (int, int) or None
         The positions that count.
+    tracks : list of int or None
+        Which of the marks in it are columns; None for all.
+    is_counts : bool
+        Whether it holds the log counts that belong to a profile.
     """
 
-    def __init__(self, path, name, array, labels, n_wanted, is_only):
-        self.path, self.name, self.shape = path, name, array.shape[1:]
-        self._labels, self._is_only, self._is_positive = labels, is_only, bool((array >= 0).all())
-        self._counts = {len(labels), n_wanted or 0}  # that say which axis is that of the marks
-        self._kept = self.shape if len(self.shape) < 3 else tuple(size for size in self.shape if size != 1)
-        self.summary, self.window, self._has_marks_first, self._is_averaged = None, None, False, False
-        if len(self._kept) > 2:
-            raise ModelError("the model's output{} has shape {} for each sequence; at most positions and marks can be "
-                             "read".format(f' "{name}"' if name else "", self.shape))
+    def __init__(self, number, name, shape, axes, summary=None, window=None, tracks=None, is_counts=False):
+        self.number, self.name, self.shape, self.axes = number, name, tuple(shape), tuple(axes)
+        self.summary, self.window = summary, window and tuple(window)
+        self.tracks, self.is_counts = tracks, is_counts
 
     def to_json(self):
-        """What was decided, as JSON values; see `from_json`."""
-        window = self.window and [self.window.start, self.window.stop]
-        return {"path": list(self.path), "name": self.name, "shape": list(self.shape), "kept": list(self._kept),
-                "summary": self.summary,
-                "window": window, "marks_first": self._has_marks_first, "averaged": self._is_averaged}
+        """What was decided, as JSON values: the arguments of the constructor."""
+        return {"number": self.number, "name": self.name, "shape": list(self.shape), "axes": list(self.axes),
+                "summary": self.summary, "window": self.window and list(self.window), "tracks": self.tracks,
+                "is_counts": self.is_counts}
 
-    @classmethod
-    def from_json(cls, values):
-        """The same leaf from what `to_json` gave."""
-        leaf = cls(tuple(values["path"]), values["name"], np.empty((0,) + tuple(values["shape"])), [], None, False)
-        leaf._kept, leaf.summary = tuple(values["kept"]), values["summary"]
-        leaf.window = values["window"] and slice(*values["window"])
-        leaf._has_marks_first, leaf._is_averaged = values["marks_first"], values["averaged"]
-        return leaf
+    def size(self, role):
+        """How long the axis of marks, positions or strands is; 1 if there is none."""
+        return self.shape[self.axes.index(role)] if role in self.axes else 1
 
-    def choose_axes(self, summary, window):
-        """Decide what the axes are; see docs/adapters.md for the rules."""
-        kept = self._kept
-        if len(kept) == 2 and kept[0] == 1:
-            kept = self._kept = kept[1:]
-        if len(kept) == 2 and kept[1] == 1 and kept[0] in self._counts:
-            kept = self._kept = kept[:1]
-        if len(kept) == 2:
-            self._has_marks_first = kept[0] in self._counts and kept[1] not in self._counts
-            self._is_averaged = bool(self.name) and kept[1] <= MOST_STRANDS and not self._counts & set(kept)
-            is_profile = self._is_averaged and self._is_positive
-            self.summary = summary or ("log_sum" if is_profile else "sum")
-        elif len(kept) == 1 and kept[0] > 1 and (summary or window) and kept[0] not in self._counts:
-            self.summary = summary or "sum"
-        if self.summary and window:
-            self.window = self._checked(window)
-
-    def _checked(self, window):
-        start, end = window
-        n_positions = self._kept[1 if self._has_marks_first else 0]
-        if not 0 <= start < end <= n_positions:
-            raise ModelError(f"--mark_window {start}:{end}: the output has positions 0 to {n_positions} "
-                             "(the end is not included)")
-        return slice(start, end)
+    @property
+    def numbers(self):
+        """Numbers of the arrays that it reads."""
+        return (self.number,)
 
     @property
     def n_columns(self):
         """How many numbers a sequence it gives."""
+        return self.size(MARKS) if self.tracks is None else len(self.tracks)
+
+    @property
+    def is_computed(self):
+        """Whether its columns are other numbers than the model's."""
+        return bool(self.summary) or self.size(STRANDS) > 1
+
+    @property
+    def has_positions(self):
+        """Whether one of its axes is that of positions."""
+        return POSITIONS in self.axes
+
+    def chosen(self, columns):
+        """The same with some of its columns, by number."""
+        tracks = self.tracks or list(range(self.n_columns))
+        return self._but(tracks=[tracks[column] for column in columns])
+
+    def windowed(self, column, window):
+        """The same with one of its columns, from some positions alone."""
+        return self.chosen([column])._but(window=tuple(window))
+
+    def _but(self, **changes):
+        return Leaf(**{**self.to_json(), **changes})
+
+    def read(self, arrays, names):
+        """Its columns, of all arrays of an output: (n, columns) float64; `names` are theirs, for messages."""
+        return self.of_array(arrays[self.number], names)
+
+    def of_array(self, array, names):
+        """`read` from its own array."""
+        return self.of_positions(self.in_window(self.canonical(array)), names)
+
+    def of_positions(self, values, names):
+        """`read` from all positions that count: (n, positions, marks, strands)."""
+        values = self.tracks_of(values)
         if not self.summary:
-            return self._kept[0] if self._kept else 1
-        if self._is_averaged or len(self._kept) == 1:
-            return 1
-        return self._kept[0 if self._has_marks_first else 1]
+            return values[:, 0].mean(2, dtype=np.float64)
+        return summarised(values, self.summary, names).mean(2)
 
-    def column_names(self, first):
-        """Names of its columns, `first` being the number of the first one among all arrays' columns."""
-        if self.n_columns == 1 and self.name:
-            return [self.name]
-        names = self._labels if len(self._labels) == self.n_columns else None
-        if self._is_only or not self.name:
-            return names or [f"mark_{first + i}" for i in range(self.n_columns)]
-        return [f"{self.name}/{label}"
-                for label in names or [f"mark_{i}" for i in range(self.n_columns)]]
+    def canonical(self, array):
+        """A view of an array as (n, positions, marks, strands)."""
+        kept = [axis for axis in self.axes if axis != DUMMY]
+        values = array.reshape((len(array),) + tuple(self.size(axis) for axis in kept))
+        order = [role for role in (POSITIONS, MARKS, STRANDS) if role in kept]
+        values = values.transpose([0] + [1 + kept.index(role) for role in order])
+        return values.reshape((len(array),) + tuple(self.size(role) for role in (POSITIONS, MARKS, STRANDS)))
 
-    def unused_labels(self):
-        """A note on column_labels that do not fit, or None."""
-        if len(self._labels) in (0, self.n_columns):
-            return None
-        return "column_labels names {} columns, but the output{} has {}: they are not used".format(
-            len(self._labels), f' "{self.name}"' if self.name else "", self.n_columns)
+    def in_window(self, values):
+        """Of (n, positions, ...) the positions that count."""
+        return values[:, slice(*self.window)] if self.window else values
 
-    def read(self, array, names):
-        """Its columns: (n, columns) float64; `names` are theirs, for messages."""
-        if not self.summary:
-            return array.reshape(len(array), -1).astype(np.float64)
-        values = self.positions(array)
-        return self.joined(summarised(values[:, self.window] if self.window else values, self.summary, names))
-
-    def positions(self, array):
-        """The array as (n, positions) or (n, positions, columns), all positions."""
-        values = array.reshape((len(array),) + self._kept)
-        return values.swapaxes(1, 2) if self._has_marks_first else values
+    def tracks_of(self, values):
+        """Of (n, positions, marks, strands) the marks that are columns."""
+        return values if self.tracks is None else values[:, :, self.tracks]
 
     def joined(self, summaries):
-        """Its columns from summaries of the positions: (n,) or (n, columns)."""
-        read = summaries.reshape(len(summaries), -1)
-        return read.mean(1, keepdims=True) if self._is_averaged else read
+        """Its columns from one number of each mark and strand, (n, marks x strands)."""
+        values = summaries.reshape(len(summaries), 1, self.size(MARKS), self.size(STRANDS))
+        return self.tracks_of(values)[:, 0].mean(2)
 
-    def slopes(self, array, column):
-        """How much one of its columns changes with each number of the array: an array of the same shape, float64."""
+    def slopes(self, arrays, column):
+        """How much one of its columns changes with the numbers of its arrays: by number of the array, float64."""
+        array = arrays[self.number]
         found = np.zeros(array.shape)
-        if not self.summary:
-            found.reshape(len(array), -1)[:, column] = 1
-            return found
-        part, values = (each.reshape((len(array),) + self._kept) for each in (found, array))  # views of both
-        if self._has_marks_first:
-            part, values = part.swapaxes(1, 2), values.swapaxes(1, 2)
-        chosen = (slice(None), self.window or slice(None))
-        if self._is_averaged:
-            part[chosen] = slopes.of_summary(values[chosen], self.summary) / values.shape[2]
-        else:
-            chosen += (column,) * (values.ndim - 2)
-            part[chosen] = slopes.of_summary(values[chosen], self.summary)
-        return found
+        part, values = self.canonical(found), self.canonical(array)  # views of both
+        track = column if self.tracks is None else self.tracks[column]
+        chosen = (slice(None), slice(*self.window) if self.window else slice(None), track)
+        slope = slopes.of_summary(values[chosen], self.summary) if self.summary else 1.0
+        part[chosen] = slope / self.size(STRANDS)
+        return {self.number: found}
 
     def how(self):
-        """How positions become one number, for people; empty if there are none."""
-        if not self.summary:
-            return ""
-        text = SUMMARIES[self.summary][0]
-        if self.window:
-            text += f" {self.window.start} to {self.window.stop}"
-        return text + (", averaged over strands" if self._is_averaged and self._kept[1] > 1 else "")
+        """How its array becomes columns, for people; empty if there is nothing to say."""
+        said = ["log counts, without the profile"] if self.is_counts else []
+        if self.summary:
+            said.append(in_words(self.summary, self.window))
+        if self.size(STRANDS) > 1:
+            said.append("averaged over strands")
+        return ", ".join(said)
 
 
-def leaves_of_output(schema, predicted, n, names, summary, window):
-    """The arrays of what a model predicted for n sequences, with their axes decided.
+def in_words(summary, window):
+    """A summary of positions, for people."""
+    return SUMMARIES[summary][0] + (" {} to {}".format(*window) if window else "")
 
-    Returns
-    -------
-    list of Leaf
+
+def leaf_of(number, array, name, counts, options):
+    """An array's `Leaf`, with its axes decided; see docs/adapters.md for the rules.
+
+    Parameters
+    ----------
+    number : int
+    array : (n, ...) array
+    name : str
+    counts : set of int
+        How many names there are.
+    options : marks.MarkOptions
     """
-    found = []
-    outputs = arrays_of(predicted, n, schema)
-    for path, array, name, described in outputs:
-        n_wanted = len(names) if names and len(outputs) == 1 else None
-        leaf = Leaf(path, "" if name.isdigit() else name, array, labels_of(described), n_wanted, len(outputs) == 1)
-        leaf.choose_axes(summary, window)
-        found.append(leaf)
-    if (summary or window) and not any(leaf.summary for leaf in found):
-        raise ModelError("{}: the model's output {} has no positions".format(
-            "--mark_summary " + summary if summary else "--mark_window", form(found)))
-    return found
+    asked = bool(options.summary or options.window or options.windows)
+    leaf = Leaf(number, name, array.shape[1:],
+                axes_of(array.shape[1:], name, counts, asked, options.layout))
+    if not leaf.has_positions:
+        return leaf
+    leaf.summary = options.summary or _default_summary(leaf, bool((array >= 0).all()))
+    if options.window:
+        leaf.window = checked_window("--mark_window", options.window, leaf)
+    return leaf
+
+
+def _default_summary(leaf, is_positive):
+    if is_positive:
+        is_profile = leaf.name and leaf.size(MARKS) == 1 and len(leaf.shape) > 1
+        return "log_sum" if is_profile else "sum"
+    called = f' "{leaf.name}"' if leaf.name else ""
+    axes = ", ".join(leaf.axes)
+    raise ModelError(f"the model's output{called} {leaf.shape} ({axes}) holds numbers below 0 for its positions; the "
+                     "sum of a profile's logits means nothing. Say how positions become one number: --mark_summary "
+                     "sum, mean or max")
+
+
+def checked_window(option, window, leaf):
+    """Positions (start, end) of an array that holds them.
+
+    Raises
+    ------
+    ModelError
+        They are not positions of it; the message begins with the option.
+    """
+    start, end = window
+    if not 0 <= start < end <= leaf.size(POSITIONS):
+        raise ModelError(f"{option} {start}:{end}: the output has positions 0 to {leaf.size(POSITIONS)} "
+                         "(the end is not included)")
+    return start, end
 
 
 def arrays_of(predicted, n, schema=None):
@@ -209,9 +220,9 @@ def labels_of(schema):
     return [str(label) for label in (labels if labels is not None else [])]
 
 
-def form(leaves):
+def form(shapes):
     """Shapes of an output's arrays for one sequence, for people."""
-    shapes = [str(tuple(leaf.shape)) for leaf in leaves]
+    shapes = [str(tuple(shape)) for shape in shapes]
     if len(set(shapes)) == 1:
         return shapes[0] if len(shapes) == 1 else f"of {len(shapes)} arrays {shapes[0]}"
     return "of arrays {}".format(", ".join(shapes))

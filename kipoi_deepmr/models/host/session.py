@@ -15,7 +15,7 @@ CLEARLY = 1.1  # times as fast as with a smaller batch
 LONG = 1.0  # seconds of a batch, after which none larger is tried
 N_PROBES = 4
 N_TRIED_ITEMS = 20  # until one shows how the dataloader lays DNA out: the first may lie over a contig's end
-NOT_IN_CHECKSUM = ("batch_size", "length")
+NOT_IN_CHECKSUM = ("batch_size", "length", "marks")
 
 
 class HostedModel:
@@ -32,8 +32,8 @@ class HostedModel:
         A Kipoi model source: `kipoi` (the model zoo), `dir`, or one of ~/.kipoi/config.yaml.
     settings : dict of JSON values
         All optional: batch_size, length, seq_input, seq_layout, alphabet (see `layout.find_layout`); mark_names,
-        mark_summary, mark_window, scale, mark_groups (see `marks.find_marks`); mc_dropout (number of masks), seed,
-        augment (see `views.parse_views`).
+        mark_summary, mark_window, mark_windows, mark_layout, scale, mark_groups, marks (see `marks.find_marks`);
+        mc_dropout (number of masks), seed, augment (see `views.parse_views`).
     in_worker : bool
         Whether this process is the model's own; see `bpnet.load`.
     name : str, optional
@@ -280,7 +280,8 @@ class HostedModel:
         self._probe_item = item if self._layout.needs_item else None
         sequences = self._probe_sequences()
         predicted = self._answer(sequences, self._inputs(self._probe_item))
-        wanted = {"names": "mark_names", "summary": "mark_summary", "window": "mark_window", "groups": "mark_groups"}
+        wanted = {"names": "mark_names", "summary": "mark_summary", "window": "mark_window", "groups": "mark_groups",
+                  "windows": "mark_windows", "layout": "mark_layout", "marks": "marks"}
         chosen = {key: self._settings.get(name) for key, name in wanted.items()}
         self._marks = self._named(marks.find_marks, self._model.schema.targets, predicted, len(sequences),
                                   scale=self._settings.get("scale", "identity"), **chosen)

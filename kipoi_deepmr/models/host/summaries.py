@@ -16,6 +16,9 @@ SUMMARIES = {
                      lambda values, total: np.einsum("np...,np...->n...", values, values, dtype=np.float64) / total),
 }
 
+# of a profile and its log counts: these counts alone; and the sum of the counts expected at each position
+OF_PAIRS = {"counts": None, "total": "sum"}
+
 
 def _logit(values):
     values = np.clip(values, CLIP, 1 - CLIP)
@@ -37,11 +40,11 @@ def summarised(values, summary, names):
 
     Parameters
     ----------
-    values : (n, P, ...) array
+    values : (n, P, T, ...) array
     summary : str
         A key of `SUMMARIES`.
     names : sequence of str
-        Of the columns after the positions, or one for all, for the message.
+        Of the T marks, for the message.
 
     Returns
     -------
@@ -57,9 +60,8 @@ def summarised(values, summary, names):
     total = np.einsum("np...->n...", values, dtype=np.float64)  # much faster than values.sum(1) for few columns
     wrong = np.argwhere(total <= 0) if is_positive else ()
     if len(wrong):
-        name = names[wrong[0][-1] if len(names) > 1 else 0]
-        raise ModelError(f"--mark_summary {summary}: the sum over positions must be positive, but that of mark {name} "
-                         f"is {total[tuple(wrong[0])]:g}")
+        raise ModelError(f"--mark_summary {summary}: the sum over positions must be positive, but that of mark "
+                         f"{names[wrong[0][1]]} is {total[tuple(wrong[0])]:g}")
     return function(values, total)
 
 

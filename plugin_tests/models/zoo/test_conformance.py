@@ -141,7 +141,7 @@ OWN_FAULTS = {
     "signals of another locus": ("signal channels on both strands, and side inputs", fault_in(
         session.HostedModel, "_inputs", lambda f, self, item: f(self, item and 0))),
     "window off by one": ("positions", fault_in(
-        columns.Leaf, "_checked", lambda f, self, window: slice(window[0] - 1, window[1] - 1))),
+        columns, "checked_window", lambda f, *a: tuple(end - 1 for end in f(*a)))),
     "strands added up": ("profiles", fault_in(
         columns, "summarised", lambda f, values, *a: f(values.sum(-1, keepdims=True), *a))),
 }

@@ -49,7 +49,8 @@ class Model(torch.nn.Module):
         self.w = torch.nn.Parameter(torch.zeros({shape}))
 
     def forward(self, x):
-        return torch.einsum("{axes}", x, self.w)
+        y = torch.einsum("{axes}", x, self.w)
+        {output}
 """
 
 LOADER = """
@@ -136,7 +137,7 @@ class Case:
         Of a numpy model: from `x` to `y`, (n, marks). Of a torch model: the axes of its sum. Of a Keras model: what
         makes the network of weights.
     output : str
-        Of a numpy model: from `y` to what it returns.
+        Of a numpy or torch model: from `y` to what it returns.
     targets : as `shape`
     settings : dict
         Of the members.
@@ -196,7 +197,8 @@ class Case:
         import torch
 
         torch.save({"w": torch.tensor(weights[0], dtype=torch.float32)}, folder / "weights.pth")
-        (folder / "network.py").write_text(TORCH.format(shape=weights[0].shape, axes=self.code))
+        (folder / "network.py").write_text(TORCH.format(
+            shape=weights[0].shape, axes=self.code, output=self.output))
         return "kipoi.model.PyTorchModel", {"weights": "weights.pth", "module_class": "Model",
                                             "module_file": "network.py"}
 
@@ -271,6 +273,34 @@ return {mark: np.stack([strand[..., m] for strand in strands], -1) for m, mark i
 """
 PROFILES = dict.fromkeys(MARKS, f"({LENGTH}, 2)")
 
+
+def expected_counts(summary, start=0, end=LENGTH):
+    """A summary of softmax(profile) exp(log counts): each base's weight is its logit, their sum / 8 the log counts."""
+    def truth(weights, locus):
+        logits = np.stack([weights[0, p, "ACGT".index(base)] for p, base in enumerate(locus.text)])
+        shares = np.exp(logits) / np.exp(logits).sum(0)
+        return summary((shares * np.exp(forward_truth(weights, locus) / 8))[start:end])
+    return truth
+
+
+def keras_profiles(weights):
+    """A Keras network of two outputs: logits of each position's base, (L, marks), and their sums."""
+    import keras
+
+    kernel = np.zeros((LENGTH, 4, LENGTH, len(MARKS)))
+    kernel[np.arange(LENGTH), :, np.arange(LENGTH)] = weights[0]
+    given = keras.Input((LENGTH, 4))
+    flat = keras.layers.Flatten()(given)
+    layers = [keras.layers.Dense(LENGTH * len(MARKS), use_bias=False), keras.layers.Dense(len(MARKS), use_bias=False)]
+    profile, counts = (layer(flat) for layer in layers)
+    layers[0].set_weights([kernel.reshape(4 * LENGTH, -1)])
+    layers[1].set_weights([weights[0].reshape(4 * LENGTH, -1)])
+    return keras.Model(given, [keras.layers.Reshape((LENGTH, len(MARKS)))(profile), counts])
+
+
+LOGITS = 'z = np.einsum("npl,plm->npm", x, w)'
+LABELLED = {"shape": f"({LENGTH}, 3)", "column_labels": list(MARKS)}
+
 INPUTS = [
     Case("L,4", "Divergent421", framework="keras", code=keras_sums(),
          layout="input (12, 4): letters ACGT on axis 1, float32"),
@@ -327,13 +357,47 @@ OUTPUTS = [
     Case("profiles in a window", "BPNet-OSKN", targets=PROFILES, output=PROFILE, truth=log_counts(3, 8), marks=MARKS,
          settings={"mark_window": [3, 8]}, exact=False),
     Case("bins", "Basenji", targets="(4, 3)", truth=forward_truth,
+         settings={"mark_layout": "positions,marks", "mark_summary": "sum"},
          output='return np.einsum("npl,plm->npm", x, w).reshape(len(x), 4, 3, 3).sum(2)'),
-    Case("bins in a window", "Basenji", targets="(4, 3)", settings={"mark_window": [1, 3], "mark_summary": "sum"},
+    Case("bins in a window", "Basenji", targets="(4, 3)", settings={
+         "mark_window": [1, 3], "mark_summary": "sum", "mark_layout": "positions,marks"},
          truth=lambda weights, locus: per_position(weights, locus, 3, 9),
          output='return np.einsum("npl,plm->npm", x, w).reshape(len(x), 4, 3, 3).sum(2)'),
     Case("positions", "labranchor", targets=dict.fromkeys(MARKS, f"({LENGTH},)"), marks=MARKS,
-         output='return dict(zip("ABC", np.einsum("npl,plm->mnp", x, w)))', settings={"mark_window": [2, 12]},
+         output='return dict(zip("ABC", np.einsum("npl,plm->mnp", x, w)))', settings={
+             "mark_window": [2, 12], "mark_summary": "sum"},
          truth=lambda weights, locus: per_position(weights, locus, 2)),
+    Case("channels first", "OpenSpliceAI", targets={**LABELLED, "shape": f"(3, {LENGTH})"}, marks=MARKS,
+         settings={"mark_summary": "sum"}, output='return np.einsum("npl,plm->nmp", x, w)'),
+    Case("profiles and log counts, channels first", "bpnet-lite, ProCapNet", "(4, 12)", framework="torch",
+         defaults={"alphabet_axis": 0, "dtype": "np.float32"}, targets=LABELLED, marks=MARKS, code="nlp,plm->nm",
+         output='return torch.einsum("nlp,plm->nmp", x, self.w), y'),
+    Case("profiles and log counts, channels last", "ChromBPNet", framework="keras", code=keras_profiles, marks=MARKS,
+         targets=[{"shape": f"({LENGTH}, 3)", "name": "logits"}, {**LABELLED, "name": "log counts"}]),
+    Case("profiles, then log counts", "BPReveal", targets=[f"({LENGTH}, 2)"] * 3 + ["(1,)"] * 3,
+         output=f"""
+         {LOGITS}
+         return [np.stack([z[..., m], -z[..., m]], -1) for m in range(3)] + [y[:, m:m + 1] for m in range(3)]
+         """),
+    Case("profiles and log counts by name", "BPReveal", marks=MARKS,
+         targets={f"{kind}_{mark}": "(None,)" for kind in ("profile", "logcounts") for mark in MARKS},
+         output="""
+         found = {"profile_" + mark: np.einsum("npl,pl->np", x, w[..., m])[..., None] for m, mark in enumerate("ABC")}
+         return {**found, **{"logcounts_" + mark: y[:, m] for m, mark in enumerate("ABC")}}
+         """),
+    Case("counts expected in a window", "bpnet-lite", targets=LABELLED, marks=MARKS, exact=False,
+         settings={"mark_window": [3, 8]}, output=f"{LOGITS}\nreturn z.swapaxes(1, 2), y / 8",
+         truth=expected_counts(lambda counts: np.log(counts.sum(0)), 3, 8)),
+    Case("expected counts, weighted by themselves", "ChromBPNet", targets=LABELLED, marks=MARKS, exact=False,
+         settings={"mark_summary": "profile_mean", "scale": "log"}, output=f"{LOGITS}\nreturn z, y / 8",
+         truth=expected_counts(lambda counts: np.log((counts ** 2).sum(0) / counts.sum(0)))),
+    Case("all expected counts", "ChromBPNet", targets=LABELLED, marks=MARKS, exact=False,
+         settings={"mark_summary": "total", "scale": "log"}, output=f"{LOGITS}\nreturn z, y / 8",
+         truth=lambda weights, locus: forward_truth(weights, locus) / 8),
+    Case("a window for each mark", "OpenSpliceAI", targets=LABELLED, marks=MARKS, output=f"{LOGITS}\nreturn z",
+         settings={"mark_windows": {"A": "0:4", "B": "A@+1:+6", "C": "C@-5:+6"}, "mark_summary": "sum"},
+         truth=lambda weights, locus: np.array([per_position(weights, locus, start, end)[mark]
+                                                for mark, start, end in ((0, 0, 4), (0, 7, 12), (2, 1, 12))])),
     Case("probabilities as logits", "DeepSEA", output="return 1 / (1 + np.exp(-y / 8))", settings={"scale": "logit"},
          truth=lambda weights, locus: forward_truth(weights, locus) / 8, exact=False),
     Case("counts as logs", "", output="return np.exp(y / 8)", settings={"scale": "log"},
