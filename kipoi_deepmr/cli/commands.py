@@ -7,6 +7,8 @@ import os
 import sys
 from functools import partial
 
+from tqdm import tqdm
+
 from .. import options as o
 from .. import pipeline
 from ..effects_store import open_effects
@@ -41,7 +43,7 @@ def example(arguments, command):
 def check(arguments, command):
     """`check`: how the models are read, what a run costs, whether they are fit; exit code 1 if not."""
     given = arguments.dataloader_args and parse_dataloader_args(arguments.dataloader_args)
-    with load_ensemble(arguments, given, strict=False) as ensemble:
+    with _steps(arguments.quiet) as now, load_ensemble(arguments, given, strict=False) as ensemble:
         selection, of_what, item = None, "a random sequence", None
         if given or arguments.intervals_file:
             selection = _select(arguments, ensemble, given)
@@ -50,15 +52,28 @@ def check(arguments, command):
         else:
             sequence = random_sequences(1, ensemble.length)[0]
         engine = o.EngineOptions.among(arguments).engine
-        chosen = engines.choose(ensemble, engine, selection and selection.loci, arguments.quiet)
+        now("trying engines")
+        chosen = engines.choose(ensemble, engine, selection and selection.loci, arguments.quiet,
+                                tried=lambda k, n: now(f"tried the engine of model {k} of {n}"))
+        now("measuring speed")
         measured = measure(chosen, sequence, item)
     n_loci = len(selection.loci) if selection else arguments.n_loci or LOCI_OF_CHECK
+    fitness = summary.of_fitness(measured)
     _say(arguments, summary.of_models(ensemble), summary.of_loci(selection) if selection else "",
          summary.of_reference(ensemble, measured, of_what), summary.of_engines(chosen),
          summary.of_cost(ensemble, measured, n_loci), summary.of_approximation(chosen.agreement),
-         summary.of_caution(ensemble),
-         summary.of_fitness(measured))
+         summary.of_caution(ensemble), fitness,
+         "" if measured.problems else summary.of_next_step(command, selection is not None))
+    if measured.problems and arguments.quiet:
+        print(fitness, file=sys.stderr)
     return int(bool(measured.problems))
+
+
+@contextlib.contextmanager
+def _steps(quiet):
+    """A line of standard error that says what is being done, by a function of its text."""
+    with tqdm(desc="check: loading models", bar_format="{desc} [{elapsed}]", disable=quiet, leave=False) as line:
+        yield lambda text: line.set_description_str(f"check: {text}")
 
 
 def calibrate(arguments, command):

@@ -1,11 +1,13 @@
 """What is printed at the end: loci used and dropped, instruments, the strongest effects."""
 
 import os
+import shlex
 
 import numpy as np
 
 from ..meta.order import strongest_first
 from ..mutagenesis import agreement
+from ..pipeline.duration import in_words
 from ..runs.outputs import OUTPUTS
 from .tables import MAX_ROWS, table_of
 
@@ -52,10 +54,19 @@ def of_approximation(told):
 
 def of_cost(ensemble, measured, n_loci):
     """How long a run takes."""
-    hours = measured.hours(n_loci)
-    told = f"{hours:,.3f}" if hours < 10 else f"{hours:,.0f}"
-    return (f"cost: {measured.mutants_per_second:,.0f} mutants a second through {_counted(ensemble.names, 'member')}; "
-            f"{measured.mutants_per_locus:,} mutants a locus: {told} hours for {n_loci:,} loci")
+    rate = measured.mutants_per_second
+    return (f"cost: {rate:,.0f}" if rate >= 10 else f"cost: {rate:.2g}") + (
+        f" mutants a second through {_counted(ensemble.names, 'member')}; {measured.mutants_per_locus:,} mutants a "
+        f"locus: about {in_words(measured.seconds(n_loci))} for {n_loci:,} loci")
+
+
+def of_next_step(command, has_loci):
+    """The command that runs what was checked, from that which checked it: its program's name, then its words."""
+    program, *words = command
+    words = ["run" if number == words.index("check") else word for number, word in enumerate(words)
+             if word not in ("-q", "--quiet")]
+    loci = [] if has_loci else ["--intervals_file", "loci.bed", "--fasta_file", "genome.fa"]
+    return f"next: {program} {shlex.join([*words, *loci, '-o', 'OUT'])}"
 
 
 def of_fitness(measured):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .ensemble import Ensemble
 
 FEW, MANY = 4, 64  # sequences in one call, beside one alone
-SECONDS = 30.0  # that the call of many may take; of slow models fewer are asked
+SECONDS = 5.0  # that the call of many may take; of slow models fewer are asked
 SEED = 4
 # What two answers to one sequence may differ by: spacings of the model's numbers, and a share of the answers' spread
 # over sequences. Calls of one shape do the same arithmetic; in others sums may be taken in another order, and graphics

@@ -39,7 +39,7 @@ def matching_models(texts: Sequence[str], source: str = "kipoi") -> list[str]:
 
 def _matches(pattern, source):
     if source == "dir":
-        found = [path for path in glob.glob(pattern) if _is_model(path)]
+        found = [path for path in glob.glob(pattern) or glob.glob(_with_folders_escaped(pattern)) if _is_model(path)]
         known = [] if found else _model_folders(pattern)
     else:
         known = _models_of(source)
@@ -48,6 +48,13 @@ def _matches(pattern, source):
         hint = nearest(pattern, known) if known else "; there are no models there"
         raise InputError(f"no model matches {pattern} in --source {source}{hint}")
     return sorted(found, key=_natural)
+
+
+def _with_folders_escaped(pattern):
+    """A pattern whose first folders, as far as they exist under these very names, stand for themselves."""
+    parts = pattern.split("/")
+    n = next((k for k in range(len(parts) - 1, 0, -1) if os.path.isdir("/".join(parts[:k]))), 0)
+    return "/".join([glob.escape("/".join(parts[:n]))] * (n > 0) + parts[n:])
 
 
 def _is_pattern(text):

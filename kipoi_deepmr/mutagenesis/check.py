@@ -14,6 +14,8 @@ from .engines import Engines
 
 N_RANDOM = 8  # sequences that show whether an output depends on its input
 SECONDS = 2.0  # of repeated predictions, at least one
+LONG = 10.0  # seconds of the predictions of a batch, beyond which a few sequences must show the speed
+FEW = 16  # positions whose mutants are predicted first
 SEED = 1
 
 
@@ -36,9 +38,9 @@ class Measured(NamedTuple):
     mutants_per_locus: int
     problems: list[str]
 
-    def hours(self, n_loci: int) -> float:
-        """Hours that `predict` takes on so many loci."""
-        return n_loci * self.mutants_per_locus / self.mutants_per_second / 3600
+    def seconds(self, n_loci: int) -> float:
+        """Seconds that `predict` takes on so many loci."""
+        return n_loci * self.mutants_per_locus / self.mutants_per_second
 
 
 def random_sequences(n: int, length: int) -> np.ndarray:
@@ -62,7 +64,13 @@ def measure(engines: Engines, sequence: np.ndarray, item: int | None = None) -> 
     # in one call, since models may be compiled anew for each number of sequences
     sequences = np.concatenate([sequence[None], random_sequences(N_RANDOM, len(sequence)),
                                 saturation.rows(sequence, 1, 1 + n_mutants)])
-    different = ensemble.predict(sequences, item)[:, :1 + N_RANDOM]
+    few = sequences[:1 + N_RANDOM]
+    start = time.perf_counter()
+    different = ensemble.predict(few, item)
+    if (time.perf_counter() - start) / len(few) * len(sequences) > LONG:
+        sequences = few
+    else:
+        ensemble.predict(sequences, item)
     seconds = _seconds(engines, sequence, sequences, item)
     return Measured(different[:, 0], 3 * len(sequence) / seconds, 3 * len(sequence), _problems(ensemble, different))
 
@@ -74,13 +82,37 @@ def _seconds(engines, sequence, sequences, item):
     """
     n, total, each = 1 + 3 * len(sequence), 0.0, engines.by_model
     apart = [engine.is_apart for engine in each]
-    mutants = [None if engine.is_naive else partial(engine.mutants, sequence, item) for engine in each]
-    if any(mutants):
-        total += _timed(lambda: engines.ensemble.ask(mutants, _drop, apart))
+    whole = [None if engine.is_naive or engine.mutants_at else partial(engine.mutants, sequence, item)
+             for engine in each]
+    if any(whole):
+        total += _timed(lambda: engines.ensemble.ask(whole, _drop, apart))
+    in_part = [engine.mutants_at for engine in each]
+    if any(in_part):
+        total += _of_positions(len(sequence), lambda positions: engines.ensemble.ask(
+            [at and partial(at, sequence, item, positions) for at in in_part], _drop, apart))
     predictions = [partial(engine.predict, sequences, item) if engine.is_naive else None for engine in each]
     if any(predictions):
         total += _timed(lambda: engines.ensemble.ask(predictions, _drop, apart)) * n / len(sequences)
     return total
+
+
+def _of_positions(length, call):
+    """Seconds for the mutants of all positions, from those of a few and of as many as a while allows, in the middle."""
+    few = min(FEW, length)
+    seconds_of_few = _once(call, length, few)
+    many = int(min(length, max(2 * few, few * SECONDS / max(seconds_of_few, 1e-9))))
+    seconds = _once(call, length, many)
+    if many == length:
+        return seconds
+    return seconds + (length - many) * max(seconds - seconds_of_few, 0.0) / (many - few)
+
+
+def _once(call, length, n):
+    """Seconds for the mutants of n positions in the middle."""
+    first = (length - n) // 2
+    start = time.perf_counter()
+    call(list(range(first, first + n)))
+    return time.perf_counter() - start
 
 
 def _drop(number, answer):

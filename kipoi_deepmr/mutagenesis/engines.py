@@ -15,11 +15,11 @@ from ..options import ENGINES
 from . import agreement, approximate, exact_engine
 from .unusable import Unusable
 
-NAIVE = "naive"
+NAIVE, EXACT = "naive", "exact"
 # By name what makes an engine: (model, probes, quiet, marks used) to a function like `Model.mutants`, and why it may be
 # used, in a few words. It raises Unusable where it cannot be trusted. probes: see `_probes`.
-MAKERS = {"exact": exact_engine.make, **approximate.MAKERS}
-AUTO = ("exact",)  # what `auto` tries, in this order, before naive
+MAKERS = {EXACT: exact_engine.make, **approximate.MAKERS}
+AUTO = (EXACT,)  # what `auto` tries, in this order, before naive
 assert {"auto", *MAKERS, NAIVE} == set(ENGINES)
 AS_ASKED = "as asked"
 SEED = 2
@@ -51,6 +51,8 @@ class ModelEngine(NamedTuple):
     ----------
     mutants : callable
         As `Model.mutants`.
+    mutants_at : callable or None
+        The same for some positions alone, its third argument, where the engine can do that.
     predict : callable or None
         Of the naive engine: as `Model.predict`.
     is_apart : bool
@@ -58,6 +60,7 @@ class ModelEngine(NamedTuple):
     """
 
     mutants: Callable
+    mutants_at: Callable | None
     predict: Callable | None
     is_apart: bool
 
@@ -151,7 +154,8 @@ class Engines:
         return [f"engine naive for {refused[0].model}{more}: {refused[0].why}"]
 
 
-def choose(ensemble: Ensemble, engine: str = "auto", loci: Loci | None = None, quiet: bool = True) -> Engines:
+def choose(ensemble: Ensemble, engine: str = "auto", loci: Loci | None = None, quiet: bool = True,
+           tried: Callable[[int, int], object] | None = None) -> Engines:
     """Choose the engine of each model of an ensemble.
 
     Parameters
@@ -164,6 +168,9 @@ def choose(ensemble: Ensemble, engine: str = "auto", loci: Loci | None = None, q
         with exact effects.
     quiet : bool
         Do not tell that machine code is compiled.
+    tried : callable, optional
+        Called whenever the engine of a model, or of a part of a stack, is chosen, with its number from 1 and how many
+        there are.
 
     Raises
     ------
@@ -171,8 +178,16 @@ def choose(ensemble: Ensemble, engine: str = "auto", loci: Loci | None = None, q
         The engine asked for by name cannot be used for a model.
     """
     probes = _probes(ensemble, loci)
-    chosen = _engines(ensemble, engine, lambda part, _, used: _sized(
-        part, _chosen(part, engine, probes, quiet, used), ensemble.batch_size, batches.batch_size))
+
+    n_parts = sum(len(model.parts) or 1 for model in ensemble.models)
+
+    def chosen_of(part, number, used):
+        found = _sized(part, _chosen(part, engine, probes, quiet, used), ensemble.batch_size, batches.batch_size)
+        if tried:
+            tried(number + 1, n_parts)
+        return found
+
+    chosen = _engines(ensemble, engine, chosen_of)
     if loci is None or not any(choice.engine in approximate.MAKERS for choice in chosen.choices):
         return chosen
     measured = agreement.measure(choose(ensemble, "auto", loci, quiet), chosen, loci, ensemble.marks)
@@ -230,7 +245,9 @@ def _of_model(model, parts, made):
     if is_naive:
         predict = _side_by_side([_predict(part, choice) for part, (_, choice) in zip(parts, made, strict=True)])
     is_apart = model.own_process and (is_naive or all(choice.engine in approximate.MAKERS for _, choice in made))
-    return ModelEngine(_side_by_side(functions), predict, is_apart)
+    can_choose = all(choice.engine == EXACT for _, choice in made)
+    mutants = _side_by_side(functions)
+    return ModelEngine(mutants, mutants if can_choose else None, predict, is_apart)
 
 
 def _predict(part, choice):
@@ -265,7 +282,7 @@ def _side_by_side(functions):
     """What the parts of a stack give, side by side; a single function as it is."""
     if len(functions) == 1:
         return functions[0]
-    return lambda sequences, item=None: np.concatenate([f(sequences, item) for f in functions], axis=-1)
+    return lambda *arguments: np.concatenate([f(*arguments) for f in functions], axis=-1)
 
 
 def _one_by_one(engine, sequences):

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -97,12 +97,16 @@ class ExactEngine:
         except (UnknownLayer, ModelError) as error:
             raise Unusable(str(error)) from error
 
-    def mutants(self, sequence: np.ndarray, item: int | None = None) -> np.ndarray:
-        """See `Model.mutants`."""
+    def mutants(self, sequence: np.ndarray, item: int | None = None,
+                positions: Sequence[int] | None = None) -> np.ndarray:
+        """See `Model.mutants`; with `positions`, ascending, the mutants of these alone."""
         replicates = []
         for engine in self._engines:
             for view in self._views:
-                marks = self._marks_of(engine.mutants(view.apply(sequence[None])[0]))
+                seen = positions
+                if view.reverse and positions is not None:
+                    seen = [len(sequence) - 1 - position for position in reversed(positions)]
+                marks = self._marks_of(engine.mutants(view.apply(sequence[None])[0], seen))
                 # of the reverse complement, mutants come in the opposite order
                 replicates.append(np.concatenate([marks[:1], marks[:0:-1]]) if view.reverse else marks)
         return np.stack(replicates)

@@ -20,7 +20,7 @@ def check(model: Model, mutants: Callable, probes: list, used: Sequence[int]) ->
     ----------
     model : Model
     mutants : callable
-        As `Model.mutants`.
+        As `Model.mutants`, with the mutated positions as a third argument; it returns the mutants of these alone.
     probes : list of ((L,) uint8, int or None)
         Sequences, each with the number of its dataloader's item.
     used : sequence of int
@@ -33,10 +33,11 @@ def check(model: Model, mutants: Callable, probes: list, used: Sequence[int]) ->
     """
     expected, found = [], []
     for sequence, item in probes:
-        rows = sample(len(sequence))
+        positions = sample(len(sequence))
+        rows = [0, *(1 + 3 * position + k for position in positions for k in range(3))]
         tried = np.concatenate([saturation.rows(sequence, row, row + 1) for row in rows])
         expected.append(model.predict(tried, item)[..., used])
-        found.append(mutants(sequence, item)[:, rows][..., used])
+        found.append(mutants(sequence, item, positions)[..., used])
     marks, rounding = [model.describe().marks[k] for k in used], ROUNDING
     if not marks:
         return
@@ -51,10 +52,9 @@ def check(model: Model, mutants: Callable, probes: list, used: Sequence[int]) ->
 
 
 def sample(length: int) -> list[int]:
-    """Rows of the reference and of all mutants of the first, the last and some bases between."""
+    """The first, the last and some positions between."""
     wanted = [0, 1, length // 4, length // 2, length * 3 // 4, length - 2, length - 1]
-    positions = np.unique(np.clip(wanted, 0, length - 1))
-    return [0, *(1 + 3 * int(position) + k for position in positions for k in range(3))]
+    return np.unique(np.clip(wanted, 0, length - 1)).tolist()
 
 
 def _largest(differences):

@@ -43,6 +43,8 @@ def in_words(seconds):
     """A duration in its two largest units, such as 3 h 20 min."""
     minutes = round(seconds / 60)
     hours = round(seconds / 3600)
+    if seconds < 0.95:
+        return "less than 1 s"
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     if minutes < 60:

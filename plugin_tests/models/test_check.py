@@ -11,7 +11,7 @@ from kipoi_deepmr import dna
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.models import Description, Ensemble, Model
 from kipoi_deepmr.mutagenesis import engines
-from kipoi_deepmr.mutagenesis.check import Measured, measure, random_sequences
+from kipoi_deepmr.mutagenesis.check import Measured, _of_positions, measure, random_sequences
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def check(capsys):
     def run(models, *options):
         code = main(["check", *map(str, models), "--source", "dir", *map(str, options)])
         said = capsys.readouterr()
-        return code, said.out + said.err
+        return code, said.out + re.sub(r"\r[^\n\r]*(\[\d+:\d+\])?\r?", "", said.err)  # without the line of progress
 
     return run
 
@@ -32,9 +32,10 @@ def quick(monkeypatch):
 
 def test_an_ensemble_that_is_fit(models, check):
     code, said = check(models)
-    assert code == 0 and said.endswith("fit for DeepMR: yes\n")
+    following = f"run {' '.join(map(str, models))} --source dir --intervals_file loci.bed --fasta_file genome.fa -o OUT"
+    assert code == 0 and said.endswith(f"fit for DeepMR: yes\n\nnext: kipoi-deepmr {following}\n")
     assert "models: 3, which make 3 members: 0, 1, 2" in said
-    assert re.search(r"input: .*\(12, 4\).*ACGT", said) and "hours for 1,000 loci" in said
+    assert re.search(r"input: .*\(12, 4\).*ACGT", said) and re.search(r"about .* s for 1,000 loci", said)
     each = np.einsum("nla,klam->km", dna.one_hot(random_sequences(1, LENGTH)), member_weights())
     for mark, mean, sd in zip("ABC", each.mean(0), each.std(0, ddof=1), strict=True):
         assert re.search(rf"^  {mark}\s+{re.escape(f'{mean:.3g}')}\s+{re.escape(f'{sd:.3g}')}$", said, re.M)
@@ -86,7 +87,8 @@ def test_predictions_that_are_no_numbers(tmp_path, check):
 def test_loci(models, check, bed_file, genome_file):
     code, said = check(models, "--intervals_file", bed_file, "--fasta_file", genome_file)
     assert code == 0 and "loci: 9 used" in said and "predictions of locus locus0:" in said and "for 9 loci" in said
-    assert "hours for 2,000 loci" in check(models, "--n_loci", "2000")[1]
+    assert "for 2,000 loci" in check(models, "--n_loci", "2000")[1]
+    assert f"--intervals_file {bed_file} --fasta_file {genome_file} -o OUT" in said.splitlines()[-1]
 
 
 def test_many_marks(tmp_path, check):
@@ -125,4 +127,51 @@ class Slow(Model):
 def test_cost_is_what_the_members_take():
     measured = measure(engines.naive(Ensemble([Slow(1), Slow(2)], batch_size=64)), random_sequences(1, 30)[0])
     assert 250 < measured.mutants_per_second <= 500 and measured.mutants_per_locus == 90
-    assert Measured(None, 500, 90, []).hours(4000) == pytest.approx(0.2)
+    assert Measured(None, 500, 90, []).seconds(4000) == pytest.approx(720)
+
+
+def test_a_quiet_check_says_why_models_are_not_fit(models, capsys):
+    assert main(["check", str(models[0]), "--source", "dir", "-q"]) == 1
+    out, err = capsys.readouterr()
+    assert not out and err.startswith("fit for DeepMR: no\n  one model alone gives no standard errors")
+    assert main(["check", *map(str, models), "--source", "dir", "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+class Counted(Model):
+    """Two marks; counts the sequences that it predicts."""
+
+    def __init__(self, weight):
+        self.weight, self.n = weight, 0
+
+    def describe(self):
+        return Description(f"counted{self.weight}", ("A", "B"), 2000, "ACGT", str(self.weight))
+
+    def predict(self, sequences, item=None):
+        self.n += len(sequences)
+        time.sleep(0.03 * len(sequences))
+        return self.weight * np.stack([sequences.sum(1), sequences[:, 0]], axis=-1)[None].astype(np.float32)
+
+
+def test_slow_models_are_asked_for_few_sequences():
+    both = [Counted(1), Counted(2)]
+    with Ensemble(both, batch_size=512) as ensemble:
+        examined = [model.n for model in both]
+        measured = measure(engines.choose(ensemble, quiet=True), random_sequences(1, 2000)[0])
+    assert max(model.n - before for model, before in zip(both, examined, strict=True)) < 60
+    assert measured.mutants_per_second == pytest.approx(1 / 0.06, rel=0.5)
+
+
+def test_the_exact_engine_shows_its_speed_by_some_positions(monkeypatch):
+    asked = []
+
+    def call(positions):
+        asked.append(positions)
+        time.sleep(0.01 + 0.002 * len(positions))
+
+    monkeypatch.setattr("kipoi_deepmr.mutagenesis.check.SECONDS", 0.2)
+    assert _of_positions(5000, call) == pytest.approx(10, rel=0.3)
+    assert [len(each) for each in asked][0] == 16 and sum(map(len, asked)) < 150
+    assert all(each == list(range(each[0], each[-1] + 1)) and 0 <= each[0] and each[-1] < 5000 for each in asked)
+    asked.clear()
+    assert _of_positions(20, call) == pytest.approx(0.05, rel=0.5) and asked[-1] == list(range(20))

@@ -9,8 +9,8 @@ from kipoi_deepmr.models.patterns import matching_models
 
 @pytest.fixture
 def zoo(tmp_path, monkeypatch):
-    """Directories basset/1, 2, 10, 10b and README (no model), bpnet (bpnet's own form), and x[1]."""
-    for name in ("basset/1", "basset/2", "basset/10", "basset/10b", "x[1]"):
+    """Directories basset/1, 2, 10, 10b and README (no model), bpnet (bpnet's own form), x[1] and a [1]/1, 2."""
+    for name in ("basset/1", "basset/2", "basset/10", "basset/10b", "x[1]", "a [1]/1", "a [1]/2"):
         (tmp_path / name).mkdir(parents=True)
         described = MODEL_YAML.format(nan_start="", length=12, n_marks=2, marks="A, B", dataloader="")
         (tmp_path / name / ("model.yml" if name == "basset/2" else "model.yaml")).write_text(described)
@@ -28,6 +28,8 @@ def zoo(tmp_path, monkeypatch):
     (["basset/?", "basset/10"], ["basset/1", "basset/2", "basset/10"]),
     (["basset/none", "basset/README"], ["basset/none", "basset/README"]),
     (["x[1]"], ["x[1]"]),
+    (["a [1]/*"], ["a [1]/1", "a [1]/2"]),
+    (["a [1]/[2]"], ["a [1]/2"]),
 ])
 def test_directories(zoo, texts, expected):
     assert matching_models(texts, "dir") == expected
@@ -35,6 +37,7 @@ def test_directories(zoo, texts, expected):
 
 def test_absolute_paths(zoo):
     assert matching_models([f"{zoo}/basset/2*"], "dir") == [f"{zoo}/basset/2"]
+    assert matching_models([f"{zoo}/a [1]/?"], "dir") == [f"{zoo}/a [1]/1", f"{zoo}/a [1]/2"]
 
 
 @pytest.mark.parametrize("texts, said", [
