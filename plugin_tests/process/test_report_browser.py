@@ -1,8 +1,10 @@
 """report.html in a real headless Chromium."""
 
+import http.server
 import json
 import re
 import shutil
+import threading
 import time
 
 import numpy as np
@@ -16,6 +18,12 @@ from kipoi_deepmr.runs.finished import FinishedRun
 
 HOSTILE = ("<script>alert(1)</script>", '"; DROP', "</script><img src=x onerror=alert(1)>", "__proto__",
            "$x_{1}$ {{7*7}}", "datum.effect")
+# what would run or ask for something if it got into the page as HTML
+INJECTED = """<script>window.sprung = 1; fetch("http://{address}/fetch")</script><base href="http://{address}/">
+<img src="http://{address}/image" onerror="window.sprung = 1"><svg onload="window.sprung = 1"></svg>
+<iframe src="http://{address}/frame"></iframe><link rel="stylesheet" href="http://{address}/style">
+<script src="http://{address}/script"></script><object data="http://{address}/object"></object>
+<p style="background: url(http://{address}/background)">x</p><video src="http://{address}/video"></video>"""
 CHARTS = ("heatmap", "histogram", "forest", "scatter", "funnel", "leave-one-out", "tracks")
 
 
@@ -201,6 +209,41 @@ def test_hostile_names(browser, tmp_path):
     assert opened.tab.locator("main img:not(#network-image), main script").count() == 0
     assert opened.complaints == [] and opened.requests == [opened.address]
     opened.tab.close()
+
+
+@pytest.fixture
+def asked():
+    """An address, and the requests that come there."""
+    requests = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            requests.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}", requests
+        server.shutdown()
+
+
+def test_what_got_into_the_page_would_not_run_and_ask_for_nothing(browser, folder, tmp_path, asked):
+    """The policy of the page, in case that escaping has a hole; without it all of this happens."""
+    address, requests = asked
+    whole = (folder / "report.html").read_text()
+    policy = re.search("<meta http-equiv=.Content-Security-Policy.[^>]*>", whole)[0]
+    assert whole.index(policy) < whole.index("<script") and whole.index(policy) < whole.index("<style")
+    injected = whole.replace('<main id="main">', '<main id="main">' + INJECTED.format(address=address))
+    for name, text in (("with", injected), ("without", injected.replace(policy, ""))):
+        (tmp_path / f"{name}.html").write_text(text)
+        opened = Opened(browser, tmp_path / f"{name}.html").drawn("heatmap")
+        opened.tab.wait_for_timeout(500)
+        sprung = opened.tab.evaluate("window.sprung")
+        assert (sprung, bool(requests)) == ((None, False) if name == "with" else (1, True)), (name, requests)
+        opened.tab.close()
 
 
 @pytest.mark.parametrize("options, said", [
