@@ -20,8 +20,18 @@ LOCK_SUFFIX = ".kipoi_deepmr.lock"
 READ_BYTES = 1 << 20
 INDEXES = (".tbi", ".csi")  # each describes the file beside it, and must never stand beside another one
 
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # UTF-16's halves of one character
 _STAGING = ".kipoi_deepmr-"
 _OPEN_FILE = re.compile(r"/dev/(?:fd/(\d+)|std(out|err))|/proc/(?:self|\d+)/fd/(\d+)")
+
+
+def escaped(text):
+    """A name as any file and terminal can hold it: half characters are put together, or escaped as `\\ud83d`.
+
+    A byte of a path or a label that is no UTF-8 is such a half character in Python.
+    """
+    whole = _PAIR.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), text)
+    return whole.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def user_cache():

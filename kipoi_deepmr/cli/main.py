@@ -35,12 +35,15 @@ def main(argv, prog="kipoi-deepmr"):
     """
     arguments = argparse.Namespace(debug=False)
     signal.signal(signal.SIGTERM, _terminate)
+    has_output = streams.prepare()
     try:
         parser = make_parser(prog)
         if not argv:
             parser.print_help()
             return 0
         arguments = config.parse(parser, argv)
+        if not has_output and streams.stream_of_messages(arguments) is sys.stderr:
+            raise InputError(f"-o {arguments.output}: standard output is closed")
         with streams.logging_to_stderr(prog, arguments.verbose):
             log.info("options: %s", {name: value for name, value in vars(arguments).items() if value is not None})
             if arguments.command == "completion":

@@ -2,12 +2,36 @@
 
 import contextlib
 import logging
+import os
 import sys
 
 from ..errors import InputError, printable
 from ..files import is_stream, open_file_of
 
-STDOUT = 1  # its number
+STDOUT, STDERR = 1, 2  # their numbers
+
+
+def prepare():
+    """Make standard output and standard error take any text, and be there: a command may be started without them.
+
+    Were they left closed, the next file that is opened would get their numbers, and what libraries print.
+
+    Returns
+    -------
+    bool
+        Whether standard output was there.
+    """
+    has_output = sys.stdout is not None
+    for number, name in ((STDOUT, "stdout"), (STDERR, "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_WRONLY if number == STDERR else os.O_RDONLY)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8", errors="backslashreplace"))
+        elif hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+    return has_output
 
 
 def refuse_stream(arguments, what):

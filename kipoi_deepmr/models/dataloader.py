@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import dna
 from ..errors import InputError, nearest
+from ..files import escaped
 from ..loci import (
     OVER_THE_END,
     OVER_THE_START,
@@ -201,7 +202,7 @@ class DataloaderSource:
 
     def _locus(self, ranges, sequence, name, index):
         chrom, start, end = ranges["chr"], ranges["start"], ranges["end"]
-        name = name or _given_name(ranges) or f"{chrom}:{start}-{end}"
+        name = name or escaped(_given_name(ranges) or "") or f"{chrom}:{start}-{end}"
         if len(sequence) < self._length:
             raise DroppedLocus(name, OVER_THE_END)
         if len(sequence) > self._length:

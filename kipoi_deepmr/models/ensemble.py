@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..files import escaped
 from ..loci import Genome, read_bed
 from ..threads import n_threads
 from . import fitness
@@ -95,7 +96,8 @@ class Ensemble:
                                  "and define describe and predict")
         n_apart = sum(model.own_process for model in self.models)
         self._pool = ThreadPoolExecutor(jobs or n_apart) if n_apart else None
-        self.described: tuple[Description, ...] = tuple(model.describe() for model in self.models)
+        self.described: tuple[Description, ...] = tuple(_readable(model.describe())
+                                                         for model in self.models)
         for each in self.described:
             if not each.marks:
                 raise InputError(f"model {each.name} takes more than DNA of a fixed length{_in_brackets(each.layout)}: "
@@ -439,6 +441,12 @@ def _open_dataloader(models, arguments, genome=None, resize=None):
         source.close()
         raise
     return source
+
+
+def _readable(described):
+    """A description whose names any file and terminal can hold."""
+    several = {name: tuple(map(escaped, getattr(described, name))) for name in ("marks", "replicates", "notes")}
+    return described._replace(name=escaped(described.name), **several)
 
 
 def _in_brackets(text):

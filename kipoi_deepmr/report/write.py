@@ -42,7 +42,8 @@ def write_report(folder):
     manifest.read(os.path.dirname(target.path))
     with writing("report", target, kept="the tables are kept; free some space and start again") as files:
         text = _page_of(FinishedRun(os.path.dirname(target.path)))
-        with open(files.path, "w", encoding="utf-8") as out:
+        # paths need not be UTF-8
+        with open(files.path, "w", encoding="utf-8", errors="backslashreplace") as out:
             out.write(text)
     return target.path
 

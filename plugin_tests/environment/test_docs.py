@@ -90,6 +90,8 @@ def sandbox(tmp_path_factory):
     sites = [(chrom, int(start) + at, mark) for k, (chrom, start, *_) in enumerate(loci)
              for mark, at in (("GATA", 5), ("TAL1", 20 + 3 * k))]
     (folder / "motifs.bed").write_text("".join(f"{chrom}\t{at}\t{at + 10}\t{mark}\n" for chrom, at, mark in sites))
+    (folder / "peaks.narrowPeak").write_text("".join(
+        f"{chrom}\t{int(start) + 20}\t{int(start) + 60}\tpeak\t0\t.\t1\t-1\t-1\t30\n" for chrom, start, *_ in loci))
     (folder / "enhancers.bed").write_text("".join(f"{chrom}\t{start}\t{end}\n" for chrom, start, end, *_ in loci[::2]))
     (folder / "covariates.tsv").write_text("locus\tgc\n" + "".join(f"{locus[3]}\t{k / 20}\n" for k, locus in
                                                                    enumerate(loci)))
