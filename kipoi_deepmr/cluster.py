@@ -143,7 +143,7 @@ class Cluster:
         with _failures():
             return set(_asked(self._client.run, _identity, os.path.abspath(path)).values()) == {_identity(path)}
 
-    def map_blocks(self, path: str, function: Callable, effects) -> Iterator:
+    def map_blocks(self, path: str, function: Callable, effects, blocks: Iterable[slice] | None = None) -> Iterator:
         """What `function(effects, block)` gives for each block of loci, as `effects_store.each_block` has it.
 
         A worker reads from disk what it needs of a block, after it has compared its files with their checksums.
@@ -155,6 +155,8 @@ class Cluster:
         function : callable
         effects : xarray.Dataset
             Opened from `path`, as an absolute one.
+        blocks : iterable of slice, optional
+            By default those of `locus_blocks`.
 
         Yields
         ------
@@ -167,7 +169,7 @@ class Cluster:
             As `function`, or a worker does not find this store.
         ClusterFailed
         """
-        blocks, pending = iter(locus_blocks(effects)), deque()
+        blocks, pending = iter(locus_blocks(effects) if blocks is None else blocks), deque()
         arguments = os.path.abspath(path), _identity(path), function, effects
         try:
             with _failures(KEPT):

@@ -18,6 +18,7 @@ from .errors import DiskFull, InputError, is_disk_full, printable
 STDOUT = "-"
 LOCK_SUFFIX = ".kipoi_deepmr.lock"
 READ_BYTES = 1 << 20
+ARRAYS = ".zarr"  # the ending of arrays, which are folders
 INDEXES = (".tbi", ".csi")  # each describes the file beside it, and must never stand beside another one
 
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # UTF-16's halves of one character
@@ -187,7 +188,7 @@ class _Staging:
         else:
             target = os.path.realpath(target)
             folder = os.path.dirname(target)
-            if os.path.isdir(target):
+            if os.path.isdir(target) and not target.endswith(ARRAYS):
                 raise InputError(f"{target}: cannot be written, since it is a folder")
         if folder not in self._folders:
             self._folders[folder] = tempfile.mkdtemp(prefix=f".{name}{_STAGING}", dir=folder)
@@ -201,18 +202,28 @@ class _Staging:
                 shutil.copymode(target, temporary)
         old_indexes = [target for target in self._targets if target.endswith(INDEXES)]
         for path in (*old_indexes, *remove):
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(path)
+            _remove(path)
         for target in sorted(self._targets, key=lambda name: name.endswith(INDEXES)):
             if is_stream(target):
                 with open(self._targets[target], "rb") as file, stream_of(target) as stream:
                     shutil.copyfileobj(file, stream)
             else:
+                if os.path.isdir(target):  # a folder that is not empty cannot be replaced
+                    os.replace(target, f"{self._targets[target]}.old")
                 os.replace(self._targets[target], target)
 
     def clear(self):
         for folder in self._folders.values():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove(path):
+    """Remove a file, or an array's folder, that need not be there."""
+    if os.path.isdir(path):
+        shutil.rmtree(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
 
 
 @contextlib.contextmanager

@@ -13,10 +13,12 @@ from .. import options as o
 from .. import pipeline
 from ..effects_store import open_effects
 from ..errors import InputError, printable
+from ..files import STDOUT
 from ..loci import content_of
 from ..models import parse_dataloader_args
 from ..mutagenesis import engines
 from ..mutagenesis.check import measure, random_sequences
+from ..output.tables import write_tsv
 from ..report import write_report
 from ..runs.outputs import Target, writing
 from . import streams, summary
@@ -126,7 +128,8 @@ def _run_again(arguments, command):
             aggregate_options=o.AggregateOptions.among(arguments),
             network_options=o.NetworkOptions.among(arguments), variants=natural,
             details={"command": command, "directory": os.getcwd(), "arguments": _said(arguments)},
-            overwrite=bool(arguments.overwrite), cluster=cluster, each=counts.add, report=not arguments.no_report)
+            overwrite=bool(arguments.overwrite), quiet=arguments.quiet, cluster=cluster, each=counts.add,
+            report=not arguments.no_report)
     _say(arguments, of_natural_variants(natural), of_local(counts), summary.of_global(result.global_),
          summary.of_approximation(result.agreement), summary.of_files(arguments.output))
 
@@ -160,7 +163,7 @@ def estimate(arguments, command):
     natural = natural_variants_of(options, arguments.effects)
     with _cluster(arguments) as cluster:
         pipeline.estimate(arguments.effects, arguments.output, options, variants=natural, each=counts.add,
-                          cluster=cluster)
+                          cluster=cluster, quiet=arguments.quiet)
     _say(arguments, of_natural_variants(natural), of_local(counts))
 
 
@@ -169,11 +172,12 @@ def aggregate(arguments, command):
     options, within = o.AggregateOptions.among(arguments), o.StrataOptions.among(arguments)
     if within.covariates_given:
         streams.refuse_stream(arguments, "tables of strata beside that of global effects")
-    strata = pipeline.stratify(arguments.local, within) if within.covariates_given else None
+    strata = pipeline.stratify(arguments.local, within, quiet=arguments.quiet) if within.covariates_given else None
     table = pipeline.aggregate(
         arguments.local, arguments.output, options, effects_path=arguments.effects,
         network_options=o.NetworkOptions.among(arguments), strata=strata,
-        inputs=[within.strata, within.motifs, *(within.annotate or ()), arguments.config])
+        inputs=[within.strata, within.motifs, *(within.annotate or ()), arguments.config],
+        quiet=arguments.quiet)
     _say(arguments, summary.of_global(table), summary.of_strata(strata) if strata else "")
 
 
@@ -191,6 +195,11 @@ def annotate(arguments, command):
     with ensemble_of_run(arguments) as ensemble:
         result = pipeline.annotate(arguments.folder, options.input_vcf, arguments.output, options, ensemble=ensemble)
     _say(arguments, of_annotation(result))
+
+
+def table(arguments, command):
+    """`table`: a part of the local effects."""
+    write_tsv(STDOUT, pipeline.parts(arguments.local, o.PartOptions.among(arguments)))
 
 
 def report(arguments, command):

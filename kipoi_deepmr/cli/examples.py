@@ -56,6 +56,10 @@ examples:
 examples:
   %(prog)s OUT --input_vcf variants.vcf.gz -o annotated.vcf.gz
   %(prog)s OUT --input_vcf variants.vcf.gz --causal_effects instruments -o - | grep PAIRS""",
+    "table": """\
+examples:
+  %(prog)s OUT --exposure GATA --outcome 'T*'
+  %(prog)s OUT --outcome TAL1 | cut -f 5-10""",
     "report": """\
 example:
   %(prog)s OUT""",

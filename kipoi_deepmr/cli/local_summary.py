@@ -43,6 +43,11 @@ class LocalCounts:
         for counter, of_key in zip(self._notes, why.T, strict=True):
             counter.update(map(_general, of_key))
 
+    @property
+    def empty(self):
+        """Whether no table passed by, since local effects went to an array."""
+        return self._keys is None
+
     def rows(self):
         """For each pair and method instruments at a locus and loci with an estimate; how many rows there would be."""
         return [(*key, f"{np.median(n):.0f} ({n.min()}-{n.max()})", f"{done.sum()} of {len(n)}")
@@ -71,6 +76,8 @@ def _general(note):
 
 def of_local(counts):
     """Per ordered pair and method: instruments at a locus and loci with an estimate; and why some have none."""
+    if counts.empty:
+        return ""
     rows, n_rows = counts.rows()
     header = ("exposure", "outcome", "method", "instruments a locus: median (range)", "loci estimated")
     lines = [table_of(header, rows, "pairs", n_rows)]

@@ -87,6 +87,10 @@ COMMANDS = {
                                "(Cytoscape) and NETWORK.png beside it; -: the table alone, to standard output")),
     "report": Command("report.html of a run: tables and charts in one file that needs no network",
                       reads=Argument("folder", "OUT", "folder that `run` wrote; report.html is written into it")),
+    "table": Command(
+        "print any part of the local effects of a run, as a table to standard output", (o.PartOptions, o.TableOptions),
+        Argument("local", "OUT|LOCAL.tsv", "folder that `run` wrote, or table that `estimate` wrote; the array of "
+                                           "local effects is read, where there is one")),
     "annotate": Command(
         "your VCF with a run's effects, instruments and causal effects in INFO", (o.AnnotateOptions,), FOLDER,
         _output("OUT.vcf.gz", "file to write: .vcf.gz (with an index where the records are sorted) or .vcf; -: "

@@ -97,25 +97,32 @@ def of_loci(selection, dropped=None):
     return "\n".join(lines)
 
 
+def _few(notes):
+    more = [f"  and {len(notes) - MAX_ROWS} more"] if len(notes) > MAX_ROWS else []
+    return [*notes[:MAX_ROWS], *more]
+
+
 def of_global(table):
     """A verdict for every pair and why, then global effects; both with the strongest first."""
     order = strongest_first(table)
     verdicts = table.loc[order].drop_duplicates(["exposure", "outcome"])
     parts = []
+    n_verdicts, verdicts = len(verdicts), verdicts.head(MAX_ROWS)
     if verdicts["verdict"].notna().any():
         rows = [(row.exposure, row.outcome, row.verdict, _number(row.standardised), row.reason)
                 for row in verdicts.itertuples()]
         header = ("exposure", "outcome", "verdict", "sd per sd", "reason")
-        parts.append(table_of(header, rows, "verdicts, strongest first"))
+        parts.append(table_of(header, rows, "verdicts, strongest first", n_verdicts))
     elif len(verdicts):
         parts.append(f"no verdicts: {verdicts['reason'].iloc[0]}")
     rows = []
-    for row in table.loc[order].itertuples():
+    for row in table.loc[order[:MAX_ROWS]].itertuples():
         interval = f"{_number(row.estimate)} [{_number(row.ci_low)}, {_number(row.ci_high)}]"
         rows.append((row.exposure, row.outcome, row.method, str(row.n_loci), interval, _p_value(row.pvalue),
                      _number(row.tau)))
     header = ("exposure", "outcome", "method", "loci", "global effect [95 % interval]", "p", "tau")
-    effects = "\n".join([table_of(header, rows, "global effects, strongest first"), *table.attrs.get("notes", [])])
+    effects = "\n".join([table_of(header, rows, "global effects, strongest first", len(table)),
+                         *_few(table.attrs.get("notes", []))])
     return "\n\n".join([*parts, effects, *_of_rules(table.attrs.get("rules"))])
 
 

@@ -5,6 +5,7 @@ On disk it is a Zarr store of format 2, the one that both zarr 2 (Python 3.10) a
 
 from .blocks import each_block, locus_blocks, not_predicted
 from .computed import with_computed
+from .local_effects import LocalEffects, LocalWriter, Shape, blocks_of, write_block
 from .reading import check_chunks, ddof_of, open_effects, settings_of
 from .record import RECORD, damaged_chunks
 from .variables import COORDINATES, DATA, MAX_LOCI_PER_CHUNK, OPTIONAL, bytes_on_disk, dataset, loci_per_block
@@ -17,7 +18,8 @@ from .writer import (
     reopen,
 )
 
-__all__ = ["COORDINATES", "DATA", "MAX_LOCI_PER_CHUNK", "OPTIONAL", "PARTIAL_SUFFIX", "RECORD",
-           "Writer", "bytes_left_by_an_earlier_run", "bytes_on_disk", "check_chunks", "damaged_chunks", "dataset",
-           "ddof_of", "differences", "each_block", "is_replaceable", "loci_per_block", "locus_blocks", "not_predicted",
-           "open_effects", "reopen", "settings_of", "with_computed"]
+__all__ = ["COORDINATES", "DATA", "LocalEffects", "LocalWriter", "MAX_LOCI_PER_CHUNK", "OPTIONAL", "PARTIAL_SUFFIX",
+           "RECORD", "Shape", "Writer", "blocks_of", "bytes_left_by_an_earlier_run", "bytes_on_disk", "check_chunks",
+           "damaged_chunks", "dataset", "ddof_of", "differences", "each_block", "is_replaceable", "loci_per_block",
+           "locus_blocks", "not_predicted", "open_effects", "reopen", "settings_of", "with_computed",
+           "write_block"]

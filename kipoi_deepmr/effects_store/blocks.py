@@ -12,9 +12,9 @@ def locus_blocks(effects):
     return [slice(i, min(i + block, sizes["locus"])) for i in range(0, sizes["locus"], block)]
 
 
-def each_block(function, effects):
-    """What `function(effects, block)` gives for each block of loci, in order: an iterator."""
-    return (function(effects, block) for block in locus_blocks(effects))
+def each_block(function, effects, blocks=None):
+    """What `function(effects, block)` gives for each block of loci (`locus_blocks`), in order: an iterator."""
+    return (function(effects, block) for block in (locus_blocks(effects) if blocks is None else blocks))
 
 
 def not_predicted(effect):

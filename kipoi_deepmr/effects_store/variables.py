@@ -50,6 +50,27 @@ DATA = (
 
 OPTIONAL = ("member_effect",)
 
+# The array of local effects (`local_effects`)
+OF_PAIR = ("method", "locus", "exposure", "outcome")
+LOCAL_COORDINATES = (
+    *(variable for variable in COORDINATES if variable.dims == ("locus",)),
+    Variable("method", ("method",), "U", "", "name of the method"),
+    Variable("exposure", ("exposure",), "U", "", "name of the mark that is the cause"),
+    Variable("outcome", ("outcome",), "U", "", "name of the mark that is affected"),
+)
+LOCAL_DATA = (
+    Variable("estimate", OF_PAIR, "float32", "unit of the outcome per unit of the exposure",
+             "local causal effect; NaN where there is none"),
+    Variable("se", OF_PAIR, "float32", "unit of the outcome per unit of the exposure", "standard error of `estimate`"),
+    Variable("df", OF_PAIR, "float32", "", "degrees of freedom of the interval; infinite for a normal one"),
+    Variable("n_instruments", OF_PAIR, "uint16", "", "number of instruments"),
+    Variable("reason", OF_PAIR, "uint16", "", "why there is no estimate: 0, or from 1 the number of one of the reasons "
+                                              "that the record lists for the block"),
+    Variable("member_estimate", ("method", "member", "locus", "exposure", "outcome"), "float32",
+             "unit of the outcome per unit of the exposure", "what each member's own effects give"),
+)
+OF_MEMBERS = ("member_estimate",)
+
 
 def dataset(loci, marks, members, data, attributes=None):
     """A Dataset of effects in memory.

@@ -6,7 +6,7 @@ from .regression import RegressionResult, meta_regression
 from .result import MetaResult
 from .rules import compare_rules
 from .strata import aggregate_strata, between_strata, compare_strata, regress
-from .table import GLOBAL_COLUMNS, aggregate
+from .table import GLOBAL_COLUMNS, aggregate, aggregate_pieces
 from .tau2 import TAU2_METHODS
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "MetaResult",
     "RegressionResult",
     "aggregate",
+    "aggregate_pieces",
     "aggregate_strata",
     "between_strata",
     "compare_rules",

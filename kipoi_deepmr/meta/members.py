@@ -26,7 +26,7 @@ def members_global_effects(group, estimates, ses, tau2):
     Returns
     -------
     (n_groups, K) float64
-        NaN for a group without rows.
+        NaN for a group without rows. None without members.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def members_global_effects(group, estimates, ses, tau2):
                              f"estimate_{number} is {bad[0]}")
         with np.errstate(invalid="ignore"):
             found.append(np.bincount(group, weight * own, len(tau2)) / total)
-    return np.stack(found, axis=1)
+    return np.stack(found, axis=1) if found else None
 
 
 def with_members(table, effects, ci, prediction, alpha):

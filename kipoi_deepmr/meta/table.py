@@ -1,6 +1,9 @@
 """From the local table to the global one: a random-effects meta-analysis over loci for each pair and method."""
 
+from functools import partial
+
 import numpy as np
+import pandas as pd
 
 from ..errors import InputError
 from ..inference import check_alpha, check_choice
@@ -15,8 +18,8 @@ FOUND = ["n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "tau", "tau2
          "pi_high"]
 GLOBAL_COLUMNS = [*KEYS, *FOUND, "se_loci", "se_members"]
 
-# Elements of the (loci, pairs) arrays that are filled at a time: 64 MB each.
-PADDED_ELEMENTS = 8_000_000
+# Elements of the (loci, pairs) arrays that are analysed at a time: 16 MB each, a few seconds.
+PADDED_ELEMENTS = 2_000_000
 
 
 def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.05):
@@ -58,44 +61,79 @@ def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.0
     Malina S, Cizin D, Knowles DA (2022). Deep Mendelian randomization. PLoS Comput Biol 18(10): e1009880; R's
     meta::metagen.
     """
+    _check_columns(local)
+    codes, groups = _groups(local)
+    effects, ses = _numeric(local, "estimate"), _numeric(local, "se")
+    own = [_numeric(local, name) for name in local.filter(regex=OF_MEMBER).columns]
+    order = np.argsort(codes, kind="stable")
+    counts = np.bincount(codes, minlength=len(groups))
+
+    def pieces():
+        for first, last in _slices(counts):
+            place = _Places(codes, order, counts, first, last)
+            yield (groups.iloc[first:last], place.columns(effects), place.columns(ses),
+                   partial(map, place.columns, own if len(own) > 1 else []))
+
+    return aggregate_pieces(pieces(), tau2_method, ci, prediction, alpha)
+
+
+def aggregate_pieces(pieces, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.05):
+    """Global causal effects from arrays of local ones, some pairs at a time.
+
+    Parameters
+    ----------
+    pieces : iterable of (keys, estimates, ses, members)
+        keys: a pandas.DataFrame with columns exposure, outcome and method, one row an analysis; estimates and ses:
+        (locus, analysis) arrays, NaN where a locus has none; members: a callable that gives such an array for each
+        member, or none.
+    tau2_method, ci, prediction, alpha
+        As in `random_effects`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `aggregate` gives it.
+
+    Raises
+    ------
+    InputError
+        As `aggregate`.
+    """
     check_choice("tau2_method", tau2_method, TAU2_METHODS)
     check_choice("ci", ci, CI)
     check_choice("prediction", prediction, PREDICTION)
     check_alpha(alpha)
-    _check_columns(local)
-    codes, groups = _groups(local)
-    effects, ses = _numeric(local, "estimate"), _numeric(local, "se")
-    order = np.argsort(codes, kind="stable")
-    counts = np.bincount(codes, minlength=len(groups))
-    table, notes = groups.copy(), []
-    results = []
-    for first, last in _slices(counts):
-        columns = _columns(codes, order, counts, first, last, effects, ses)
-        results.append(
-            random_effects(*columns, tau2_method=tau2_method, ci=ci, prediction=prediction, tau2_ci=None, alpha=alpha)
-        )
-    for name in FOUND:
-        field = "n_studies" if name == "n_loci" else name
-        parts = [getattr(result, field) for result in results]
-        table[name] = np.concatenate(parts) if parts else np.empty(0, dtype=int if name == "n_loci" else float)
-    used = np.isfinite(effects) & np.isfinite(ses) & (ses > 0)
-    table = _with_shared_error(table, local, codes, used, ses, ci, prediction, alpha)
-    for position, excluded in enumerate(np.concatenate([r.n_excluded for r in results]) if results else []):
-        if excluded:
+    tables, notes = [], []
+    for keys, estimates, ses, members in pieces:
+        found = _found(estimates, ses, tau2_method, ci, prediction, alpha)
+        excluded = found.pop("n_excluded")
+        table = keys.reset_index(drop=True).assign(**found)
+        tables.append(_with_shared_error(table, estimates, ses, members(), ci, prediction, alpha)[GLOBAL_COLUMNS])
+        for position in np.flatnonzero(excluded):
             pair = " ".join(str(table.at[position, key]) for key in KEYS)
-            notes.append(f"{pair}: {excluded} loci {UNWEIGHTABLE} not used")
-    table = table[GLOBAL_COLUMNS]
+            notes.append(f"{pair}: {excluded[position]} loci {UNWEIGHTABLE} not used")
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=GLOBAL_COLUMNS)
     table.attrs["notes"] = notes
     return table
 
 
-def _with_shared_error(table, local, codes, used, ses, ci, prediction, alpha):
-    """Global effects, with the members' spread in their errors if the local table has every member's estimates."""
-    own = local.filter(regex=OF_MEMBER).columns
-    if len(own) < 2:
+def _found(estimates, ses, tau2_method, ci, prediction, alpha):
+    """Columns of the global table, and n_excluded, of some analyses."""
+    width = max(1, PADDED_ELEMENTS // max(1, len(estimates)))
+    results = [random_effects(estimates[:, i:i + width], ses[:, i:i + width], tau2_method=tau2_method, ci=ci,
+                              prediction=prediction, tau2_ci=None, alpha=alpha)
+               for i in range(0, estimates.shape[1], width)]
+    fields = {**{name: name for name in FOUND}, "n_loci": "n_studies", "n_excluded": "n_excluded"}
+    return {name: np.concatenate([getattr(result, field) for result in results]) for name, field in fields.items()}
+
+
+def _with_shared_error(table, estimates, ses, members, ci, prediction, alpha):
+    """Global effects, with the members' spread in their errors if there is every member's estimates."""
+    used = np.isfinite(estimates) & np.isfinite(ses) & (ses > 0)
+    group = np.broadcast_to(np.arange(len(table)), used.shape)[used]
+    by_member = members_global_effects(group, (own[used] for own in members), ses[used], table["tau2"].to_numpy())
+    if by_member is None:
         return table.assign(se_loci=table["se"], se_members=np.nan)
-    estimates = (_numeric(local, name)[used] for name in own)
-    by_member = members_global_effects(codes[used], estimates, ses[used], table["tau2"].to_numpy())
     return with_members(table, by_member, ci, prediction, alpha)
 
 
@@ -144,13 +182,18 @@ def _slices(counts):
         first = last
 
 
-def _columns(codes, order, counts, first, last, effects, ses):
-    """Effects and standard errors of groups first to last as NaN-padded columns."""
-    ends = np.concatenate([[0], np.cumsum(counts)])
-    rows = order[ends[first] : ends[last]]
-    column = codes[rows] - first
-    place = np.arange(len(rows)) - (ends[first:last] - ends[first])[column]
-    shape = (int(counts[first:last].max(initial=0)), last - first)
-    padded = np.full((2, *shape), np.nan)
-    padded[0, place, column], padded[1, place, column] = effects[rows], ses[rows]
-    return padded
+class _Places:
+    """Where the rows of groups first to last stand in NaN-padded columns, one a group."""
+
+    def __init__(self, codes, order, counts, first, last):
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        self._rows = order[ends[first] : ends[last]]
+        self._column = codes[self._rows] - first
+        self._place = np.arange(len(self._rows)) - (ends[first:last] - ends[first])[self._column]
+        self._shape = (int(counts[first:last].max(initial=0)), last - first)
+
+    def columns(self, values):
+        """Values of the rows as columns."""
+        padded = np.full(self._shape, np.nan)
+        padded[self._place, self._column] = values[self._rows]
+        return padded

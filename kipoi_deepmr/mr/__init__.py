@@ -5,6 +5,8 @@ from .diagnostics import count_red, diagnose, diagnose_pairs, iter_diagnostics, 
 from .fit import ESTIMATORS, fit
 from .pairs import check_pairs, fit_pairs, iter_pairs
 from .result import MRResult
+from .wide import Estimation, empty_table, pieces, rows
 
-__all__ = ["ESTIMATORS", "METHODS", "MRResult", "check_pairs", "count_red", "diagnose",
-           "diagnose_pairs", "fit", "fit_pairs", "iter_diagnostics", "iter_pairs", "share_of_red"]
+__all__ = ["ESTIMATORS", "METHODS", "Estimation", "MRResult", "check_pairs", "count_red", "diagnose",
+           "diagnose_pairs", "empty_table", "fit", "fit_pairs", "iter_diagnostics", "iter_pairs", "pieces",
+           "rows", "share_of_red"]

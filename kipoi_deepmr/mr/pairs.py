@@ -201,31 +201,47 @@ class Fit(NamedTuple):
 def _tables(effects, options, prepare, alpha, map_blocks=each_block):
     marks = effects["mark"].values.tolist()
     options.check(marks, effects.sizes["member"], "members" if "member_effect" in effects else "summary")
-    pairs, estimators = check_pairs(marks, options, alpha)
+    check_pairs(marks, options, alpha)
     effects, rule = prepare()
-    psi = psi_of_members(effects, rule) if options.psi_is_measured else None
-    by_members = options.uncertainty != "instrument"
-    n_fits = effects.sizes["locus"] * sum(map(len, pairs.values())) * (
-        effects.sizes["member"] + 1 if by_members else 1)
-    plan = Plan(pairs, estimators, LeaveOut.of(effects, rule), options.uncertainty, alpha, psi,
-                bool(options.needs_members()), n_fits >= COMPILED_FROM, adjust=tuple(options.held_fixed(marks)),
-                min_instruments=options.min_instruments)
-    if not (by_members and options.spread_shrinkage == "moderated"):
+    plan = plan_of(effects, options, rule, alpha)
+    pairs, estimators, n_fits = plan.pairs, plan.estimators, fits_of(effects.sizes, plan.pairs, options)
+    if not moderates(options):
         return map_blocks(partial(_table_of_block, methods=options.method, plan=plan), effects)
     fitted = None
     if n_fits * len(estimators) <= HELD_FITS:
         fitted = list(map_blocks(partial(_fit_block, plan=plan), effects))
-    spreads = (_spreads(of_block, plan) for of_block in fitted) if fitted else map_blocks(
+    spreads = (spreads_of(of_block, plan) for of_block in fitted) if fitted else map_blocks(
         partial(_spreads_of_block, plan=plan), effects)
     plan = replace(plan, spreads=_moderations(effects, plan, spreads))
     if not fitted:
         return map_blocks(partial(_table_of_block, methods=options.method, plan=plan), effects)
-    return (_table(effects, block, pairs, options.method, _finished(of_block, plan))
+    return (table_of_fits(effects, block, pairs, options.method, finished(of_block, plan))
             for block, of_block in zip(locus_blocks(effects), fitted, strict=True))
 
 
+def plan_of(effects, options, rule, alpha=0.05):
+    """What is fitted to some effects with some options (`Plan`), before the members' spread is known."""
+    marks = effects["mark"].values.tolist()
+    pairs, estimators = check_pairs(marks, options, alpha)
+    psi = psi_of_members(effects, rule) if options.psi_is_measured else None
+    return Plan(pairs, estimators, LeaveOut.of(effects, rule), options.uncertainty, alpha, psi,
+                bool(options.needs_members()), fits_of(effects.sizes, pairs, options) >= COMPILED_FROM,
+                adjust=tuple(options.held_fixed(marks)), min_instruments=options.min_instruments)
+
+
+def fits_of(sizes, pairs, options):
+    """How many fits one method takes: `sizes` are those of the effects' dimensions."""
+    each = sizes["member"] + 1 if options.uncertainty != "instrument" else 1
+    return sizes["locus"] * sum(map(len, pairs.values())) * each
+
+
+def moderates(options):
+    """Whether the members' spread is moderated, for which every fit is made twice."""
+    return options.uncertainty != "instrument" and options.spread_shrinkage == "moderated"
+
+
 def _table_of_block(effects, block, methods, plan):
-    return _table(effects, block, plan.pairs, methods, _finished(_fit_block(effects, block, plan), plan))
+    return table_of_fits(effects, block, plan.pairs, methods, finished(_fit_block(effects, block, plan), plan))
 
 
 def _moderations(effects, plan, spreads):
@@ -239,27 +255,36 @@ def _moderations(effects, plan, spreads):
 
 
 def _spreads_of_block(effects, block, plan):
-    return _spreads(_fit_block(effects, block, plan), plan)
+    return spreads_of(_fit_block(effects, block, plan), plan)
 
 
-def _spreads(fitted, plan):
-    return np.stack([fit.by_member.std(-1, ddof=1) for fit in _finished(fitted, plan)])
+def spreads_of(fitted, plan):
+    """The members' spread (estimator, locus, pair)."""
+    return np.stack([fit.by_member.std(-1, ddof=1) for fit in finished(fitted, plan)])
 
 
 def _fit_block(effects, loci, plan):
-    """The `Fitted` of a block: every member over what the others chose, or over what all chose."""
+    """The `Fitted` of a block."""
+    return fit_views(*views_of_block(effects, loci, plan), plan)
+
+
+def views_of_block(effects, loci, plan):
+    """A block, and how it looks to each member (an iterator): over what the others chose, or over what all chose."""
     block = Block.read(effects, loci, plan.leave_out.rule, plan.wants_members)
     n_members = 0 if plan.uncertainty == "instrument" else block.members.shape[1]
-    if plan.uncertainty in CROSS_FITTED:
-        whole, of_member = [None] * len(plan.estimators), partial(plan.leave_out.without, block)
-    else:
-        whole, of_member = [_fit_all(block, plan, estimator) for estimator in plan.estimators], block.of_member
-    blocks = map(of_member, range(n_members))
-    by_member = [[_fit_all(each, plan, estimator) for estimator in plan.estimators] for each in blocks]
+    of_member = partial(plan.leave_out.without, block) if plan.uncertainty in CROSS_FITTED else block.of_member
+    return block, map(of_member, range(n_members))
+
+
+def fit_views(block, views, plan):
+    """The `Fitted` of a block and its views, as `views_of_block` gives them."""
+    whole = [None if plan.uncertainty in CROSS_FITTED else _fit_all(block, plan, estimator)
+             for estimator in plan.estimators]
+    by_member = [[_fit_all(each, plan, estimator) for estimator in plan.estimators] for each in views]
     return Fitted(block.lost, whole, [[each[number] for each in by_member] for number in range(len(plan.estimators))])
 
 
-def _finished(fitted, plan):
+def finished(fitted, plan):
     """A `Fit` of arrays (locus, pair) for each estimator, with intervals from where they are to come."""
     fits = [_fit_of(whole, members, plan, plan.spreads[number] if plan.spreads else None)
             for number, (whole, members) in enumerate(zip(fitted.whole, fitted.members, strict=True))]
@@ -342,7 +367,8 @@ def _joined(results, axis):
                        for field in fields(MRResult)})
 
 
-def _table(effects, block, pairs, methods, fits):
+def table_of_fits(effects, block, pairs, methods, fits):
+    """Results of a block of loci, arrays (locus, pair) of each method, as rows of the local table."""
     place = place_columns(effects, block, pairs, len(methods))
     method = pd.Index(methods).take(np.tile(np.arange(len(methods)), fits[0].result.note.size))
     numbers = {name: np.stack([getattr(fit.result, name) for fit in fits], axis=-1).ravel() for name in NUMBERS}

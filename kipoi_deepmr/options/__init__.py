@@ -22,6 +22,7 @@ from .later import (
     LocusFigureOptions,
     NetworkOptions,
     OverwriteOptions,
+    PartOptions,
     RoundOptions,
     RunOptions,
     SpacingFigureOptions,
@@ -44,10 +45,9 @@ from .models import (
 
 __all__ = ["COMPARED", "CROSS_FITTED", "ENGINES", "GRAPHS", "LABELS", "LARGEST_STRENGTH", "LEAST_TO_CROSS_FIT",
            "MARK_SUMMARIES", "RECALIBRATIONS", "RESIZE", "SCALES", "SCENARIOS", "TAU2_METHODS", "AggregateOptions",
-           "AnnotateOptions",
-           "CalibrateOptions", "ClusterOptions", "Declared", "EffectsOptions", "EngineOptions", "EstimateOptions",
-           "EstimatorOptions", "GlobalFigureOptions", "HeatmapFigureOptions", "LeverOptions", "LociOptions",
-           "LocusFigureOptions",
-           "ModelOptions", "NetworkOptions", "Option", "Options", "OverwriteOptions", "PredictClusterOptions",
-           "PredictOptions", "RoundOptions", "RunOptions", "SpacingFigureOptions", "StrataOptions",
-           "TableOptions", "TracksFigureOptions", "indices_of"]
+           "AnnotateOptions", "CalibrateOptions", "ClusterOptions", "Declared", "EffectsOptions", "EngineOptions",
+           "EstimateOptions", "EstimatorOptions", "GlobalFigureOptions", "HeatmapFigureOptions", "LeverOptions",
+           "LociOptions", "LocusFigureOptions", "ModelOptions", "NetworkOptions", "Option", "Options",
+           "OverwriteOptions", "PartOptions", "PredictClusterOptions", "PredictOptions", "RoundOptions",
+           "RunOptions", "SpacingFigureOptions", "StrataOptions", "TableOptions", "TracksFigureOptions",
+           "indices_of"]

@@ -170,6 +170,13 @@ class EstimatorOptions(Options):
         if needing and n_members < LEAST_TO_CROSS_FIT:
             raise InputError(f"{needing} needs {LEAST_TO_CROSS_FIT} members or more, not {n_members}")
 
+    def n_pairs(self, n_marks):
+        """How many ordered pairs of two different ones of so many marks there are."""
+        exposures, outcomes = (getattr(self, f"{role}s", None) for role in ("exposure", "outcome"))
+        both = set(exposures or outcomes or ()) & set(outcomes or exposures or ())
+        n_both = len(both) if exposures or outcomes else n_marks
+        return (len(exposures) if exposures else n_marks) * (len(outcomes) if outcomes else n_marks) - n_both
+
     def pairs(self, marks):
         """Outcomes of each exposure, as numbers of marks: all pairs of two different ones (dict of int to list)."""
         marks = [str(mark) for mark in marks]
@@ -206,6 +213,11 @@ class EstimateOptions(EstimatorOptions):
         kinds.Choice("quick", "all", "none"), ByPreset(default="quick", paper="quick", quick="none"), group=LOCAL,
         help="diagnostics.tsv and diagnostics_by_pair.tsv; all: with MR-PRESSO's global test, which takes 1,000 draws "
              "a locus and pair")
+    tables: str = option(
+        kinds.Choice("all", "effects", "none"), group=LOCAL,
+        default_text="all up to 2 million rows, else effects",
+        help="which pairs local.tsv and diagnostics.tsv hold: all; effects: those beyond the network's minimum effect; "
+             "none. With effects and none, local.zarr holds the local effects of all pairs")
     vcf: str = option(
         kinds.Choice("instruments", "all", "none"),
         ByPreset(default="instruments", paper="instruments", quick="none"), group=LOCAL,

@@ -300,6 +300,18 @@ class RunOptions(OverwriteOptions):
 
 @documented
 @dataclass(frozen=True, kw_only=True)
+class PartOptions(Options):
+    """Which local effects are printed. In names, * stands for any text and ? for any letter.
+    """
+
+    exposure: tuple = option(
+        kinds.Items(kinds.Text(), "A,B*"), default_text="all", help="exposures, by name or pattern")
+    outcome: tuple = option(kinds.Items(kinds.Text(), "A,B*"), default_text="all", help="outcomes, by name or pattern")
+    locus: tuple = option(kinds.Items(kinds.Text(), "A,B*"), default_text="all", help="loci, by name or pattern")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
 class GlobalFigureOptions(Options):
     """What a figure of global effects shows.
     """

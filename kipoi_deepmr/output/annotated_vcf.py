@@ -10,6 +10,7 @@ import pysam
 from .. import variants
 from ..errors import InputError
 from ..loci import other_prefix
+from .brief_vcf import MOST_MARKS
 from .causal_text import PREFIX, number
 from .vcf import ACTS_ON, TABIX_LIMIT, columns_of, encoded, htslib_reasons, info_keys, info_line
 from .vcf_lines import VcfLines
@@ -18,6 +19,7 @@ BATCH = 1000  # records in hand, or
 BATCH_BYTES = 16_000_000
 CONTIGS_SHOWN = 5
 PREDICTED = "predicted"
+BRIEF = ("MARKS", "EFFECT", "SE")
 OTHER_PREFIX = "other_prefix"
 INFO_ID = re.compile(rb"##INFO=<(?:.*?,)?ID=([^,>]+)")
 
@@ -33,6 +35,8 @@ class Annotator:
     names : sequence of str
         Of the loci.
     marks : list of str
+    brief : bool
+        Tell of each allele the `MOST_MARKS` marks with the largest effect over standard error, instead of all.
     predictor : object, optional
         `predictor(placed)` gives, for the `Placed` records of a batch (None where out of loci), the effects and
         standard errors (mark,) of alleles that are no mutants, or the reason why there are none, by (number of the
@@ -47,13 +51,15 @@ class Annotator:
         Those inside loci, by what became of them: `predicted`, or the reasons of `kipoi_deepmr.variants`.
     """
 
-    def __init__(self, index, loci, causal, names, marks, predictor=None):
+    def __init__(self, index, loci, causal, names, marks, predictor=None, brief=False):
         self._index, self._loci, self._causal, self._predictor = index, loci, causal, predictor
         self._names = [encoded(name) for name in names]
         self._marks, self._mark_keys = marks, info_keys(marks)
         self._columns = columns_of(causal.pairs, causal.together, marks)
         self._exposures = [encoded(marks[x]).replace("&", "%26") for x in self._columns[0]]
-        self._number_keys = [f"{PREFIX}{start}_{key}" for key in self._mark_keys for start in ("EFFECT", "SE")]
+        self._brief = brief
+        self._number_keys = [f"{PREFIX}{key}" for key in BRIEF] if brief else [
+            f"{PREFIX}{start}_{key}" for key in self._mark_keys for start in ("EFFECT", "SE")]
         self._no_numbers = ["."] * len(self._number_keys)
         self.counts, self.alleles = Counter(), Counter()
 
@@ -67,16 +73,36 @@ class Annotator:
         yield f"{PREFIX}LOCUS_STRAND", "1", "String", "Strand of the locus that the model sees"
         reasons = "; ".join(f"{reason}: {meaning}" for reason, meaning in variants.MEANINGS.items())
         yield f"{PREFIX}STATUS", "A", "String", f"{PREDICTED}, or why not. {reasons}"
-        for key, mark in zip(self._mark_keys, self._marks, strict=True):
-            effect = "ALT minus REF, mean over ensemble members"
-            yield f"{PREFIX}EFFECT_{key}", "A", "Float", f"{effect}; mark: {mark}"
-            yield f"{PREFIX}SE_{key}", "A", "Float", f"Standard error of {PREFIX}EFFECT_{key}; mark: {mark}"
+        yield from self._fields_of_effects()
         what = ("Exposures that the allele is an instrument of in at least one pair (names percent-encoded, & between "
                 "them), . if none")
         yield f"{PREFIX}INSTRUMENT", "A", "String", what
         if self._loci.tells_acts:
             yield f"{PREFIX}ACTS_ON", "A", "String", f"{ACTS_ON} (name percent-encoded), . if none is known"
         yield from self._causal.fields()
+
+    def _fields_of_effects(self):
+        effect = "ALT minus REF, mean over ensemble members"
+        if self._brief:
+            among = f"{PREFIX}MARKS (& between them)"
+            yield f"{PREFIX}MARKS", "A", "String", (f"The {MOST_MARKS} marks with the largest effect over standard "
+                                                    "error (names percent-encoded, & between them)")
+            yield f"{PREFIX}EFFECT", "A", "String", f"{effect}, one for each of {among}"
+            yield f"{PREFIX}SE", "A", "String", f"Standard errors of {PREFIX}EFFECT, one for each of {among}"
+            return
+        for key, mark in zip(self._mark_keys, self._marks, strict=True):
+            yield f"{PREFIX}EFFECT_{key}", "A", "Float", f"{effect}; mark: {mark}"
+            yield f"{PREFIX}SE_{key}", "A", "Float", f"Standard error of {PREFIX}EFFECT_{key}; mark: {mark}"
+
+    def _numbers(self, effect, effect_se):
+        """Values of `_number_keys` of one allele."""
+        if not self._brief:
+            return [number(v) for v in np.stack([effect, effect_se], -1).ravel().tolist()]
+        with np.errstate(all="ignore"):
+            strength = np.nan_to_num(np.abs(effect / effect_se), posinf=np.finfo(np.float64).max)
+        marks = np.argsort(-strength, kind="stable")[:MOST_MARKS]
+        names = (encoded(self._marks[mark]).replace("&", "%26") for mark in marks)
+        return ["&".join(names), *("&".join(map(number, values[marks].tolist())) for values in (effect, effect_se))]
 
     def annotated(self, batch):
         """The lines (bytes) of a batch of (line, columns), with INFO added to those of records in loci."""
@@ -132,7 +158,7 @@ class Annotator:
             acts_on = encoded(self._marks[mark]) if mark >= 0 else "."
         if isinstance(found, str):
             return found, self._no_numbers, instruments, acts_on
-        return PREDICTED, [number(v) for v in np.stack(found, -1).ravel().tolist()], instruments, acts_on
+        return PREDICTED, self._numbers(*found), instruments, acts_on
 
 
 def annotate_vcf(source, target, annotator):

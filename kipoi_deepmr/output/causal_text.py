@@ -5,6 +5,8 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import InputError
+from ..network.verdicts import DIRECT
+from .brief_vcf import EffectsOfPairs
 from .vcf import CausalEffects, encoded, info_keys, served_together
 
 PREFIX = "DEEPMR_"
@@ -30,6 +32,7 @@ class CausalText:
     Attributes
     ----------
     pairs : list of (exposure, outcome)
+        All; of a run whose local effects are an array, those with a direct effect.
     together : list of list of int
         Numbers of the pairs that always have the same instruments, as `vcf.served_together` gives them.
 
@@ -40,7 +43,8 @@ class CausalText:
     """
 
     def __init__(self, run, exposures, outcomes, which, folder):
-        self.pairs = [(x, y) for x in exposures for y in outcomes if x != y]
+        self.pairs = _direct(run, exposures, outcomes) if run.local_array else [
+            (x, y) for x in exposures for y in outcomes if x != y]
         if which == "all" and len(self.pairs) > MOST_PAIRS:
             raise InputError(f"the run has {len(self.pairs):,} pairs of marks, too many for every record of a VCF; "
                              "give --causal_effects instruments for the pairs that each record is an instrument of")
@@ -50,7 +54,7 @@ class CausalText:
         self._methods, self._local = _local_effects(run, self.pairs, folder)
         self._keys = info_keys(self._methods)
         self._global = _global_effects(run, self.pairs, self._methods)
-        longest = NUMBER_BYTES * len(self.pairs) * (1 + 4 * len(self._methods))
+        longest = NUMBER_BYTES * max(1, len(self.pairs)) * (1 + 4 * len(self._methods))
         self.of = lru_cache(max(1, HELD_BYTES // longest))(self._of)
 
     def fields(self):
@@ -85,8 +89,17 @@ def number(value):
     return "." if value != value else f"{value:.9g}"
 
 
+def _direct(run, exposures, outcomes):
+    """Pairs with a direct effect, in the order of exposures and outcomes: of very many pairs those that matter."""
+    table = run.global_[run.global_["verdict"] == DIRECT]
+    found = set(zip(table["exposure"], table["outcome"], strict=True))
+    return [(x, y) for x in exposures for y in outcomes if (x, y) in found]
+
+
 def _local_effects(run, pairs, folder):
     """Methods, and estimates and standard errors (locus, pair, method, 2), of local.tsv."""
+    if run.local_array:
+        return run.local_array.methods, EffectsOfPairs(run.local_array, pairs)
     start, causal, n_rows = run.effects["start"].values, CausalEffects(folder), 0
     expected = [(x, y, method) for x, y in pairs for method in run.methods]
     for piece in run.pieces_of_local():
@@ -108,4 +121,5 @@ def _global_effects(run, pairs, methods):
     """Estimates and standard errors (pair, method, 2) of global.tsv; NaN where it has none."""
     known = {(row.exposure, row.outcome, row.method): (row.estimate, row.se) for row in run.global_.itertuples()}
     nothing = np.nan, np.nan
-    return np.array([[known.get((x, y, method), nothing) for method in methods] for x, y in pairs], np.float64)
+    found = [[known.get((x, y, method), nothing) for method in methods] for x, y in pairs]
+    return np.array(found, np.float64).reshape(len(pairs), len(methods), 2)

@@ -29,7 +29,7 @@ _NOT_IN_VALUE = re.compile(r"[\s\x00-\x1f\x7f:;=%,>]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="instruments", index=None):
+def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="instruments", index=None, shown=iter):
     """Write instruments, or all mutants, as BGZF-compressed VCF with its tabix index beside it.
 
     A variant is an instrument of the pairs exposure > outcome for which `rule` has it as one. Its record has
@@ -57,6 +57,8 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
     which : {"instruments", "all"}
     index : str, optional
         Name of the index; by default that of the VCF and .tbi.
+    shown : callable
+        Passes the numbers of the first loci of blocks on, and shows how far they are.
 
     Returns
     -------
@@ -73,12 +75,17 @@ def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="in
     ValueError
         `which` is unknown, or `local` has other rows than loci, exposures and outcomes ask for.
     """
+    if which not in ("instruments", "all"):
+        raise ValueError(f'which must be "instruments" or "all", not {which!r}')
+    pairs = [(x, y) for x in exposures for y in outcomes if x != y]
+    return write_records(path, Records(effects, genome, local, rule, pairs, which == "all", shown), index)
+
+
+def write_records(path, records, index=None):
+    """Write `Records` as a compressed VCF with its index; path, index, result and errors are those of `write_vcf`."""
     path = os.fspath(path)
     if not path.endswith(SUFFIX):
         raise InputError(f"{path}: the VCF is compressed with BGZF, so its name must end in {SUFFIX}")
-    if which not in ("instruments", "all"):
-        raise ValueError(f'which must be "instruments" or "all", not {which!r}')
-    records = _Records(effects, genome, local, rule, exposures, outcomes, every=which == "all")
     index = path + INDEX if index is None else index
     with together() as beside:
         partial = beside(path)
@@ -139,10 +146,12 @@ def _compress(path, records):
     return count
 
 
-class _Records:
-    """Header and sorted record lines of one VCF; the arguments are those of `write_vcf`."""
+class Records:
+    """Header and sorted record lines of one VCF; the arguments are those of `write_vcf`, and (exposure, outcome) pairs.
+    """
 
-    def __init__(self, effects, genome, local, rule, exposures, outcomes, every):
+    def __init__(self, effects, genome, local, rule, pairs, every, shown=iter):
+        self._shown = shown
         self._effects, self._genome, self._rule, self._every = effects, genome, rule, every
         self._chrom, self._start, self._end, self._strand, self._name = (
             effects[c].values for c in ("chrom", "start", "end", "strand", "name")
@@ -150,15 +159,19 @@ class _Records:
         self._position, self._approximation = effects["position"].values, effects.attrs.get("approximation")
         self._marks = [str(m) for m in effects["mark"].values]
         self._mark_keys = info_keys(self._marks)
-        pairs = [(x, y) for x in exposures for y in outcomes if x != y]
         self._pairs = [f"{encoded(x)}>{encoded(y)}" for x, y in pairs]
         self._pairs_of = served_together(pairs, rule)
         self._columns = columns_of(pairs, self._pairs_of, self._marks)
-        self._methods, self._causal = (local.of(len(self._start), len(pairs)) if isinstance(local, CausalEffects)
-                                       else _causal_effects(local, self._start, pairs))
+        self._methods, self._causal = self._causal_effects(local, pairs)
         self._method_keys = info_keys(self._methods)
         self._pair_keys = ["PAIRS"] + [f"{start}{key}" for key in self._method_keys for start in ("CE_", "CE_SE_")]
         self._numbers = "".join(f";EFFECT_{key}=%.9g;SE_{key}=%.9g" for key in self._mark_keys)
+
+    def _causal_effects(self, local, pairs):
+        """Methods, and estimates and standard errors that `[locus, pairs]` finds: (pair, method, 2)."""
+        if isinstance(local, CausalEffects):
+            return local.of(len(self._start), len(pairs))
+        return _causal_effects(local, self._start, pairs)
 
     def header(self):
         """Text up to and including the line of column names."""
@@ -177,13 +190,19 @@ class _Records:
         """Key, Number, Type and Description of each INFO field, in the order of the records."""
         yield "LOCUS", "1", "String", "Name of the locus (percent-encoded)"
         yield "LOCUS_STRAND", "1", "String", "Strand of the locus that the model sees; REF and ALT are on the + strand"
+        yield from self._fields_of_effects()
+        if self._rule.direct:
+            yield "ACTS_ON", "1", "String", f"{ACTS_ON} (name percent-encoded); absent if none is known"
+            yield "PLEIOTROPIC", "0", "Flag", "The variant acts directly on a further mark, or follows a hidden cause"
+        yield from self._fields_of_pairs()
+
+    def _fields_of_effects(self):
         for key, mark in zip(self._mark_keys, self._marks, strict=True):
             effect = "Mutant minus reference, mean over ensemble members"
             yield f"EFFECT_{key}", "1", "Float", f"{effect}; mark: {mark}"
             yield f"SE_{key}", "1", "Float", f"Standard error of EFFECT_{key}; mark: {mark}"
-        if self._rule.direct:
-            yield "ACTS_ON", "1", "String", f"{ACTS_ON} (name percent-encoded); absent if none is known"
-            yield "PLEIOTROPIC", "0", "Flag", "The variant acts directly on a further mark, or follows a hidden cause"
+
+    def _fields_of_pairs(self):
         pairs = "Pairs exposure>outcome that the variant is an instrument of (names percent-encoded); absent if none"
         yield "PAIRS", ".", "String", pairs
         for key, method in zip(self._method_keys, self._methods, strict=True):
@@ -206,7 +225,7 @@ class _Records:
         contigs = self._contigs()
         order = np.lexsort((self._start, contigs))
         size = max(1, BLOCK_BYTES // (8 * len(self._position) * len(self._marks)))
-        for i in range(0, len(order), size):
+        for i in self._shown(range(0, len(order), size)):
             # in the order of the store, which is how its chunks are read fastest
             indices = np.sort(order[i : i + size])
             block = self._effects[list(VARIABLES)].isel(locus=indices)
@@ -252,22 +271,31 @@ class _Records:
     def _records(self, contig, index, effect, effect_se, instruments, position, ref, alt):
         """(contig, position, locus) and line of each record of one locus, by position and ALT."""
         served = instruments.of_pairs(*self._columns)
+        is_instrument = self._is_instrument(instruments, served)
         order = np.lexsort((alt, position))
         if not self._every:
-            order = order[served[order].any(axis=1)]
-        numbers = np.stack([effect, effect_se], axis=-1).reshape(len(effect), -1)
+            order = order[is_instrument[order]]
         chrom, pair_values, suffixes = self._chrom[index], self._pair_values(index), {}
         acts = acts_text(self._rule.acts(effect[order], effect_se[order], index), self._marks, len(order))
+        texts = self._texts_of_effects(effect, effect_se, instruments, order)
         prefix = f"LOCUS={encoded(self._name[index])};LOCUS_STRAND={self._strand[index]}"
-        for i, acts_on in zip(order, acts, strict=True):
+        for i, acts_on, values in zip(order, acts, texts, strict=True):
             pattern = served[i].tobytes()
             if pattern not in suffixes:
                 suffixes[pattern] = self._suffix([pair_values[j] for j in np.flatnonzero(served[i])])
-            passed = "PASS" if suffixes[pattern] else "."
-            values = (self._numbers % tuple(numbers[i].tolist())).replace("=nan", "=.")
+            passed = "PASS" if is_instrument[i] else "."
             yield (contig, int(position[i]), int(index)), (
                 f"{chrom}\t{position[i] + 1}\t.\t{chr(ref[i])}\t{chr(alt[i])}\t.\t{passed}\t"
                 f"{prefix}{values}{acts_on}{suffixes[pattern]}\n")
+
+    def _is_instrument(self, instruments, served):
+        """(variant,) bool, of one locus."""
+        return served.any(axis=1)
+
+    def _texts_of_effects(self, effect, effect_se, instruments, order):
+        """INFO of the variants' effects, as text that begins with `;`, in some order."""
+        numbers = np.stack([effect, effect_se], axis=-1).reshape(len(effect), -1)
+        return ((self._numbers % tuple(numbers[i].tolist())).replace("=nan", "=.") for i in order)
 
     def _pair_values(self, index):
         """INFO values of one locus, in the order of `_pair_keys`, for pairs that are served together."""

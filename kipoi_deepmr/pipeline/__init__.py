@@ -4,9 +4,10 @@ from .aggregation import StrataResult, aggregate, stratify
 from .annotation import AnnotationResult, annotate
 from .estimation import estimate
 from .network import Judged, judge, network
+from .parts import parts
 from .prediction import predict, predict_settings
 from .running import RunResult, run, run_again
 from .selection import select_loci
 
 __all__ = ["AnnotationResult", "Judged", "RunResult", "StrataResult", "aggregate", "annotate", "estimate", "judge",
-           "network", "predict", "predict_settings", "run", "run_again", "select_loci", "stratify"]
+           "network", "parts", "predict", "predict_settings", "run", "run_again", "select_loci", "stratify"]

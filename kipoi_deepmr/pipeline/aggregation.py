@@ -5,15 +5,16 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from .. import meta, strata
+from .. import effects_store, meta, mr, strata
 from ..errors import InputError
 from ..files import is_stream
 from ..options import AggregateOptions, StrataOptions
 from ..output import tables
 from ..plots import global_effects_figure, save, strata_figure
-from ..runs.outputs import BY_RULE, RULES, Target, writing
+from ..runs.outputs import BY_RULE, RULES, Target, array_of, writing
 from ..runs.tables import read_estimates, read_local
 from .network import judge_table, write_files
+from .progress import progress
 
 
 class StrataResult(NamedTuple):
@@ -25,8 +26,8 @@ class StrataResult(NamedTuple):
 
 
 def aggregate(local_path, global_path, options=None, *, effects_path=None, network_options=None, judged=None,
-              strata=None, inputs=(), **changes):
-    """Global causal effects from a table of local ones (step 7).
+              strata=None, inputs=(), quiet=True, **changes):
+    """Global causal effects from a table of local ones, or from the array beside it (step 7).
 
     Writes the table, and beside it, under its name, the figure, `.png`; with strata `.strata.tsv`,
     `.strata_tests.tsv` and `.strata.png`; with a network `.network.tsv`, `.network_marks.tsv`, `.network.graphml`,
@@ -37,6 +38,7 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
     Parameters
     ----------
     local_path : str
+        The table, or the array. If `estimate` wrote an array beside the table, the array is read: it holds all pairs.
     global_path : str
         Where the table goes. `-`, a pipe or a device gets the table alone.
     options : AggregateOptions, optional
@@ -48,6 +50,8 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
         The network and the verdicts, if they are known already, as `judge` gives them.
     strata : StrataResult, optional
         As `stratify` gives it.
+    quiet : bool
+        No progress bar.
     inputs : sequence of str
         Further files that must not be replaced.
     **changes
@@ -70,7 +74,7 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
                          "place for them; give a name")
     with writing("aggregate", global_path, [local_path, effects_path, *inputs],
                  f"{local_path} is kept; free some space and start again") as files:
-        table = meta.aggregate(read_estimates(local_path), tau2_method=options.tau2_method)
+        table = _aggregated(local_path, options.tau2_method, quiet)
         judged = judged or judge_table(local_path, effects_path, network_options)
         notes = table.attrs.get("notes", [])
         table = judged.of_table(table.astype(dict.fromkeys(("exposure", "outcome", "method"), str)))
@@ -98,13 +102,15 @@ def _write_rules(files, local_path, tau2_method):
     return table.to_dict("records")
 
 
-def stratify(local_path, options=None, **changes):
+def stratify(local_path, options=None, *, quiet=True, **changes):
     """Global causal effects within strata of loci, the tests between them, and meta-regressions.
 
     Parameters
     ----------
     local_path : str
     options : StrataOptions, optional
+    quiet : bool
+        No progress bar.
     **changes
         Options by name, in place of those.
 
@@ -112,7 +118,29 @@ def stratify(local_path, options=None, **changes):
     -------
     StrataResult
     """
-    options, local = StrataOptions.of(options, **changes), read_local(local_path)
+    options = StrataOptions.of(options, **changes)
+    array, found, notes = array_of(local_path), [], []
+    if array is None:
+        within, tests, notes = _stratified(read_local(local_path), options)
+        return StrataResult(within, tests, notes)
+    local = effects_store.LocalEffects(array)
+    for group in progress("aggregate: strata", len(local.groups()), quiet)(local.groups()):
+        *tables_of_group, of_group = _stratified(mr.rows(local, exposures=group), options)
+        found.append(tables_of_group)
+        notes += [note for note in of_group if note not in notes]
+    return StrataResult(*(_of_covariates(each) for each in zip(*found, strict=True)), notes)
+
+
+def _of_covariates(parts):
+    """Tables of all pairs of one group of exposures after the other as one, the covariates in their order."""
+    if parts[0] is None:
+        return None
+    names = list(dict.fromkeys(parts[0]["covariate"]))
+    return pd.concat([part[part["covariate"] == name] for name in names for part in parts], ignore_index=True)
+
+
+def _stratified(local, options):
+    """Tables of strata and of tests, and what to know of the covariates, of a table of local effects."""
     bins, tau2_method = options.bins, options.tau2_method
     covariates = [*(strata.from_table(options.strata, local, bins) if options.strata else []),
                   *([strata.from_motifs(options.motifs, local, bins or strata.SPACING_BINS)] if options.motifs else []),
@@ -123,8 +151,18 @@ def stratify(local_path, options=None, **changes):
         if table is not None:
             within.append(table.assign(covariate=one.name))
         tests.append(meta.compare_strata(local, table, one.value, tau2_method).assign(covariate=one.name))
-    return StrataResult(*(pd.concat(each, ignore_index=True).set_index("covariate").reset_index() if each else None
-                            for each in (within, tests)), [f"{one.name}: {one.note}" for one in covariates if one.note])
+    return (*(pd.concat(each, ignore_index=True).set_index("covariate").reset_index() if each else None
+              for each in (within, tests)), [f"{one.name}: {one.note}" for one in covariates if one.note])
+
+
+def _aggregated(local_path, tau2_method, quiet):
+    """Global effects from the array of local effects, if there is one, or from the table."""
+    array = array_of(local_path)
+    if array is None:
+        return meta.aggregate(read_estimates(local_path), tau2_method=tau2_method)
+    local = effects_store.LocalEffects(array)
+    pieces = progress("aggregate", len(local.groups()), quiet)(mr.pieces(local))
+    return meta.aggregate_pieces(pieces, tau2_method=tau2_method)
 
 
 def _write_strata(files, result):

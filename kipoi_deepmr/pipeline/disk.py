@@ -18,10 +18,11 @@ def check_disk(ensemble, loci, path, keep):
     free = shutil.disk_usage(folder).free
     if needed > free:
         leaner = "" if keep == "summary" else ", --keep summary to store no member's effects"
-        raise DiskFull(f"{path}: the effects take up to {_size(needed)}, and the disk has {_size(free)} free; "
-                       f"take fewer loci (--n_loci){leaner}, or another disk")
-    return f"disk: at most {_size(needed)} for {path}, {_size(free)} free"
+        raise DiskFull(f"{path}: the effects take up to {size_in_words(needed)}, and the disk has "
+                       f"{size_in_words(free)} free; take fewer loci (--n_loci){leaner}, or another disk")
+    return f"disk: at most {size_in_words(needed)} for {path}, {size_in_words(free)} free"
 
 
-def _size(n_bytes):
+def size_in_words(n_bytes):
+    """A number of bytes as MB or GB."""
     return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"

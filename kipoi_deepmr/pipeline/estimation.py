@@ -3,7 +3,10 @@
 import contextlib
 import logging
 import os
+import shutil
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -11,24 +14,29 @@ from .. import effects_store, mr
 from ..calibration import calibrated_by
 from ..calibration import copy as copy_calibration
 from ..errors import InputError
-from ..files import is_stream
-from ..instruments import rule_for, with_se_shrinkage
+from ..files import file_checksum, is_stream
+from ..instruments import InstrumentRule, rule_for, with_se_shrinkage
 from ..loci import Genome
+from ..network.verdicts import DIRECT
 from ..options import EstimateOptions
 from ..output import tables
+from ..output.brief_vcf import write_brief_vcf
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from ..output.vcf import CausalEffects, write_vcf
-from ..runs.outputs import BY_RULE, CALIBRATION, DIAGNOSTICS, VCF, writing
+from ..runs.outputs import BY_RULE, CALIBRATION, DIAGNOSTICS, LOCAL_ARRAY, VCF, writing
+from .progress import progress
+from .sizes import check_sizes, is_wide, shape_of, sizes_of
 
 KEPT = "the effects are kept; free some space and start again"
 PRESSO_DRAWS = 1000
+ALPHA = 0.05
 
 log = logging.getLogger(__name__)
 
 
-def estimate(effects_path, local_path, options=None, *, variants=None, each=None, cluster=None, assignment=None,
-             **changes):
+def estimate(effects_path, local_path, options=None, *, variants=None, each=None, cluster=None, judged=None,
+             quiet=True, **changes):
     """Local causal effects from a store of effects (steps 5 and 6).
 
     Writes the table, and beside it, under its name, `.diagnostics.tsv`, `.diagnostics_by_pair.tsv`, and `.vcf.gz` with
@@ -49,15 +57,18 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         Gets the table piece by piece, whole loci each; then it is not kept as a whole, which takes memory.
     cluster : Cluster, optional
         Where loci are fitted; by default in this process.
-    assignment : kipoi_deepmr.instruments.Assignment, optional
-        That of these effects, if it is known already: on which mark each mutant acts.
+    judged : Judged, optional
+        The network of these effects, if it is known, which says on which mark each mutant acts; otherwise it is
+        inferred where the table needs it.
+    quiet : bool
+        No progress bar.
     **changes
         Options by name, in place of those of `options`.
 
     Returns
     -------
     pandas.DataFrame
-        The table written; None with `each`.
+        The table written; None with `each`, which gets nothing if there is an array.
 
     Raises
     ------
@@ -81,31 +92,64 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
     if is_stream(local_path):
         options = options.replace(diagnostics=_none_beside("diagnostics", options.diagnostics),
                                   vcf=_none_beside("vcf", options.vcf))
-    pieces, inputs = [], [effects_path, options.calibration, options.input_vcf, options.fasta_file,
-                          effects.attrs.get("fasta_file")]
+    wide = is_wide(options, effects.sizes) and not is_stream(local_path)
+    if wide:
+        expected = sizes_of(options, marks, effects.sizes, whole_run=False)
+        check_sizes(expected, local_path)
+        if not quiet:
+            log.warning("%s", expected.text)
+    inputs = [effects_path, options.calibration, options.input_vcf, options.fasta_file, effects.attrs.get("fasta_file")]
     with writing("estimate", local_path, inputs, KEPT) as files, contextlib.ExitStack() as opened:
         genome = genome_of(effects.attrs, options)
         if genome:
             opened.enter_context(genome)
-        effects = with_se_shrinkage(effects, options.se_shrinkage, map_blocks)
-        rule = _rule_of(effects, options, map_blocks, assignment, variants and variants.mutants)
-        fitted = mr.iter_pairs(effects, options, rule, map_blocks=map_blocks)
-        causal = CausalEffects(files.folder) if genome else None
-        viewers = [each or pieces.append, *([causal.add] if causal else [])]
-        tables.write_tsv(files.path, _shown(fitted, *viewers))
-        if not files.alone:
-            _write_by_other_rule(effects, options, map_blocks, assignment, files)
-        if options.diagnostics != "none":
-            by_locus, by_pair = map(files.beside, DIAGNOSTICS)
-            counts, draws = [], PRESSO_DRAWS if options.diagnostics == "all" else 0
-            diagnosed = mr.iter_diagnostics(effects, options, rule, draws, map_blocks=map_blocks)
-            tables.write_tsv(by_locus, _shown(diagnosed, partial(_count_red, counts)))
-            tables.write_tsv(by_pair, [mr.share_of_red(counts)])
+        if wide and judged is None and (options.tables != "none" or genome):
+            judged = _judged(effects, map_blocks)
+        network = judged and judged.network
+        viewed = with_se_shrinkage(effects, options.se_shrinkage, map_blocks)
+        assignment = network and network.instruments
+        rule = _rule_of(viewed, options, map_blocks, assignment, variants and variants.mutants)
+        how = _How(viewed, options, rule, map_blocks, genome, quiet)
+        if wide:
+            table = _estimate_array(files, how, _identity(effects_path, options), network)
+        else:
+            table = _estimate_table(files, how, each)
+        if not (wide or files.alone):
+            _write_by_other_rule(viewed, options, map_blocks, assignment, files)
         if options.calibration and not files.alone:
             copy_calibration(options.calibration, files.beside(CALIBRATION))
-        if genome:
-            write_vcf(files.beside(VCF), effects, genome, causal, rule, options.exposures or marks,
-                      options.outcomes or marks, which=options.vcf, index=files.beside(VCF + ".tbi"))
+    return None if each else table
+
+
+class _How(NamedTuple):
+    """What estimates are made from, and how; see `estimate`."""
+
+    effects: object  # an xarray.Dataset
+    options: EstimateOptions
+    rule: InstrumentRule
+    map_blocks: Callable
+    genome: Genome | None
+    quiet: bool
+
+
+def _estimate_table(files, how, each):
+    """Write all local effects as a table, and what stands beside it."""
+    effects, options, rule, map_blocks, genome, quiet = how
+    if not files.alone:
+        shutil.rmtree(files.unfinished(LOCAL_ARRAY), ignore_errors=True)
+    pieces = []
+    fitted = progress("estimate", len(effects_store.locus_blocks(effects)), quiet)(
+        mr.iter_pairs(effects, options, rule, map_blocks=map_blocks))
+    causal = CausalEffects(files.folder) if genome else None
+    viewers = [each or pieces.append, *([causal.add] if causal else [])]
+    tables.write_tsv(files.path, _shown(fitted, *viewers))
+    if options.diagnostics != "none":
+        _write_diagnostics(files, how)
+    if genome:
+        marks = effects["mark"].values.tolist()
+        write_vcf(files.beside(VCF), effects, genome, causal, rule, options.exposures or marks,
+                  options.outcomes or marks, which=options.vcf, index=files.beside(VCF + ".tbi"),
+                  shown=progress("VCF", None, quiet))
     return None if each else pd.concat(pieces, ignore_index=True)
 
 
@@ -130,6 +174,105 @@ def _write_by_other_rule(effects, options, map_blocks, assignment, files):
         log.warning("instruments by regions are not compared with direct ones: %s", error)  # which nobody asked for
         return
     tables.write_tsv(files.beside(BY_RULE[other]), mr.iter_pairs(effects, options, rule, map_blocks=map_blocks))
+
+
+def _write_diagnostics(files, how, pairs=None):
+    effects, options, rule, map_blocks, _, quiet = how
+    by_locus, by_pair = map(files.beside, DIAGNOSTICS)
+    counts, draws = [], PRESSO_DRAWS if options.diagnostics == "all" else 0
+    diagnosed = mr.iter_diagnostics(effects, options, rule, draws, map_blocks=map_blocks, pairs=pairs)
+    diagnosed = progress("diagnostics", len(effects_store.locus_blocks(effects)), quiet)(diagnosed)
+    tables.write_tsv(by_locus, _shown(diagnosed, partial(_count_red, counts)))
+    tables.write_tsv(by_pair, [mr.share_of_red(counts)])
+
+
+def _estimate_array(files, how, identity, network):
+    """Write local effects as an array, and the table and the VCF of the pairs that matter."""
+    effects, options, rule, map_blocks, genome, quiet = how
+    marks = [str(mark) for mark in effects["mark"].values]
+    shape = shape_of(options, marks, effects.sizes)
+    n_loci = effects.sizes["locus"]
+    unfinished = files.unfinished(LOCAL_ARRAY)
+    alpha = options.method_args.get("alpha", ALPHA)
+    writer = effects_store.LocalWriter(unfinished, shape, effects, identity, {"alpha": alpha},
+                                       files.finished(LOCAL_ARRAY))
+    if writer.blocks:
+        fits = mr.Estimation(effects, options, rule, shape, map_blocks, files.folder)
+        fits.moderate(progress("estimate: members' spread", -(-n_loci // shape.block), quiet))
+        writer_progress = progress("estimate", len(writer.blocks), quiet)
+        fits.write(writer, writer_progress)
+    writer.finish()
+    local = effects_store.LocalEffects(unfinished)
+    beyond, direct = _chosen(network, options.pairs(marks), marks)
+    pairs = {"all": options.pairs(marks), "none": {}}.get(options.tables, beyond)
+    log.warning("%s", _told(files.path, pairs, options, network, shape))
+    table = _write_some(files, how, shape, pairs)
+    if genome:
+        write_brief_vcf(files.beside(VCF), effects, genome, local, rule, direct, which=options.vcf,
+                        index=files.beside(VCF + ".tbi"), shown=progress("VCF", None, quiet))
+    os.replace(unfinished, files.beside(LOCAL_ARRAY))
+    return table
+
+
+def _write_some(files, how, shape, pairs):
+    """Write the table and the diagnostics of some pairs; only their header if there are none."""
+    effects, options, rule, map_blocks, _, quiet = how
+    if not any(pairs.values()):
+        header = mr.empty_table(shape.sizes["member"])
+        tables.write_tsv(files.path, [header])
+        return header
+    fits = mr.Estimation(effects, options, rule, shape, map_blocks, files.folder, pairs)
+    fits.moderate()
+    kept = []
+    pieces = progress("local.tsv", None, quiet)(fits.tables())
+    tables.write_tsv(files.path, _shown(pieces, kept.append))
+    if options.diagnostics != "none":
+        _write_diagnostics(files, how, pairs)
+    return pd.concat(kept, ignore_index=True)
+
+
+def _chosen(network, every, marks):
+    """Pairs beyond the minimum effect, and those with a direct effect (dicts of int to list): none without network."""
+    beyond, direct = {}, []
+    if network is not None:
+        number = {mark: i for i, mark in enumerate(marks)}
+        known = {x: set(outcomes) for x, outcomes in every.items()}
+        edges = network.direct.loc[network.is_edge, ["exposure", "outcome"]]
+        for x, y in edges.itertuples(index=False, name=None):
+            if number[y] in known.get(number[x], ()):
+                beyond.setdefault(number[x], []).append(number[y])
+        told = network.verdicts
+        direct = [(x, y) for x, y in told.loc[told["verdict"] == DIRECT, ["exposure", "outcome"]].itertuples(
+            index=False, name=None) if number[y] in known.get(number[x], ())]
+    beyond = {x: set(outcomes) for x, outcomes in beyond.items()}
+    return {x: [y for y in outcomes if y in beyond[x]] for x, outcomes in every.items() if x in beyond}, direct
+
+
+def _told(path, pairs, options, network, shape):
+    """What the table holds, in one line."""
+    n, n_pairs = sum(map(len, pairs.values())), options.n_pairs(shape.sizes["exposure"])
+    where = os.path.basename(path)
+    which = {"all": "all pairs", "none": "no pairs (--tables none)"}.get(
+        options.tables, f"the {n:,} of {n_pairs:,} pairs beyond the minimum effect" if network is not None else
+        "no pairs, since these effects give no network that would say which ones matter")
+    return (f"{where} holds {which}; the array of local effects beside it holds all. "
+            "To print any part of it: kipoi deepmr table")
+
+
+def _judged(effects, map_blocks):
+    from .network import judge  # which imports this module
+
+    return judge(effects, map_blocks=map_blocks)
+
+
+def _identity(effects_path, options):
+    """What decides the numbers of an array of local effects: the effects, and the options with the files they name."""
+    record = os.path.join(effects_path, effects_store.RECORD)
+    files = {name: path and file_checksum(path) for name, path in (
+        ("calibration", options.calibration), ("input_vcf", options.input_vcf),
+        ("instrument_regions", options.instrument_regions))}
+    settings = options.to_json(without=("diagnostics", "vcf", "fasta_file", "tables", *files))
+    return {"effects": file_checksum(record) if os.path.isfile(record) else effects_path, **settings, **files}
 
 
 def members_of(effects):

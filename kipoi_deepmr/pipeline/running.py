@@ -1,12 +1,14 @@
 """predict, estimate and aggregate in a row."""
 
 import os
+import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
+from tqdm import tqdm
 
 from .. import calibration, effects_store, mr
 from ..errors import InputError, Stopped
@@ -26,6 +28,7 @@ from .disk import check_disk
 from .estimation import cautious, estimate, genome_of, members_of
 from .network import effects_of, judge
 from .prediction import GO_ON, of_models, predict_locked, predict_settings
+from .sizes import check_sizes, sizes_of
 
 # the same from a copy elsewhere is the same run
 FILES = ("fasta_file", "input_vcf", "instrument_regions", "calibration")
@@ -95,8 +98,10 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     chosen = engines.choose(ensemble, predict_options.engine, selection.loci, quiet)
     details = {**details, **of_models(chosen)}
     predicted = predict_settings(chosen, selection.loci, predict_options)
-    later = later._replace(variants=variants, cluster=cluster, each=each, report=report)
+    later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet)
     check_disk(ensemble, selection.loci, os.path.join(out, STORE), predict_options.keep)
+    _announce(later, ensemble.marks, {"locus": len(selection.loci), "mark": len(ensemble.marks),
+                                      "member": len(ensemble.names), "variant": 3 * ensemble.length}, out)
 
     def predict(folder):
         return predict_locked(chosen, selection, folder.file(STORE), predicted, details, overwrite, quiet, cluster)
@@ -106,7 +111,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
 
 
 def run_again(effects_path, out, *, estimate_options=None, aggregate_options=None, network_options=None,
-              variants=None, details=None, overwrite=False, cluster=None, each=None, report=True):
+              variants=None, details=None, overwrite=False, quiet=True, cluster=None, each=None, report=True):
     """estimate and aggregate in a row from effects that are there, into one folder as `run` makes it.
 
     Parameters
@@ -114,7 +119,9 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
     effects_path : str
         Store of effects. `out` gets it under its own name, too: as hard links where the file system allows that, as a
         copy where not.
-    out, estimate_options, aggregate_options, network_options, variants, details, overwrite, cluster, each, report
+    out, estimate_options, aggregate_options, network_options, variants, details, overwrite, quiet, cluster
+        As for `run`.
+    each, report
         As for `run`.
 
     Returns
@@ -132,8 +139,9 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
     later = _Later.of(estimate_options, aggregate_options, network_options, *members_of(effects))
     if later.estimate.input_vcf and variants is None:
         variants = natural_variants(later.estimate.input_vcf, index_of(effects))
-    later = later._replace(variants=variants, cluster=cluster, each=each, report=report)
+    later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet)
     predicted = effects.attrs.get("settings", {})
+    _announce(later, effects["mark"].values.tolist(), effects.sizes, out)
 
     def copy(folder):
         if not folder.holds_effects:
@@ -148,6 +156,14 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
                      effects.attrs.get("approximation"))
 
 
+def _announce(later, marks, sizes, out):
+    """Say what follows the predictions, or refuse it before they begin."""
+    expected = sizes_of(later.estimate, marks, sizes)
+    check_sizes(expected, os.path.join(out, STORE))
+    if not later.quiet:
+        tqdm.write(expected.text, file=sys.stderr)
+
+
 class _Later(NamedTuple):
     """What follows the predictions; see `run`."""
 
@@ -159,6 +175,7 @@ class _Later(NamedTuple):
     cluster: object = None
     each: Callable | None = None
     report: bool = True
+    quiet: bool = True
 
     @classmethod
     def of(cls, estimate_options, aggregate_options, network_options, n_members, keep):
@@ -216,8 +233,8 @@ def _fill(folder, told, effects, later, agreement=None):
         judged = judge(effects_of(os.path.abspath(store), later.estimate.calibration), later.network,
                        partial(cluster.map_blocks, store) if cluster else None)
         local = estimate(store, folder.target("estimate"), later.estimate, variants=later.variants, each=later.each,
-                         cluster=cluster, assignment=judged.network and judged.network.instruments)
-        global_ = aggregate(local_path, folder.target("aggregate"), later.aggregate, judged=judged)
+                         cluster=cluster, judged=judged, quiet=later.quiet)
+        global_ = aggregate(local_path, folder.target("aggregate"), later.aggregate, judged=judged, quiet=later.quiet)
         with disk_full_told(lambda: "the tables are kept; free some space and start again", folder.path):
             folder.finish(told, _now())
         if later.report:

@@ -40,8 +40,8 @@ def plot_heatmap(direct, value="direct_std", label=DIRECT, ax=None):
     matplotlib.axes.Axes
     """
     names = marks_of(direct)
-    effects, clear = (_matrix(direct, names, values) for values in (direct[value], is_clear(direct).astype(float)))
-    order = _clustered(effects)
+    effects, clear = (matrix_of(direct, names, values) for values in (direct[value], is_clear(direct).astype(float)))
+    order = clustered(effects)
     names = [str(names[i]) for i in order]
     effects, clear = effects[np.ix_(order, order)], clear[np.ix_(order, order)]
     cell = min(_cell(names), WIDEST / len(names))
@@ -93,14 +93,15 @@ def is_clear(direct):
     return tested < FALSE_DISCOVERY_RATE if tested.notna().any() else direct["direct_std"].abs() > MIN_EFFECT
 
 
-def _matrix(direct, names, values):
+def matrix_of(direct, names, values):
+    """Values of a table of pairs as (exposure, outcome), NaN for pairs that it has not."""
     place = {name: i for i, name in enumerate(names)}
     matrix = np.full((len(names), len(names)), np.nan)
     matrix[direct["exposure"].map(place), direct["outcome"].map(place)] = values
     return matrix
 
 
-def _clustered(effects):
+def clustered(effects):
     """The order in which marks that behave alike are neighbours."""
     if len(effects) < 3:
         return np.arange(len(effects))

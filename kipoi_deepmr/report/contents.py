@@ -8,11 +8,14 @@ import pandas as pd
 from ..meta.order import strongest_first
 from ..network.significance import FALSE_DISCOVERY_RATE
 from .lights import bits_of, colour_of, sentences
+from .matrix import matrix
 from .numbers import rounded
 
 MAX_PAIRS = 60  # whose local effects the page holds
 MAX_VERDICTS = 2_000
 MAX_LOCAL_ROWS = 300_000  # a row takes some 60 bytes
+MAX_GLOBAL_ROWS = 30_000  # of all methods; beyond them the page has the strongest, and a heat map of single bytes
+WIDE_LOCAL_ROWS = 60_000  # on such a page
 GLOBAL_NUMBERS = ("n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "qvalue", "tau", "i2", "q_pvalue",
                   "pi_low", "pi_high")
 RULE_NUMBERS = ("n_loci", "direct", "regions", "difference", "ci_low", "ci_high", "pvalue", "spearman")
@@ -34,8 +37,29 @@ def chosen_pairs(run):
     """
     first = run.global_[run.global_["method"] == run.methods[0]]
     n_loci = max(1, int(run.settings.get("loci", 1)))
-    n = int(np.clip(MAX_LOCAL_ROWS // (n_loci * len(run.methods)), 1, MAX_PAIRS))
+    most = WIDE_LOCAL_ROWS if is_wide(run) else MAX_LOCAL_ROWS
+    n = int(np.clip(most // (n_loci * len(run.methods)), 1, MAX_PAIRS))
     return list(first.loc[strongest_first(first)[:n], PAIR].itertuples(index=False, name=None))
+
+
+def is_wide(run):
+    """Whether the run has more pairs than the page lists."""
+    return len(run.global_) > MAX_GLOBAL_ROWS
+
+
+def listed_of(run):
+    """How many pairs of each method the page of such a run lists."""
+    return MAX_GLOBAL_ROWS // len(run.methods)
+
+
+def _listed(run, pairs):
+    """The global effects that the page lists: all, or those of the strongest pairs of each method, and of `pairs`."""
+    table = run.global_
+    if not is_wide(run):
+        return table
+    strongest = table.loc[strongest_first(table)].groupby("method", sort=False).head(listed_of(run)).index
+    chosen = pd.MultiIndex.from_frame(table[PAIR]).isin(pairs) | table.index.isin(strongest)
+    return table[chosen]
 
 
 def verdicts(run):
@@ -72,7 +96,7 @@ def overview(run, pairs):
     dict
         Of JSON values: marks and methods by name, everything else by their numbers, tables by columns.
     """
-    table = run.global_
+    table = _listed(run, pairs)
     marks = list(dict.fromkeys([*run.settings.get("marks", []), *table["exposure"], *table["outcome"]]))
     number = {mark: i for i, mark in enumerate(marks)}
     columns = {name: rounded(table[name], 6) for name in GLOBAL_NUMBERS if name in table}
@@ -82,7 +106,9 @@ def overview(run, pairs):
         "false_discovery_rate": FALSE_DISCOVERY_RATE, "flags": sentences(),
         "global": {**{role: table[role].map(number).tolist() for role in PAIR},
                    "method": table["method"].map(run.methods.index).tolist(), **columns},
-        "lights": _lights(run, number), "provenance": _provenance(run), "dropped": run.told.get("dropped") or {},
+        "lights": _lights(run, number, pairs), "matrix": matrix(run) if is_wide(run) else None,
+        "n_pairs": len(run.global_) // len(run.methods), "n_significant": _n_significant(run),
+        "provenance": _provenance(run), "dropped": run.told.get("dropped") or {},
     }
 
 
@@ -95,11 +121,18 @@ def _rules(run):
             **{name: rounded(table[name], 6) for name in RULE_NUMBERS}}
 
 
-def _lights(run, number):
+def _n_significant(run):
+    """How many pairs have a significant effect by the first method."""
+    first = run.global_[run.global_["method"] == run.methods[0]]
+    return int((first["qvalue"] < FALSE_DISCOVERY_RATE).sum())
+
+
+def _lights(run, number, pairs):
     """Shares of red loci and their colours, by pair; None if the run made no diagnostics."""
     table = run.shares_of_red
     if table is None:
         return None
+    table = table[pd.MultiIndex.from_frame(table[PAIR]).isin(pairs)]
     presso_tested = run.settings.get("diagnostics") == "all"
     flags = [flag["name"] for flag in sentences()]
     shares = {flag: table[flag].to_numpy(np.float64) if flag in table else np.full(len(table), np.nan)
@@ -180,7 +213,7 @@ def _of_pair(rows, diagnostics, methods):
     out = {"locus": [int(i) for i in order], "methods": {}}
     for method, table in by_method.items():
         table = table.reindex(order)
-        out["methods"][method] = {name: rounded(table[name]) for name in LOCAL_NUMBERS}
+        out["methods"][method] = {name: rounded(table[name]) for name in LOCAL_NUMBERS if name in table}
         out["n"] = [int(n) for n in table["n_instruments"].fillna(0)]
         out["note"] = table["note"].fillna("").tolist() if "note" not in out else out["note"]
     if diagnostics is not None:

@@ -9,6 +9,7 @@ from ..options import CROSS_FITTED
 from .numbers import rounded
 
 MAX_BYTES = 25_000_000  # of all loci; with the rest, a page stays below 50 MB
+WIDE_BYTES = 4_000_000  # of a run with more pairs than the page lists, which stays below 15 MB
 
 
 def of_loci(run, pairs, local, loci, max_bytes=MAX_BYTES):

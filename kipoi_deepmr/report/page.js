@@ -217,7 +217,8 @@ function showGlobal() {
       column("\u03c4 between loci", "tau"), column("I\u00b2", "i2")],
     onChoose: (i) => choice(all.exposure[rows[i]], all.outcome[rows[i]]),
   });
-  drawHeatmap(rows);
+  if (data.matrix) showMatrix();
+  else drawHeatmap(rows);
 }
 
 const choice = (x, y) => (detailOf.has(`${x},${y}`) ? () => { showPair(detailOf.get(`${x},${y}`)); byId("pair").scrollIntoView(); } : null);
@@ -244,6 +245,74 @@ function drawHeatmap(rows) {
       color: { field: "effect", type: "quantitative", title: "effect", scale: { scheme: "blueorange", domain: [-most, most], clamp: true } } } },
     { mark: { type: "text", fontSize: Math.max(4, step / 4), cursor: "pointer" }, encoding: { text: { field: "dot" }, color: { condition: { test: "datum.strong", value: "#ffffff" }, value: "#222222" } } }],
   }, { many: present.length, onClick: ({ row }) => choice(all.exposure[row], all.outcome[row])?.() });
+}
+
+// The heat map of very many marks: a canvas with one byte a cell, where words choose marks and the wheel zooms.
+const matrixView = { chosen: null, from: [0, 0], size: 0 };
+
+function showMatrix() {
+  const { marks: names, most, what, left_out: leftOut } = data.matrix, n = names.length;
+  if (byId("matrix")) return;
+  const cells = Int8Array.from(atob(data.matrix.cells), (c) => c.charCodeAt(0) << 24 >> 24);
+  const side = 820, canvas = make("canvas", { id: "matrix", width: side, height: side, attributes: { role: "img", "aria-label": `Effects of ${n} exposures (rows) on ${n} outcomes (columns)` } });
+  const told = make("p", { id: "matrix-told", attributes: { "aria-live": "polite" } });
+  const search = make("input", { id: "matrix-search", type: "search", attributes: { "aria-label": "Marks in the heat map", placeholder: "Marks, such as ATAC" } });
+  const all = make("button", { type: "button", textContent: "All marks" });
+  const view = matrixView;
+  const reset = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    view.chosen = range(n).filter((i) => words.every((word) => names[i].toLowerCase().includes(word)));
+    Object.assign(view, { from: [0, 0], size: view.chosen.length });
+    paint();
+  };
+  const colour = (v) => {
+    const [r, g, b] = v < 0 ? [49, 130, 189] : [217, 95, 2], part = Math.abs(v) / 127;
+    return [r, g, b].map((c) => Math.round(255 + part * (c - 255)));
+  };
+  const palette = range(256).map((i) => (i - 128 === -128 ? [205, 205, 205] : colour(i - 128)));
+  function paint() {
+    const { chosen: list, from, size } = view, context = canvas.getContext("2d"), image = context.createImageData(side, side);
+    for (let py = 0; py < side; py++) {
+      const row = list[from[1] + Math.floor((py * size) / side)];
+      for (let px = 0; px < side; px++) {
+        const column = list[from[0] + Math.floor((px * size) / side)], at = 4 * (py * side + px);
+        const [r, g, b] = row === undefined || row === column ? [235, 235, 235] : palette[cells[row * n + column] + 128];
+        image.data.set([r, g, b, 255], at);
+      }
+    }
+    context.putImageData(image, 0, 0);
+    told.textContent = size ? `${size.toLocaleString("en")} of ${n.toLocaleString("en")} marks. Colours end at \u00b1${shown(most)} (${what}).${leftOut ? ` ${leftOut.toLocaleString("en")} marks with the smallest effects are not shown.` : ""}` : "No such mark.";
+  }
+  const cellAt = (event) => {
+    const box = canvas.getBoundingClientRect(), { chosen: list, from, size } = view;
+    const [i, j] = [event.clientX - box.left, event.clientY - box.top].map((p, k) => list[from[k] + Math.floor((p / box.width) * size)]);
+    return i === undefined || j === undefined ? null : { outcome: i, exposure: j };
+  };
+  canvas.onmousemove = (event) => {
+    const at = cellAt(event);
+    if (!at || at.outcome === at.exposure) return;
+    const value = cells[at.exposure * n + at.outcome];
+    canvas.title = told.textContent = `${names[at.exposure]}${ARROW}${names[at.outcome]}: ${value === -128 ? "no estimate" : shown((value * most) / 127) + (Math.abs(value) === 127 ? " or more" : "")}`;
+  };
+  canvas.onclick = (event) => {
+    const at = cellAt(event);
+    if (at) choice(marks.indexOf(names[at.exposure]), marks.indexOf(names[at.outcome]))?.();
+  };
+  canvas.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    const box = canvas.getBoundingClientRect(), n0 = view.size, total = view.chosen.length;
+    const size = Math.max(Math.min(4, total), Math.min(total, Math.round(n0 * (event.deltaY > 0 ? 1.25 : 0.8))));
+    view.from = [event.clientX - box.left, event.clientY - box.top].map((p, k) => {
+      const part = p / box.width;
+      return Math.max(0, Math.min(total - size, Math.round(view.from[k] + part * (n0 - size))));
+    });
+    view.size = size;
+    paint();
+  }, { passive: false });
+  search.oninput = reset;
+  all.onclick = () => { search.value = ""; reset(); };
+  byId("heatmap").replaceChildren(make("div", { className: "controls" }, search, all), canvas, told);
+  reset();
 }
 
 // ---------------------------------------------------------------- one pair
@@ -485,7 +554,7 @@ function showRules() {
 }
 
 function start() {
-  const n = rowsOf.get(0).length, positive = rowsOf.get(0).filter(significant).length;
+  const n = data.n_pairs, positive = data.n_significant;
   byId("headline").textContent = `${marks.length} marks, ${n.toLocaleString("en")} ordered pairs, ${loci.locus.length.toLocaleString("en")} loci; ${methods[0]}: ${positive.toLocaleString("en")} pairs with a significant global effect.`;
   byId("correction").textContent = `Significant: p < ${data.false_discovery_rate} after Benjamini and Hochberg's correction for all pairs of the method.`;
   if (data.left_out.length) {

@@ -53,7 +53,8 @@ def _page_of(run):
     local = run.local_of(pairs)
     loci = contents.loci_of(local)
     local = contents.numbered(local, loci)
-    of_loci, reason = details.of_loci(run, pairs, local, loci)
+    of_loci, reason = details.of_loci(run, pairs, local, loci,
+                                      details.WIDE_BYTES if contents.is_wide(run) else details.MAX_BYTES)
     overview = contents.overview(run, pairs)
     overview["loci"] = {name: loci[name].tolist() for name in loci.columns}
     figure = run.network_figure
@@ -73,9 +74,12 @@ def _left_out(run, pairs, loci, of_loci, reason):
     n_pairs = len(run.global_[["exposure", "outcome"]].drop_duplicates())
     if len(pairs) < n_pairs:
         told.append(f"Local effects are shown for the {len(pairs)} strongest pairs by method {run.methods[0]}, of "
-                    f"{n_pairs:,}: local.tsv has all.")
+                    f"{n_pairs:,}: {run.local_name} has all.")
     if n_pairs > contents.MAX_VERDICTS:
         told.append(f"Verdicts are shown for the {contents.MAX_VERDICTS:,} strongest pairs: global.tsv has all.")
+    if contents.is_wide(run):
+        told.append(f"Global effects are listed for the {contents.listed_of(run):,} strongest pairs of each method: "
+                    "global.tsv has all, and the heat map shows them.")
     if reason:
         told.append(f"No instruments and no effects along the sequence are shown: {reason}.")
     elif len(of_loci) < len(loci):

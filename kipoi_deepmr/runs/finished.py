@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from .. import effects_store
+from .. import effects_store, mr
 from ..calibration import calibrated_by
 from ..errors import InputError, nearest, one_line
 from ..files import file_checksum
@@ -15,7 +15,7 @@ from ..options import EstimatorOptions
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from . import manifest
-from .outputs import CALIBRATION, NETWORK, RULES, STORE
+from .outputs import CALIBRATION, LOCAL_ARRAY, NETWORK, RULES, STORE
 from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, VERDICT, chunks_of, read_table
 
 PAIR = ["exposure", "outcome"]
@@ -66,8 +66,29 @@ class FinishedRun:
         ----------
         pairs : iterable of (exposure, outcome)
         """
+        if self.local_array:
+            return self._rows_of_array(pairs)
         table = self._rows_of("local.tsv", pairs, LOCAL_TEXT, LOCAL_NUMBERS, LOCAL_MORE)
         return table.assign(note=table["note"].fillna(""))
+
+    @cached_property
+    def local_array(self):
+        """The array of local effects (LocalEffects); None if all of them are in local.tsv."""
+        path = self._file(LOCAL_ARRAY)
+        return effects_store.LocalEffects(path) if os.path.isdir(path) else None
+
+    @property
+    def local_name(self):
+        """The file that has all local effects."""
+        return LOCAL_ARRAY if self.local_array else "local.tsv"
+
+    def _rows_of_array(self, pairs):
+        local = self.local_array
+        row, column = ({name: i for i, name in enumerate(names)} for names in (local.exposures, local.outcomes))
+        tables = [mr.rows(local, exposures=[row[x]], outcomes=[column[y]], members=False)
+                  for x, y in pairs if x in row and y in column]
+        order = pd.concat(tables, ignore_index=True)
+        return order.assign(intercept=np.nan, q_pvalue=np.nan)  # which the array has not
 
     def pieces_of_local(self):
         """local.tsv, piece by piece."""

@@ -10,11 +10,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 from ..errors import InputError
-from ..files import disk_full_told, is_stream, locked, remove_leftovers, together
+from ..files import ARRAYS, disk_full_told, is_stream, locked, remove_leftovers, together
 from ..options import COMPARED
 
 RUN_JSON = "run.json"
 STORE = "effects.zarr"
+LOCAL_ARRAY = "local.zarr"  # local effects of a run with too many pairs for a table
 CALIBRATION = "local.calibration.json"
 DIAGNOSTICS = ("diagnostics.tsv", "diagnostics_by_pair.tsv")
 VCF = "instruments.vcf.gz"
@@ -47,7 +48,7 @@ STAGES = {
     "estimate": Stage("local.tsv", {
         **{name: f".{name}" for name in DIAGNOSTICS}, **{name: f".{rule}.tsv" for rule, name in BY_RULE.items()},
         CALIBRATION: ".calibration.json", VCF: ".vcf.gz",
-        f"{VCF}.tbi": ".vcf.gz.tbi"}),
+        f"{VCF}.tbi": ".vcf.gz.tbi", LOCAL_ARRAY: ".estimates.zarr"}),
     "aggregate": Stage("global.tsv", {
         "global.png": ".png", "strata.tsv": ".strata.tsv", "strata_tests.tsv": ".strata_tests.tsv",
         "strata.png": ".strata.png", RULES: f".{RULES}", **{name: f".{name}" for name in NETWORK}}),
@@ -60,7 +61,7 @@ STAGES = {
 TABLES = tuple(name for stage in STAGES.values() for name in (stage.main, *stage.beside)
                if name.endswith((".tsv", ".json", ".vcf.gz", ".graphml")))
 FIGURES = {"global.png", "strata.png", "network.png"}  # which nothing reads
-OUTPUTS = tuple(dict.fromkeys((STORE, f"{STORE}.partial", *(
+OUTPUTS = tuple(dict.fromkeys((STORE, f"{STORE}.partial", f"{LOCAL_ARRAY}.partial", *(
     name for stage in STAGES.values() if stage.main for name in (stage.main, *stage.beside)), RUN_JSON)))
 
 
@@ -152,6 +153,14 @@ class Writing:
         self.made.add(key)
         return self._beside(self._target.beside[key])
 
+    def finished(self, key):
+        """Where a file beside the main one will be."""
+        return self._target.beside[key]
+
+    def unfinished(self, key):
+        """Name of a file, or folder, beside the main one while it is written; it outlives a command that is killed."""
+        return self._target.beside[key] + ".partial"
+
     @property
     def folder(self):
         """Where temporary files may lie."""
@@ -187,13 +196,37 @@ def writing(stage, path, inputs=(), kept="free some space and start again"):
     with target.locked(), disk_full_told(lambda: kept, target.path), together(gone) as beside:
         files = Writing(target, beside)
         yield files
-        gone += [path for key, path in target.beside.items() if key not in files.made and os.path.isfile(path)]
+        gone += [path for key, path in target.beside.items() if key not in files.made and os.path.exists(path)]
+
+
+def array_of(table):
+    """The array of local effects that belongs to a local table, or is it itself; None if there is none.
+
+    Parameters
+    ----------
+    table : str
+        As `estimate` wrote it.
+
+    Raises
+    ------
+    InputError
+        The array is not finished, so that the table may be that of an earlier command.
+    """
+    if os.path.isdir(table):
+        return table
+    path = Target("estimate", table).beside.get(LOCAL_ARRAY)
+    if path and not os.path.isdir(path) and os.path.isdir(f"{path}.partial"):
+        raise InputError(f"{path}.partial: an unfinished array of local effects, of which {table} may be a part; "
+                         "repeat the command that wrote them")
+    return path if path and os.path.isdir(path) else None
 
 
 def is_ours(path):
     """Whether DeepMR wrote a file, as far as its first bytes tell."""
     if path.endswith((".tbi", ".csi")):
         return True
+    if path.endswith(ARRAYS):
+        return os.path.isfile(os.path.join(path, ".zattrs")) and is_ours(os.path.join(path, ".zattrs"))
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:

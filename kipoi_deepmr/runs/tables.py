@@ -39,7 +39,7 @@ def read_local(path):
         strand, exposure, outcome and method stand there twice; the message names line, column and value.
     """
     seen = _Rows()
-    table = pd.concat(map(seen.add, _pieces(path)), ignore_index=True)
+    table = pd.concat(map(seen.add, pieces_of(path)), ignore_index=True)
     seen.check(path)
     return table
 
@@ -60,7 +60,7 @@ def read_estimates(path):
     """
     names = {key: {} for key in ("exposure", "outcome", "method")}
     codes, numbers, seen = {key: [] for key in names}, {}, _Rows()
-    for piece in map(seen.add, _pieces(path)):
+    for piece in map(seen.add, pieces_of(path)):
         numbers = numbers or {name: [] for name in ("estimate", "se", *_of_members(piece))}
         for key, known in names.items():
             code, unique = pd.factorize(piece[key])
@@ -90,7 +90,7 @@ class _Rows:
         repeated = ordered[1:][ordered[1:] == ordered[:-1]]
         if not len(repeated):
             return
-        rows = pd.concat([piece[ROW][np.isin(self._hash(piece), repeated)] for piece in _pieces(path)])
+        rows = pd.concat([piece[ROW][np.isin(self._hash(piece), repeated)] for piece in pieces_of(path)])
         twice = rows[rows.duplicated()]  # two rows may have one hash
         if len(twice):
             row = twice.iloc[0]
@@ -104,7 +104,7 @@ class _Rows:
         return pd.util.hash_pandas_object(piece[ROW], index=False).to_numpy()
 
 
-def _pieces(path):
+def pieces_of(path):
     """A table of local effects in pieces of `ROWS_AT_A_TIME`; see `read_local`."""
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")

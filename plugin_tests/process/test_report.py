@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_left_out_and_told(finished, tmp_path, monkeypatch)
     shutil.copytree(finished[0], folder)
     monkeypatch.setattr(contents, "MAX_PAIRS", 2)
     size = len(json.dumps(finished[2]["locus-0"]))
-    monkeypatch.setattr(details.of_loci, "__defaults__", (3 * size,))
+    monkeypatch.setattr(details, "MAX_BYTES", 3 * size)
     blocks = held(write_report(str(folder)))
     told = blocks["data"]["left_out"]
     assert len(blocks["data"]["pairs"]) == 2 and "pair-2" not in blocks and "2 strongest pairs" in told[0]

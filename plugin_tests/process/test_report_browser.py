@@ -317,3 +317,26 @@ def test_50_mb_open_in_5_seconds(browser, folder, tmp_path):
     print(f"sorted and searched in {time.perf_counter() - began:.1f} s")
     assert time.perf_counter() - began < 2 and opened.complaints == []
     opened.tab.close()
+
+
+def test_a_heat_map_of_very_many_pairs_filters_and_zooms(browser, folder, tmp_path, monkeypatch):
+    """As many marks as a page cannot list: here three, with a low limit."""
+    monkeypatch.setattr("kipoi_deepmr.report.contents.MAX_GLOBAL_ROWS", 4)
+    monkeypatch.setattr("kipoi_deepmr.report.contents.MAX_PAIRS", 1)
+    copy = tmp_path / "out"
+    shutil.copytree(folder, copy)
+    write_report(str(copy))
+    opened = Opened(browser, copy / "report.html")
+    opened.tab.wait_for_selector("#matrix")
+    assert "3 of 3 marks" in opened.tab.inner_text("#matrix-told")
+    opened.tab.fill("#matrix-search", "b")
+    assert "1 of 3 marks" in opened.tab.inner_text("#matrix-told")
+    opened.tab.fill("#matrix-search", "")
+    opened.tab.evaluate("document.querySelector('#matrix').scrollIntoView()")
+    box = opened.tab.locator("#matrix").bounding_box()
+    opened.tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 6)
+    assert re.fullmatch(r"[ABC] \u2192 [ABC]: \S+( or more)?", opened.tab.inner_text("#matrix-told"))
+    pixels = opened.tab.evaluate("document.querySelector('#matrix').getContext('2d').getImageData(0, 0, 820, 820).data"
+                                 ".reduce((seen, v, i) => (i % 4 < 3 ? seen.add(v) : seen), new Set()).size")
+    assert pixels > 3 and opened.complaints == [] and opened.requests == [opened.address]
+    opened.tab.close()

@@ -146,12 +146,13 @@ def diagnose_pairs(effects, exposures=None, outcomes=None, instruments=None, ins
     return pd.concat(iter_diagnostics(effects, options, rule, n_draws, seed), ignore_index=True)
 
 
-def iter_diagnostics(effects, options, rule, n_draws=1000, seed=42, map_blocks=each_block):
+def iter_diagnostics(effects, options, rule, n_draws=1000, seed=42, map_blocks=each_block, pairs=None):
     """Diagnostics as `diagnose_pairs` gives them, one table per block of loci.
 
-    `options` are `EstimateOptions`, `rule` is that of `rule_for`, `map_blocks` as `effects_store.each_block`.
+    `options` are `EstimateOptions`, `rule` is that of `rule_for`, `map_blocks` as `effects_store.each_block`, `pairs`
+    those of `options.pairs` or some of them.
     """
-    pairs = options.pairs(effects["mark"].values)
+    pairs = options.pairs(effects["mark"].values) if pairs is None else pairs
     return map_blocks(partial(_table_of_block, pairs=pairs, rule=rule, n_draws=n_draws, seed=seed), effects)
 
 

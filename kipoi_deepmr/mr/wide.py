@@ -1,0 +1,287 @@
+"""Fits of many pairs in bounded memory: exposures in groups, results to an array on disk instead of a table."""
+
+import os
+import tempfile
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from ..effects_store import blocks_of, each_block, write_block
+from ..effects_store.local_effects import LARGEST_COUNT
+from ..inference import interval, two_sided_pvalue
+from ..instruments.moderation import Moderation
+from .pairs import NUMBERS, finished, fit_views, moderates, plan_of, spreads_of, table_of_fits, views_of_block
+from .uncertainty import moderation_of_spread
+
+GROUP_FITS = 250_000  # pairs times loci whose results are held at a time, of every member
+VIEW_BYTES = 16_000_000  # of one block's effects in float64; each member's view of it takes as much again
+
+
+class Estimation:
+    """The estimation of all pairs of some effects: what is fitted, and where.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+        With standard errors as they are to be.
+    options : EstimateOptions
+    rule : InstrumentRule
+    shape : Shape
+        Of the array.
+    map_blocks : callable
+        As `effects_store.each_block`.
+    folder : str
+        Where a temporary file may lie.
+    pairs : dict of int to list of int, optional
+        Outcomes of each exposure; by default those of the options.
+    """
+
+    def __init__(self, effects, options, rule, shape, map_blocks=each_block, folder=None, pairs=None):
+        self.effects, self.options, self.shape = effects, options, shape
+        self._map_blocks, self._folder = map_blocks, folder
+        self.plan = plan_of(effects, options, rule)
+        if pairs is not None:  # the way of computing stays that of all pairs, and so does every digit
+            self.plan = replace(self.plan, pairs=pairs)
+
+    def moderate(self, shown=iter):
+        """Measure the members' spread at all loci and moderate it, if the options ask for that."""
+        if not moderates(self.options):
+            return
+        n_pairs = sum(map(len, self.plan.pairs.values()))
+        blocks = blocks_of(self.effects.sizes["locus"], self.shape.block)
+        with tempfile.TemporaryFile(dir=self._folder) as file:
+            pieces = self._map_blocks(partial(_spreads_of_block, plan=self.plan), self.effects, blocks)
+            for piece in shown(pieces):  # (locus, estimator, pair)
+                file.write(np.ascontiguousarray(piece).tobytes())
+            file.flush()
+            held = np.memmap(file, np.float64, "r", shape=(self.effects.sizes["locus"], len(self.plan.estimators),
+                                                           n_pairs))
+            self.plan = replace(self.plan, spreads=tuple(
+                _moderation(held[:, number], self.effects.sizes["member"])
+                for number in range(len(self.plan.estimators))))
+
+    def write(self, writer, shown=iter):
+        """Fit all blocks that an array still lacks, and write them."""
+        function = partial(_write_block, path=os.path.abspath(writer.path), shape=writer.shape, plan=self.plan)
+        for entry in shown(self._map_blocks(function, self.effects, writer.blocks)):
+            writer.add(entry)
+
+    def tables(self):
+        """The local table of the pairs, a piece of whole loci after the other."""
+        size = self.shape.block if sum(map(len, self.plan.pairs.values())) * self.shape.block < GROUP_FITS else 1
+        function = partial(_tables_of_block, methods=self.options.method, plan=self.plan)
+        for pieces in self._map_blocks(function, self.effects, blocks_of(self.effects.sizes["locus"], size)):
+            yield from pieces
+
+
+def _moderation(spreads, n_members):
+    """`moderation_of_spread` of (locus, pair) spreads on disk, many pairs at a time."""
+    step = max(1, 8_000_000 // len(spreads))
+    parts = [moderation_of_spread(np.array(spreads[:, i:i + step]), n_members)
+             for i in range(0, spreads.shape[1], step)]
+    return Moderation(parts[0].df, *(np.concatenate([getattr(part, name) for part in parts])
+                                     for name in ("prior_df", "prior_variance")))
+
+
+def _of_pairs(moderation, numbers):
+    return replace(moderation, prior_df=moderation.prior_df[numbers], prior_variance=moderation.prior_variance[numbers])
+
+
+def _parts(effects, block):
+    """Slices of a block of loci that are read at a time."""
+    size = max(1, VIEW_BYTES // (8 * effects.sizes["variant"] * effects.sizes["mark"]))
+    return [slice(block.start + each.start, block.start + each.stop)
+            for each in blocks_of(block.stop - block.start, size)]
+
+
+def _groups(plan, n_loci):
+    """The plan for some exposures after the other, and which of its pairs these are."""
+    first, group = 0, {}
+    n = 0
+    for exposure, outcomes in plan.pairs.items():
+        if group and (n + len(outcomes)) * n_loci > GROUP_FITS:
+            yield _plan_of(plan, group, first, n), slice(first, first + n)
+            first, group, n = first + n, {}, 0
+        group[exposure] = outcomes
+        n += len(outcomes)
+    yield _plan_of(plan, group, first, n), slice(first, first + n)
+
+
+def _plan_of(plan, pairs, first, n):
+    return replace(plan, pairs=pairs, spreads=tuple(_of_pairs(each, slice(first, first + n)) for each in plan.spreads))
+
+
+def _fits(effects, loci, plan):
+    """For each group of exposures the pairs (a slice) and their `Fit` by each estimator, of a few loci."""
+    block, views = views_of_block(effects, loci, plan)
+    views = list(views)
+    if not any(estimator.method.needs_members for estimator in plan.estimators):
+        block, views = replace(block, members=None), [replace(view, members=None) for view in views]
+    for group, pairs in _groups(plan, loci.stop - loci.start):
+        if any(group.pairs.values()):
+            yield pairs, fit_views(block, views, group), group
+
+
+def _spreads_of_block(effects, block, plan):
+    """The members' spread (locus, estimator, pair)."""
+    n_pairs = sum(map(len, plan.pairs.values()))
+    found = np.empty((block.stop - block.start, len(plan.estimators), n_pairs))
+    for part in _parts(effects, block):
+        place = slice(part.start - block.start, part.stop - block.start)
+        for pairs, fitted, group in _fits(effects, part, plan):
+            found[place, :, pairs] = np.moveaxis(spreads_of(fitted, group), 0, 1)
+    return found
+
+
+def _tables_of_block(effects, block, methods, plan):
+    """Tables of a block of loci, whole loci each."""
+    return [_table_of_part(effects, part, methods, plan) for part in _parts(effects, block)]
+
+
+def _table_of_part(effects, part, methods, plan):
+    if part.stop - part.start == 1:
+        tables = [table_of_fits(effects, part, group.pairs, methods, finished(fitted, group))
+                  for _, fitted, group in _fits(effects, part, plan)]
+        return pd.concat(tables, ignore_index=True)
+    block, views = views_of_block(effects, part, plan)
+    return table_of_fits(effects, part, plan.pairs, methods, finished(fit_views(block, views, plan), plan))
+
+
+def _write_block(effects, block, path, shape, plan):
+    """Fit a block of loci and write it; gives what the record says of it."""
+    data = _empty(shape, block.stop - block.start)
+    reasons, number = [], {"": 0}
+    rows, columns = _cells(shape, plan.pairs, effects)
+    for part in _parts(effects, block):
+        place = slice(part.start - block.start, part.stop - block.start)
+        for pairs, fitted, group in _fits(effects, part, plan):
+            for method, fit in enumerate(finished(fitted, group)):
+                _fill(data, (method, place, rows[pairs], columns[pairs]), fit, number)
+    reasons = [text for text in number if text]
+    return write_block(path, shape, block.start, data, reasons)
+
+
+def _empty(shape, n_loci):
+    data = {}
+    for variable in shape.variables:
+        sizes = tuple(n_loci if d == "locus" else shape.sizes[d] for d in variable.dims)
+        data[variable.name] = np.full(sizes, np.nan if variable.dtype == "float32" else 0, variable.dtype)
+    return data
+
+
+def _cells(shape, pairs, effects):
+    """Place of each pair in the array: numbers of exposures and of outcomes."""
+    marks = [str(mark) for mark in effects["mark"].values]
+    row, column = ({name: i for i, name in enumerate(names)} for names in (shape.exposures, shape.outcomes))
+    exposure = [row[marks[x]] for x, outcomes in pairs.items() for _ in outcomes]
+    outcome = [column[marks[y]] for outcomes in pairs.values() for y in outcomes]
+    return np.array(exposure, np.intp), np.array(outcome, np.intp)
+
+
+def _fill(data, place, fit, number):
+    """Put the `Fit` of one method into the arrays of a block."""
+    method, loci, rows, columns = place
+    result = fit.result
+    codes, texts = pd.factorize(result.note.ravel())
+    for text in texts:
+        number.setdefault(text, len(number))
+    codes = np.array([number[text] for text in texts], np.uint16)[codes].reshape(result.note.shape)
+    with np.errstate(over="ignore"):
+        values = {"estimate": result.estimate, "se": result.se, "df": result.df,
+                  "n_instruments": np.minimum(result.n_instruments, LARGEST_COUNT), "reason": codes}
+        for name, each in values.items():
+            data[name][method][loci][:, rows, columns] = each
+        if fit.by_member is not None:
+            for member in range(fit.by_member.shape[-1]):
+                data["member_estimate"][method, member][loci][:, rows, columns] = fit.by_member[..., member]
+
+
+def empty_table(n_members):
+    """A local table without rows."""
+    columns = ("chrom", "start", "end", "strand", "locus", "exposure", "outcome", "method", *NUMBERS)
+    return pd.DataFrame(columns=[*columns, *(f"estimate_{k}" for k in range(1, n_members + 1))])
+
+
+def pieces(local, loci=slice(None)):
+    """Local effects of all pairs as arrays, a group of exposures after the other.
+
+    Parameters
+    ----------
+    local : LocalEffects
+
+    Yields
+    ------
+    keys : pandas.DataFrame
+        Columns exposure, outcome, method; a row a meta-analysis.
+    estimates, ses : (locus, row) float64
+    members : callable
+        Gives every member's estimates, (locus, row) float64, one after the other; nothing if the array has none.
+    """
+    for group in local.groups():
+        pair = local.is_pair(group)
+        rows, columns = np.nonzero(pair)
+        names = np.array(local.exposures, object)[group][rows], np.array(local.outcomes, object)[columns]
+        n_methods = len(local.methods)
+        keys = pd.DataFrame({"exposure": names[0].repeat(n_methods), "outcome": names[1].repeat(n_methods),
+                             "method": np.tile(np.array(local.methods, object), len(rows))})
+
+        def flat(values, cells=(rows, columns)):
+            """(method, locus, exposure, outcome) to (locus, pair and method)."""
+            chosen = np.moveaxis(values[:, :, cells[0], cells[1]], 0, 2)
+            return chosen.reshape(len(chosen), -1).astype(np.float64)
+
+        estimates, ses = (flat(local.read(name, loci, group)) for name in ("estimate", "se"))
+        yield keys, estimates, ses, partial(_members, local, loci, group, flat)
+
+
+def _members(local, loci, group, flat):
+    """Every member's estimates, one after the other."""
+    for member in range(local.n_members):
+        yield flat(local.read("member_estimate", loci, group, member=member))
+
+
+def rows(local, loci=slice(None), exposures=slice(None), outcomes=slice(None), members=True):
+    """A part of an array of local effects as rows of the local table.
+
+    Parameters
+    ----------
+    local : LocalEffects
+    loci, exposures, outcomes : slices or sequences of int
+        Numbers in the array.
+    members : bool
+        Whether every member's estimates are among the columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns chrom, start, end, strand, locus, exposure, outcome, method, n_instruments, estimate, se, ci_low,
+        ci_high, pvalue, note, and estimate_1 to estimate_K if the array has them; in the order of loci, exposures,
+        outcomes, methods.
+    """
+    numbers = np.arange(local.n_loci)[loci]
+    names = [np.array(side, object)[chosen] for side, chosen in ((local.exposures, exposures),
+                                                                 (local.outcomes, outcomes))]
+    x, y = np.nonzero(names[0][:, None] != names[1])
+
+    def column(name, member=None):
+        values = local.read(name, loci, exposures, outcomes, member)[:, :, x, y]
+        return np.moveaxis(values, 0, 2).ravel()
+
+    n_methods, n_cells = len(local.methods), len(x) * len(local.methods)
+    locus = np.repeat(numbers, n_cells)
+    table = {name: local.locus("name" if name == "locus" else name)[locus]
+             for name in ("chrom", "start", "end", "strand", "locus")}
+    table.update((role, np.tile(np.repeat(side[cell], n_methods), len(numbers)))
+                 for role, side, cell in zip(("exposure", "outcome"), names, (x, y), strict=True))
+    table["method"] = np.tile(np.array(local.methods, object), len(numbers) * len(x))
+    estimate, se, df = (column(name).astype(np.float64) for name in ("estimate", "se", "df"))
+    low, high = interval(estimate, se, local.attrs["alpha"], df)
+    table.update(n_instruments=column("n_instruments").astype(np.int64), estimate=estimate, se=se, ci_low=low,
+                 ci_high=high, pvalue=two_sided_pvalue(estimate, se, df))
+    reasons = local.reasons(local.read("reason", loci, exposures, outcomes)[:, :, x, y], numbers)
+    table["note"] = np.moveaxis(reasons, 0, 2).ravel()
+    for member in range(local.n_members if members else 0):
+        table[f"estimate_{member + 1}"] = column("member_estimate", member).astype(np.float64)
+    return pd.DataFrame(table)

@@ -1,0 +1,75 @@
+"""Any part of the local effects of a run or an estimation, as rows of a table."""
+
+import fnmatch
+import os
+
+import numpy as np
+
+from .. import effects_store, mr
+from ..errors import InputError, nearest
+from ..options import PartOptions
+from ..runs.outputs import STAGES, array_of
+from ..runs.tables import pieces_of
+
+ROWS_AT_A_TIME = 500_000
+
+
+def parts(path, options=None, **changes):
+    """Rows of the local table: those of some exposures, outcomes and loci.
+
+    Parameters
+    ----------
+    path : str
+        The folder of a run, a table of local effects, or an array of them.
+    options : PartOptions, optional
+    **changes
+        Options by name, in place of those.
+
+    Yields
+    ------
+    pandas.DataFrame
+        Whole loci, one piece after the other; at least one piece.
+
+    Raises
+    ------
+    InputError
+        There are no such effects, or a name or pattern fits none of the marks or loci.
+    """
+    options = PartOptions.of(options, **changes)
+    main = os.path.join(path, STAGES["estimate"].main)
+    table = main if os.path.isfile(main) else path
+    array = array_of(table)
+    return _of_table(table, options) if array is None else _of_array(effects_store.LocalEffects(array), options)
+
+
+def _of_array(local, options):
+    exposures, outcomes, loci = (_chosen(role, known, getattr(options, role)) for role, known in (
+        ("exposure", local.exposures), ("outcome", local.outcomes), ("locus", local.locus("name").tolist())))
+    step = max(1, ROWS_AT_A_TIME // (len(exposures) * len(outcomes) * len(local.methods)))
+    return (mr.rows(local, loci[i:i + step], exposures, outcomes) for i in range(0, len(loci), step))
+
+
+def _chosen(role, known, patterns):
+    """Numbers of the names that some patterns fit, in the order of the names."""
+    if patterns is None:
+        return np.arange(len(known))
+    chosen = np.zeros(len(known), bool)
+    for pattern in patterns:
+        fits = [name == pattern or fnmatch.fnmatchcase(name, pattern) for name in known]
+        if not any(fits):
+            raise InputError(f"--{role} {pattern}: no {role} of that name{nearest(pattern, known)}")
+        chosen |= fits
+    return np.flatnonzero(chosen)
+
+
+def _of_table(path, options):
+    columns = {role: set() for role in ("exposure", "outcome", "locus")}
+    for piece in pieces_of(path):
+        for role, names in columns.items():
+            names.update(piece[role].unique())
+    chosen = {}
+    for role, names in columns.items():
+        known = sorted(names)
+        chosen[role] = {known[i] for i in _chosen(role, known, getattr(options, role))}
+    for piece in pieces_of(path):
+        yield piece[np.logical_and.reduce([piece[role].isin(names) for role, names in chosen.items()])]

@@ -1,0 +1,130 @@
+"""What estimation and all that follows takes, said before it begins; refused where disk or memory cannot hold it."""
+
+import os
+import shutil
+from typing import NamedTuple
+
+from .. import effects_store
+from ..errors import InputError
+from ..mr.wide import GROUP_FITS, VIEW_BYTES
+from .disk import size_in_words
+from .duration import in_words
+
+MOST_ROWS = 2_000_000  # of a table of local effects, unless --tables says otherwise
+SURE_FROM = 1_000_000_000  # bytes; of less, a disk that fills up is told when it does
+
+# Bytes of a row of each table, measured; each member adds one number.
+LOCAL_ROW, DIAGNOSTICS_ROW, GLOBAL_ROW, NETWORK_ROW, NUMBER = 160, 245, 400, 385, 19
+VCF_NUMBER, BRIEF_RECORD = 5, 80  # compressed
+PLAIN_REPORT, WIDE_REPORT = 4_000_000, 15_000_000
+# Bytes in memory, measured: the program with its libraries; a pair of the network and of the tables of pairs; a fit
+PROGRAM, PAIR, FIT = 400_000_000, 2_500, 500
+FITS_PER_SECOND, PAIRS_PER_SECOND = 150_000, 5_000  # measured on two cores
+
+
+def is_wide(options, sizes):
+    """Whether local effects go to an array, since there are too many for a table or not all pairs are asked for."""
+    return options.tables in ("effects", "none") or rows_of(options, sizes) > MOST_ROWS
+
+
+def rows_of(options, sizes):
+    """How many rows the local table of all pairs has; `sizes` are those of the effects' dimensions."""
+    return sizes["locus"] * options.n_pairs(sizes["mark"]) * len(options.method)
+
+
+def shape_of(options, marks, sizes):
+    """Shape of the array of local effects."""
+    members = sizes["member"] if options.uncertainty != "instrument" else 0
+    return effects_store.Shape(options.method, sizes["locus"], options.exposures or marks, options.outcomes or marks,
+                               members)
+
+
+class Sizes(NamedTuple):
+    """Numbers of pairs, of fits (of every member and method) and of rows; bytes by file; bytes in memory; seconds."""
+
+    pairs: int
+    fits: int
+    rows: int
+    files: dict
+    memory: int
+    seconds: int
+
+    @property
+    def text(self):
+        """All of it in two lines."""
+        files = ", ".join(f"{name} {size_in_words(n)}" for name, n in self.files.items())
+        return (f"{self.pairs:,} pairs, {self.fits:,} fits, {self.rows:,} local effects: about "
+                f"{size_in_words(self.memory)} of memory and {in_words(self.seconds)} on two cores after the "
+                f"predictions\ndisk after the predictions, about: {files}")
+
+
+def sizes_of(options, marks, sizes, whole_run=True):
+    """What estimation, or all of a run after the predictions, takes.
+
+    Parameters
+    ----------
+    options : EstimateOptions
+    marks : sequence of str
+    sizes : dict of str to int
+        Of the dimensions locus, member, variant and mark of the effects.
+    whole_run : bool
+        Whether the network, the global table and the report follow.
+
+    Returns
+    -------
+    Sizes
+    """
+    pairs, rows, wide = options.n_pairs(len(marks)), rows_of(options, sizes), is_wide(options, sizes)
+    members = sizes["member"] if options.uncertainty != "instrument" else 0
+    twice = members and options.spread_shrinkage == "moderated"
+    fits = rows * (members or 1) * (2 if twice else 1)
+    shape = shape_of(options, marks, sizes)
+    files = {}
+    if wide:
+        files["local.zarr"] = shape.n_bytes
+        if twice:
+            files["a temporary file"] = 8 * rows
+    if not wide or options.tables == "all":
+        files["local.tsv"] = rows * (LOCAL_ROW + NUMBER * members)
+        if options.diagnostics != "none":
+            files["diagnostics.tsv"] = rows // len(options.method) * DIAGNOSTICS_ROW
+    if options.vcf != "none":
+        files["instruments.vcf.gz"] = sizes["locus"] * sizes["variant"] * (
+            BRIEF_RECORD if wide else VCF_NUMBER * len(marks) * 2 * (1 + len(options.method)))
+    if whole_run:
+        files["global.tsv"] = pairs * len(options.method) * GLOBAL_ROW
+        files["network.tsv"] = len(marks) ** 2 * (NETWORK_ROW + NUMBER * sizes["member"])
+        files["report.html"] = WIDE_REPORT if wide else PLAIN_REPORT
+    held = min(rows, shape.block * pairs * len(options.method)) * (16 + 4 * members) if wide else 0
+    views = min(VIEW_BYTES, 8 * sizes["locus"] * sizes["variant"] * len(marks)) * 5 * (1 + members)
+    memory = PROGRAM + held + views + min(rows, GROUP_FITS if wide else rows) * FIT * (1 + members)
+    return Sizes(pairs, fits, rows, files, max(memory, PROGRAM + (PAIR * len(marks) ** 2 if whole_run else 0)),
+                 int(fits / FITS_PER_SECOND + (len(marks) ** 2 / PAIRS_PER_SECOND if whole_run else 0)))
+
+
+def check_sizes(sizes, path):
+    """Raise `InputError` where the disk of `path`, or this machine's memory, cannot hold it."""
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    free, memory, needed = shutil.disk_usage(folder).free, memory_of_machine(), sum(sizes.files.values())
+    fewer = "take fewer pairs (--exposures, --outcomes), fewer loci (--n_loci)"
+    if needed > max(free, SURE_FROM):
+        largest = max(sizes.files, key=sizes.files.get)
+        raise InputError(f"{sizes.pairs:,} pairs take about {size_in_words(needed)} of disk ({largest} most of it), "
+                         f"and {size_in_words(free)} are free; {fewer}, --tables none, or another disk")
+    if sizes.memory > memory:
+        raise InputError(f"{sizes.pairs:,} pairs take about {size_in_words(sizes.memory)} of memory, and this machine "
+                         f"has {size_in_words(memory)}; {fewer}, or stop after the local effects (predict, then "
+                         "estimate --tables none --vcf none)")
+
+
+def memory_of_machine():
+    """Bytes of memory that this process can have: of the machine, or of its control group."""
+    known = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        if os.path.isfile(path):
+            with open(path, encoding="ascii") as file:
+                text = file.read().strip()
+            known += [int(text)] if text.isdigit() else []
+    return min(known)

@@ -1,0 +1,259 @@
+"""Local effects as an array: the same numbers as the table, in bounded memory, resumed, damaged, read by all."""
+
+import base64
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pysam
+import pytest
+from wide_case import make_store
+
+from kipoi_deepmr import effects_store, mr, pipeline
+from kipoi_deepmr.cli import main
+from kipoi_deepmr.effects_store import record
+from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.mr import wide
+from kipoi_deepmr.options import EstimateOptions
+
+METHODS = ("ivw", "egger")
+FLOAT32 = ("estimate", "se", "estimate_1", "estimate_2", "estimate_3")
+
+
+def read(path):
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=["NA"])
+
+
+def estimate(store, path, **options):
+    return pipeline.estimate(store, str(path), method=METHODS, **options)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return make_store(tmp_path_factory.mktemp("wide"), n_marks=7, n_loci=10, length=8)
+
+
+@pytest.fixture(scope="module")
+def narrow(store, tmp_path_factory):
+    path = tmp_path_factory.mktemp("narrow") / "local.tsv"
+    estimate(store, path)
+    return path
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Arrays of several blocks, of several groups of exposures each."""
+    monkeypatch.setattr(effects_store.local_effects, "BLOCK_PAIRS", 4 * 98)
+    monkeypatch.setattr(effects_store.local_effects, "CHUNK_PAIRS", 60)
+    monkeypatch.setattr(wide, "GROUP_FITS", 30)
+    monkeypatch.setattr(wide, "VIEW_BYTES", 8 * 24 * 7 * 3)
+
+
+def test_the_array_has_the_numbers_of_the_table(store, narrow, tmp_path, small):
+    """float32 of every number, to the last bit, whatever the blocks and the groups."""
+    estimate(store, tmp_path / "local.tsv", tables="none", vcf="none")
+    local = effects_store.LocalEffects(str(tmp_path / "local.estimates.zarr"))
+    assert len(local.groups()) == 4 and local.shape.block == 4
+    expected, found = read(narrow), mr.rows(local)
+    for name in ("chrom", "start", "end", "strand", "locus", "exposure", "outcome", "method", "n_instruments"):
+        assert expected[name].tolist() == found[name].tolist()
+    for name in FLOAT32:
+        np.testing.assert_array_equal(expected[name].astype(np.float32), found[name].astype(np.float32))
+    np.testing.assert_allclose(found["pvalue"], expected["pvalue"], rtol=1e-4, atol=1e-300)
+    for end in ("ci_low", "ci_high"):
+        np.testing.assert_allclose(found[end], expected[end], rtol=1e-5, atol=1e-6)
+    assert expected["note"].fillna("").tolist() == found["note"].tolist() and (found["note"] != "").any()
+    assert (tmp_path / "local.tsv").read_text().count("\n") == 1  # the header
+
+
+def test_all_pairs_and_some_pairs_give_the_rows_of_the_whole_table(store, narrow, tmp_path, small):
+    whole = narrow.read_text().splitlines()
+    estimate(store, tmp_path / "local.tsv", tables="effects", vcf="none")
+    some = (tmp_path / "local.tsv").read_text().splitlines()
+    assert some[0] == whole[0] and 1 < len(some) < len(whole) and set(some) <= set(whole)
+    assert some == [line for line in whole if line in set(some)]
+    diagnosed = [set((folder / "local.diagnostics.tsv").read_text().splitlines()) for folder in (tmp_path,
+                                                                                              narrow.parent)]
+    assert diagnosed[0] < diagnosed[1]
+
+
+def test_many_rows_alone_make_an_array(store, narrow, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(pipeline.sizes, "MOST_ROWS", 839)
+    estimate(store, tmp_path / "a.tsv", vcf="none")
+    assert (tmp_path / "a.estimates.zarr").is_dir() and "of 42 pairs beyond the minimum effect" in caplog.text
+    estimate(store, tmp_path / "b.tsv", vcf="none", tables="all")
+    assert (tmp_path / "b.tsv").read_bytes() == narrow.read_bytes()
+    monkeypatch.setattr(pipeline.sizes, "MOST_ROWS", 840)
+    estimate(store, tmp_path / "a.tsv", vcf="none")
+    assert not (tmp_path / "a.estimates.zarr").exists() and (tmp_path / "a.tsv").read_bytes() == narrow.read_bytes()
+
+
+def test_global_effects_from_array_and_table(store, narrow, tmp_path, small):
+    """As far as float32 goes (I^2 is a small difference of large numbers), and else but for the order of sums."""
+    estimate(store, tmp_path / "local.tsv", tables="none", vcf="none")
+    found = pipeline.aggregate(str(tmp_path / "local.tsv"), str(tmp_path / "global.tsv"), effects_path=store)
+    expected = pipeline.aggregate(str(narrow), str(tmp_path / "narrow.tsv"), effects_path=store)
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-4, atol=1e-5)
+    rounded = read(narrow)
+    for name in FLOAT32:
+        rounded[name] = rounded[name].astype(np.float32).astype(np.float64)
+    rounded.to_csv(tmp_path / "rounded.tsv", sep="\t", index=False, na_rep="NA")
+    same = pipeline.aggregate(str(tmp_path / "rounded.tsv"), str(tmp_path / "same.tsv"), effects_path=store)
+    pd.testing.assert_frame_equal(found, same, rtol=1e-11, atol=1e-11)
+
+
+def test_strata_from_array_and_table(store, narrow, tmp_path, small):
+    table = pd.DataFrame({"locus": [f"locus{i}" for i in range(10)], "half": ["a", "b"] * 5, "x": range(10)})
+    table.to_csv(tmp_path / "c.tsv", sep="\t", index=False)
+    estimate(store, tmp_path / "local.tsv", tables="none", vcf="none")
+    found, expected = (pipeline.stratify(str(path), strata=str(tmp_path / "c.tsv"))
+                       for path in (tmp_path / "local.tsv", narrow))
+    assert found.notes == expected.notes
+    for name in ("strata", "tests"):
+        pd.testing.assert_frame_equal(getattr(found, name), getattr(expected, name), rtol=1e-3, atol=1e-4)
+
+
+def test_the_vcf_tells_of_direct_pairs_alone(store, tmp_path, small):
+    estimate(store, tmp_path / "local.tsv", tables="effects")
+    verdicts = pipeline.judge(effects_store.open_effects(store)).network.verdicts
+    direct = {f"{x}>{y}" for x, y in verdicts.loc[verdicts["verdict"] == "direct effect", ["exposure", "outcome"]
+                                                  ].itertuples(index=False)}
+    local = effects_store.LocalEffects(str(tmp_path / "local.estimates.zarr"))
+    found = mr.rows(local).set_index(["locus", "exposure", "outcome", "method"])
+    seen = set()
+    with pysam.VariantFile(str(tmp_path / "local.vcf.gz")) as file:
+        for entry in file:
+            info = entry.info
+            assert info["MARKS"] == (info["ACTS_ON"],) and not any(key.startswith("EFFECT_") for key in info)
+            for pair, value in zip(info.get("PAIRS", ()), info.get("CE_ivw", ()), strict=True):
+                assert pair.startswith(f"{info['ACTS_ON']}>")
+                seen.add(pair)
+                expected = found.loc[(info["LOCUS"], *pair.split(">"), "ivw"), "estimate"]
+                assert (value is None and np.isnan(expected)) or value == pytest.approx(expected, rel=1e-6)
+    assert seen and seen <= direct
+
+
+def test_blocks_that_are_there_are_not_made_again(store, tmp_path, small, monkeypatch):
+    """A command that was killed after a block, and a chunk that was damaged, which is named."""
+    estimate(store, tmp_path / "fresh.tsv", tables="none", vcf="none")
+    fresh = contents(tmp_path / "fresh.estimates.zarr")
+    array = tmp_path / "local.estimates.zarr"
+    shutil.copytree(tmp_path / "fresh.estimates.zarr", f"{array}.partial")
+    head, first, *_ = record.read(f"{array}.partial")[0]
+    record.write(f"{array}.partial", [head, first])
+    (tmp_path / "local.tsv").write_text("")
+    with pytest.raises(InputError, match="an unfinished array of local effects, of which .*local.tsv may be a part"):
+        pipeline.aggregate(str(tmp_path / "local.tsv"), str(tmp_path / "global.tsv"))
+    (tmp_path / "local.tsv").unlink()
+    made = counted(monkeypatch)
+    estimate(store, tmp_path / "local.tsv", tables="none", vcf="none")
+    assert made == [4, 8] and contents(array) == fresh
+    chunk = next(array.glob("se/0.1.*"))
+    chunk.write_bytes(chunk.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match=f"{chunk.name}: damaged since it was written.*estimates that block"):
+        effects_store.LocalEffects(str(array))
+    made.clear()
+    estimate(store, tmp_path / "local.tsv", tables="none", vcf="none")
+    assert made == [4] and contents(array) == fresh
+    made.clear()
+    estimate(store, tmp_path / "local.tsv", tables="none", vcf="none", instrument_z=2.5)
+    assert made == [0, 4, 8] and contents(array) != fresh
+
+
+def test_sizes_are_said_and_what_cannot_be_held_is_refused(store, tmp_path, monkeypatch, caplog):
+    options = EstimateOptions(method=METHODS, tables="effects", vcf="none")
+    marks = [f"m{i}" for i in range(5000)]
+    found = pipeline.sizes.sizes_of(options, marks, {"locus": 50, "member": 5, "variant": 300, "mark": 5000})
+    assert (found.pairs, found.rows, found.fits) == (5000 * 4999, 50 * 2 * 5000 * 4999, 2 * 5 * 50 * 2 * 5000 * 4999)
+    assert found.files["local.zarr"] == 50 * 2 * 5000 ** 2 * (4 + 4 + 4 + 2 + 2 + 5 * 4)
+    assert "24,995,000 pairs" in found.text and "local.zarr 90.0 GB" in found.text
+    with pytest.raises(InputError, match="GB of disk .*are free; take fewer pairs .--exposures, --outcomes"):
+        pipeline.sizes.check_sizes(found._replace(files={"local.zarr": 10 ** 18}), str(tmp_path / "OUT" / "x"))
+    with pytest.raises(InputError, match="of memory, and this machine has .*; take fewer pairs"):
+        pipeline.sizes.check_sizes(found._replace(files={}, memory=10 ** 15), str(tmp_path))
+    estimate(store, tmp_path / "local.tsv", tables="none", vcf="none", quiet=False)
+    assert "42 pairs, 5,040 fits, 840 local effects: about" in caplog.text
+    array = sum(path.stat().st_size for path in (tmp_path / "local.estimates.zarr").glob("[demnrs]*/*.*.*.*"))
+    few = {"locus": 10, "member": 3, "variant": 24, "mark": 7}
+    assert array <= 1.3 * pipeline.sizes.sizes_of(options, marks[:7], few).files["local.zarr"]
+
+
+def counted(monkeypatch):
+    """First loci of the blocks that are written from now on."""
+    made, write = [], wide.write_block
+
+    def noted(path, shape, first, *rest):
+        made.append(first)
+        return write(path, shape, first, *rest)
+
+    monkeypatch.setattr(wide, "write_block", noted)
+    return made
+
+
+def contents(folder):
+    return {os.path.relpath(os.path.join(where, name), folder): (open(os.path.join(where, name), "rb").read())
+            for where, _, names in os.walk(folder) for name in names}
+
+
+def test_a_run_whose_local_effects_are_an_array_and_its_report(store, tmp_path, monkeypatch):
+    monkeypatch.setattr("kipoi_deepmr.report.contents.MAX_GLOBAL_ROWS", 20)
+    monkeypatch.setattr("kipoi_deepmr.report.contents.MAX_PAIRS", 5)
+    out = tmp_path / "OUT"
+    for _ in range(2):  # the second takes the folder over
+        pipeline.run_again(store, str(out), estimate_options={"tables": "effects", "method": METHODS})
+        assert {"local.zarr", "local.tsv", "global.tsv", "report.html"} <= set(os.listdir(out))
+        assert "local.zarr/completed.jsonl" in json.loads((out / "run.json").read_text())["files"]
+    text = (out / "report.html").read_text()
+    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    table = read(out / "global.tsv")
+    assert data["n_pairs"] == 42 and len(data["global"]["estimate"]) < len(table) == 84
+    matrix = data["matrix"]
+    cells = np.frombuffer(base64.b64decode(matrix["cells"]), np.int8).reshape(7, 7)
+    effect = table[table["method"] == "ivw"].set_index(["exposure", "outcome"])["standardised"]
+    for i, x in enumerate(matrix["marks"]):
+        for j, y in enumerate(matrix["marks"]):
+            if x != y and np.isfinite(effect[x, y]) and abs(effect[x, y]) < matrix["most"]:
+                assert cells[i, j] / 127 * matrix["most"] == pytest.approx(effect[x, y], abs=matrix["most"] / 250)
+    assert "local.zarr has all" in " ".join(data["left_out"])
+
+
+@pytest.mark.parametrize("tables", ["all", "none"])
+def test_any_part_is_printed(store, tmp_path, small, capsys, tables):
+    estimate(store, tmp_path / "local.tsv", tables=tables, vcf="none")
+    assert main(["table", str(tmp_path / "local.tsv"), "--exposure", "mark3", "--outcome", "mark[0-2],mark5", "--locus",
+                 "locus8,locus9"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    found = [line.split("\t")[4:8] for line in lines[1:]]
+    assert found == [[locus, "mark3", outcome, method] for locus in ("locus8", "locus9")
+                     for outcome in ("mark0", "mark1", "mark2", "mark5") for method in METHODS]
+    assert main(["table", str(tmp_path / "local.tsv"), "--exposure", "mrk3"]) == 2
+    assert "--exposure mrk3: no exposure of that name" in capsys.readouterr().err
+
+
+def test_a_vcf_annotated_by_a_run_whose_local_effects_are_an_array(store, tmp_path):
+    out = tmp_path / "OUT"
+    pipeline.run_again(store, str(out), estimate_options={"tables": "none", "method": METHODS, "vcf": "none"},
+                       report=False)
+    effects = effects_store.open_effects(store)
+    ref, alt = (effects[name].values[3] for name in ("ref_base", "alt_base"))
+    lines = [f"chr1\t{3 * 8 + v // 3 + 1}\t.\t{ref[v]}\t{alt[v]}\t.\t.\t." for v in range(24)]
+    header = ["##fileformat=VCFv4.3", "##contig=<ID=chr1,length=80>", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    (tmp_path / "in.vcf").write_text("\n".join([*header, *lines]) + "\n")
+    pipeline.annotate(str(out), str(tmp_path / "in.vcf"), str(tmp_path / "out.vcf"))
+    direct = read(out / "global.tsv").query("verdict == 'direct effect' and method == 'ivw'")
+    pairs = [f"{x}>{y}" for x, y in zip(direct["exposure"], direct["outcome"], strict=True)]
+    local = mr.rows(effects_store.LocalEffects(str(out / "local.zarr"))).query("locus == 'locus3' and method == 'ivw'")
+    local = local.set_index(["exposure", "outcome"])["estimate"]
+    with pysam.VariantFile(str(tmp_path / "out.vcf")) as file:
+        for v, entry in enumerate(file):
+            info = entry.info
+            assert list(info["DEEPMR_PAIRS"]) == pairs
+            for pair, value in zip(pairs, info["DEEPMR_CE_ivw"], strict=True):
+                expected = local[tuple(pair.split(">"))]
+                assert (value is None and np.isnan(expected)) or value == pytest.approx(expected, rel=1e-6)
+            names, values = (info[f"DEEPMR_{key}"][0].split("&") for key in ("MARKS", "EFFECT"))
+            of_mark = dict(zip(effects["mark"].values.tolist(), effects["effect"].values[3, v].tolist(), strict=True))
+            assert len(names) == 7
+            assert [float(x) for x in values] == pytest.approx([of_mark[name] for name in names], rel=1e-6)
