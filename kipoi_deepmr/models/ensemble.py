@@ -24,7 +24,8 @@ from .stack import stacked
 
 log = logging.getLogger(__name__)
 
-ONE_MARK = "one mark only ({}): a causal effect needs an exposure and an outcome"
+ONE_MARK = ("one mark only ({}): a causal effect needs an exposure and an outcome. --stack A=MODEL B=MODEL makes one "
+            "model of several; --mark_windows A=START:END B=START:END makes two marks of one profile")
 
 
 class Ensemble:

@@ -279,8 +279,10 @@ def windows(metavar="NAME=[OUTPUT@]START:END"):
     def checked(value):
         if not isinstance(value, str):
             value = "{}:{}".format(*Window(metavar).of_value(value))
+        output, at, span = value.rpartition("@")
+        value = output + at + span.replace(",", ":")  # as a configuration's list becomes a word
         if not re.fullmatch(r"(.+@)?[+-]?\d+:[+-]?\d+", value):
-            raise ValueError
+            raise ValueError(f"{value!r} is not of the form {metavar.partition('=')[2]}")
         return value
 
     return Pairs(metavar, str, checked)

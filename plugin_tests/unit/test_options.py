@@ -50,6 +50,7 @@ CLASSES = [each for each in vars(options).values()
     (options.RoundOptions, {"marks": 5}, "--marks goes with --graph"),
     (options.RoundOptions, {"dropout": 1.0}, "dropout: 1.0 must be a number of at least 0 and below 1"),
     (options.ModelOptions, {"mark_window": [5, 2]}, "mark_window: [5, 2] is not of the form START:END"),
+    (options.ModelOptions, {"mark_windows": {"a": "5"}}, "mark_windows: "),
 ])
 def test_a_wrong_option_is_refused_when_the_object_is_made(cls, given, said):
     with pytest.raises(InputError) as error:

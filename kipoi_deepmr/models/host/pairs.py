@@ -17,7 +17,7 @@ from .summaries import summarised
 LONG = 50  # an axis that is longer, and alone, may be that of a profile's positions
 MOST_TOGETHER = 4  # tracks of a profile that one number may count, where no name says that it is a count
 _WORDS = {"profile", "profiles", "logits", "logit", "count", "counts", "logcount", "logcounts", "log", "total", "head",
-          "predictions", "prediction", "pred", "preds", "output", "outputs", "out"}
+          "predictions", "prediction", "pred", "preds", "output", "outputs", "out", "solo", "combined", "residual"}
 
 
 class Pair:
