@@ -74,7 +74,8 @@ def check(arguments, command):
 @contextlib.contextmanager
 def _steps(quiet):
     """A line of standard error that says what is being done, by a function of its text."""
-    with tqdm(desc="check: loading models", bar_format="{desc} [{elapsed}]", disable=quiet, leave=False) as line:
+    with tqdm(desc="check: loading models", bar_format="{desc} [{elapsed}]", disable=quiet, leave=False,
+              delay=1) as line:
         yield lambda text: line.set_description_str(f"check: {text}")
 
 

@@ -20,7 +20,7 @@ def check(capsys):
     def run(models, *options):
         code = main(["check", *map(str, models), "--source", "dir", *map(str, options)])
         said = capsys.readouterr()
-        return code, said.out + re.sub(r"\r[^\n\r]*(\[\d+:\d+\])?\r?", "", said.err)  # without the line of progress
+        return code, said.out + re.sub(r"[^\n]*\r", "", said.err)  # as a terminal shows it, without progress
 
     return run
 
@@ -149,29 +149,31 @@ class Counted(Model):
 
     def predict(self, sequences, item=None):
         self.n += len(sequences)
-        time.sleep(0.03 * len(sequences))
+        time.sleep(0.004 * len(sequences))
         return self.weight * np.stack([sequences.sum(1), sequences[:, 0]], axis=-1)[None].astype(np.float32)
 
 
-def test_slow_models_are_asked_for_few_sequences():
+def test_slow_models_are_asked_for_few_sequences(monkeypatch):
+    monkeypatch.setattr("kipoi_deepmr.mutagenesis.check.LONG", 1.0)
     both = [Counted(1), Counted(2)]
     with Ensemble(both, batch_size=512) as ensemble:
         examined = [model.n for model in both]
         measured = measure(engines.choose(ensemble, quiet=True), random_sequences(1, 2000)[0])
     assert max(model.n - before for model, before in zip(both, examined, strict=True)) < 60
-    assert measured.mutants_per_second == pytest.approx(1 / 0.06, rel=0.5)
+    assert measured.mutants_per_second <= 1 / 0.008
 
 
 def test_the_exact_engine_shows_its_speed_by_some_positions(monkeypatch):
-    asked = []
+    asked, now = [], [0.0]
 
     def call(positions):
         asked.append(positions)
-        time.sleep(0.01 + 0.002 * len(positions))
+        now[0] += 0.01 + 0.002 * len(positions)
 
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr("kipoi_deepmr.mutagenesis.check.SECONDS", 0.2)
-    assert _of_positions(5000, call) == pytest.approx(10, rel=0.3)
+    assert _of_positions(5000, call) == pytest.approx(0.01 + 5000 * 0.002)
     assert [len(each) for each in asked][0] == 16 and sum(map(len, asked)) < 150
     assert all(each == list(range(each[0], each[-1] + 1)) and 0 <= each[0] and each[-1] < 5000 for each in asked)
     asked.clear()
-    assert _of_positions(20, call) == pytest.approx(0.05, rel=0.5) and asked[-1] == list(range(20))
+    assert _of_positions(20, call) == pytest.approx(0.05) and asked[-1] == list(range(20))

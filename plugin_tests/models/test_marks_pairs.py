@@ -170,6 +170,7 @@ def test_axes_that_the_user_names(shape, layout, expected):
 
 @pytest.mark.parametrize("values, options, said", [
     (np.abs(logits(8, 5)), {}, r"output has shape \(8, 5\) .* not clear which axis holds marks: give --mark_layout"),
+    (np.abs(logits(64, 900)), {"marks": ["3"]}, r"output has shape \(64, 900\) .* not clear which axis holds marks"),
     (np.abs(logits(3, 2, 9)), {}, r"shape \(3, 2, 9\) .*--mark_layout, such as marks,strands,positions"),
     (C3, {"layout": "marks"}, "--mark_layout marks: name the axes"),
     (C3, {"layout": "positions,letters"}, "--mark_layout positions,letters: name the axes")])

@@ -13,7 +13,7 @@ from kipoi_deepmr.mutagenesis import engines, trust
 
 LENGTH, TRIMMED = 120, 20
 OPTIONS = [{}, {"mark_summary": "total", "mark_window": (10, 50)}, {"mark_summary": "profile_mean"},
-           {"mark_summary": "max"}, {"mark_windows": {"left": "0:40", "right": "+0:+40"}}]
+           {"mark_summary": "max"}, {"mark_windows": {"left": "0:40", "right": "+0:+30"}}]
 
 
 def bpnet_lite(seed, n_outputs=1):

@@ -4,6 +4,7 @@ from .errors import ModelError
 
 MARKS, POSITIONS, STRANDS, DUMMY = "marks", "positions", "strands", "1"
 MOST_STRANDS = 2  # a longer axis of a named array holds marks
+MOST_GUESSED = 50  # marks on an axis that nothing names
 CLEARLY = 3  # times as long as that of the marks an axis must be, to be that of the positions
 BOTH_WAYS = "--mark_layout positions,marks or marks,positions"
 
@@ -68,7 +69,7 @@ def axes_of(shape, name, counts, are_positions, layout):
         return spread(shape, _beside_positions(fitting[0], MARKS))
     if name and kept[shorter] <= MOST_STRANDS and not fitting:
         return spread(shape, _beside_positions(shorter, STRANDS))
-    if kept[1 - shorter] < CLEARLY * kept[shorter]:
+    if kept[1 - shorter] < CLEARLY * kept[shorter] or kept[shorter] > MOST_GUESSED:
         raise ModelError(f"the model's output{called} has shape {shape} for each sequence, and it is not clear which "
                          f"axis holds marks: give {BOTH_WAYS}, or as many names as there are marks by column_labels "
                          "or --mark_names FILE")

@@ -3,12 +3,11 @@
 import fnmatch
 from collections import Counter
 
-from .axes import BOTH_WAYS, POSITIONS
+from .axes import BOTH_WAYS, MOST_GUESSED, POSITIONS
 from .columns import checked_window, form
 from .errors import ModelError
 
 MOST_LISTED = 5  # names in a message
-MOST_MADE_UP = 50  # marks that may be called mark_0, mark_1, ...
 
 
 def column_names(readers, cores, labels_of_each, options, labels):
@@ -112,7 +111,7 @@ def check_labels(labels, sizes, name, shapes):
 
 def check_made_up(n_made_up, n_columns, shapes, options):
     """Raise `ModelError` for more marks without names than anybody can want, unless an option chose them."""
-    if n_made_up > MOST_MADE_UP and not (options.marks or options.groups or options.windows):
+    if n_made_up > MOST_GUESSED and not (options.marks or options.groups or options.windows):
         raise ModelError(
             f"the model's output {form(shapes)} would make {n_columns} marks, {n_made_up} of them without a name "
             "(mark_0, mark_1, ...). If they are marks, name them (column_labels in model.yaml, or --mark_names FILE) "
