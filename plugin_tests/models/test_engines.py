@@ -305,6 +305,17 @@ def test_models_whose_class_does_something_else_are_predicted_as_a_whole(tmp_pat
     assert not (tmp_path / "exact").exists()
 
 
+def test_marks_that_are_not_used_need_not_be_trusted(tmp_path):
+    """As OpenSpliceAI's `neither`, which is 1 to within rounding almost everywhere."""
+    code = "return np.stack([out[:, 0], np.arctan(out[:, 1]), out[:, 2]], 1)"
+    models = [write(tmp_path / str(k), network(k), code) for k in range(2)]
+    with Ensemble.from_kipoi(models, "dir") as ensemble:
+        assert {choice.engine for choice in engines.choose(ensemble).choices} == {"naive"}
+    with Ensemble.from_kipoi(models, "dir", marks=["mark_2", "mark_0"]) as ensemble:
+        assert ensemble.marks == ("mark_2", "mark_0")
+        compared(ensemble)
+
+
 def test_a_layer_that_is_not_known_is_named(tmp_path):
     models = [write(tmp_path / str(k), network(k, layer=lambda k: k.LSTM(4, return_sequences=True, name="memory")))
               for k in range(2)]

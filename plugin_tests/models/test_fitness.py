@@ -66,6 +66,26 @@ def test_models_whose_answers_depend_on_the_batch(tmp_path, kind, batch_size):
     Ensemble.from_kipoi(models, "dir", batch_size=1)  # each is alone
 
 
+@pytest.mark.parametrize("options", [{}, {"member_columns": {"a": ["A"], "b": ["B"]}}], ids=str)
+def test_marks_that_are_not_used_may_be_unfit(tmp_path, options):
+    """They are chosen before anything is checked; so are columns of members, and the marks of a stack."""
+    models = write(tmp_path, UNFIT["one mark alone"])
+    if options:
+        assert not Ensemble.from_kipoi(models[:1], "dir", strict=False, **options).problems
+        with Ensemble.from_kipoi(models[:1], "dir", strict=False, member_columns={"a": ["A"], "c": ["C"]}) as ensemble:
+            assert "for mark C" in ensemble.problems[0]
+        return
+    assert Ensemble.from_kipoi(models, "dir", marks=["B", "A"]).marks == ("B", "A")
+    with pytest.raises(InputError, match="for mark C"):
+        Ensemble.from_kipoi(models, "dir", marks=["A", "C"])
+    parts = [[("X", model), ("D", write_model(tmp_path / f"n{k}", member_weights(4)[k + 2][..., :1], ["D"]))]
+             for k, model in enumerate(models)]
+    flat = [model for stack in parts for _, model in stack]
+    assert Ensemble.from_kipoi(flat, "dir", stacks=parts, marks=["X/A", "D"]).marks == ("X/A", "D")
+    with pytest.raises(InputError, match="for mark X/C"):
+        Ensemble.from_kipoi(flat, "dir", stacks=parts)
+
+
 @pytest.mark.parametrize("kind", CHANGING)
 def test_models_that_answer_differently_each_time(tmp_path, kind):
     with pytest.raises(InputError, match="m0.*(differently each time|the same sequence)"):
