@@ -67,7 +67,7 @@ def check(arguments, command):
          summary.of_caution(ensemble), fitness,
          "" if measured.problems else summary.of_next_step(command, selection is not None))
     if measured.problems and arguments.quiet:
-        print(fitness, file=sys.stderr)
+        print(printable(fitness), file=sys.stderr)
     return int(bool(measured.problems))
 
 

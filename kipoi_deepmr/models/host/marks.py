@@ -240,7 +240,7 @@ def _all_columns(arrays, labels, options):
     n_columns = sum(one.n_columns for one in readers)
     if not options.names and len(arrays) > 1:
         check_labels(labels, {n_columns}, "", shapes)
-    names, n_made_up, notes = column_names(readers, cores, labels_of_each, options, labels)
+    names, n_made_up, notes = column_names(readers, cores, labels_of_each, options, labels, shapes)
     check_made_up(n_made_up, n_columns, shapes, options)
     return readers, names, notes
 

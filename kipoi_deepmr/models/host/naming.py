@@ -10,7 +10,7 @@ from .errors import ModelError
 MOST_LISTED = 5  # names in a message
 
 
-def column_names(readers, cores, labels_of_each, options, labels):
+def column_names(readers, cores, labels_of_each, options, labels, shapes):
     """Names of all columns, all different; how many of them are made up; and notes on names that were changed.
 
     Parameters
@@ -23,6 +23,8 @@ def column_names(readers, cores, labels_of_each, options, labels):
     options : marks.MarkOptions
     labels : list of str
         Those of a schema that describes the whole output as one array.
+    shapes : list of tuple
+        Of the arrays of the output.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def column_names(readers, cores, labels_of_each, options, labels):
     """
     n_columns = sum(reader.n_columns for reader in readers)
     if options.names:
-        _check_names(options.names, n_columns)
+        _check_names(options.names, n_columns, shapes)
         return list(options.names), 0, []
     if len(readers) > 1 and labels and len(labels) == n_columns:
         names, notes = _different(labels)
@@ -50,11 +52,12 @@ def column_names(readers, cores, labels_of_each, options, labels):
     return names, n_made_up, notes
 
 
-def _check_names(names, n_columns):
+def _check_names(names, n_columns, shapes):
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if len(names) != n_columns or repeated:
-        raise ModelError("--mark_names: {} names for {} marks{}".format(
-            len(names), n_columns, f"; {repeated[0]} is there twice" if repeated else ""))
+        raise ModelError("--mark_names: {} names for {} marks, which the output {} has{}".format(
+            len(names), n_columns, form(shapes), f"; {repeated[0]} is there twice" if repeated else
+            "; --mark_layout says which axis holds them"))
 
 
 def _names_of(reader, core, labels, first, is_only):
