@@ -3,7 +3,8 @@
 Kipoi 0.8.6, its last version, has its plugins in a hard-coded list (kipoi.plugin.PLUGINS), no entry points, and maps
 `kipoi postproc NAME` through a hard-coded dict. So kipoi_deepmr.pth imports this module at interpreter start, and one
 finder on sys.meta_path waits: when kipoi.plugin is imported it appends our entry to PLUGINS; when kipoi.__main__ is
-looked for on behalf of `kipoi postproc deepmr ...`, it turns the command into `kipoi deepmr ...`.
+looked for on behalf of `kipoi postproc deepmr ...`, it turns the command into `kipoi deepmr ...`, and keeps Kipoi's use
+of pkg_resources from warning our users.
 
 It imports nothing but sys and takes 0.2 ms of each start (python -X importtime). KIPOI_DEEPMR_NO_HOOK=1 turns it off;
 the `kipoi-deepmr` command works without it.
@@ -27,10 +28,14 @@ def register(plugin_module):
 
 
 def rewrite_argv():
-    """Turn `postproc deepmr ...` on the command line into `deepmr ...`."""
+    """Turn `postproc deepmr ...` on the command line into `deepmr ...`; keep `deepmr` free of Kipoi's warnings."""
     argv = getattr(sys, "argv", [])  # an embedded interpreter or one still starting has none
     if argv[1:3] == ["postproc", "deepmr"]:
         del argv[1]
+    if argv[1:2] == ["deepmr"]:
+        import warnings
+
+        warnings.filterwarnings("ignore", "pkg_resources is deprecated")
 
 
 class RegisteringLoader:

@@ -7,7 +7,7 @@ from ..effects_store import open_effects
 from ..errors import InputError
 from ..models import Ensemble, Recipe
 from ..models.environments import interpreters
-from ..models.patterns import matching_models
+from ..models.patterns import matching_models, source_of
 from ..options import AnnotateOptions
 from ..output.annotated_vcf import PREDICTED
 from ..output.natural_variants import natural_variants
@@ -74,14 +74,17 @@ def _with_own_models(recipe, options, folder):
         raise InputError("--predict_indels runs the models' code, and a run's folder is no reason to run it: name the "
                          f"models with --models; {folder}/run.json calls them {' '.join(map(str, recipe.names))} "
                          f"(--source {recipe.source})")
-    models = matching_models(options.models, options.source)
-    if len(models) != len(recipe.models) or options.source != recipe.source:
-        raise InputError(f"--models names {len(models)} models of the source {options.source}; the run in {folder} had "
+    source = source_of(options.models, options.source)
+    models = matching_models(options.models, source)
+    if len(models) != len(recipe.models) or source != recipe.source:
+        raise InputError(f"--models names {len(models)} models of the source {source}; the run in {folder} had "
                          f"{len(recipe.models)} of the source {recipe.source}")
     pythons = interpreters(models, options.python, options.env)
     if any(recipe.pythons or ()) and not any(pythons):
         raise InputError(f"the models of {folder} ran in a Python of their own; say --python or --env")
-    return recipe.of_models(models, pythons)
+    if recipe.module and not options.module:
+        raise InputError(f"the networks of {folder} were of a class in a Python file; name it with --module")
+    return recipe.of_models(models, pythons, options.module)
 
 
 def natural_variants_of(options, effects_path=None, loci=None):

@@ -9,6 +9,7 @@ from .. import calibration
 from .. import options as o
 from ..errors import InputError
 from ..files import file_checksum
+from ..models.patterns import source_of
 from ..plots import reliability_figure, save
 from ..runs.manifest import versions
 from . import summary
@@ -59,7 +60,7 @@ def calibration_of(arguments, ensemble, select, details, files):
 def inputs_of_calibration(arguments):
     """Files that the command reads."""
     return [arguments.observed, arguments.intervals_file, arguments.fasta_file, arguments.config,
-            *(arguments.models if arguments.source == "dir" else ())]
+            *(arguments.models if source_of(arguments.models, arguments.source) == "dir" else ())]
 
 
 def _observed(path, loci, ensemble, select):

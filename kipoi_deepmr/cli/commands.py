@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import shlex
 import sys
 from functools import partial
 
@@ -16,6 +17,7 @@ from ..errors import InputError, printable
 from ..files import STDOUT
 from ..loci import content_of
 from ..models import parse_dataloader_args
+from ..models.sharing import write_kipoi_models
 from ..mutagenesis import engines
 from ..mutagenesis.check import measure, random_sequences
 from ..output.tables import write_tsv
@@ -77,6 +79,15 @@ def _steps(quiet):
     with tqdm(desc="check: loading models", bar_format="{desc} [{elapsed}]", disable=quiet, leave=False,
               delay=1) as line:
         yield lambda text: line.set_description_str(f"check: {text}")
+
+
+def init(arguments, command):
+    """`init`: networks' files as Kipoi directories."""
+    with load_ensemble(arguments, strict=False) as ensemble:
+        written = write_kipoi_models(arguments.folder, ensemble)
+    pattern = os.path.join(arguments.folder, "*")
+    _say(arguments, "\n".join(f"written: {folder}" for folder in written),
+         f"Say who made them in each model.yaml. Use them by:\n  kipoi deepmr check {shlex.quote(pattern)}")
 
 
 def calibrate(arguments, command):

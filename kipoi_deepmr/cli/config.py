@@ -13,7 +13,8 @@ NOT_OF_A_FILE = ("help", "version", "config")
 SEVERAL = "+", "*"  # of words of the command line
 # What decides which program runs and what is replaced is the user's to say: not a record's, nor another user's.
 OWN_WORDS = ("output", "overwrite", "python", "env")
-MODELS = ("models", "source")  # of a command on a run's folder, whose run.json must not name the code that runs
+# of a command on a run's folder, whose run.json must not name the code that runs
+MODELS = ("models", "source", "module")
 
 
 def parse(parser, argv):

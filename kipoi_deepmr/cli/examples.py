@@ -14,16 +14,19 @@ exit codes:
 EXAMPLES = {
     "": """\
 examples:
-  %(prog)s check model/1 model/2 model/3 --source dir
-  %(prog)s run model/1 model/2 model/3 --source dir \\
+  %(prog)s check model/1 model/2 model/3
+  %(prog)s run model/1 model/2 model/3 \\
       --intervals_file loci.bed --fasta_file genome.fa -o OUT""",
     "example": """\
 example:
   %(prog)s -o EXAMPLE""",
     "check": """\
 examples:
-  %(prog)s model/1 model/2 model/3 --source dir
-  %(prog)s model/1 --source dir --augment rc --intervals_file loci.bed --fasta_file genome.fa""",
+  %(prog)s fold1.pt fold2.pt fold3.pt --module net.py:Net --length 100
+  %(prog)s model/1 --augment rc --intervals_file loci.bed --fasta_file genome.fa""",
+    "init": """\
+example:
+  %(prog)s SHARED fold1.pt fold2.pt fold3.pt --module net.py:Net --length 100 --marks GATA,TAL1""",
     "calibrate": """\
 examples:
   %(prog)s model/1 model/2 model/3 --source dir --intervals_file loci.bed --fasta_file genome.fa \\
@@ -31,8 +34,8 @@ examples:
   kipoi deepmr estimate effects.zarr --calibration calibration.json -o local.tsv""",
     "run": """\
 examples:
-  %(prog)s model/1 model/2 model/3 --source dir --intervals_file loci.bed --fasta_file genome.fa -o OUT
-  %(prog)s 'model/*' --source dir --dataloader_args intervals_file=loci.bed fasta_file=genome.fa \\
+  %(prog)s fold1.pt fold2.pt fold3.pt --module net.py:Net --intervals_file loci.bed --fasta_file genome.fa -o OUT
+  %(prog)s 'model/*' --dataloader_args intervals_file=loci.bed fasta_file=genome.fa \\
       --n_loci 10 --method ivw,egger --instrument_z 2 -o OUT2
   %(prog)s --config OUT/run.json --method median_weighted -o OUT3""",
     "predict": """\

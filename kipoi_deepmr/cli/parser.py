@@ -37,7 +37,7 @@ class Command(NamedTuple):
     basics: tuple = ()
 
 
-LOCI_AND_MODELS = ("models", "source", "intervals_file", "fasta_file", "marks", "n_loci")
+LOCI_AND_MODELS = ("models", "module", "intervals_file", "fasta_file", "marks", "n_loci")
 FOLDER = Argument("folder", "OUT", "folder that `run` wrote")
 
 
@@ -51,6 +51,8 @@ COMMANDS = {
                        writes=_output("FOLDER", "folder to make")),
     "check": Command("whether models are fit for DeepMR, how they are read, and what a run costs",
                      (o.ModelOptions, o.EngineOptions, o.LociOptions), basics=LOCI_AND_MODELS),
+    "init": Command("Kipoi directories of your networks' files, for sharing", (o.ModelOptions,),
+                    Argument("folder", "FOLDER", "folder to write, with a Kipoi directory for each network")),
     "calibrate": Command(
         "calibrate the members' spread by sequences with observed values",
         (o.ModelOptions, o.LociOptions, o.CalibrateOptions),

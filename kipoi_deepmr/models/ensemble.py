@@ -126,7 +126,7 @@ class Ensemble:
         super().__setattr__(name, value)
 
     @classmethod
-    def from_kipoi(cls, models: Sequence[str], source: str = "kipoi", *, marks: Sequence | None = None,
+    def from_kipoi(cls, models: Sequence[str], source: str | None = None, *, marks: Sequence | None = None,
                    member_columns: Mapping | None = None, batch_size: int | None = None,
                    pythons: Sequence | None = None, jobs: int | None = None, settings: Mapping | None = None,
                    dataloader_args: Mapping | None = None, intervals_file: str | None = None,
@@ -136,8 +136,9 @@ class Ensemble:
         Parameters
         ----------
         models : sequence of str
-            Names in `source`, or directories when the source is `dir`.
-        source : str
+            Names in `source`; Kipoi directories or files of networks when the source is `dir`.
+        source : str, optional
+            By default `dir` for paths that exist, else `kipoi`; see `patterns.source_of`.
         marks, member_columns, batch_size, jobs, strict
             As for `Ensemble`.
         pythons : sequence of str or None, optional
@@ -163,7 +164,7 @@ class Ensemble:
         if recipe.intervals_file:
             sizes = {interval.size for interval in read_bed(recipe.intervals_file, below_zero=True)}
             if len(sizes) == 1:
-                settings.setdefault("length", sizes.pop())
+                settings["interval_length"] = sizes.pop()
         models_choose = not recipe.stacks and not recipe.member_columns
         if recipe.marks or recipe.member_columns:
             # of a stack and of members' columns, marks are chosen later: what each model gives is wanted as it is
@@ -171,7 +172,8 @@ class Ensemble:
         models = load_models(recipe, settings)
         try:
             _show_loci(models, recipe.dataloader_args, recipe.intervals_file, recipe.fasta_file)
-            deciding = {key: value for key, value in (recipe.settings or {}).items() if key != "worker_timeout"}
+            deciding = {key: value for key, value in (recipe.settings or {}).items()
+                        if key not in ("worker_timeout", "module")}
             return cls(stacked(recipe.stacks, models) if recipe.stacks else models,
                        None if models_choose else recipe.marks,
                        recipe.member_columns, recipe.jobs, recipe.strict, batch_size=recipe.batch_size,

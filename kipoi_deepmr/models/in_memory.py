@@ -18,6 +18,7 @@ from .settings import settings_of
 NOT_THESE = ("models", "source", "stack", "python", "env", "jobs", "worker_timeout", "marks", "mark_names",
              "member_columns", "seq_layout", "mark_groups")
 IN_PYTHON = {"--mark_names": "marks=", "--mark_groups": "marks=", "--seq_layout": "layout=",
+             "--length": "length=",
              "--seq_input": "seq_input="}
 MODEL_NAME = "member{}"
 
@@ -48,9 +49,6 @@ def models_of(kind: str, networks: Sequence | Mapping, *, length: int | None, la
             made.append(KipoiModel(_live(kind, network, read["length"], layout), settings=read, name=name))
         except (InputError, ModelError) as error:
             raise InputError(_in_python(str(error), read["length"], layout)) from error
-        own = made[-1].describe().length
-        if length not in (None, own):
-            raise InputError(f"length: {length} was given, but {name} takes {own} bases")
     return made, settings, chosen.batch_size
 
 

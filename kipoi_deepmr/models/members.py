@@ -1,6 +1,5 @@
 """Which numbers in the models' answers are which member's marks."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from ..errors import InputError, nearest
 from .host.errors import ModelError
 from .host.naming import chosen_marks
 from .model import Description
+from .patterns import short_name
 
 ONE_MODEL = (
     "one model alone gives no standard errors: DeepMR takes the spread of an effect over the members of an ensemble as "
@@ -71,7 +71,7 @@ def _members_of_models(described, strict):
             raise InputError(f"models {seen[d.checksum]} and {d.name} are the same model (same files or weights): "
                              "an ensemble needs members trained apart")
         seen[d.checksum] = d.name
-    names = [os.path.basename(os.path.normpath(d.name)) for d in described]
+    names = [short_name(d.name) for d in described]
     if len(set(names)) < len(names):
         names = [d.name for d in described]
     all_columns = list(range(len(first.marks)))

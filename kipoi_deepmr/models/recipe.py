@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import InputError
 from .environments import interpreter_path
+from .patterns import source_of
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Recipe:
     Attributes
     ----------
     models : list of str
-        Names in `source`; absolute directories where that is `dir`.
+        Names in `source`; absolute paths where that is `dir`.
     names : list of str
         The same as the user wrote them.
     source, marks, member_columns, batch_size, pythons, jobs, settings, dataloader_args, intervals_file, fasta_file
@@ -46,7 +47,7 @@ class Recipe:
     strict: bool = True
 
     @classmethod
-    def of(cls, models: Sequence[str], source: str, *, stacks: Sequence | None = None,
+    def of(cls, models: Sequence[str], source: str | None = None, *, stacks: Sequence | None = None,
            **arguments: Any) -> "Recipe":
         """The recipe of arguments as a user gives them, relative to this process's folder.
 
@@ -56,18 +57,29 @@ class Recipe:
             A value is none of JSON's.
         """
         names = [str(model) for model in models]
+        source = source_of(names, source)
         for key in ("intervals_file", "fasta_file", "dataloader_args"):
             arguments[key] = _absolute(arguments[key])
         arguments["pythons"] = arguments["pythons"] and [python and interpreter_path(python)
                                                          for python in arguments["pythons"]]
+        settings = arguments.get("settings") or {}
+        if settings.get("module"):
+            arguments["settings"] = {**settings, "module": _absolute_module(settings["module"])}
         arguments["stacks"] = stacks and [[mark for mark, _ in stack] for stack in stacks]
         folders = [os.path.abspath(name) if source == "dir" else name for name in names]
         return cls(**_as_json({"models": folders, "names": names, "source": source, **arguments}))
 
-    def of_models(self, models: Sequence[str], pythons: Sequence[str | None]) -> "Recipe":
-        """This recipe for models and interpreters of others: as many as it has, of its source."""
+    def of_models(self, models: Sequence[str], pythons: Sequence[str | None], module: str | None = None) -> "Recipe":
+        """This recipe for models, interpreters and a class of others: as many as it has, of its source."""
         folders = [os.path.abspath(name) if self.source == "dir" else name for name in models]
-        return dataclasses.replace(self, models=folders, names=list(models), pythons=list(pythons))
+        settings = {key: value for key, value in (self.settings or {}).items() if key != "module"}
+        settings.update({"module": _absolute_module(module)} if module else {})
+        return dataclasses.replace(self, models=folders, names=list(models), pythons=list(pythons), settings=settings)
+
+    @property
+    def module(self) -> str | None:
+        """Where the networks' class is: FILE.py:CLASS, or PACKAGE.MODULE:CLASS."""
+        return (self.settings or {}).get("module")
 
     def to_json(self) -> dict:
         """The recipe as JSON values."""
@@ -103,6 +115,12 @@ def _absolute(value):
     if isinstance(value, Mapping):
         return {key: _absolute(one) for key, one in value.items()}
     return [_absolute(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _absolute_module(text):
+    """FILE.py:NAME with the file's absolute path; the name of an importable module stays as it is."""
+    where, colon, name = text.rpartition(":")
+    return f"{os.path.abspath(where)}:{name}" if where.endswith(".py") or os.path.sep in where else text
 
 
 def _as_json(values):

@@ -5,7 +5,7 @@ from ..options import ModelOptions
 
 # Options that go to each model under the same name
 PASSED_ON = ("seq_input", "seq_layout", "alphabet", "mark_summary", "mark_window", "mark_windows", "mark_layout",
-             "scale", "mc_dropout", "augment", "worker_timeout")
+             "scale", "mc_dropout", "augment", "worker_timeout", "module", "module_args", "length")
 
 
 def settings_of(options: ModelOptions, seed: int = 42) -> dict:

@@ -1,7 +1,6 @@
 """Several models of few marks as one model of many: `--stack`."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -11,10 +10,10 @@ from ..errors import InputError
 from ..loci import Genome
 from .dataloader import DataloaderSource
 from .model import Description, Model
-from .patterns import matching_models
+from .patterns import matching_models, short_name
 
 
-def stacks_of(texts: Sequence[str], source: str = "kipoi") -> list[list[tuple[str | None, str]]]:
+def stacks_of(texts: Sequence[str], source: str | None = None) -> list[list[tuple[str | None, str]]]:
     """Which models make up each stack.
 
     Parameters
@@ -153,7 +152,8 @@ def _marks(given, described):
     names = [name for mark, d in zip(given, described, strict=True) for name in _names(mark, d)]
     if len(set(names)) < len(names):
         # models of the same marks: their own names tell them apart
-        names = [name for mark, d in zip(given, described, strict=True) for name in _names(mark or _base_name(d), d)]
+        names = [name for mark, d in zip(given, described, strict=True)
+                 for name in _names(mark or short_name(d.name), d)]
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise InputError(f"--stack: two marks are called {twice[0]}; name them, as in A=MODEL B=MODEL")
@@ -162,9 +162,5 @@ def _marks(given, described):
 
 def _names(mark, described):
     if len(described.marks) == 1:
-        return [mark or _base_name(described)]
+        return [mark or short_name(described.name)]
     return [f"{mark}/{label}" if mark else label for label in described.marks]
-
-
-def _base_name(described):
-    return os.path.basename(os.path.normpath(described.name))

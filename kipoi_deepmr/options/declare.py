@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from ..errors import InputError, nearest
-from .kinds import Flag, Items, Kind, Pairs, explained
+from .kinds import Flag, Items, JsonObject, Kind, Pairs, explained
 
 PRESETS = ("default", "paper", "quick")
 DEFAULT = PRESETS[0]
@@ -221,7 +221,7 @@ def _type_text(declared):
         text = "bool"
     elif isinstance(kind, Items):
         text = "sequence"
-    elif isinstance(kind, Pairs):
+    elif isinstance(kind, Pairs | JsonObject):
         text = "dict"
     else:
         text = getattr(kind, "number", str).__name__

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Mapping
 
 from ..errors import nearest
 
@@ -201,6 +202,27 @@ class Items(Kind):
 
     def shown(self, value):
         return ",".join(map(self.item.shown, value))
+
+
+class JsonObject(Kind):
+    """A JSON object, or the name of a file that holds one: a dict."""
+
+    def of_text(self, text):
+        try:
+            if not text.lstrip().startswith("{"):
+                with open(text, encoding="utf-8") as file:
+                    text = file.read()
+            return self.of_value(json.loads(text))
+        except (OSError, ValueError, RecursionError):
+            raise ValueError('it is neither a JSON object such as {"filters": 64} nor a file that holds one') from None
+
+    def of_value(self, value):
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+            raise ValueError("it must be a dict of names and values")
+        return dict(value)
+
+    def shown(self, value):
+        return json.dumps(value)
 
 
 class OneOf(Text):

@@ -133,7 +133,9 @@ class AnnotateOptions(Options):
         kinds.Items(kinds.Text(), "MODEL", several=True),
         help="the run's models, for --predict_indels: they are code, and a run's folder does not say whose is run")
     source: str = option(
-        kinds.Text(), "kipoi", help="their source, as for run")
+        kinds.Text(), default_text="dir for paths, else kipoi", help="their source, as for run")
+    module: str = option(
+        kinds.Text("FILE.py:CLASS"), help="their class, as for run")
     python: tuple = option(
         kinds.Items(kinds.Text(), "PATH", several=True), help="their Python, as for run")
     env: str = option(kinds.Text("NAME"), help="their environment, as for run")
@@ -141,7 +143,7 @@ class AnnotateOptions(Options):
         kinds.Text("FASTA"), default_text="that of the run", help="genome for --predict_indels")
 
     def _check_together(self):
-        for name in ("fasta_file", "models", "python", "env"):
+        for name in ("fasta_file", "models", "module", "python", "env"):
             if getattr(self, name) and not self.predict_indels:
                 raise InputError(f"--{name} goes with --predict_indels")
 

@@ -27,11 +27,19 @@ class ModelOptions(Options):
 
     models: tuple = option(
         kinds.Items(kinds.Text(), "MODEL", several=True), positional=True, required=True, group=MODELS,
-        help="Kipoi models trained independently on the same marks, or patterns such as 'folds/*'; with --source dir "
-             "their directories")
+        help="models trained independently on the same marks: files of networks (.pt, .safetensors, .pt2, .keras, .h5, "
+             "SavedModel folders), Kipoi directories, or names in Kipoi's zoo; or patterns such as 'folds/*'")
     source: str = option(
-        kinds.Text(), "kipoi", group=MODELS,
+        kinds.Text(), group=MODELS, default_text="dir for paths, else kipoi",
         help="Kipoi model source: kipoi (the zoo), dir, or one of ~/.kipoi/config.yaml")
+    module: str = option(
+        kinds.Text("FILE.py:CLASS"), group=MODELS,
+        help="class of the networks whose weights the files hold, or a function that makes one; runs that file's code")
+    module_args: dict = option(
+        kinds.JsonObject("JSON"), group=MODELS, help="its arguments: a JSON object, or a file of one")
+    length: int = option(
+        kinds.Integer(1, metavar="BASES"), group=MODELS, default_text="as the model says, else as the loci are",
+        help="bases that the model takes, where its file does not say")
     stack: bool = option(
         kinds.Flag(), False, group=MODELS,
         help="the models are parts of one that predicts all their marks: MODEL, or MARK=MODEL to name the mark, or "
@@ -67,7 +75,7 @@ class ModelOptions(Options):
     alphabet: str = option(kinds.Text("ACGT"), group=ADAPTERS, help="order of the letters along their axis")
     marks: tuple = option(
         kinds.Items(kinds.Label(), "A,B"), group=ADAPTERS, default_text="all",
-        help="marks to use, by name, pattern or number from 0")
+        help="marks to use, by name, pattern or number from 0; or names for all outputs of a model that names none")
     mark_names: str = option(
         kinds.Text("FILE"), group=ADAPTERS, help="names of the model's outputs, one a line")
     mark_summary: str = option(

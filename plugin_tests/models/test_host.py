@@ -16,7 +16,8 @@ from kipoi_deepmr.models.host.session import HostedModel
 
 HOST = Path(session.__file__).parent
 SEQUENCE = dna.encode("GATTACACCGTT")
-FRAMEWORKS = {"tensorflow", "tf_keras", "keras", "torch", "bpnet", "kipoiseq", "kipoi_utils"}  # come with a model
+# come with a model
+FRAMEWORKS = {"tensorflow", "tf_keras", "keras", "torch", "safetensors", "h5py", "bpnet", "kipoiseq", "kipoi_utils"}
 
 
 @pytest.mark.parametrize("path", sorted(HOST.glob("*.py")), ids=lambda path: path.name)
@@ -76,7 +77,7 @@ def test_checksum_follows_what_predictions_depend_on(models):
     def of(**settings):
         return HostedModel(models[0], "dir", settings).describe()["checksum"]
 
-    assert of() == of(batch_size=7) == of(length=99) == of(augment=None)
+    assert of() == of(batch_size=7) == of(interval_length=99) == of(augment=None)
     assert len({of(), of(augment=["rc"]), of(mark_groups={"AB": ["A", "B"], "C": ["C"]}), of(alphabet="AGCT")}) == 4
 
 

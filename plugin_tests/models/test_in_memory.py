@@ -185,5 +185,5 @@ def test_networks_of_the_wrong_kind():
         Ensemble.from_torch(networks, length=LENGTH)
     with pytest.raises(InputError, match="is a network, a Functional: use Ensemble.from_keras"):
         Ensemble.from_function(networks, length=LENGTH)
-    with pytest.raises(InputError, match="length: 41 was given, but member1 takes 40 bases"):
+    with pytest.raises(InputError, match="member1: length= 41, but its network takes 40 bases"):
         Ensemble.from_keras(networks, length=LENGTH + 1)

@@ -158,7 +158,10 @@ class FunctionModel(LiveModel):
 def evaluating(network):
     """Within this context a PyTorch module is in `eval` mode; afterwards each of its modules is in its own."""
     modes = [(module, module.training) for module in network.modules()]
-    network.eval()
+    try:
+        network.eval()
+    except NotImplementedError:  # what torch.export wrote stays as it was exported
+        pass
     try:
         yield
     finally:

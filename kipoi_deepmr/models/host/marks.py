@@ -6,7 +6,16 @@ from . import nested, slopes
 from .axes import parse_layout
 from .columns import Leaf, arrays_of, form, labels_of, leaf_of
 from .errors import ModelError
-from .naming import check_labels, check_made_up, chosen_marks, column_names, columns_of_groups, in_windows, listed
+from .naming import (
+    are_names,
+    check_labels,
+    check_made_up,
+    chosen_marks,
+    column_names,
+    columns_of_groups,
+    in_windows,
+    listed,
+)
 from .pairs import Expected, pairs_of
 from .summaries import OF_PAIRS, SCALES, SUMMARIES, scaled
 from .tensors import precision_of
@@ -198,7 +207,8 @@ def find_marks(schema, probe, n, **options):
     groups : dict of str to list of str, optional
         Marks that are means of columns, given by label, glob or number; other columns are dropped.
     marks : list of str, optional
-        Those to use, in this order, by name, glob or number; nothing else is read.
+        Those to use, in this order, by name, glob or number; nothing else is read. Where the model names no column, as
+        many marks as there are columns are their names.
     windows : dict of str to str, optional
         For each mark the column and the positions that it is read from; see `naming.parse_window`.
     layout : str, optional
@@ -241,6 +251,8 @@ def _all_columns(arrays, labels, options):
     if not options.names and len(arrays) > 1:
         check_labels(labels, {n_columns}, "", shapes)
     names, n_made_up, notes = column_names(readers, cores, labels_of_each, options, labels, shapes)
+    if not (options.groups or options.windows) and are_names(options.marks, names, n_made_up):
+        return readers, list(options.marks), notes
     check_made_up(n_made_up, n_columns, shapes, options)
     return readers, names, notes
 

@@ -208,6 +208,12 @@ def there_are(name, known):
     return f"; there are: {listed(known)}"
 
 
+def are_names(marks, columns, n_made_up):
+    """Whether the marks asked for name the columns of an output that names none of its own: one for each."""
+    return bool(marks) and n_made_up == len(columns) == len(marks) == len(set(marks)) and not any(
+        mark in columns or mark.isdigit() or set("*?[") & set(mark) for mark in marks)
+
+
 def chosen_marks(names, marks, hint=there_are):
     """Numbers of the marks asked for by name, glob or number, in their order; `hint` is added to what is unknown.
 

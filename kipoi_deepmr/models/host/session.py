@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from . import attributions, items, layout, live, marks, masks, saturation, sources, views
+from . import attributions, checksums, file_model, items, layout, live, marks, masks, nested, saturation, sources, views
 from .columns import arrays_of
 from .errors import ItemError, ModelError, OutOfMemory, model_code
 
@@ -15,7 +15,7 @@ CLEARLY = 1.1  # times as fast as with a smaller batch
 LONG = 1.0  # seconds of a batch, after which none larger is tried
 N_PROBES = 4
 N_TRIED_ITEMS = 20  # until one shows how the dataloader lays DNA out: the first may lie over a contig's end
-NOT_IN_CHECKSUM = ("batch_size", "length", "marks")
+NOT_IN_CHECKSUM = ("batch_size", "length", "interval_length", "module", "marks")
 
 
 class HostedModel:
@@ -27,12 +27,15 @@ class HostedModel:
     Parameters
     ----------
     model : str or live.LiveModel
-        Name of a model in its source, or a directory when the source is `dir`; or what this process holds.
+        Name of a model in its source; a directory or a network's file when the source is `dir`; or what this process
+        holds.
     source : str
         A Kipoi model source: `kipoi` (the model zoo), `dir`, or one of ~/.kipoi/config.yaml.
     settings : dict of JSON values
-        All optional: batch_size, length, seq_input, seq_layout, alphabet (see `layout.find_layout`); mark_names,
-        mark_summary, mark_window, mark_windows, mark_layout, scale, mark_groups, marks (see `marks.find_marks`);
+        All optional: batch_size; length (bases that the model takes), interval_length (of the loci, where nothing else
+        tells how many it takes); module, module_args (see `network_file.NetworkFile`); seq_input, seq_layout, alphabet
+        (see `layout.find_layout`); mark_names, mark_summary, mark_window, mark_windows, mark_layout, scale,
+        mark_groups, marks (see `marks.find_marks`);
         mc_dropout (number of masks), seed, augment (see `views.parse_views`).
     in_worker : bool
         Whether this process is the model's own; see `bpnet.load`.
@@ -51,8 +54,13 @@ class HostedModel:
         self._batch_size = self._settings.get("batch_size", DEFAULT_BATCH_SIZE)
         self._largest = None  # batch that memory holds, once it has run out
         self._views = views.parse_views(self._settings.get("augment", []))
-        is_live = isinstance(model, live.LiveModel)
-        self._model = model if is_live else sources.load(str(model), source, in_worker, self._name)
+        self._files = None
+        if isinstance(model, live.LiveModel):
+            self._model = model
+        else:
+            if source == "dir" and not file_model.is_file(str(model)):
+                self._files = checksums.Files(str(model))
+            self._model = sources.load(str(model), source, in_worker, self._name, self._settings)
         with model_code(f"model {self._name} cannot be loaded"):
             self._dataloader = items.describe(self._model)
         self._items = self._layout = self._length = self._marks = self._masks = self._first_probe = None
@@ -63,6 +71,20 @@ class HostedModel:
             pass
         else:
             self._get_ready()
+        self._checksum = self._find_checksum()
+
+    def _find_checksum(self):
+        """Over all that the answers depend on: the model's folder as it was before its code ran, or what it tells."""
+        settings = {key: value for key, value in self._settings.items() if key not in NOT_IN_CHECKSUM}
+        if isinstance(self._model, live.LiveModel):
+            return checksums.checksum({}, [self._model.checksum(), settings])
+        if isinstance(self._model, file_model.FileModel):
+            return checksums.checksum(self._model.files(), settings)
+        files, values = checksums.of_arguments(self._model.source_dir, self._model.args)
+        if self._files:
+            self._files.note_written()
+        files.update(self._files.own() if self._files else checksums.files_below(self._model.source_dir))
+        return checksums.checksum(files, [values, settings])
 
     def describe(self):
         """What the driver and `check` tell of the model.
@@ -80,8 +102,7 @@ class HostedModel:
             "marks": list(self._marks.names) if self._marks else [],
             "length": self._length,
             "alphabet": "ACGT",
-            "checksum": sources.checksum(self._model, {key: value for key, value in self._settings.items()
-                                                       if key not in NOT_IN_CHECKSUM}),
+            "checksum": self._checksum,
             "replicates": self._replicate_names(),
             "needs_item": self._layout is None or self._layout.needs_item,
             "layout": self._layout.description if self._layout else "",
@@ -113,6 +134,8 @@ class HostedModel:
         """What tells how its answers follow from its network; see `models.internals.Internals`."""
         name, form = self._layout.one_hot() or (None, None)
         return {"files": sources.files(self._model), "input": name, "shape": form and list(form.shape(self._length)),
+                "axes": form and [form.letter_axis, form.position_axis],
+                "output_names": [getattr(one, "name", None) for _, one in nested.leaves(self._model.schema.targets)],
                 "letters": self._layout.alphabet, "marks": self._marks.to_json(), "views": list(map(list, self._views)),
                 "n_masks": len(self._masks.names) if self._masks else 0}
 
@@ -135,6 +158,8 @@ class HostedModel:
             self._set_layout(self._items.inputs(first))
             self._length = self._length or len(self._layout.decode(self._items.inputs(first)))
             self._get_ready(first)
+        if self._files:
+            self._files.note_written()
         return len(self._items)
 
     def locus(self, number):
@@ -276,7 +301,10 @@ class HostedModel:
         if found.needs_item and len(self._views) > 1:
             raise ModelError(f"model {self._name}: --augment is for models that take DNA alone; this one takes "
                              f"{found.description}")
-        self._length = self._layout.length or self._length or self._settings.get("length")
+        said = self._settings.get("length")
+        if said and self._layout.length not in (None, said):
+            raise ModelError(f"model {self._name}: --length {said}, but its network takes {self._layout.length} bases")
+        self._length = self._layout.length or self._length or said or self._settings.get("interval_length")
 
     def _get_ready(self, item=None):
         """Find the marks by a first prediction, unless they are known or cannot be yet."""

@@ -1,7 +1,5 @@
-"""A Kipoi model from its name: any source, Keras 1 and 2 beside Keras 3, bpnet's own directories; its checksum."""
+"""A Kipoi model from its name: any source, Keras 1 and 2 beside Keras 3, bpnet's own directories, network files."""
 
-import hashlib
-import json
 import logging
 import os
 import sys
@@ -9,41 +7,50 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import bpnet, live
+from . import bpnet, file_model
 from .errors import ModelError, model_code, one_line
 
 FRAMEWORKS = ("keras", "tf_keras", "tensorflow", "torch", "sklearn", "bpnet")
 
 
-def load(model, source, in_worker, name):
+def load(model, source, in_worker, name, settings):
     """A loaded Kipoi model.
 
     Parameters
     ----------
     model : str
-        Its name in its source; a directory when the source is `dir`.
+        Its name in its source; a directory or a network's file when the source is `dir`.
     source : str
     in_worker : bool
         Whether this process is the model's own.
     name : str
         What it is called in messages.
+    settings : dict
+        Of `session.HostedModel`, for a network's file.
 
     Raises
     ------
     ModelError
         The source or the model is not there, or the model cannot be loaded.
     """
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of batches of several sizes, as ours are
+    if source == "dir" and not os.path.exists(model):
+        raise ModelError(f"{name}: no such file or folder")
+    if source == "dir" and file_model.is_file(model):
+        return file_model.FileModel(model, settings, name)
+    if settings.get("module"):
+        raise ModelError(f"{name}: --module goes with the files of networks; this is a Kipoi model")
     import kipoi
 
-    logging.getLogger("kipoi").setLevel(logging.WARNING)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of batches of several sizes, as ours are
+    logging.getLogger("kipoi").setLevel(logging.ERROR)  # it warns of every field that a model.yaml leaves out
     known = kipoi.config.model_sources()
     if source not in known:
         raise ModelError("--source {}: unknown; Kipoi's config.yaml has {}".format(source, ", ".join(known)))
     if source == "dir" and bpnet.is_seq_model(model):
         return bpnet.load(model, in_worker)
     if source == "dir" and not any(Path(model, "model." + suffix).is_file() for suffix in ("yaml", "yml")):
-        raise ModelError(f"{name}: no model.yaml there; with --source dir a MODEL is a Kipoi model directory")
+        raise ModelError(f"{name}: no model.yaml there; with --source dir a MODEL is a Kipoi model directory or the "
+                         "file of a network")
     try:
         with model_code(f"model {name} cannot be loaded"):
             return kipoi.get_model(model, source=source)
@@ -100,33 +107,6 @@ def files(model):
     folder = Path(model.source_dir)
     found = {name: folder / value for name, value in (model.args or {}).items() if isinstance(value, str)}
     return {name: os.path.abspath(str(path)) for name, path in found.items() if path.is_file()}
-
-
-def checksum(model, settings):
-    """SHA-256 over the model's description, code, the files among its arguments, and what its answers depend on else.
-
-    Parameters
-    ----------
-    model : Kipoi model or live.LiveModel
-    settings : dict
-        JSON values that decide how the model is asked and read.
-    """
-    if isinstance(model, live.LiveModel):
-        return hashlib.sha256((model.checksum() + json.dumps(settings, sort_keys=True)).encode()).hexdigest()
-    folder = Path(model.source_dir)
-    files = list(folder.glob("model.y*ml")) + list(folder.glob("*.py"))
-    for value in (model.args or {}).values():
-        if isinstance(value, str) and (folder / value).exists():
-            path = folder / value
-            files += [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
-    digest = hashlib.sha256()
-    for path in sorted(set(files)):
-        content = path.read_bytes()
-        digest.update(f"{path.name}\0{len(content)}\0".encode())
-        digest.update(content)
-    if settings:
-        digest.update(json.dumps(settings, sort_keys=True).encode())
-    return digest.hexdigest()
 
 
 def versions():

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from zoo_files import FILES
 from zoo_models import INPUTS, LENGTH, OUTPUTS, Locus, weights_of_members
 
 from kipoi_deepmr import dna, effects_store, pipeline
@@ -17,12 +18,13 @@ from kipoi_deepmr.models.host import columns, layout, marks, saturation, session
 
 PLACES = ((7, "+"), (23, "-"), (50, "-"), (64, "+"))
 GENOME = "".join(np.random.default_rng(5).choice(list("ACGT"), 90))
-CASES = {case.name: case for case in INPUTS + OUTPUTS}
+CASES = {case.name: case for case in INPUTS + OUTPUTS + FILES}
 WEIGHTS = weights_of_members()
-RUNS = [(case, source) for case in INPUTS for source in ("bed", "dataloader")] + [(case, "bed") for case in OUTPUTS]
+RUNS = [(case, source) for case in INPUTS for source in ("bed", "dataloader")]
+RUNS += [(case, "bed") for case in OUTPUTS + FILES]
 each_run = pytest.mark.parametrize("case, source", [
     pytest.param(*run, id="-".join(map(str, run)), marks=pytest.mark.skipif(
-        run[0].framework == "torch" and not find_spec("torch"), reason="needs PyTorch")) for run in RUNS])
+        any(not find_spec(package) for package in run[0].packages), reason="needs a package")) for run in RUNS])
 
 
 @pytest.fixture(scope="session")
@@ -38,11 +40,12 @@ def files(tmp_path_factory):
 def effects_of(case, source, files, folder, python=None):
     """What `predict` stores for two members of a form, and what is said of their input."""
     models = [case.write(folder / name, weights) for name, weights in zip("ab", WEIGHTS, strict=True)]
+    kipoi_source = None if case.framework == "file" else "dir"
     given = files
     if source == "dataloader":
         stranded = {} if case.inputs else {"use_strand": True}
         given = {"dataloader_args": {**files, **stranded}}
-    with Ensemble.from_kipoi(models, "dir", pythons=[python] * 2, settings=case.settings, **given) as ensemble:
+    with Ensemble.from_kipoi(models, kipoi_source, pythons=[python] * 2, settings=case.settings, **given) as ensemble:
         selection = pipeline.select_loci(ensemble, **given)
         pipeline.predict(ensemble, selection, str(folder / "effects.zarr"), quiet=True)
         return effects_store.open_effects(str(folder / "effects.zarr")).load(), ensemble.described[0].layout

@@ -128,14 +128,14 @@ class Case:
         Of the inputs, as in model.yaml.
     layout : str
         Begin of what must be said of the input.
-    framework : {"numpy", "torch", "keras"}
+    framework : {"numpy", "torch", "keras", "file"}
     defaults : dict
         Of kipoiseq's dataloader; `loader` is the name of its class.
     inputs : str
         What the model's own dataloader gives, as Python code; by default kipoiseq's is used.
     code : str or callable
         Of a numpy model: from `x` to `y`, (n, marks). Of a torch model: the axes of its sum. Of a Keras model: what
-        makes the network of weights.
+        makes the network of weights. Of a file: what writes it and gives its path, from (path without suffix, weights).
     output : str
         Of a numpy or torch model: from `y` to what it returns.
     targets : as `shape`
@@ -167,8 +167,16 @@ class Case:
     def __repr__(self):
         return self.name
 
+    @property
+    def packages(self):
+        """Packages that write and run it, of which not every environment has all."""
+        is_torch = self.framework == "torch" or self.framework == "file" and "of_torch" in self.code.__qualname__
+        return ["torch"] * is_torch + ["safetensors"] * self.name.startswith("safetensors")
+
     def write(self, folder, weights):
-        """A Kipoi model directory of one member; weights are (2, L, 4, marks)."""
+        """A Kipoi model directory, or a file, of one member; weights are (2, L, 4, marks)."""
+        if self.framework == "file":
+            return self.code(folder, weights)
         folder.mkdir(parents=True)
         defined_as, arguments = {"numpy": self._write_numpy, "torch": self._write_torch,
                                  "keras": self._write_keras}[self.framework](folder, weights)
