@@ -75,10 +75,14 @@ def check(arguments, command):
 
 @contextlib.contextmanager
 def _steps(quiet):
-    """A line of standard error that says what is being done, by a function of its text."""
+    """A line of standard error that says what is being done, by a function of its text, unless it takes no time."""
     with tqdm(desc="check: loading models", bar_format="{desc} [{elapsed}]", disable=quiet, leave=False,
-              delay=1) as line:
-        yield lambda text: line.set_description_str(f"check: {text}")
+              delay=0 if sys.stderr.isatty() else 1) as line:
+        def now(text):
+            line.set_description_str(f"check: {text}", refresh=False)
+            line.update()
+
+        yield now
 
 
 def init(arguments, command):

@@ -192,7 +192,7 @@ def test_a_window_for_each_mark():
     values = np.abs(P3)
     windows = {"acceptor": "10:20", "late": "acceptor@-5:+7", "donor": "0:60", "last": "2@+29:30"}
     marks, read = marks_of(values, SITES, windows=windows)
-    assert marks.names == tuple(windows) and "sum over positions 25 to 37" in marks.description
+    assert marks.names == tuple(windows) and "late: sum over positions 25 to 37;" in marks.description
     expected = [values[:, 1, 10:20], values[:, 1, 25:37], values[:, 2], values[:, 2, 59:60]]
     np.testing.assert_allclose(read, np.stack([one.sum(1) for one in expected], 1), rtol=1e-6)
     chosen, read_chosen = marks_of(values, SITES, windows=windows, marks=["last", "acceptor"], summary="max")

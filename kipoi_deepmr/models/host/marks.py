@@ -171,7 +171,11 @@ class Marks:
     def _described(self):
         n = len(self._columns)
         parts = ["output {}: {} mark{}".format(form([shape for _, shape in self._shapes]), n, "s" * (n > 1))]
-        parts += sorted({one.how() for one in self.readers} - {""})
+        hows = {}
+        for one, names in self.named_readers():
+            hows.setdefault(one.how(), []).extend(names)
+        hows.pop("", None)
+        parts += [f"{listed(names)}: {how}" if len(hows) > 1 else how for how, names in hows.items()]
         if self._scale != "identity":
             parts.append("scale: " + SCALES[self._scale][-1])
         if any(len(chosen) > 1 for chosen in self._members.values()):
