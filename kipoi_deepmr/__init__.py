@@ -8,16 +8,19 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-__all__ = ["Ensemble", "__version__", "loci", "meta", "mr", "mutagenesis", "network"]
+__all__ = ["Ensemble", "Loci", "__version__", "loci", "meta", "mr", "mutagenesis", "network", "run"]
 
 # Kipoi asks a plugin for parsers of its sections in model.yaml and dataloader.yaml; we have none.
 ModelParser = None
 DataloaderParser = None
 
+_OBJECTS = {"Ensemble": (".models", "Ensemble"), "Loci": (".loci", "Loci"), "run": (".pipeline.from_python", "run")}
+
 
 def __getattr__(name):
-    if name == "Ensemble":
-        return import_module(".models", __name__).Ensemble
+    if name in _OBJECTS:
+        module, own = _OBJECTS[name]
+        return getattr(import_module(module, __name__), own)
     if name in __all__:
         return import_module("." + name, __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

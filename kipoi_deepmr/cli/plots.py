@@ -9,6 +9,7 @@ from ..plots import (
     heatmap_figure,
     heights_of,
     network_figure,
+    plot_global_heatmap,
     plot_local_scatter,
     save,
     simulation_figure,
@@ -47,8 +48,7 @@ def _heatmap(arguments):
             raise
     table = read_table(path, (*PAIR, "method"), ("standardised",))
     method = arguments.method or table["method"].iloc[0]
-    return heatmap_figure(_of("method", method, table), "standardised",
-                          f"global effect, {method}\n(sd of outcome\nper sd of exposure)")
+    return plot_global_heatmap(_of("method", method, table), method).figure
 
 
 def _table_of(path):

@@ -1,17 +1,21 @@
 """Which loci are used, which are dropped and why."""
 
+import os
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from .. import dna
+from .. import display, dna
 from ..errors import InputError
 from .assembly import DroppedLocus, check_place, compare
 from .bed import read_bed
 from .genome import Genome
 from .resize import common_length, resized
+from .sequences import places_of
+
+OF_ALL = ("fasta_file", "dropped")  # attributes of `Loci` that are not one of each locus
 
 DUPLICATE = "duplicate of an earlier locus"
 AMBIGUOUS = "has N or other ambiguous letters"
@@ -46,6 +50,10 @@ class Loci:
         Upper-case bases as the model sees them: reverse-complemented where strand is -.
     item : (n,) int64
         Number of each in the model's own dataloader, where the model needs more of it than DNA; else -1.
+    fasta_file : str or None
+        That they were read from, if it is known.
+    dropped : dict of str to list of str
+        Names of the candidates that could not be used, by reason.
     """
 
     chrom: np.ndarray
@@ -55,6 +63,8 @@ class Loci:
     name: np.ndarray
     sequences: np.ndarray
     item: np.ndarray = None
+    fasta_file: str | None = field(default=None, kw_only=True)
+    dropped: dict = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self):
         if self.item is None:
@@ -103,16 +113,61 @@ class Loci:
             selection = select(source, n_loci, seed)
         for note in source.notes:
             warnings.warn(note, stacklevel=2)
-        for reason, names in selection.dropped.items():
-            warnings.warn(f"{len(names)} of {len(intervals)} loci dropped: {reason}: {', '.join(names)}", stacklevel=2)
-        return selection.loci
+        _warn_of(selection)
+        return replace(selection.loci, fasta_file=os.path.abspath(fasta_file), dropped=selection.dropped)
+
+    @classmethod
+    def from_sequences(cls, sequences):
+        """Loci of sequences, which need no place in a genome; a warning names those that cannot be used.
+
+        Parameters
+        ----------
+        sequences : sequence of str, dict of str to str, or pandas.DataFrame
+            Of one length, as the model sees them. The keys of a dict are their names; otherwise they are called
+            sequence1, sequence2, ... A table has a column `sequence`, and may have `name`, and `chrom`, `start`, `end`
+            and `strand` together.
+
+        Returns
+        -------
+        Loci
+            Without a place, each sequence is a contig of its own, from 0 to its length.
+
+        Raises
+        ------
+        InputError
+            There is none, one is no text or holds other letters than those of DNA, lengths differ, a name stands
+            twice, or none is usable.
+        """
+        selection = select([Locus(*each) for each in places_of(sequences)])
+        _warn_of(selection)
+        return replace(selection.loci, dropped=selection.dropped)
+
+    def __repr__(self):
+        return display.as_text(f"Loci: {self._title}", [display.printable("  ".join(row)) for row in self._rows()],
+                               len(self))
+
+    def _repr_html_(self):
+        return display.as_html(self._title, ("name", "place", "strand"), self._rows(), n_all=len(self))
+
+    @property
+    def _title(self):
+        n_dropped = sum(map(len, self.dropped.values()))
+        dropped = f", {n_dropped:,} dropped" if n_dropped else ""
+        return f"{display.of_loci(len(self))} of {self.sequences.shape[1]:,} bases{dropped}"
+
+    def _rows(self):
+        """Name, place and strand of the first ones."""
+        n = min(len(self), display.MAX_ROWS)
+        return [(str(self.name[i]), f"{self.chrom[i]}:{self.start[i]}-{self.end[i]}", str(self.strand[i]))
+                for i in range(n)]
 
     def __len__(self):
         return len(self.chrom)
 
     def __getitem__(self, index):
         """The loci of a slice or of an array of indices."""
-        return Loci(*(getattr(self, f.name)[index] for f in fields(self)))
+        columns = (getattr(self, f.name)[index] for f in fields(self) if f.name not in OF_ALL)
+        return Loci(*columns, fasta_file=self.fasta_file)
 
 
 @dataclass(frozen=True)
@@ -220,6 +275,13 @@ def select(source, n_loci=None, seed=42):
         reasons = "; ".join(f"{len(names)} {reason} (such as {names[0]})" for reason, names in dropped.items())
         raise InputError(f"none of the {len(source)} loci can be used: {reasons}")
     return Selection(Loci.from_list([chosen[i] for i in sorted(chosen)]), dropped, len(source))
+
+
+def _warn_of(selection):
+    """A warning for each reason for which loci were dropped, for the caller of a method of `Loci`."""
+    for reason, names in selection.dropped.items():
+        warnings.warn(f"{len(names)} of {selection.n_candidates} loci dropped: {reason}: {', '.join(names)}",
+                      stacklevel=3)
 
 
 def _checked(locus, seen):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import display
 from ..errors import InputError
 from ..files import escaped
 from ..loci import Genome, read_bed
@@ -371,6 +372,26 @@ class Ensemble:
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
         close_all(self.models)
+
+    def __repr__(self) -> str:
+        return display.as_text(f"Ensemble: {self._title}", [f"{name}: {text}" for name, text in self._facts()])
+
+    def _repr_html_(self) -> str:
+        return display.as_html(self._title, ("", ""), self._facts())
+
+    @property
+    def _title(self):
+        length = f"of {self.length:,} bases" if self.length else "of any length"
+        return (f"{display.counted(len(self.names), 'member')} and {display.counted(len(self.marks), 'mark')}, "
+                f"sequences {length}")
+
+    def _facts(self):
+        """What a user should see of it: pairs of what and a text."""
+        first = self.described[0]
+        facts = [("members", display.listed(self.names)), ("marks", display.listed(self.marks)),
+                 ("input", first.layout), ("output", first.outputs), ("run by", first.framework),
+                 *(("not fit", problem) for problem in self.problems), *(("note", note) for note in first.notes)]
+        return [(what, display.printable(text)) for what, text in facts if text]
 
     def __enter__(self) -> "Ensemble":
         return self

@@ -6,8 +6,9 @@ from .estimation import estimate
 from .network import Judged, judge, network
 from .parts import parts
 from .prediction import predict, predict_settings
+from .result import Result
 from .running import RunResult, run, run_again
 from .selection import select_loci
 
-__all__ = ["AnnotationResult", "Judged", "RunResult", "StrataResult", "aggregate", "annotate", "estimate", "judge",
-           "network", "parts", "predict", "predict_settings", "run", "run_again", "select_loci", "stratify"]
+__all__ = ["AnnotationResult", "Judged", "Result", "RunResult", "StrataResult", "aggregate", "annotate", "estimate",
+           "judge", "network", "parts", "predict", "predict_settings", "run", "run_again", "select_loci", "stratify"]

@@ -15,6 +15,7 @@ from ..errors import InputError, Stopped
 from ..files import disk_full_told, file_checksum
 from ..instruments.regions import read_regions
 from ..mutagenesis import engines
+from ..network import Network
 from ..options import AggregateOptions, EstimateOptions, NetworkOptions, PredictOptions
 from ..output.natural_variants import NaturalVariants, natural_variants
 from ..output.stored_loci import index_of
@@ -39,7 +40,7 @@ OF_COMMAND = ("command", "directory", "arguments")
 
 
 class RunResult(NamedTuple):
-    """Tables of a run, as written to local.tsv and global.tsv, and the names of dropped loci by reason.
+    """Tables of a run, as written to local.tsv and global.tsv, the names of dropped loci by reason, and the network.
 
     `agreement` is that of approximated effects with exact ones, None without; see `mutagenesis.agreement.measure`.
     """
@@ -48,6 +49,7 @@ class RunResult(NamedTuple):
     global_: pd.DataFrame
     dropped: dict
     agreement: dict | None = None
+    network: Network | None = None
 
 
 def run(ensemble, selection, out, *, predict_options=None, estimate_options=None, aggregate_options=None,
@@ -246,7 +248,7 @@ def _fill(folder, told, effects, later, agreement=None):
         raise
     except KeyboardInterrupt as error:
         raise type(error)(f"the effects are kept: {GO_ON}") from error
-    return RunResult(local, global_, told["dropped"], agreement)
+    return RunResult(local, global_, told["dropped"], agreement, judged.network)
 
 
 def _check_before_predicting(ensemble, loci, details, predict_options, options):

@@ -2,7 +2,7 @@
 
 from .axes import check_path, save
 from .global_effects import global_effects_figure, plot_global_effects
-from .heatmap import heatmap_figure, plot_heatmap
+from .heatmap import heatmap_figure, plot_global_heatmap, plot_heatmap
 from .local_scatter import plot_local_scatter
 from .network import network_figure, plot_network
 from .reliability import plot_reliability, reliability_figure
@@ -22,6 +22,6 @@ from .tracks import heights_of, plot_track, tracks_figure
 
 __all__ = ["check_path", "global_effects_figure", "graph_figure", "heatmap_figure", "heights_of", "levers_figure",
            "network_figure", "plot_coverage", "plot_coverage_against_width", "plot_direct_effects",
-           "plot_global_effects", "plot_heatmap", "plot_local_scatter", "plot_network", "plot_reliability",
-           "plot_strata", "plot_sweep", "plot_track", "plot_true_effects", "reliability_figure", "save",
-           "simulation_figure", "strata_figure", "sweep_figure", "tracks_figure"]
+           "plot_global_effects", "plot_global_heatmap", "plot_heatmap", "plot_local_scatter", "plot_network",
+           "plot_reliability", "plot_strata", "plot_sweep", "plot_track", "plot_true_effects", "reliability_figure",
+           "save", "simulation_figure", "strata_figure", "sweep_figure", "tracks_figure"]

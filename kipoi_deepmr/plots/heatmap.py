@@ -61,6 +61,26 @@ def plot_heatmap(direct, value="direct_std", label=DIRECT, ax=None):
     return ax
 
 
+def plot_global_heatmap(table, method=None, ax=None):
+    """`plot_heatmap` of standardised global effects.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        global.tsv: columns exposure, outcome, method and standardised at least.
+    method : str, optional
+        By default the first one.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    method = table["method"].iloc[0] if method is None else method
+    label = f"global effect, {method}\n(sd of outcome\nper sd of exposure)"
+    return plot_heatmap(table[table["method"] == method], "standardised", label, ax)
+
+
 def _cell(names):
     return 0.45 if len(names) <= WRITTEN_UP_TO else CELL
 

@@ -19,13 +19,15 @@ from .letters import outlines
 NAME = STAGES["report"].main
 
 
-def write_report(folder):
-    """Write report.html into the folder of a finished run.
+def write_report(folder, path=None):
+    """Write report.html of a finished run.
 
     Parameters
     ----------
     folder : str or Target
-        The target by one who holds the right to write there.
+        Of the run; the target by one who holds the right to write there.
+    path : str, optional
+        Where the page goes; by default into the folder.
 
     Returns
     -------
@@ -35,13 +37,15 @@ def write_report(folder):
     Raises
     ------
     InputError
-        The folder does not hold a finished run, or another command writes there.
+        The folder does not hold a finished run, another command writes there, or a file must not be replaced.
     DiskFull
     """
     target = folder if isinstance(folder, Target) else Target("report", os.path.join(folder, NAME), in_run=True)
-    manifest.read(os.path.dirname(target.path))
+    folder = os.path.dirname(target.path)
+    manifest.read(folder)
+    target = target if path is None else Target("report", path)
     with writing("report", target, kept="the tables are kept; free some space and start again") as files:
-        text = _page_of(FinishedRun(os.path.dirname(target.path)))
+        text = _page_of(FinishedRun(folder))
         # paths need not be UTF-8
         with open(files.path, "w", encoding="utf-8", errors="backslashreplace") as out:
             out.write(text)

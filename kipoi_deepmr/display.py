@@ -1,0 +1,67 @@
+"""Objects as text and as HTML: how `repr` and notebooks show them. Names come from outside: they are escaped."""
+
+import html
+
+MAX_ROWS = 10
+_STYLE = "text-align: left; padding: 0 1em 0 0"
+
+
+def printable(text):
+    """A text on one line, in which what cannot be printed (control characters, halves of pairs) is escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
+
+
+def listed(names, most=MAX_ROWS):
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(printable(name) for name in names[:most]) + more
+
+
+def counted(n, name):
+    """A number and what is counted, in the plural where there is not one."""
+    return f"{n:,} {name}{'s' * (n != 1)}"
+
+
+def of_loci(n):
+    """A number of loci."""
+    return f"{n:,} {'locus' if n == 1 else 'loci'}"
+
+
+def as_text(title, lines, n_all=None):
+    """A title and indented lines, the first `MAX_ROWS` of `n_all`."""
+    n_all = len(lines) if n_all is None else n_all
+    more = [f"and {n_all - MAX_ROWS:,} more"] if n_all > MAX_ROWS else []
+    return "\n".join([title, *(f"  {line}" for line in [*lines[:MAX_ROWS], *more])])
+
+
+def as_html(title, header, rows, notes=(), n_all=None):
+    """A title, notes and a table of the first `MAX_ROWS` of `n_all` rows.
+
+    Parameters
+    ----------
+    title : str
+    header : sequence of str
+    rows : sequence of sequences of str
+    notes : sequence of str
+    n_all : int, optional
+        By default as many as there are rows.
+
+    Returns
+    -------
+    str
+        HTML in which every text is escaped.
+    """
+    def cells(kind, row):
+        return "<tr>" + "".join(f'<{kind} style="{_STYLE}">{escaped(cell)}</{kind}>' for cell in row) + "</tr>"
+
+    n_all = len(rows) if n_all is None else n_all
+    more = [f"and {n_all - MAX_ROWS:,} more"] if n_all > MAX_ROWS else []
+    table = [f"<table><thead>{cells('th', header)}</thead><tbody>", *(cells("td", row) for row in rows[:MAX_ROWS]),
+             "</tbody></table>"] if rows else []
+    return "\n".join([f"<div><strong>{escaped(title)}</strong>", *(f"<div>{escaped(note)}</div>" for note in notes),
+                      *table, *(f"<div>{escaped(line)}</div>" for line in more), "</div>"])
+
+
+def escaped(text):
+    """A text for HTML."""
+    return html.escape(printable(text))
