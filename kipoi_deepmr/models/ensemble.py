@@ -358,6 +358,13 @@ class Ensemble:
             self.close()
             raise
 
+    def check_unchanged(self) -> None:
+        """Raise `InputError` where a network of this process has changed since the ensemble was made."""
+        for model, described in zip(self.models, self.described, strict=True):
+            if isinstance(model, KipoiModel) and model.has_changed():
+                raise InputError(f"{described.name} has changed since the ensemble was made, as training does: make "
+                                 "the ensemble again")
+
     def dataloader(self, arguments: Mapping, genome: Genome | None = None,
                    resize: str | None = None) -> DataloaderSource:
         """The loci of the first model's own dataloader; opens that of the others too if they need its items."""

@@ -102,6 +102,10 @@ class KipoiModel(Model):
         with _input_errors():
             return self._host.probe(again)
 
+    def has_changed(self) -> bool:
+        """Whether it is a network of this process that has changed since it was first described."""
+        return not self.own_process and self._host.has_changed()
+
     def internals(self) -> Internals:
         """What an engine needs to know of the model.
 

@@ -175,8 +175,9 @@ def choose(ensemble: Ensemble, engine: str = "auto", loci: Loci | None = None, q
     Raises
     ------
     InputError
-        The engine asked for by name cannot be used for a model.
+        The engine asked for by name cannot be used for a model, or a network of this process has changed.
     """
+    ensemble.check_unchanged()
     probes = _probes(ensemble, loci)
 
     n_parts = sum(len(model.parts) or 1 for model in ensemble.models)

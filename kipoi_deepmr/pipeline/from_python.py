@@ -7,6 +7,7 @@ from ..errors import InputError, nearest
 from ..loci import Loci, Selection
 from ..models import Ensemble
 from ..options import AggregateOptions, EstimateOptions, NetworkOptions, PredictOptions
+from ..runs import manifest
 from . import running
 from .result import Result
 
@@ -70,7 +71,7 @@ def run(ensemble, loci, output=None, *, overwrite=False, quiet=False, cluster=No
         details={"command": ["kipoi_deepmr.run"], "directory": os.getcwd()}, overwrite=overwrite, quiet=quiet,
         cluster=cluster, report=not temporary if report is None else report)
     return Result(folder, found.local, found.global_, found.network, found.dropped, found.agreement,
-                  _temporary=temporary)
+                  _told=manifest.read(folder), _temporary=temporary)
 
 
 def _selection(ensemble, loci):

@@ -12,7 +12,6 @@ from ..errors import InputError
 from ..meta.order import strongest_first
 from ..network import Network
 from ..report import write_report
-from ..runs import manifest
 from ..runs.finished import FinishedRun
 from ..runs.outputs import DIAGNOSTICS, STORE
 from ..runs.tables import read_table
@@ -46,6 +45,7 @@ class Result:
     network: Network | None
     dropped: dict
     agreement: dict | None = None
+    _told: dict = field(kw_only=True)  # run.json
     _temporary: TemporaryDirectory | None = field(default=None, kw_only=True)
 
     @cached_property
@@ -131,10 +131,6 @@ class Result:
 
     def _file(self, name):
         return f"{self.folder}/{name}"
-
-    @cached_property
-    def _told(self):
-        return manifest.read(self.folder)
 
     @property
     def _title(self):

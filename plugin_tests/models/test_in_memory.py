@@ -156,6 +156,16 @@ def test_checksums_follow_all_that_answers_depend_on():
     assert FunctionModel(function(0), LENGTH).checksum() != FunctionModel(function(1), LENGTH).checksum()
 
 
+def test_a_network_that_was_trained_on_is_refused():
+    networks = [torch_network(k) for k in range(2)]
+    ensemble = Ensemble.from_torch(networks, length=LENGTH)
+    networks[1].train()
+    ensemble.check_unchanged()
+    networks[1][0].weight.data += 0.01
+    with pytest.raises(InputError, match="member2 has changed since the ensemble was made"):
+        engines.choose(ensemble)
+
+
 @pytest.mark.parametrize("models, options, message", [
     ([], {}, "the list of models is empty"),
     (3, {}, "3 is no function, nor a list of them"),

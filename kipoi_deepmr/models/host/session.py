@@ -116,6 +116,10 @@ class HostedModel:
             "precision": self._marks.precision if self._marks else None,
         }
 
+    def has_changed(self):
+        """Whether a network of this process is another than when it was first described, as after training."""
+        return isinstance(self._model, live.LiveModel) and self._model.checksum_now() != self._model.checksum()
+
     def networks(self):
         """The Keras and PyTorch networks that the model holds."""
         return masks.networks_of(self._model)
