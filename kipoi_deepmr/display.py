@@ -6,15 +6,15 @@ MAX_ROWS = 10
 _STYLE = "text-align: left; padding: 0 1em 0 0"
 
 
-def printable(text):
-    """A text on one line, in which what cannot be printed (control characters, halves of pairs) is escaped."""
+def on_one_line(text):
+    """A text on one line: line ends, tabs and all else that is not printed are escapes."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
 
 
 def listed(names, most=MAX_ROWS):
     """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(printable(name) for name in names[:most]) + more
+    return ", ".join(on_one_line(name) for name in names[:most]) + more
 
 
 def counted(n, name):
@@ -64,4 +64,4 @@ def as_html(title, header, rows, notes=(), n_all=None):
 
 def escaped(text):
     """A text for HTML."""
-    return html.escape(printable(text))
+    return html.escape(on_one_line(text))

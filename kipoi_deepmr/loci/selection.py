@@ -143,7 +143,7 @@ class Loci:
         return replace(selection.loci, dropped=selection.dropped)
 
     def __repr__(self):
-        return display.as_text(f"Loci: {self._title}", [display.printable("  ".join(row)) for row in self._rows()],
+        return display.as_text(f"Loci: {self._title}", [display.on_one_line("  ".join(row)) for row in self._rows()],
                                len(self))
 
     def _repr_html_(self):

@@ -213,8 +213,8 @@ class Ensemble:
         seed : int
             Of the dropout masks of `mc_dropout`.
         **options
-            Of `kipoi_deepmr.options.ModelOptions`: batch_size, alphabet, mark_summary, mark_window, scale, mc_dropout,
-            augment.
+            Of `kipoi_deepmr.options.ModelOptions`: batch_size, alphabet, mark_summary, mark_window, mark_windows,
+            mark_layout, scale, mc_dropout, augment.
 
         Returns
         -------
@@ -284,8 +284,9 @@ class Ensemble:
 
     @classmethod
     def _in_memory(cls, kind, networks, marks, member_columns, strict, **how):
-        models, settings, batch_size = models_of(kind, networks, marks=marks, **how)
+        models, settings, batch_size = models_of(kind, networks, marks=marks, every=bool(member_columns), **how)
         return cls(models, None, member_columns, strict=strict, batch_size=batch_size, settings=settings)
+
     def columns_used(self, number: int) -> list[int]:
         """Which of a model's marks, by its number and theirs, are any member's; the others count for nothing."""
         return sorted({column for member in self._columns if member.model == number for column in member.columns})
@@ -398,7 +399,7 @@ class Ensemble:
         facts = [("members", display.listed(self.names)), ("marks", display.listed(self.marks)),
                  ("input", first.layout), ("output", first.outputs), ("run by", first.framework),
                  *(("not fit", problem) for problem in self.problems), *(("note", note) for note in first.notes)]
-        return [(what, display.printable(text)) for what, text in facts if text]
+        return [(what, display.on_one_line(text)) for what, text in facts if text]
 
     def __enter__(self) -> "Ensemble":
         return self

@@ -25,7 +25,7 @@ MODEL_NAME = "member{}"
 
 def models_of(kind: str, networks: Sequence | Mapping, *, length: int | None, layout: str | None,
               marks: Sequence | Mapping | None, names: Sequence[str] | None, seed: int,
-              options: Mapping) -> tuple[list[KipoiModel], dict, int | None]:
+              options: Mapping, every: bool = False) -> tuple[list[KipoiModel], dict, int | None]:
     """Networks as models, the settings by which they are read, and their batch size.
 
     Parameters
@@ -33,6 +33,8 @@ def models_of(kind: str, networks: Sequence | Mapping, *, length: int | None, la
     kind : {"torch", "keras", "function"}
     networks, length, layout, marks, names, seed, options
         As for `Ensemble.from_torch`.
+    every : bool
+        Whether all outputs are wanted as they are, however many: members' columns are chosen among them.
 
     Raises
     ------
@@ -43,6 +45,8 @@ def models_of(kind: str, networks: Sequence | Mapping, *, length: int | None, la
     chosen = _options(options)
     settings = {**settings_of(chosen, seed), **_settings_of_marks(marks), **({"seq_layout": layout} if layout else {})}
     read = {**settings, "length": _length(length), "batch_size": chosen.batch_size}
+    if every:
+        read["marks"] = ["*"]
     made = []
     for name, network in zip(names, networks, strict=True):
         try:

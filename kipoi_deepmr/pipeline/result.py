@@ -162,7 +162,7 @@ class Result:
                    "" if pd.isna(row.reason) or not verdict else row.reason)
 
     def __repr__(self):
-        lines = [display.printable(f"{pair}: {verdict or 'no verdict'}; {moves}; {effect}")
+        lines = [display.on_one_line(f"{pair}: {verdict or 'no verdict'}; {moves}; {effect}")
                  for pair, verdict, moves, effect, _ in self._rows()]
         return display.as_text(f"Result: {self._title}" + self._after_title, lines, len(self._strongest))
 
@@ -173,7 +173,7 @@ class Result:
 
     @property
     def _after_title(self):
-        return f"\n  no verdicts: {display.printable(self._no_verdicts)}" if self._no_verdicts else ""
+        return f"\n  no verdicts: {display.on_one_line(self._no_verdicts)}" if self._no_verdicts else ""
 
 
 def _number(value):

@@ -128,6 +128,38 @@ def test_layouts_of_torch_modules(layout, axes):
     np.testing.assert_allclose(ensemble.predict(sequences()), expected)
 
 
+def test_profiles_with_log_counts_are_read_as_the_command_reads_them():
+    """A module that answers with (profile, counts) of two tasks, as bpnet-lite's: the marks are the log counts."""
+    torch = pytest.importorskip("torch")
+
+    class Net(torch.nn.Module):
+        def __init__(self, seed):
+            super().__init__()
+            torch.manual_seed(seed)
+            self.profile, self.counts = torch.nn.Conv1d(4, 2, 7, padding=3), torch.nn.Linear(4 * LENGTH, 2)
+
+        def forward(self, x):
+            return self.profile(x), self.counts(x.flatten(1))
+
+    networks = [Net(k) for k in range(2)]
+    ensemble = Ensemble.from_torch(networks, length=LENGTH, marks=["CTCF", "SPI1"])
+    one_hot = torch.from_numpy(dna.one_hot(sequences()).swapaxes(1, 2).copy())
+    expected = [network(one_hot)[1].detach().numpy() for network in networks]
+    np.testing.assert_allclose(ensemble.predict(sequences()), expected, rtol=1e-5, atol=1e-6)
+    totals = Ensemble.from_torch(networks, length=LENGTH, mark_summary="profile_mean")
+    assert totals.marks != ensemble.marks and len(totals.marks) == 2
+
+
+def test_outputs_without_names_are_not_guessed_in_numbers():
+    def many(k):
+        return lambda one_hot: np.repeat(function(k)(one_hot), 30, axis=1)
+
+    with pytest.raises(InputError, match="marks="):
+        Ensemble.from_function([many(0), many(1)], length=LENGTH)
+    chosen = Ensemble.from_function([many(0), many(1)], length=LENGTH, marks={"first": 0, "last": 59})
+    assert chosen.marks == ("first", "last")
+
+
 @pytest.mark.parametrize("precision", ["float64", "bfloat16"])
 def test_torch_modules_compute_in_their_own_precision(precision):
     torch = pytest.importorskip("torch")
