@@ -16,10 +16,11 @@ from .settings import settings_of
 
 # Options of `ModelOptions` that networks in memory have under other names, or not at all
 NOT_THESE = ("models", "source", "stack", "python", "env", "jobs", "worker_timeout", "marks", "mark_names",
-             "member_columns", "seq_layout", "mark_groups")
-IN_PYTHON = {"--mark_names": "marks=", "--mark_groups": "marks=", "--seq_layout": "layout=",
-             "--length": "length=",
-             "--seq_input": "seq_input="}
+             "member_columns", "seq_layout", "mark_groups", "module", "module_args")
+IN_PYTHON = {"mark_names": "marks", "mark_groups": "marks", "seq_layout": "layout"}
+# Ways out that a message names which Python has otherwise
+WAYS_OUT = {"column_labels in model.yaml, or --mark_names FILE": "marks=[...]",
+            "--marks 0,3,7; --marks '*' for all": 'marks={"name": 0, ...}'}
 MODEL_NAME = "member{}"
 
 
@@ -87,9 +88,8 @@ def _options(options):
     """Options by name, as the command line has them, but for those that go by other names here."""
     for name in options:
         if name in NOT_THESE:
-            other = IN_PYTHON.get(f"--{name}")
-            raise InputError(f"{name} is an option of the command line" + (f"; here it is {other}" if other else
-                                                                           ", not of models in memory"))
+            other = f"; here it is {IN_PYTHON[name]}=" if name in IN_PYTHON else ", not of models in memory"
+            raise InputError(f"{name} is an option of the command line{other}")
     return ModelOptions(**options)
 
 
@@ -163,7 +163,9 @@ def _try(get):
 
 def _in_python(text, length, layout):
     """A message about options of the command line as one about arguments."""
-    text = re.sub("|".join(map(re.escape, IN_PYTHON)), lambda found: IN_PYTHON[found[0]], text)
+    for told, ours in WAYS_OUT.items():
+        text = text.replace(told, ours)
+    text = re.sub(r"--([a-z_]+)", lambda found: f"{IN_PYTHON.get(found[1], found[1])}=", text)
     if "failed to predict" not in text or not layout:
         return text
     shape = ", ".join(str(length) if axis.strip() == "L" else axis.strip() for axis in layout.split(","))
