@@ -28,7 +28,8 @@ class Result:
     folder : str
         That of the run; a temporary one, which is removed with this object, if no output was named.
     local : pandas.DataFrame
-        The causal effect at each locus, for each ordered pair and method: the columns of local.tsv (docs/output.md).
+        The causal effect at each locus, for each ordered pair and method: the columns of local.tsv (docs/output.md). Of
+        many marks it holds the pairs that matter; see `local_array`.
     global_effects : pandas.DataFrame
         The causal effect of each ordered pair over all loci, with a verdict: the columns of global.tsv.
     network : Network or None
@@ -54,6 +55,11 @@ class Result:
         effects = effects_store.open_effects(self._file(STORE))
         effects_store.check_chunks(self._file(STORE))
         return effects.load() if self._temporary else effects
+
+    @cached_property
+    def local_array(self):
+        """The local effects of all pairs, where they are too many for a table; None where `local` has all."""
+        return FinishedRun(self.folder).local_array
 
     @cached_property
     def diagnostics(self):
