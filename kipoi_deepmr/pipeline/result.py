@@ -1,5 +1,6 @@
 """What a run gives in Python: tables, effects, the network, figures and the page."""
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from tempfile import TemporaryDirectory
@@ -64,7 +65,7 @@ class Result:
     @cached_property
     def diagnostics(self):
         """What speaks against the estimate of each locus and pair (pandas.DataFrame); None if the run made none."""
-        if self.diagnostics_by_pair is None:
+        if not os.path.isfile(self._file(DIAGNOSTICS[0])):
             return None
         table = read_table(self._file(DIAGNOSTICS[0]), ("chrom", "strand", "locus", *PAIR, "red", "note"),
                            ("start", "end"))
@@ -136,7 +137,7 @@ class Result:
         return write_report(self.folder, path)
 
     def _file(self, name):
-        return f"{self.folder}/{name}"
+        return os.path.join(self.folder, name)
 
     @property
     def _title(self):
