@@ -2,6 +2,8 @@
 
 import codecs
 import contextlib
+import ctypes
+import errno
 import glob
 import hashlib
 import os
@@ -10,6 +12,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 
 import filelock
 
@@ -19,6 +22,7 @@ STDOUT = "-"
 LOCK_SUFFIX = ".kipoi_deepmr.lock"
 READ_BYTES = 1 << 20
 ARRAYS = ".zarr"  # the ending of arrays, which are folders
+SECONDS_FOR_READER = 60  # of a named pipe to begin
 INDEXES = (".tbi", ".csi")  # each describes the file beside it, and must never stand beside another one
 
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # UTF-16's halves of one character
@@ -111,8 +115,28 @@ def stream_of(path):
         if not _is_standard_output(sys.stdout):  # somebody redirected it within this process
             yield sys.stdout.buffer
             return
-    with open(path if number is None else os.dup(number), "wb") as stream:
+    number = _results.get(number, number)
+    with open(_opened(path) if number is None else os.dup(number), "wb") as stream:
         yield _ForTerminal(stream) if stream.isatty() else stream
+
+
+def _opened(path):
+    """A pipe or a device, open for writing; a pipe that nobody reads would be waited for without end."""
+    latest = time.monotonic() + SECONDS_FOR_READER
+    while stat.S_ISFIFO(os.stat(path).st_mode):
+        try:
+            opened = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > latest:
+                raise InputError(f"{path}: nobody has read from this pipe for {SECONDS_FOR_READER} s; start the "
+                                 "program that reads it first") from error
+            time.sleep(0.05)
+        else:
+            os.set_blocking(opened, True)
+            return opened
+    return path
 
 
 class _ForTerminal:
@@ -128,6 +152,30 @@ class _ForTerminal:
 
     def flush(self):
         self._stream.flush()
+
+
+@contextlib.contextmanager
+def standard_output_for_results():
+    """Within, standard output is for what `stream_of` writes; what else is written there goes to standard error.
+
+    A model in this process may print whatever it likes, also from C.
+    """
+    if not _is_standard_output(sys.stdout) or _results:
+        yield
+        return
+    sys.stdout.flush()
+    _results[1] = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        ctypes.CDLL(None).fflush(None)
+        os.dup2(_results[1], 1)
+        os.close(_results.pop(1))
+
+
+_results = {}  # descriptors in place of others
 
 
 def _is_standard_output(file):

@@ -53,7 +53,7 @@ def main(argv, prog="kipoi-deepmr"):
             from ..output.tables import safe_cells
             from . import commands
 
-            with safe_cells(getattr(arguments, "safe_tables", False)):
+            with streams.own_standard_output(arguments), safe_cells(getattr(arguments, "safe_tables", False)):
                 return getattr(commands, arguments.command)(arguments, [prog, *argv]) or 0
     except InputError as error:
         _complain(f"{prog}: error: {error}")

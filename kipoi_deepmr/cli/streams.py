@@ -6,7 +6,7 @@ import os
 import sys
 
 from ..errors import InputError, printable
-from ..files import is_stream, open_file_of
+from ..files import is_stream, open_file_of, standard_output_for_results
 
 STDOUT, STDERR = 1, 2  # their numbers
 
@@ -45,6 +45,13 @@ def stream_of_messages(arguments):
     """Standard output, unless the result goes there."""
     output = getattr(arguments, "output", None)
     return sys.stderr if output and open_file_of(output) == STDOUT else sys.stdout
+
+
+def own_standard_output(arguments):
+    """A context in which nothing but the result goes to standard output, if that is where it goes."""
+    if stream_of_messages(arguments) is sys.stderr:
+        return standard_output_for_results()
+    return contextlib.nullcontext()
 
 
 class _BesideTheProgressBar(logging.Handler):

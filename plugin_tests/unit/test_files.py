@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -191,3 +193,40 @@ def test_a_full_quota_is_said_to_be_one():
     with pytest.raises(DiskFull, match="^x.tsv: Disk quota exceeded; all is kept$"), \
             files.disk_full_told(lambda: "all is kept", "x.tsv"):
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+
+def test_a_named_pipe_waits_for_its_reader_and_not_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "SECONDS_FOR_READER", 0.3)
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="nobody has read from this pipe for 0.3 s"), files.stream_of(path):
+        pass
+    assert path.is_fifo()
+    monkeypatch.setattr(files, "SECONDS_FOR_READER", 20)
+    received = []
+    reader = threading.Timer(0.3, lambda: received.append(path.read_bytes()))
+    reader.start()
+    with files.stream_of(path) as stream:
+        stream.write(b"x" * 200_000)  # more than a pipe holds
+    reader.join()
+    assert received == [b"x" * 200_000] and path.is_fifo()
+
+
+CODE = """
+import ctypes, os, sys
+from kipoi_deepmr import files
+with files.standard_output_for_results():
+    print("a model prints")
+    os.write(1, b"and writes, ")
+    ctypes.CDLL(None).puts(b"also from C")
+    with files.stream_of(sys.argv[1]) as stream:
+        stream.write(b"the result")
+print("; as before")
+"""
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_standard_output_is_for_results_alone(name):
+    done = subprocess.run([sys.executable, "-c", CODE, name], capture_output=True, text=True, check=True)
+    assert done.stdout == "the result; as before\n"
+    assert "a model prints" in done.stderr and "and writes, " in done.stderr and "also from C" in done.stderr
