@@ -12,6 +12,8 @@ from .dataloader import DataloaderSource
 from .model import Description, Model
 from .patterns import matching_models, short_name
 
+MOST_SHOWN = 3  # ways in which models of a stack are read, in a description
+
 
 def stacks_of(texts: Sequence[str], source: str | None = None) -> list[list[tuple[str | None, str]]]:
     """Which models make up each stack.
@@ -94,7 +96,10 @@ class StackedModel(Model):
         digest = hashlib.sha256("\n".join([*self._marks, *(d.checksum for d in described)]).encode())
         notes = tuple(f"{d.name}: {note}" for d in described for note in d.notes)
         frameworks = "; ".join(dict.fromkeys(d.framework for d in described))
-        outputs = f"{len(described)} models stacked: {len(self._marks)} marks"
+        read = list(dict.fromkeys(d.outputs for d in described if d.outputs))
+        more = f"; and {len(read) - MOST_SHOWN} more" if len(read) > MOST_SHOWN else ""
+        outputs = f"{len(described)} models stacked: {len(self._marks)} marks" + "".join(
+            f"; {text}" for text in read[:MOST_SHOWN]) + more
         precisions = {d.precision for d in described}
         return described[0]._replace(name=self._name, marks=self._marks, checksum=digest.hexdigest(), notes=notes,
                                      framework=frameworks, outputs=outputs,
