@@ -215,6 +215,9 @@ class LocalEffects:
         self.path = path
         if not os.path.isdir(path):
             raise InputError(f"{path}: no such array of local effects")
+        if not os.path.isfile(os.path.join(path, record.RECORD)):
+            raise InputError(f"{path}: an array of local effects without its record ({record.RECORD}), such as another "
+                             "program's copy, which cannot be checked; the same `estimate` or `run` writes it again")
         for name in record.damaged_chunks(path):
             raise InputError(f"{os.path.join(path, name)}: damaged since it was written (its CRC-32 is not that on "
                              "record); the same `estimate` or `run` as before estimates that block of loci again")

@@ -157,6 +157,10 @@ def test_blocks_that_are_there_are_not_made_again(store, tmp_path, small, monkey
     made.clear()
     estimate(store, tmp_path / "local.tsv", tables="none", vcf="none")
     assert made == [4] and contents(array) == fresh
+    shutil.copytree(array, tmp_path / "copy.zarr")
+    (tmp_path / "copy.zarr" / record.RECORD).unlink()
+    with pytest.raises(InputError, match="without its record"):
+        effects_store.LocalEffects(str(tmp_path / "copy.zarr"))
     made.clear()
     estimate(store, tmp_path / "local.tsv", tables="none", vcf="none", instrument_z=2.5)
     assert made == [0, 4, 8] and contents(array) != fresh
