@@ -1,6 +1,7 @@
 """Several models as one deep ensemble: which marks they share, and all their members' predictions at once."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -427,6 +428,9 @@ class _Answers:
 
 def load_models(recipe: Recipe, settings: Mapping) -> list[KipoiModel]:
     """The Kipoi models of a recipe; those with a process of their own are loaded at once, sharing the threads."""
+    for name, model in zip(recipe.names, recipe.models, strict=True):
+        if recipe.source == "dir" and not os.path.exists(model):  # before others, which may take minutes to load
+            raise InputError(f"{name}: no such file or folder")
     pythons = recipe.pythons or [None] * len(recipe.models)
     n_apart = sum(python is not None for python in pythons)
     jobs = min(recipe.jobs or n_apart, n_apart)

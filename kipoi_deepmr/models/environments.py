@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 
 from ..errors import InputError, nearest
+from .host.file_model import is_file
 
 OLDEST = (3, 6)
 # Python 2 must understand it too, to be told that it is too old
@@ -50,10 +51,10 @@ def interpreters(models: Sequence[str], pythons: Sequence[str] | None = None,
     if len(pythons) not in (1, len(models)):
         raise InputError(f"--python names {len(pythons)} interpreters for {len(models)} models: give one for all, "
                          "or one for each")
-    found = [interpreter_path(python) for python in pythons]
-    for python in found:
-        check_interpreter(python)
-    return found * (len(models) // len(found))
+    found = [interpreter_path(python) for python in pythons] * (len(models) // len(pythons))
+    for python, model in zip(found, models, strict=True):
+        check_interpreter(python, is_file(model))
+    return found
 
 
 def environment_python(name: str) -> str:
@@ -87,20 +88,21 @@ def environment_python(name: str) -> str:
 
 
 @functools.cache
-def check_interpreter(python: str) -> None:
-    """Raise `InputError` unless a worker can run in this interpreter."""
+def check_interpreter(python: str, of_file: bool = False) -> None:
+    """Raise `InputError` unless a worker can run in this interpreter; the file of a network needs no kipoi there."""
     try:
         checked = subprocess.run([python, "-E", "-c", CHECK], capture_output=True, text=True, timeout=60,
                                  stdin=subprocess.DEVNULL)
-        major, minor, *missing = checked.stdout.split()
+        major, minor, *missing = checked.stdout.replace(",", " ").split()
         version = int(major), int(minor)
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
         raise InputError(f"--python {python}: not a Python interpreter that runs") from error
     if version < OLDEST:
         raise InputError(f"--python {python}: Python {major}.{minor}; a model's own Python must be 3.6 or newer")
+    missing = [name for name in missing if name != "kipoi" or not of_file]
     if missing:
-        raise InputError(f"--python {python}: it has no {missing[0].replace(',', ' and no ')}; install them there "
-                         "(`pip install kipoi numpy`)")
+        raise InputError(f"--python {python}: it has no {' and no '.join(missing)}; install them there "
+                         f"(`pip install {'numpy' if of_file else 'kipoi numpy'}`)")
 
 
 def interpreter_path(python: str) -> str:

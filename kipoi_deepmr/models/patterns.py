@@ -41,7 +41,7 @@ def short_name(name: str) -> str:
     """The last part of a model's name or path, without the suffix of a network's file."""
     last = os.path.basename(os.path.normpath(name))
     stem, suffix = os.path.splitext(last)
-    return stem if stem and suffix.lower() in SUFFIXES else last
+    return stem.removesuffix(".weights") or stem if suffix.lower() in SUFFIXES else last
 
 
 def _is_path(text):

@@ -22,6 +22,7 @@ from ..process_groups import has_ended, kill_group, wait_for_end
 from . import answers
 from .environments import check_interpreter
 from .host import errors, frames
+from .host.file_model import is_file
 from .host.session import DEFAULT_BATCH_SIZE
 
 DEFAULT_TIMEOUT = 600.0
@@ -67,7 +68,7 @@ class Worker:
 
     def __init__(self, model: str, source: str, settings: Mapping, python: str, threads: int | None = None,
                  timeout: float = DEFAULT_TIMEOUT, name: str | None = None):
-        check_interpreter(python)
+        check_interpreter(python, source == "dir" and is_file(str(model)))
         self._name, self._python, self._threads, self._timeout = str(name or model), python, threads, timeout
         self._model = {"model": str(model), "source": source, "settings": dict(settings), "name": self._name}
         self._largest = None  # batch that did not fail, once one has

@@ -163,6 +163,47 @@ def test_a_pickled_module_is_not_loaded(folder, monkeypatch):
         assert "runs any code in the file, so it is not loaded; save torch.save(net.state_dict(), FILE)" in said
 
 
+@pytest.mark.parametrize("before, after", [
+    (b"torch.ops.aten.relu.default", b"torch.os.system"),
+    (b"Symbol('s", b"exec('raise SystemExit')or Symbol('s"),
+])
+def test_a_program_of_torch_export_calls_nothing_but_operations(folder, before, after):
+    import zipfile
+
+    program = torch.export.export(made(), (torch.zeros(2, 4, LENGTH),), dynamic_shapes=({0: torch.export.Dim("n")},))
+    torch.export.save(program, "good.pt2")
+    assert loaded("good.pt2").describe().length == LENGTH
+    with zipfile.ZipFile("good.pt2") as good, zipfile.ZipFile("bad.pt2", "w") as bad:
+        contents = {name: good.read(name) for name in good.namelist()}
+        assert any(before in content for content in contents.values())
+        for name, content in contents.items():
+            bad.writestr(name, content.replace(before, after))
+    said = refused("bad.pt2")
+    assert "it holds more than PyTorch's operations" in said and "so it is not loaded" in said
+
+
+def test_a_keras_file_with_python_code_is_not_loaded(folder):
+    keras = pytest.importorskip("keras")
+
+    network = keras.Sequential([keras.Input((LENGTH, 4)), keras.layers.Lambda(lambda x: 2 * x), keras.layers.Flatten(),
+                                keras.layers.Dense(2)])
+    for name in ("code.h5", "code.keras"):
+        network.save(name)
+        assert "it holds a Lambda layer, Python code that loading the file would run" in refused(name)
+    (folder / "build.py").write_text(f"""
+import keras
+
+
+def build():
+    return keras.Sequential([keras.Input(({LENGTH}, 4)), keras.layers.Lambda(lambda x: 2 * x), keras.layers.Flatten(),
+                             keras.layers.Dense(2)])
+""")
+    sequences = np.random.default_rng(2).choice(np.frombuffer(b"ACGT", np.uint8), (3, LENGTH))
+    one_hot = (sequences[..., None] == np.frombuffer(b"ACGT", np.uint8)).astype(np.float32)
+    predicted = loaded("code.h5", module="build.py:build").predict(sequences)[0]
+    np.testing.assert_allclose(predicted, network.predict_on_batch(one_hot), rtol=1e-5)
+
+
 def test_ambiguous_and_named_layouts(folder):
     torch.save(made("Flat").state_dict(), "flat.pt")
     said = refused("flat.pt", module="net.py:Flat", length=LENGTH)
@@ -197,8 +238,8 @@ def test_which_source_paths_and_names_have(folder):
         source_of(["fold1.pt", "Basset"])
     assert matching_models(["*"]) == ["model"] and matching_models(["f*"]) == ["fold0.pt", "fold1.pt", "fold2.pt"]
     assert matching_models(["n*.py"]) == ["net.py"]
-    assert [short_name(name) for name in ("a/fold1.pt", "m.0.keras", "Basset", "a/b/", ".pt")] == [
-        "fold1", "m.0", "Basset", "b", ".pt"]
+    assert [short_name(name) for name in ("a/fold1.pt", "m.0.keras", "Basset", "a/b/", ".pt", "x.weights.h5")] == [
+        "fold1", "m.0", "Basset", "b", ".pt", "x"]
 
 
 def test_marks_name_the_outputs_of_networks_that_name_none(folder):

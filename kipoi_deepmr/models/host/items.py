@@ -10,9 +10,11 @@ from .errors import ItemError, ModelError, model_code
 
 def defaults(model):
     """Default arguments of a model's dataloader, those set in its model.yaml included."""
+    if model.default_dataloader is None:
+        return {}
     from kipoi_utils.utils import default_kwargs
 
-    return default_kwargs(model.default_dataloader) if model.default_dataloader else {}
+    return default_kwargs(model.default_dataloader)
 
 
 def describe(model):

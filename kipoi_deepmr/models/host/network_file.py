@@ -20,6 +20,13 @@ TORCH_WEIGHTS, SAFETENSORS, TORCHSCRIPT, EXPORTED = "PyTorch weights", "safetens
 WEIGHTS = (TORCH_WEIGHTS, SAFETENSORS)  # that need --module
 OF_STATE = ("state_dict", "model_state_dict", "model")  # keys of checkpoints, the first one wins
 MOST_SHOWN = 3
+# what a program of torch.export may call, and the words of its sizes
+OPERATIONS = re.compile(r"torch\.ops\.(aten|prims|higher_order)\.\w+(\.\w+)?$|torch\.sym_\w+$|"
+                        r"_operator\.(getitem|add|sub|mul|truediv|floordiv|mod|pow|neg|eq|ne|lt|le|gt|ge|and_|or_)$|"
+                        r"math\.(ceil|floor|trunc|sqrt)$")
+SYMBOLIC = set("Symbol Integer Float Rational Add Mul Pow Max Min Mod PythonMod FloorDiv CleanDiv CeilDiv "
+               "ModularIndexing Eq Ne Lt Le Gt Ge And Or Not positive nonnegative negative integer precision "
+               "True False".split())
 WAY_OUT = "save torch.save(net.state_dict(), FILE) where you trained it, and name the class with --module FILE.py:CLASS"
 
 
@@ -313,6 +320,7 @@ def _exported(path, network, module):
 
     if not hasattr(torch, "export"):
         raise NetworkError(f"{path}: reading it needs PyTorch 2.1 or later, not {torch.__version__}")
+    _refuse_foreign_calls(path)
     with _no_pickles():
         try:
             program = torch.export.load(path)
@@ -327,6 +335,24 @@ def _exported(path, network, module):
               for name, shape in zip(names, shapes)]
     fixed = shapes[0][0] if shapes and isinstance(shapes[0][0], int) else None
     return _torch_asked(program.module(), inputs, fixed)
+
+
+def _refuse_foreign_calls(path):
+    """torch.export.load evaluates texts as Python and calls what they name: only PyTorch's own operations may be."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        texts = [archive.read(name) for name in names if name.endswith(".json")]
+    foreign = [name for name in names if name.rsplit("/", 1)[-1].startswith(("custom_obj", "opaque_obj"))]
+    for part in (part for text in texts for part in _dicts(json.loads(text.decode()))):
+        target, expression = part.get("target"), part.get("expr_str")
+        if "inputs" in part and isinstance(target, str) and not OPERATIONS.match(target):
+            foreign.append(target)
+        if isinstance(expression, str) and not set(re.findall(r"[^\W\d]\w*", expression)) <= SYMBOLIC | set(
+                re.findall(r"\b[suz]\d+\b", expression)):
+            foreign.append(expression)
+    if foreign:
+        raise NetworkError(f"{path}: it holds more than PyTorch's operations ({foreign[0]:.80}), code that loading it "
+                           f"would run, so it is not loaded; {WAY_OUT}")
 
 
 @contextmanager

@@ -42,7 +42,8 @@ def load(model, source, in_worker, name, settings):
         raise ModelError(f"{name}: --module goes with the files of networks; this is a Kipoi model")
     import kipoi
 
-    logging.getLogger("kipoi").setLevel(logging.ERROR)  # it warns of every field that a model.yaml leaves out
+    for package in ("kipoi", "kipoi_utils"):  # they warn of every field that a model.yaml leaves out or has too much
+        logging.getLogger(package).setLevel(logging.ERROR)
     known = kipoi.config.model_sources()
     if source not in known:
         raise ModelError("--source {}: unknown; Kipoi's config.yaml has {}".format(source, ", ".join(known)))

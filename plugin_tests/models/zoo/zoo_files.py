@@ -128,7 +128,7 @@ FILES = [
              'input "x" (4, 12): letters ACGT on axis 0', suffix=".pt2", module=None, module_args=None),
     of_keras(".keras of Keras 3", "any", _keras(".keras")),
     of_keras(".keras, an output for each mark", "DeepCpG", _keras(".keras"), keras_sums(output_per_mark=True),
-             marks=("dense", "dense_1", "dense_2")),
+             marks=("output_0", "output_1", "output_2")),
     of_keras(".h5 of Keras 3", "any", _keras(".h5")),
     of_keras(".h5 of tf_keras", "most of the zoo", _tf_keras(".h5")),
     of_keras("SavedModel of Keras 3", "any", _exported_keras),

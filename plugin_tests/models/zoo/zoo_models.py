@@ -234,8 +234,8 @@ def keras_sums(names=("forward",), take=lambda inputs: inputs[0], shape=(LENGTH,
         flat = keras.layers.Concatenate(axis=1)([keras.layers.Reshape((4 * LENGTH,))(one) for one in inputs])
         kernel = np.concatenate([weights[strand].reshape(4 * LENGTH, -1) for strand in range(len(names))])
         outputs = []
-        for part in np.split(kernel, kernel.shape[1], axis=1) if output_per_mark else [kernel]:
-            layer = keras.layers.Dense(part.shape[1], use_bias=False)
+        for number, part in enumerate(np.split(kernel, kernel.shape[1], axis=1) if output_per_mark else [kernel]):
+            layer = keras.layers.Dense(part.shape[1], use_bias=False, name=f"output_{number}")
             outputs.append(layer(flat))
             layer.set_weights([part])
         return keras.Model(take(inputs), outputs if output_per_mark else outputs[0])
