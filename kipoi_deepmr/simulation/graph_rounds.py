@@ -29,8 +29,8 @@ class Training(NamedTuple):
 
 
 OF_FEW_MARKS = Training(6_000, PAPER_SIZE, ONE_CYCLE)
-# With ten marks, 10,000 sequences and a rate of 0.005, most rectifiers end up off for every sequence, so that fewer are
-# left than motifs: one mark's is missed (validation R^2 0.26). With these settings all marks reach 0.82 to 0.96.
+# With ten marks, 10,000 sequences and a rate of 0.005, many rectifiers end up off for every sequence, so that fewer are
+# left than motifs: one mark's is missed (validation R^2 0.26). With these settings all marks reach 0.77 to 0.96.
 OF_MANY_MARKS = Training(14_000, Size(filters=24, units=60), ONE_CYCLE._replace(learning_rate=2e-3))
 
 
