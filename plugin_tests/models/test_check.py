@@ -1,6 +1,8 @@
 """`check`: are models fit for DeepMR, how are they read, what does a run cost."""
 
+import io
 import re
+import sys
 import time
 
 import numpy as np
@@ -9,9 +11,12 @@ from conftest import LENGTH, member_weights, write_model
 
 from kipoi_deepmr import dna
 from kipoi_deepmr.cli import main
+from kipoi_deepmr.cli.commands import _steps
 from kipoi_deepmr.models import Description, Ensemble, Model
-from kipoi_deepmr.mutagenesis import engines
+from kipoi_deepmr.models.host import saturation
+from kipoi_deepmr.mutagenesis import engines, trust
 from kipoi_deepmr.mutagenesis.check import Measured, _of_positions, measure, random_sequences
+from kipoi_deepmr.mutagenesis.unusable import Unusable
 
 
 @pytest.fixture
@@ -136,6 +141,50 @@ def test_a_quiet_check_says_why_models_are_not_fit(models, capsys):
     assert not out and err.startswith("fit for DeepMR: no\n  one model alone gives no standard errors")
     assert main(["check", *map(str, models), "--source", "dir", "-q"]) == 0
     assert capsys.readouterr() == ("", "")
+
+
+def test_an_engine_is_tried_on_few_mutants():
+    """Where it is compared with the model, and nowhere else."""
+    class Sums(Slow):
+        def predict(self, sequences, item=None):
+            asked.append(len(sequences))
+            return np.stack([sequences.sum(1), sequences[:, 0]], axis=-1)[None].astype(np.float64)
+
+    def mutants(sequence, item, positions):
+        asked.append(len(positions))
+        rows = [saturation.rows(sequence, 1 + 3 * position, 4 + 3 * position) for position in positions]
+        found = Slow.predict(Slow(1), np.concatenate([sequence[None], *rows])).astype(np.float64)
+        found[..., wrong] *= 1.1
+        return found
+
+    asked, wrong = [], 1
+    trust.check(Sums(1), mutants, [(random_sequences(1, 2000)[0], None)], used=[0])
+    assert asked == [22, 7]
+    with pytest.raises(Unusable, match="mark B"):
+        trust.check(Sums(1), mutants, [(random_sequences(1, 2000)[0], None)], used=[0, 1])
+
+
+class Terminal(io.StringIO):
+    """Standard error that somebody looks at."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("stream", [Terminal, io.StringIO])
+def test_progress(monkeypatch, stream):
+    """A terminal shows it at once, and then clears the line; a file gets none of what takes no time."""
+    shown = stream()
+    monkeypatch.setattr(sys, "stderr", shown)
+    with _steps(False) as now:
+        time.sleep(0.15)
+        now("trying engines")
+    expected = ["check: loading models", "check: trying engines"] if stream is Terminal else []
+    assert [text for text in expected if text in shown.getvalue()] == expected
+    assert shown.getvalue().endswith(" \r" if expected else "") and bool(shown.getvalue()) == bool(expected)
+    with _steps(True) as now:
+        now("nothing")
+    assert "nothing" not in shown.getvalue()
 
 
 class Counted(Model):
