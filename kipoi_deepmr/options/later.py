@@ -20,6 +20,7 @@ ROUNDS = "rounds: data, networks and effects of their own (docs/simulation.md)"
 GRAPH_ROUNDS = "rounds of a causal graph with more than two marks, instead of the paper's"
 OF_PAPER = ("eta", "nu", "tau", "gamma", "sweep", "confounder_mark", "dropout")
 OF_GRAPHS = ("marks", "hidden")
+OF_INDELS = "models and genome for --predict_indels (docs/annotate.md)"
 LEVERS = "what the analysis does to effects first, kept in its own folder"
 
 _strength = kinds.Number(0, LARGEST_STRENGTH)
@@ -130,17 +131,17 @@ class AnnotateOptions(Options):
         help="load the run's models again, and predict insertions, deletions and changes of several bases in windows "
              "that hold them (docs/annotate.md)")
     models: tuple = option(
-        kinds.Items(kinds.Text(), "MODEL", several=True),
-        help="the run's models, for --predict_indels: they are code, and a run's folder does not say whose is run")
+        kinds.Items(kinds.Text(), "MODEL", several=True), group=OF_INDELS,
+        help="the run's models: they are code, and a run's folder does not say whose is run")
     source: str = option(
-        kinds.Text(), default_text="dir for paths, else kipoi", help="their source, as for run")
+        kinds.Text(), default_text="dir for paths, else kipoi", group=OF_INDELS, help="their source, as for run")
     module: str = option(
-        kinds.Text("FILE.py:CLASS"), help="their class, as for run")
+        kinds.Text("FILE.py:CLASS"), group=OF_INDELS, help="their class, as for run")
     python: tuple = option(
-        kinds.Items(kinds.Text(), "PATH", several=True), help="their Python, as for run")
-    env: str = option(kinds.Text("NAME"), help="their environment, as for run")
+        kinds.Items(kinds.Text(), "PATH", several=True), group=OF_INDELS, help="their Python, as for run")
+    env: str = option(kinds.Text("NAME"), group=OF_INDELS, help="their environment, as for run")
     fasta_file: str = option(
-        kinds.Text("FASTA"), default_text="that of the run", help="genome for --predict_indels")
+        kinds.Text("FASTA"), default_text="that of the run", group=OF_INDELS, help="genome")
 
     def _check_together(self):
         for name in ("fasta_file", "models", "module", "python", "env"):
