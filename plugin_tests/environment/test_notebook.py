@@ -22,5 +22,6 @@ def test_the_notebook_runs(tmp_path):
     shown = [output.get("data", {}) for cell in cells for output in cell["outputs"]]
     pages = ["".join(each.get("text/html", "")) for each in shown]
     assert any("GATA → TAL1" in page and "direct effect" in page for page in pages)
+    assert any("engine exact" in page for page in pages)
     assert sum("image/png" in each for each in shown) == 2 and (tmp_path / "report.html").is_file()
     assert all(cell["outputs"] == [] for cell in cells[:1])
