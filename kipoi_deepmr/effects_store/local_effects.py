@@ -76,16 +76,16 @@ class Shape:
 
     def files(self, first):
         """Names of the files of the block that begins with a locus."""
-        n_groups = -(-self.sizes["exposure"] // self.group)
-        numbers = {"locus": [first // self.block], "exposure": range(n_groups),
-                   "method": range(self.sizes["method"])}
-        names = []
-        for variable in self.variables:
-            parts = [""]
-            for dim in variable.dims:
-                parts = [f"{part}.{i}" for part in parts for i in numbers.get(dim, [0])]
-            names += [f"{variable.name}/{part[1:]}" for part in parts]
-        return names
+        return [name for variable in self.variables for name in self.files_of(variable, [first // self.block])]
+
+    def files_of(self, variable, blocks, groups=None):
+        """Names of a variable's files, of blocks of loci and groups of exposures by number (default: all groups)."""
+        groups = range(-(-self.sizes["exposure"] // self.group)) if groups is None else groups
+        numbers = {"locus": blocks, "exposure": groups, "method": range(self.sizes["method"])}
+        parts = [""]
+        for dim in variable.dims:
+            parts = [f"{part}.{i}" for part in parts for i in numbers.get(dim, [0])]
+        return [f"{variable.name}/{part[1:]}" for part in parts]
 
 
 def blocks_of(n_loci, size):
@@ -218,9 +218,9 @@ class LocalEffects:
         if not os.path.isfile(os.path.join(path, record.RECORD)):
             raise InputError(f"{path}: an array of local effects without its record ({record.RECORD}), such as another "
                              "program's copy, which cannot be checked; the same `estimate` or `run` writes it again")
-        for name in record.damaged_chunks(path):
-            raise InputError(f"{os.path.join(path, name)}: damaged since it was written (its CRC-32 is not that on "
-                             "record); the same `estimate` or `run` as before estimates that block of loci again")
+        head = record.head_of(path)
+        for name in record.damaged_head(path, head) if head else [record.RECORD]:
+            raise self._damaged(name)
         self._opened = open_zarr(path)
         self.attrs = self._opened.attrs
         if self.attrs.get("format") != FORMAT or self.attrs.get("format_version") != FORMAT_VERSION:
@@ -229,6 +229,14 @@ class LocalEffects:
             [str(name) for name in self._opened[role].values] for role in ("method", "exposure", "outcome"))
         self.n_members = self._opened.sizes.get("member", 0)
         self.shape = Shape(self.methods, self._opened.sizes["locus"], self.exposures, self.outcomes, self.n_members)
+
+        self._checked = set()
+        if set(self._entries) != set(range(-(-self.n_loci // self.shape.block))):
+            raise self._damaged(record.RECORD)
+
+    def _damaged(self, name):
+        return InputError(f"{os.path.join(self.path, name)}: damaged since it was written (its CRC-32 is not that on "
+                          "record); the same `estimate` or `run` as before estimates that block of loci again")
 
     @property
     def n_loci(self):
@@ -245,8 +253,22 @@ class LocalEffects:
 
     def read(self, name, loci=slice(None), exposures=slice(None), outcomes=slice(None), member=None):
         """Values of a variable, of one member if it has those: (method, locus, exposure, outcome)."""
+        self._check(name, loci, exposures)
         variable = self._opened[name] if member is None else self._opened[name].isel(member=member)
         return variable.isel(locus=loci, exposure=exposures, outcome=outcomes).values
+
+    def _check(self, name, loci, exposures):
+        """Compare the files of a part with their checksums, once each; `InputError` names one that is damaged."""
+        blocks = np.unique(np.arange(self.n_loci)[loci] // self.shape.block).tolist()
+        groups = np.unique(np.arange(len(self.exposures))[exposures] // self.shape.group).tolist()
+        variable = next(v for v in LOCAL_DATA if v.name == name)
+        for block in blocks:
+            names = [file for file in self.shape.files_of(variable, [block], groups) if file not in self._checked]
+            known = self._entries[block]["files"]
+            for file, crc in record.checksums(self.path, names).items():
+                if crc != known.get(file):
+                    raise self._damaged(file)
+            self._checked.update(names)
 
     def is_pair(self, exposures=slice(None)):
         """(exposure, outcome) bool: which cells are pairs of two different marks."""
@@ -256,11 +278,11 @@ class LocalEffects:
         """Texts of reason codes (method, locus, ...), of loci by number."""
         texts = np.full(codes.shape, "", dtype=object)
         for position, locus in enumerate(loci):
-            known = np.array(["", *self._reasons[locus // self.shape.block]], dtype=object)
+            known = np.array(["", *self._entries[locus // self.shape.block].get("reasons", [])], dtype=object)
             texts[:, position] = known[codes[:, position]]
         return texts
 
     @cached_property
-    def _reasons(self):
-        entries = record.read(self.path)[0][1:]
-        return {entry["first"] // self.shape.block: entry.get("reasons", []) for entry in entries}
+    def _entries(self):
+        """What the record says of each block, by number."""
+        return {entry["first"] // self.shape.block: entry for entry in record.read(self.path)[0][1:]}

@@ -314,7 +314,8 @@ def _with_enough(fit, fewest):
     if not few.any():
         return fit
     note = result.note.copy()
-    note[few] = [notes.too_few(n, fewest) for n in result.n_instruments[few].tolist()]
+    codes, counts = pd.factorize(result.n_instruments[few])
+    note[few] = np.array([notes.too_few(n, fewest) for n in counts.tolist()], dtype=object)[codes]
     numbers = {name: np.where(few, np.nan, values) for name, values in vars(result).items()
                if name not in ("note", "n_instruments")}
     by_member = None if fit.by_member is None else np.where(few[..., None], np.nan, fit.by_member)
@@ -365,6 +366,8 @@ def _members_of(block, exposure, outcomes, estimator):
 
 
 def _joined(results, axis):
+    if len(results) == 1:
+        return results[0]
     return MRResult(**{field.name: np.concatenate([getattr(r, field.name) for r in results], axis)
                        for field in fields(MRResult)})
 

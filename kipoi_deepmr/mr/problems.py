@@ -3,7 +3,7 @@
 All estimators start with `prepare` and end with `finish`; between them they need not care about padding or bad input.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -96,15 +96,23 @@ def finish(problems, alpha, estimate, se, df=None, intercept=np.nan, intercept_s
     Parameters
     ----------
     problems : Problems
-    alpha : float
+    alpha : float or None
+        None: estimates, standard errors and degrees of freedom alone, and NaN for all else; the rest takes most of the
+        time.
     estimate, se, intercept, intercept_se, q, q_df, phi, tau2 : arrays of shape (...)
     df : array of shape (...), optional
         Degrees of freedom of the t distribution of estimate / se; by default it is normal.
     residual_se : array of shape (...), optional
         sqrt(q / q_df) by default.
     """
-    check_alpha(alpha)
     problems.refuse(~(np.isfinite(estimate) & np.isfinite(se) & (se > 0)), notes.OUT_OF_RANGE)
+    solved = problems.note == ""
+    if alpha is None:
+        few = {"estimate": estimate, "se": se, "df": np.inf if df is None else df}
+        return MRResult(**{**unknown(problems.note.shape), **{name: np.where(solved, values, np.nan)
+                                                              for name, values in few.items()}},
+                        n_instruments=problems.n, note=problems.note)
+    check_alpha(alpha)
     low, high = interval(estimate, se, alpha, df)
     numbers = {
         "estimate": estimate, "se": se, "ci_low": low, "ci_high": high, "pvalue": two_sided_pvalue(estimate, se, df),
@@ -115,9 +123,14 @@ def finish(problems, alpha, estimate, se, df=None, intercept=np.nan, intercept_s
         "df": np.inf if df is None else df, "i2": i_squared(q, q_df), "phi": phi, "tau2": tau2,
         "i2_gx": np.nan, "f_statistic": np.nan,  # `with_strength` knows sx and sy
     }
-    solved = problems.note == ""
     numbers = {name: np.where(solved, values, np.nan) for name, values in numbers.items()}
     return MRResult(**numbers, n_instruments=problems.n, note=problems.note)
+
+
+def unknown(shape):
+    """All numbers of an `MRResult` of a shape but n_instruments, NaN."""
+    nothing = np.broadcast_to(np.nan, shape)
+    return {field.name: nothing for field in fields(MRResult) if field.name not in ("n_instruments", "note")}
 
 
 def i_squared(q, q_df):

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from ..inference import added, interval, two_sided_pvalue
 from ..instruments.moderation import Moderation, fit_prior
 from . import notes
+from .problems import unknown
 from .result import MRResult
 
 SHARED = 0.35  # variance that the members' errors have in common, over that of what they do not (docs/method.md)
@@ -59,7 +61,8 @@ def from_members(result, members, uncertainty, alpha=0.05, moderation=None, fact
     members : sequence of MRResult
         Of K members' effects, with the same instruments and standard errors; arrays of the same shape.
     uncertainty : {"members", "combined"}
-    alpha : float
+    alpha : float or None
+        None: as for `problems.finish`.
     moderation : Moderation, optional
         As `moderation_of_spread` gives it: of the estimate's spread; the intercept keeps its own.
     factor : float
@@ -87,12 +90,17 @@ def from_members(result, members, uncertainty, alpha=0.05, moderation=None, fact
         else:
             se, df = added(result.se, result.df, sd, df)
             intercept_se, intercept_df = added(result.intercept_se, result.df, intercept_sd, intercept_df)
-        low, high = interval(result.estimate, se, alpha, df)
-        changed = {
-            "se": se, "ci_low": low, "ci_high": high, "df": df, "intercept_se": intercept_se,
-            "pvalue": two_sided_pvalue(result.estimate, se, df),
-            "intercept_pvalue": two_sided_pvalue(result.intercept, intercept_se, intercept_df),
-        }
+        changed = {"se": se, "df": df}
+        if alpha is not None:
+            low, high = interval(result.estimate, se, alpha, df)
+            changed.update(ci_low=low, ci_high=high, pvalue=two_sided_pvalue(result.estimate, se, df),
+                           intercept_se=intercept_se,
+                           intercept_pvalue=two_sided_pvalue(result.intercept, intercept_se, intercept_df))
+    if alpha is None:
+        few = {"estimate": result.estimate, **changed}
+        return MRResult(**{**unknown(note.shape), **{name: np.where(solved, values, np.nan)
+                                                     for name, values in few.items()}},
+                        n_instruments=result.n_instruments, note=note)
     numbers = {name: values for name, values in vars(result).items() if name not in ("note", "n_instruments")}
     return replace(result, note=note, **{name: np.where(solved, values, np.nan)
                                          for name, values in {**numbers, **changed}.items()})
@@ -109,7 +117,8 @@ def cross_fitted(fits, alpha=0.05, moderation=None, of_mean=False):
     ----------
     fits : sequence of MRResult
         Arrays of the same shape.
-    alpha : float
+    alpha : float or None
+        None: as for `problems.finish`.
     moderation : Moderation, optional
         As for `from_members`.
     of_mean : bool
@@ -126,14 +135,18 @@ def cross_fitted(fits, alpha=0.05, moderation=None, of_mean=False):
     ----------
     Chernozhukov V et al. (2018). Econometrics Journal 21: C1-C68, section 3 (cross-fitting).
     """
-    means = {name: np.mean([getattr(fit, name) for fit in fits], axis=0) for name in vars(fits[0]) if name != "note"}
+    names = ("estimate", "se", "n_instruments") if alpha is None else [name for name in vars(fits[0]) if name != "note"]
+    means = {name: np.mean([getattr(fit, name) for fit in fits], axis=0) for name in names}
+    means = {**unknown(fits[0].note.shape), **means} if alpha is None else means
     result = MRResult(**means, note=np.full(fits[0].note.shape, "", dtype=object))
     factor = np.sqrt(1 / len(fits) + SHARED) if of_mean else 1.0
     result = from_members(result, fits, "members", alpha, moderation, factor)
     failed = ~np.isfinite(result.estimate)
-    for number, fit in reversed(list(enumerate(fits, 1))):
-        unsolved = failed & (fit.note != "")
-        result.note[unsolved] = [notes.of_member(number, reason) for reason in fit.note[unsolved]]
+    for number, fit in enumerate(fits, 1):
+        if failed.any():
+            unsolved = failed & (fit.note != "")
+            result.note[unsolved] = _of_member(number, fit.note[unsolved])
+            failed &= ~unsolved
     return replace(result, n_instruments=np.rint(means["n_instruments"]).astype(fits[0].n_instruments.dtype))
 
 
@@ -142,6 +155,12 @@ def _notes(result, members):
     note, solved = result.note.copy(), np.isfinite(result.estimate)
     for number, member in enumerate(members, 1):
         failed = solved & ~np.isfinite(member.estimate)
-        note[failed] = [notes.of_member(number, reason) for reason in member.note[failed]]
+        note[failed] = _of_member(number, member.note[failed])
         solved = solved & ~failed
     return note, solved
+
+
+def _of_member(number, reasons):
+    """Why a member's fits have no answer, made once for each reason."""
+    codes, known = pd.factorize(reasons)
+    return np.array([notes.of_member(number, reason) for reason in known], dtype=object)[codes]

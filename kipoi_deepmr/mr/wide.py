@@ -12,6 +12,7 @@ from ..effects_store import blocks_of, each_block, write_block
 from ..effects_store.local_effects import LARGEST_COUNT
 from ..inference import interval, two_sided_pvalue
 from ..instruments.moderation import Moderation
+from .estimators.closed_form import has_closed_form
 from .pairs import NUMBERS, finished, fit_views, moderates, plan_of, spreads_of, table_of_fits, views_of_block
 from .uncertainty import moderation_of_spread
 
@@ -52,7 +53,7 @@ class Estimation:
         n_pairs = sum(map(len, self.plan.pairs.values()))
         blocks = blocks_of(self.effects.sizes["locus"], self.shape.block)
         with tempfile.TemporaryFile(dir=self._folder) as file:
-            pieces = self._map_blocks(partial(_spreads_of_block, plan=self.plan), self.effects, blocks)
+            pieces = self._map_blocks(partial(_spreads_of_block, plan=_lean(self.plan)), self.effects, blocks)
             for piece in shown(pieces):  # (locus, estimator, pair)
                 file.write(np.ascontiguousarray(piece).tobytes())
             file.flush()
@@ -64,7 +65,7 @@ class Estimation:
 
     def write(self, writer, shown=iter):
         """Fit all blocks that an array still lacks, and write them."""
-        function = partial(_write_block, path=os.path.abspath(writer.path), shape=writer.shape, plan=self.plan)
+        function = partial(_write_block, path=os.path.abspath(writer.path), shape=writer.shape, plan=_lean(self.plan))
         for entry in shown(self._map_blocks(function, self.effects, writer.blocks)):
             writer.add(entry)
 
@@ -74,6 +75,13 @@ class Estimation:
         function = partial(_tables_of_block, methods=self.options.method, plan=self.plan)
         for pieces in self._map_blocks(function, self.effects, blocks_of(self.effects.sizes["locus"], size)):
             yield from pieces
+
+
+def _lean(plan):
+    """The plan for estimates and standard errors alone: p-values and intervals take most of the time."""
+    quick = [estimator.with_options(alpha=None) if plan.compiled and has_closed_form(estimator) else estimator
+             for estimator in plan.estimators]
+    return replace(plan, alpha=None, estimators=quick)
 
 
 def _moderation(spreads, n_members):
@@ -174,10 +182,11 @@ def _empty(shape, n_loci):
 def _cells(shape, pairs, effects):
     """Place of each pair in the array: numbers of exposures and of outcomes."""
     marks = [str(mark) for mark in effects["mark"].values]
-    row, column = ({name: i for i, name in enumerate(names)} for names in (shape.exposures, shape.outcomes))
-    exposure = [row[marks[x]] for x, outcomes in pairs.items() for _ in outcomes]
-    outcome = [column[marks[y]] for outcomes in pairs.values() for y in outcomes]
-    return np.array(exposure, np.intp), np.array(outcome, np.intp)
+    row, column = (np.array([names.index(mark) if mark in names else -1 for mark in marks], np.intp)
+                   for names in (shape.exposures, shape.outcomes))
+    exposure = np.repeat(np.array(list(pairs), np.intp), [len(outcomes) for outcomes in pairs.values()])
+    outcome = np.concatenate([np.array(outcomes, np.intp) for outcomes in pairs.values()])
+    return row[exposure], column[outcome]
 
 
 def _fill(data, place, fit, number):

@@ -240,7 +240,7 @@ def _fill(folder, told, effects, later, agreement=None):
         with disk_full_told(lambda: "the tables are kept; free some space and start again", folder.path):
             folder.finish(told, _now())
         if later.report:
-            write_report(folder.target("report"))
+            write_report(folder.target("report"), assignment=judged.network and judged.network.instruments)
     except Stopped:
         raise
     except InputError:

@@ -17,9 +17,9 @@ SURE_FROM = 1_000_000_000  # bytes; of less, a disk that fills up is told when i
 LOCAL_ROW, DIAGNOSTICS_ROW, GLOBAL_ROW, NETWORK_ROW, NUMBER = 160, 245, 400, 385, 19
 VCF_NUMBER, BRIEF_RECORD = 5, 80  # compressed
 PLAIN_REPORT, WIDE_REPORT = 4_000_000, 15_000_000
-# Bytes in memory, measured: the program with its libraries; a pair of the network and of the tables of pairs; a fit
-PROGRAM, PAIR, FIT = 400_000_000, 2_500, 500
-FITS_PER_SECOND, PAIRS_PER_SECOND = 150_000, 5_000  # measured on two cores
+# Bytes in memory, roughly: the program with its libraries; a pair of the network and of the tables of pairs; a fit
+PROGRAM, PAIR, FIT = 400_000_000, 4_000, 500
+FITS_PER_SECOND, PAIRS_PER_SECOND = 150_000, 5_000  # roughly, on two cores
 
 
 def is_wide(options, sizes):
@@ -97,7 +97,7 @@ def sizes_of(options, marks, sizes, whole_run=True):
         files["report.html"] = WIDE_REPORT if wide else PLAIN_REPORT
     held = min(rows, shape.block * pairs * len(options.method)) * (16 + 4 * members) if wide else 0
     views = min(VIEW_BYTES, 8 * sizes["locus"] * sizes["variant"] * len(marks)) * 5 * (1 + members)
-    memory = PROGRAM + held + views + min(rows, GROUP_FITS if wide else rows) * FIT * (1 + members)
+    memory = PROGRAM + held + views + min(rows, GROUP_FITS) * FIT * (1 + members) + (0 if wide else rows * LOCAL_ROW)
     return Sizes(pairs, fits, rows, files, max(memory, PROGRAM + (PAIR * len(marks) ** 2 if whole_run else 0)),
                  int(fits / FITS_PER_SECOND + (len(marks) ** 2 / PAIRS_PER_SECOND if whole_run else 0)))
 

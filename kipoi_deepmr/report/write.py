@@ -19,7 +19,7 @@ from .letters import outlines
 NAME = STAGES["report"].main
 
 
-def write_report(folder, path=None):
+def write_report(folder, path=None, assignment=None):
     """Write report.html of a finished run.
 
     Parameters
@@ -28,6 +28,8 @@ def write_report(folder, path=None):
         Of the run; the target by one who holds the right to write there.
     path : str, optional
         Where the page goes; by default into the folder.
+    assignment : kipoi_deepmr.instruments.Assignment, optional
+        As for `FinishedRun`.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def write_report(folder, path=None):
     manifest.read(folder)
     target = target if path is None else Target("report", path)
     with writing("report", target, kept="the tables are kept; free some space and start again") as files:
-        text = _page_of(FinishedRun(folder))
+        text = _page_of(FinishedRun(folder, assignment))
         # paths need not be UTF-8
         with open(files.path, "w", encoding="utf-8", errors="backslashreplace") as out:
             out.write(text)

@@ -27,6 +27,8 @@ class FinishedRun:
     Parameters
     ----------
     path : str
+    assignment : kipoi_deepmr.instruments.Assignment, optional
+        On which mark each mutant acts, if it is known already; it takes long to find for many marks.
 
     Attributes
     ----------
@@ -43,8 +45,8 @@ class FinishedRun:
         The folder does not hold a finished run, or not all of its files are from that run.
     """
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, assignment=None):
+        self.path, self._assignment = path, assignment
         self.told = manifest.read(path)
         self.settings = self.told["settings"]
         manifest.check_pieces(path, self.told)
@@ -144,7 +146,8 @@ class FinishedRun:
         """The instrument rule of the run (reads all effects once)."""
         regions = self._regions() if self.options.instruments == "regions" else None
         return rule_for(self.effects, self.options.instruments, self.options.instrument_z, self._natural_variants(),
-                        self.options.steiger, regions=regions, share=self.options.instrument_share)
+                        self.options.steiger, regions=regions, assignment=self._assignment,
+                        share=self.options.instrument_share)
 
     def _regions(self):
         """The BED file of the run's regions, as it was; None if the run had none."""

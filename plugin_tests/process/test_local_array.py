@@ -4,6 +4,9 @@ import base64
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -51,8 +54,13 @@ def small(monkeypatch):
     monkeypatch.setattr(wide, "VIEW_BYTES", 8 * 24 * 7 * 3)
 
 
-def test_the_array_has_the_numbers_of_the_table(store, narrow, tmp_path, small):
-    """float32 of every number, to the last bit, whatever the blocks and the groups."""
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_array_has_the_numbers_of_the_table(store, narrow, tmp_path, small, monkeypatch, compiled):
+    """float32 of every number, to the last bit, whatever the blocks and the groups, in arrays and compiled loops."""
+    if compiled:
+        monkeypatch.setattr(mr.pairs, "COMPILED_FROM", 0)
+        narrow = tmp_path / "all.tsv"
+        estimate(store, narrow, vcf="none")
     estimate(store, tmp_path / "local.tsv", tables="none", vcf="none")
     local = effects_store.LocalEffects(str(tmp_path / "local.estimates.zarr"))
     assert len(local.groups()) == 4 and local.shape.block == 4
@@ -153,7 +161,8 @@ def test_blocks_that_are_there_are_not_made_again(store, tmp_path, small, monkey
     chunk = next(array.glob("se/0.1.*"))
     chunk.write_bytes(chunk.read_bytes()[:-1] + b"x")
     with pytest.raises(InputError, match=f"{chunk.name}: damaged since it was written.*estimates that block"):
-        effects_store.LocalEffects(str(array))
+        mr.rows(effects_store.LocalEffects(str(array)))
+    assert len(mr.rows(effects_store.LocalEffects(str(array)), slice(0, 4))) == 4 * 84  # of another block
     made.clear()
     estimate(store, tmp_path / "local.tsv", tables="none", vcf="none")
     assert made == [4] and contents(array) == fresh
@@ -261,3 +270,38 @@ def test_a_vcf_annotated_by_a_run_whose_local_effects_are_an_array(store, tmp_pa
             of_mark = dict(zip(effects["mark"].values.tolist(), effects["effect"].values[3, v].tolist(), strict=True))
             assert len(names) == 7
             assert [float(x) for x in values] == pytest.approx([of_mark[name] for name in names], rel=1e-6)
+
+
+KILLED = """
+import os, signal, sys
+from kipoi_deepmr import effects_store, pipeline
+from kipoi_deepmr.mr import wide
+store, path, where, n = sys.argv[1:]
+effects_store.local_effects.BLOCK_PAIRS = 4 * 98
+module, name = {"spread": (wide, "_moderation"), "block": (wide, "write_block"),
+                "vcf": (pipeline.estimation, "write_brief_vcf")}[where]
+function, left = getattr(module, name), int(n)
+def killed(*arguments, **options):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(*arguments, **options)
+setattr(module, name, killed)
+pipeline.estimate(store, path, method=("ivw", "egger"), tables="effects")
+"""
+
+
+@pytest.mark.parametrize("where, n, blocks", [("spread", 0, [0, 4, 8]), ("block", 2, [8]), ("vcf", 0, [])])
+def test_a_killed_command_goes_on_to_the_same_bytes(store, tmp_path, monkeypatch, where, n, blocks):
+    monkeypatch.setattr(effects_store.local_effects, "BLOCK_PAIRS", 4 * 98)
+    done = subprocess.run([sys.executable, "-c", KILLED, store, tmp_path / "local.tsv", where, str(n)], check=False)
+    assert done.returncode == -signal.SIGKILL and not (tmp_path / "local.tsv").exists()
+    made = counted(monkeypatch)
+    estimate(store, tmp_path / "local.tsv", tables="effects")
+    assert made == blocks
+    estimate(store, tmp_path / "fresh.tsv", tables="effects")
+    for ending in ("tsv", "vcf.gz", "diagnostics.tsv", "diagnostics_by_pair.tsv"):
+        assert (tmp_path / f"local.{ending}").read_bytes() == (tmp_path / f"fresh.{ending}").read_bytes()
+    assert contents(tmp_path / "local.estimates.zarr") == contents(tmp_path / "fresh.estimates.zarr")
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".partial") or name.startswith(".")]

@@ -61,6 +61,8 @@ def closed_form(estimator, block, pairs):
     with np.errstate(all="ignore"):
         options = {name: value for name, value in estimator.options.items() if name in taken}
         result = from_sums(problems, sums, **options)
+        if options.get("alpha", 0) is None:
+            return result
         solved = problems.note == ""
         return replace(result, f_statistic=np.where(solved, sums.f_statistic, np.nan),
                        i2_gx=np.where(solved, i_squared(sums.q_gx, n - 1.0), np.nan))
