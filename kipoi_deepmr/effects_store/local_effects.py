@@ -229,7 +229,8 @@ class LocalEffects:
             [str(name) for name in self._opened[role].values] for role in ("method", "exposure", "outcome"))
         self.n_members = self._opened.sizes.get("member", 0)
         self.shape = Shape(self.methods, self._opened.sizes["locus"], self.exposures, self.outcomes, self.n_members)
-
+        # as it was cut when it was written
+        self.shape.block, self.shape.group = head["block"], self._opened["estimate"].encoding["chunks"][2]
         self._checked = set()
         if set(self._entries) != set(range(-(-self.n_loci // self.shape.block))):
             raise self._damaged(record.RECORD)
