@@ -175,18 +175,18 @@ def _default_summary(leaf, is_positive):
                      "sum, mean or max")
 
 
-def checked_window(option, window, leaf):
+def checked_window(option, window, leaf, hint=""):
     """Positions (start, end) of an array that holds them.
 
     Raises
     ------
     ModelError
-        They are not positions of it; the message begins with the option.
+        They are not positions of it; the message begins with the option and ends with the hint.
     """
     start, end = window
     if not 0 <= start < end <= leaf.size(POSITIONS):
         raise ModelError(f"{option} {start}:{end}: the output has positions 0 to {leaf.size(POSITIONS)} "
-                         "(the end is not included)")
+                         f"(the end is not included){hint}")
     return start, end
 
 

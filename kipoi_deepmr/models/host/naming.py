@@ -152,7 +152,8 @@ def _in_window(mark, text, readers, columns):
     if not reader.has_positions:
         raise ModelError(f"{option}: the output of {columns[number]} has no positions")
     middle = reader.size(POSITIONS) // 2 if is_relative else 0
-    return reader.windowed(number, checked_window(option, (start + middle, end + middle), reader))
+    return reader.windowed(number, checked_window(
+        option, (start + middle, end + middle), reader, "; with a sign they count from its middle, as in -10:+11"))
 
 
 def _track(track, mark, columns, option):
