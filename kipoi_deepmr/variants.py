@@ -22,6 +22,7 @@ OUTSIDE = "outside"
 TOO_LONG = "too_long"
 NO_WINDOW = "no_window"
 NOT_FINITE = "not_finite"
+NOT_MUTATED = "not_mutated"
 
 MEANINGS = {
     MNV: "several neighbouring bases change, which no single mutant does",
@@ -36,6 +37,7 @@ MEANINGS = {
     OUTSIDE: "no base of the locus changes",
     TOO_LONG: "ALT is longer than its side of the window",
     NO_WINDOW: "the window with ALT runs over the contig's end, or has letters other than ACGT",
+    NOT_MUTATED: "the run did not mutate this base (--mutate)",
     NOT_FINITE: "the model's predictions for the locus are not finite",
 }
 
@@ -125,6 +127,8 @@ class LocusIndex:
         The bases of a locus as the model sees them, by its number: (L,) uint8.
     lost : (n,) bool, optional
         Loci without predictions.
+    is_mutated : callable, optional
+        Whether a run mutated a base, by the numbers of the locus and of one of its mutants; by default all.
 
     Attributes
     ----------
@@ -132,16 +136,18 @@ class LocusIndex:
         Those that hold loci.
     length, start, strand, lost
         As lists.
+    is_mutated : callable
+        As given.
     seen : callable
         `sequence`.
     forward : callable
         Bases of a locus on the forward strand, by its number: bytes.
     """
 
-    def __init__(self, chrom, start, strand, length, sequence, lost=None):
+    def __init__(self, chrom, start, strand, length, sequence, lost=None, is_mutated=None):
         self.length, self.start, self.strand = length, [int(s) for s in start], [str(s) for s in strand]
         self.lost = [False] * len(self.start) if lost is None else np.asarray(lost).tolist()
-        self.seen = sequence
+        self.seen, self.is_mutated = sequence, is_mutated or (lambda locus, mutant: True)
         self.forward = lru_cache(max(1, HELD_BYTES // length))(self._forward)
         self._of_contig = {}
         for number in np.argsort(np.asarray(self.start), kind="stable").tolist():
@@ -153,7 +159,8 @@ class LocusIndex:
     @classmethod
     def of_loci(cls, loci):
         """The index of `kipoi_deepmr.loci.Loci`."""
-        return cls(loci.chrom, loci.start, loci.strand, loci.sequences.shape[1], loci.sequences.__getitem__)
+        return cls(loci.chrom, loci.start, loci.strand, loci.sequences.shape[1], loci.sequences.__getitem__,
+                   is_mutated=lambda locus, mutant: loci.mutated[locus, mutant // 3])
 
     def _forward(self, number):
         """Bases of a locus on the forward strand."""

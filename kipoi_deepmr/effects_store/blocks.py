@@ -17,6 +17,14 @@ def each_block(function, effects, blocks=None):
     return (function(effects, block) for block in (locus_blocks(effects) if blocks is None else blocks))
 
 
+def predicted_mutants(effect):
+    """Which mutants have effects: not those of lost loci, and of positions that were not mutated.
+
+    (locus, variant, mark) to (locus, variant).
+    """
+    return ~np.isnan(effect).all(-1)
+
+
 def not_predicted(effect):
     """Which loci have no effects, since a model's predictions were not finite: (locus, variant, mark) to (locus,)."""
     return np.isnan(effect).all((1, 2))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..effects_store import each_block, not_predicted
+from ..effects_store import each_block, predicted_mutants
 
 
 def moments(effects, map_blocks=None):
@@ -37,10 +37,10 @@ def moments(effects, map_blocks=None):
 def _of_block(effects, block):
     """How many numbers there are, their mean and their sum of squares about it, by mark."""
     values = effects["effect"][block].values
-    values = values[~not_predicted(values)].astype(np.float64)
-    n = values.shape[0] * values.shape[1]
+    values = values[predicted_mutants(values)].astype(np.float64)
+    n = len(values)
     if not n:
         return 0, None, None
     with np.errstate(all="ignore"):
-        mean = values.mean((0, 1))
-        return n, mean, ((values - mean) ** 2).sum((0, 1))
+        mean = values.mean(0)
+        return n, mean, ((values - mean) ** 2).sum(0)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from ..effects_store import each_block, not_predicted
+from ..effects_store import each_block, predicted_mutants
 from .moments import moments
 
 EDGES = np.logspace(-6, 4, 401)  # of sizes; 6 % a bin
@@ -78,7 +78,7 @@ def _bins_of_block(effects, block, sd):
     (5, bin, mark) float64; of variances above 0 alone.
     """
     effect, effect_se = (effects[name][block].values.astype(np.float64) for name in ("effect", "effect_se"))
-    known = ~not_predicted(effect)
+    known = predicted_mutants(effect)
     square, variance = squared_size(effect[known], sd).ravel(), effect_se[known].reshape(-1, len(sd)) ** 2
     place = np.searchsorted(EDGES, np.sqrt(square))
     usable = (variance > 0) & np.isfinite(variance)

@@ -12,6 +12,7 @@ from ..errors import InputError
 from .assembly import DroppedLocus, check_place, compare
 from .bed import read_bed
 from .genome import Genome
+from .mutate import Mutated
 from .resize import common_length, resized
 from .sequences import places_of
 
@@ -50,6 +51,8 @@ class Loci:
         Upper-case bases as the model sees them: reverse-complemented where strand is -.
     item : (n,) int64
         Number of each in the model's own dataloader, where the model needs more of it than DNA; else -1.
+    mutated : (n, L) bool
+        Which positions are mutated; all by default.
     fasta_file : str or None
         That they were read from, if it is known.
     dropped : dict of str to list of str
@@ -63,10 +66,13 @@ class Loci:
     name: np.ndarray
     sequences: np.ndarray
     item: np.ndarray = None
+    mutated: np.ndarray = None
     fasta_file: str | None = field(default=None, kw_only=True)
     dropped: dict = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self):
+        if self.mutated is None:
+            object.__setattr__(self, "mutated", np.ones(np.shape(self.sequences), bool))
         if self.item is None:
             object.__setattr__(self, "item", np.full(len(self.chrom), -1))
 
@@ -75,16 +81,20 @@ class Loci:
         item = int(self.item[number])
         return None if item < 0 else item
 
+    def positions_of(self, number):
+        """Positions of a locus that are mutated, ascending; None where all are."""
+        return None if self.mutated[number].all() else np.flatnonzero(self.mutated[number])
+
     @classmethod
-    def from_list(cls, loci):
-        """Loci from `Locus` tuples of equal length."""
+    def from_list(cls, loci, mutated=None):
+        """Loci from `Locus` tuples of equal length, and which of their positions are mutated."""
         *columns, sequences, items = zip(*loci, strict=True)
         dtypes = ("U", "int64", "int64", "U", "U")
         columns = [np.array(column, dtype) for column, dtype in zip(columns, dtypes, strict=True)]
-        return cls(*columns, np.stack(sequences), np.array(items))
+        return cls(*columns, np.stack(sequences), np.array(items), mutated)
 
     @classmethod
-    def from_bed(cls, intervals_file, fasta_file, length=None, n_loci=None, seed=42, resize=None):
+    def from_bed(cls, intervals_file, fasta_file, length=None, n_loci=None, seed=42, resize=None, mutate=None):
         """Usable loci of a BED or narrowPeak file, with their sequences from a FASTA file.
 
         Warnings say how intervals were resized, and name the loci that were dropped.
@@ -99,6 +109,8 @@ class Loci:
         resize : {"summit", "center", "none"}, optional
             How intervals of other lengths are resized: around the summit of narrowPeak, around the middle, or not at
             all. By default around the summit if the file is narrowPeak, else around the middle.
+        mutate : str, optional
+            `START:END` or a BED file: mutate only these positions, as `Mutated` takes it.
 
         Raises
         ------
@@ -110,7 +122,7 @@ class Loci:
         with Genome(fasta_file) as genome:
             source = BedSource(intervals, genome, length or common_length(intervals, intervals_file), intervals_file,
                                resize)
-            selection = select(source, n_loci, seed)
+            selection = select(source, n_loci, seed, Mutated(mutate) if mutate else None)
         for note in source.notes:
             warnings.warn(note, stacklevel=2)
         _warn_of(selection)
@@ -238,7 +250,7 @@ class BedSource:
         return Locus(interval.chrom, interval.start, interval.end, strand, interval.name, sequence)
 
 
-def select(source, n_loci=None, seed=42):
+def select(source, n_loci=None, seed=42, mutated=None):
     """Choose usable loci: all of them, or a random sample.
 
     Candidates are examined in random order (in the source's order when all are wanted) until `n_loci` usable ones
@@ -252,6 +264,8 @@ def select(source, n_loci=None, seed=42):
     n_loci : int, optional
         How many to sample; all by default.
     seed : int
+    mutated : Mutated, optional
+        Which positions are mutated; loci without any are dropped.
 
     Returns
     -------
@@ -263,18 +277,23 @@ def select(source, n_loci=None, seed=42):
         No locus is usable.
     """
     order = np.arange(len(source)) if n_loci is None else np.random.default_rng(seed).permutation(len(source))
-    chosen, seen, dropped = {}, set(), {}
+    chosen, masks, seen, dropped = {}, {}, set(), {}
     for index in order:
         if n_loci is not None and len(chosen) == n_loci:
             break
         try:
-            chosen[index] = _checked(source[index], seen)
+            locus = _checked(source[index], seen)
+            if mutated:
+                masks[index] = mutated.of(locus)
+            chosen[index] = locus
         except DroppedLocus as refused:
             dropped.setdefault(refused.reason, []).append(refused.name)
     if not chosen:
         reasons = "; ".join(f"{len(names)} {reason} (such as {names[0]})" for reason, names in dropped.items())
         raise InputError(f"none of the {len(source)} loci can be used: {reasons}")
-    return Selection(Loci.from_list([chosen[i] for i in sorted(chosen)]), dropped, len(source))
+    kept = sorted(chosen)
+    loci = Loci.from_list([chosen[i] for i in kept], np.stack([masks[i] for i in kept]) if mutated else None)
+    return Selection(loci, dropped, len(source))
 
 
 def _warn_of(selection):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..effects_store import ddof_of, not_predicted
+from ..effects_store import ddof_of, not_predicted, predicted_mutants
 from ..instruments.moderation import Moderation, moderation_of
 from ..instruments.rules import InstrumentRule, Instruments
 
@@ -76,7 +76,7 @@ class Block:
         A locus has tens of instruments among thousands of variants: this is what makes all pairs of many marks
         feasible.
         """
-        variant, filled = _chosen(self.instruments.mask[..., exposure])
+        variant, filled = self._chosen(self.instruments.mask[..., exposure])
         locus = np.arange(len(variant))[:, None]
         b, s = self.effect[locus, variant], self.effect_se[locus, variant]
         bx, sx = b[..., exposure][:, None], s[..., exposure][:, None]
@@ -92,19 +92,29 @@ class Block:
 
         In the order of the instruments in `of_pairs`.
         """
-        variant, _ = _chosen(self.instruments.mask[..., exposure])
+        variant, _ = self._chosen(self.instruments.mask[..., exposure])
         locus, member = np.arange(len(variant))[:, None, None], np.arange(self.members.shape[1])[:, None]
         chosen = self.members[locus, member, variant[:, None]].astype(np.float64)
         return chosen[:, None, ..., exposure], np.moveaxis(chosen[..., outcomes], 3, 1)
 
     def adjusted_pair(self, exposure, outcome, covariates):
         """What a multivariable estimator takes of one pair: arrays (locus, 1, n), of covariates (locus, 1, A, n)."""
-        variant, filled = _chosen(self.instruments.of_pairs([exposure, *covariates], outcome).any(-1))
+        variant, filled = self._chosen(self.instruments.of_pairs([exposure, *covariates], outcome).any(-1))
         locus = np.arange(len(variant))[:, None]
         b, s = (np.moveaxis(values[locus[..., None], variant[..., None], [exposure, outcome, *covariates]], 2, 1)
                 for values in (self.effect, self.effect_se))
         return {"bx": b[:, :1], "sx": s[:, :1], "by": b[:, 1:2], "sy": s[:, 1:2], "mask": filled[:, None],
                 "covariates": b[:, None, 2:], "covariates_se": s[:, None, 2:]}
+
+
+    def _chosen(self, mask):
+        """Each locus's instruments (locus, n), padded with its first mutant that has effects; which hold one."""
+        counts = mask.sum(1)
+        filled = np.arange(counts.max()) < counts[:, None]
+        first = predicted_mutants(self.effect).argmax(1)
+        variant = np.broadcast_to(first[:, None], filled.shape).copy()
+        variant[filled] = np.nonzero(mask)[1]
+        return variant, filled
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,12 +150,3 @@ class LeaveOut:
             effect_se = self.moderation.moderated(effect_se, effect)
         instruments = self.rule.without_a_member().instruments(effect, effect_se, block.loci)
         return Block(block.loci, own, effect_se, instruments, others)
-
-
-def _chosen(mask):
-    """Each locus's instruments (locus, n), padded with 0, and which places hold one."""
-    counts = mask.sum(1)
-    filled = np.arange(counts.max()) < counts[:, None]
-    variant = np.zeros(filled.shape, np.intp)
-    variant[filled] = np.nonzero(mask)[1]
-    return variant, filled

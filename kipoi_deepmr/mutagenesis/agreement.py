@@ -85,5 +85,6 @@ def _largest(effects):
 
 def _effects(predictor, loci, number):
     """Mean over members of a locus's effects: (variants, marks)."""
-    predicted = predictor.mutants(loci.sequences[number], loci.item_of(number)).astype(np.float64)
+    predicted = predictor.mutants(loci.sequences[number], loci.item_of(number), loci.positions_of(number))
+    predicted = predicted.astype(np.float64)
     return (predicted[:, 1:] - predicted[:, :1]).mean(0)

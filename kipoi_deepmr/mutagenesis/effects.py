@@ -70,8 +70,8 @@ def iter_effects(engines: Engines, loci: Loci, ddof: int = 1, dropped: dict | No
     ensemble = engines.ensemble
     if len(ensemble.names) <= ddof:
         raise InputError(f"ddof = {ddof} needs more than {len(ensemble.names)} members")
-    each = zip(loci.name, loci.sequences, _predicted(engines, loci), strict=True)
-    for number, (name, sequence, predicted) in enumerate(each):
+    each = zip(loci.name, loci.sequences, loci.mutated, _predicted(engines, loci), strict=True)
+    for number, (name, sequence, mutated, predicted) in enumerate(each):
         try:
             _check_finite(predicted, name, ensemble)
         except NotFinite as error:
@@ -79,20 +79,20 @@ def iter_effects(engines: Engines, loci: Loci, ddof: int = 1, dropped: dict | No
                 raise
             dropped[number] = str(error)
             predicted = np.full_like(predicted, np.nan)
-        yield {**_effects(predicted, ddof), "ref_base": _letters(np.repeat(sequence, 3)),
+        yield {**_with_missing(_effects(predicted, ddof), mutated), "ref_base": _letters(np.repeat(sequence, 3)),
                "alt_base": _letters(alternative_bases(sequence))}
 
 
 def _predicted(engines, loci):
     """Predictions (members, 1 + variants, marks) of each locus; short ones share a batch."""
     n_together, ensemble = 1, engines.ensemble
-    if not ensemble.needs_item:
+    if not ensemble.needs_item and loci.mutated.all():
         n_together = max(1, (ensemble.batch_size or DEFAULT_BATCH_SIZE) // (1 + 3 * loci.sequences.shape[1]))
     for start in range(0, len(loci), n_together):
         if n_together > 1:
             yield from engines.mutants_of(loci.sequences[start:start + n_together])
         else:
-            yield engines.mutants(loci.sequences[start], loci.item_of(start))
+            yield engines.mutants(loci.sequences[start], loci.item_of(start), loci.positions_of(start))
 
 
 def effects_of_block(engines: Engines, loci: Loci, ddof: int = 1, keep: str = "members",
@@ -133,6 +133,19 @@ def _effects(predicted, ddof):
         "reference": reference.astype(np.float32),
         "member_effect": member_effect.astype(np.float32),
     }
+
+
+def _with_missing(effects, mutated):
+    """Effects with a place for every mutant: NaN for those of positions that are not mutated."""
+    if mutated.all():
+        return effects
+    variants = np.repeat(mutated, 3)
+    full = dict(effects)
+    for name in ("effect", "effect_se", "member_effect"):
+        values = effects[name]
+        full[name] = np.full((*values.shape[:-2], len(variants), values.shape[-1]), np.nan, values.dtype)
+        full[name][..., variants, :] = values
+    return full
 
 
 def _check_finite(predicted, locus, ensemble):

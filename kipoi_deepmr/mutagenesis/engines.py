@@ -23,6 +23,7 @@ AUTO = (EXACT,)  # what `auto` tries, in this order, before naive
 assert {"auto", *MAKERS, NAIVE} == set(ENGINES)
 AS_ASKED = "as asked"
 SEED = 2
+BYTES_OF_SEQUENCES = 1 << 26  # given to a model at a time
 
 
 class Choice(NamedTuple):
@@ -93,22 +94,28 @@ class Engines:
     by_model: tuple[ModelEngine, ...]
     agreement: dict | None = None
 
-    def mutants(self, sequence: np.ndarray, item: int | None = None) -> np.ndarray:
-        """Predictions of every member of a sequence and all its single mutants.
+    def mutants(self, sequence: np.ndarray, item: int | None = None,
+                positions: np.ndarray | None = None) -> np.ndarray:
+        """Predictions of every member of a sequence and its single mutants.
 
         Parameters
         ----------
         sequence : (L,) uint8
         item : int, optional
             As for `Ensemble.predict`.
+        positions : (P,) array of int, optional
+            Mutated positions from 0, ascending; all L by default.
 
         Returns
         -------
-        (members, 1 + 3 L, marks) float32 or float64
+        (members, 1 + 3 P, marks) float32 or float64
             The sequence itself first, then its mutants in the order of `mutagenesis.saturation_mutants`.
         """
-        calls = [partial(engine.mutants, sequence, item) for engine in self.by_model]
-        return self.ensemble.answers(1 + 3 * len(sequence), calls, self._apart)
+        if positions is None:
+            calls = [partial(engine.mutants, sequence, item) for engine in self.by_model]
+            return self.ensemble.answers(1 + 3 * len(sequence), calls, self._apart)
+        calls = [partial(_mutants_at, engine, sequence, item, positions) for engine in self.by_model]
+        return self.ensemble.answers(1 + 3 * len(positions), calls, self._apart)
 
     def mutants_of(self, sequences: np.ndarray) -> np.ndarray:
         """`mutants` of several sequences of one length; models that predict each mutant as a whole get all in a row.
@@ -284,6 +291,18 @@ def _side_by_side(functions):
     if len(functions) == 1:
         return functions[0]
     return lambda *arguments: np.concatenate([f(*arguments) for f in functions], axis=-1)
+
+
+def _mutants_at(engine, sequence, item, positions):
+    """A sequence and the mutants of some positions, as `ModelEngine.mutants` gives those of all."""
+    if engine.mutants_at:
+        return engine.mutants_at(sequence, item, positions)
+    rows = np.r_[0, (1 + 3 * positions[:, None] + np.arange(3)).ravel()]
+    if not engine.is_naive:
+        return engine.mutants(sequence, item)[:, rows]
+    step = max(1, BYTES_OF_SEQUENCES // len(sequence))
+    return np.concatenate([engine.predict(saturation.some_rows(sequence, rows[first:first + step]), item)
+                           for first in range(0, len(rows), step)], axis=1)
 
 
 def _one_by_one(engine, sequences):

@@ -118,6 +118,10 @@ class LociOptions(Options):
              "their middle, or not at all, so that another length is an error (docs/peaks.md)")
     fasta_file: str = option(
         kinds.Text("FASTA"), group=LOCI, help="genome of --intervals_file, and of the VCF")
+    mutate: str = option(
+        kinds.Text("START:END|BED"), group=LOCI, default_text="all",
+        help="mutate only some positions: those from START, without END, of each locus as the model sees it, from 0; "
+             "or those in the intervals of a BED file (docs/peaks.md)")
     n_loci: int = option(
         kinds.Integer(1), group=LOCI, default_text="all", help="use a random sample of this many loci")
     seed: int = option(kinds.Integer(0), 42, group=LOCI, help="of the random sample, and of --mc_dropout")

@@ -152,6 +152,8 @@ class Annotator:
         if allele.mutant >= 0:
             stored = self._loci[locus]
             found = stored.effect[allele.mutant], stored.effect_se[allele.mutant]
+            if np.isnan(found[0]).all():
+                return variants.NOT_MUTATED, self._no_numbers, (), "."
             chosen = self._loci.instruments_of(locus, allele.mutant).of_pairs(*self._columns)
             instruments = np.flatnonzero(chosen).tolist()
             mark = self._loci.acts_on(locus, allele.mutant) if self._loci.tells_acts else -1

@@ -78,7 +78,10 @@ def _take(found, index, loci, position, ref, alt):
         return variants.OUTSIDE
     if not index.is_ref(holding[0], position, ref):
         return variants.REF_MISMATCH
-    mutants = {3 * index.length * locus + index.mutant(locus, position + offset, short, alt) for locus in holding}
+    numbers = [(locus, index.mutant(locus, position + offset, short, alt)) for locus in holding]
+    mutants = {3 * index.length * locus + mutant for locus, mutant in numbers if index.is_mutated(locus, mutant)}
+    if not mutants:
+        return variants.NOT_MUTATED
     if mutants <= found:
         return DUPLICATE
     found |= mutants

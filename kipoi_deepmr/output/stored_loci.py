@@ -71,9 +71,14 @@ def index_of(effects):
         letters = effects["ref_base"][chunk * size:(chunk + 1) * size].values[:, ::3]
         return np.ascontiguousarray(letters).astype("S1").view(np.uint8)
 
+    @lru_cache(_chunks_held(effects, 1))
+    def mutated(chunk):
+        return effects_store.predicted_mutants(effects["effect"][chunk * size:(chunk + 1) * size].values)
+
+    lost = np.isnan(effects["reference"][:, 0, 0].values)
     return LocusIndex(effects["chrom"].values, effects["start"].values, effects["strand"].values,
                       effects.sizes["variant"] // 3, lambda locus: sequences(locus // size)[locus % size],
-                      np.isnan(effects["reference"][:, 0, 0].values))
+                      lost, lambda locus, mutant: lost[locus] or mutated(locus // size)[locus % size, mutant])
 
 
 def _loci_of_chunk(effects):

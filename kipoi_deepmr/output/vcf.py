@@ -273,6 +273,7 @@ class Records:
         served = instruments.of_pairs(*self._columns)
         is_instrument = self._is_instrument(instruments, served)
         order = np.lexsort((alt, position))
+        order = order[~np.isnan(effect[order]).all(axis=1)] if np.isfinite(effect).any() else order
         if not self._every:
             order = order[is_instrument[order]]
         chrom, pair_values, suffixes = self._chrom[index], self._pair_values(index), {}

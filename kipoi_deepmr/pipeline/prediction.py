@@ -31,6 +31,8 @@ def predict_settings(chosen, loci, options=None, **changes):
     for column in (loci.chrom, loci.start, loci.end, loci.strand, loci.name):
         digest.update("\n".join(map(str, column)).encode())
     digest.update(np.ascontiguousarray(loci.sequences).tobytes())
+    if not loci.mutated.all():
+        digest.update(np.packbits(loci.mutated).tobytes())
     ensemble = chosen.ensemble
     return {**ensemble.settings, "engine": chosen.setting, "models": list(ensemble.checksums),
             "members": list(ensemble.names), "marks": list(ensemble.marks), "loci": len(loci),

@@ -5,11 +5,11 @@ import os
 from dataclasses import replace
 
 from ..errors import InputError
-from ..loci import BedSource, Genome, read_bed, select
+from ..loci import BedSource, Genome, Mutated, read_bed, select
 
 
 def select_loci(ensemble, dataloader_args=None, intervals_file=None, fasta_file=None, n_loci=None, seed=42,
-                resize=None):
+                resize=None, mutate=None):
     """Loci from the model's own dataloader, or from BED and FASTA.
 
     Parameters
@@ -23,6 +23,8 @@ def select_loci(ensemble, dataloader_args=None, intervals_file=None, fasta_file=
         As for `kipoi_deepmr.loci.select`.
     resize : str, optional
         How intervals are resized, as `kipoi_deepmr.loci.resized` takes it.
+    mutate : str, optional
+        Which positions are mutated, as `kipoi_deepmr.loci.Mutated` takes it; all by default.
 
     Returns
     -------
@@ -34,23 +36,34 @@ def select_loci(ensemble, dataloader_args=None, intervals_file=None, fasta_file=
     """
     if bool(dataloader_args) == bool(intervals_file):
         raise InputError("loci come either from --dataloader_args or from --intervals_file and --fasta_file: give one")
+    chosen = Mutated(mutate) if mutate else None
     if dataloader_args:
         fasta_file = fasta_file or dataloader_args.get("fasta_file")
         with contextlib.ExitStack() as opened:
             genome = opened.enter_context(Genome(fasta_file)) if fasta_file else None
             source = opened.enter_context(ensemble.dataloader(dataloader_args, genome, resize))
-            return _selected(source, n_loci, seed, fasta_file)
+            return _selected(source, n_loci, seed, fasta_file, chosen)
     if not fasta_file:
         raise InputError("--intervals_file needs --fasta_file")
     if ensemble.needs_item:
         with ensemble.bed(intervals_file, fasta_file, resize) as source:
-            return _selected(source, n_loci, seed, fasta_file)
+            return _selected(source, n_loci, seed, fasta_file, chosen)
     with Genome(fasta_file) as genome:
         intervals = read_bed(intervals_file, below_zero=True)
         source = BedSource(intervals, genome, ensemble.length, intervals_file, resize)
-        return _selected(source, n_loci, seed, fasta_file)
+        return _selected(source, n_loci, seed, fasta_file, chosen)
 
 
-def _selected(source, n_loci, seed, fasta_file):
-    return replace(select(source, n_loci, seed), fasta_file=fasta_file and os.path.abspath(fasta_file),
-                   notes=source.notes)
+def _selected(source, n_loci, seed, fasta_file, mutated):
+    selection = select(source, n_loci, seed, mutated)
+    return replace(selection, fasta_file=fasta_file and os.path.abspath(fasta_file),
+                   notes=(*source.notes, *_of_mutated(selection.loci.mutated)))
+
+
+def _of_mutated(mutated):
+    """A line of how many positions are mutated, if not all are."""
+    if mutated.all():
+        return []
+    counts = mutated.sum(1)
+    each = f"{counts.min():,}" if counts.min() == counts.max() else f"{counts.min():,} to {counts.max():,}"
+    return [f"--mutate: {each} of the {mutated.shape[1]:,} positions of a locus are mutated"]

@@ -1,5 +1,6 @@
 """Engines gradient, integrated_gradients and deeplift: runs labelled as approximated, and how well they do."""
 
+import dataclasses
 import gzip
 import json
 
@@ -131,6 +132,17 @@ def test_effects_are_near_the_exact_ones(ensemble, loci, engine):
 
 def effects_of(ensemble, engine, loci):
     return mutagenesis.saturate(ensemble, loci, engines=engines.choose(ensemble, engine, loci))
+
+
+@pytest.mark.parametrize("engine", ["exact", "gradient"])
+def test_mutants_of_some_positions_alone(ensemble, loci, engine):
+    mutated = np.zeros(loci.sequences.shape, bool)
+    mutated[:, 10:14], mutated[:, -3:] = True, True
+    whole, some = (effects_of(ensemble, engine, each[:2])["effect"].values
+                   for each in (loci, dataclasses.replace(loci, mutated=mutated)))
+    variants = np.repeat(mutated[0], 3)
+    assert np.isnan(some[:, ~variants]).all()
+    np.testing.assert_allclose(some[:, variants], whole[:, variants], atol=1e-5)
 
 
 def test_a_stack_is_approximated_part_by_part(loci):

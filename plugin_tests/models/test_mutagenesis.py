@@ -1,5 +1,6 @@
 """Mutants and their effects, against loops and against models whose effects are known in closed form."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -155,3 +156,34 @@ def test_any_object_with_the_interface_is_a_member(loci):
     first = effects.isel(locus=0, variant=0)
     expected = [2.0 * ((first.alt_base == c).item() - (first.ref_base == c).item()) for c in "ACG"]
     assert first.effect.values.tolist() == expected
+
+
+def test_mutants_of_some_positions_alone(models, loci):
+    """The others are missing, and all the rest is as if every position was mutated; the models predict no more."""
+    mutated = np.random.default_rng(0).random((len(loci), LENGTH)) < 0.4
+    mutated[0], mutated[1, :5] = True, True
+    ensemble = Ensemble.from_kipoi(models, "dir")
+    asked = []
+
+    class Counted(Model):
+        def __init__(self, model):
+            self.model = model
+
+        def describe(self):
+            return self.model.describe()
+
+        def predict(self, sequences, item=None):
+            asked.append(len(sequences))
+            return self.model.predict(sequences, item)
+
+    counted = Ensemble([Counted(model) for model in ensemble.models])
+    asked.clear()
+    some = mutagenesis.saturate(counted, dataclasses.replace(loci, mutated=mutated))
+    assert sum(asked) == len(models) * (len(loci) + 3 * mutated.sum())
+    whole, variants = mutagenesis.saturate(ensemble, loci), np.repeat(mutated, 3, axis=1)
+    for name in ("effect", "effect_se", "member_effect"):
+        found, expected = (np.moveaxis(effects[name].values, -2, 1) for effects in (some, whole))
+        assert np.isnan(found[~variants]).all()
+        np.testing.assert_allclose(found[variants], expected[variants], atol=1e-5)
+    for name in ("reference", "ref_base", "alt_base"):
+        assert (some[name].values == whole[name].values).all()

@@ -37,7 +37,13 @@ def rows(sequence, start, stop):
     -------
     (stop - start, L) uint8
     """
-    made = np.tile(sequence, (stop - start, 1))
-    variants = np.arange(max(start, 1), stop) - 1
-    made[variants + 1 - start, variants // 3] = alternative_bases(sequence)[variants]
+    return some_rows(sequence, np.arange(start, stop))
+
+
+def some_rows(sequence, numbers):
+    """`rows` of some numbers, an ascending array: (numbers, L) uint8."""
+    made = np.tile(sequence, (len(numbers), 1))
+    mutants = np.flatnonzero(numbers > 0)
+    variants = numbers[mutants] - 1
+    made[mutants, variants // 3] = alternative_bases(sequence)[variants]
     return made

@@ -59,10 +59,11 @@ def r2_of_mutants(effect, instruments):
         For the instruments of each of X exposures; NaN where a mark does not vary.
     """
     effect, chosen = np.asarray(effect, dtype=np.float64), np.swapaxes(instruments, -1, -2).astype(np.float64)
-    n = effect.shape[-2] + 1
+    known = ~np.isnan(effect).all(-1, keepdims=True)  # mutants that were predicted
+    n = known.sum(-2, keepdims=True) + 1
     with np.errstate(all="ignore"):
-        mean = effect.sum(-2, keepdims=True) / n
-        centred = effect - mean
+        mean = np.where(known, effect, 0.0).sum(-2, keepdims=True) / n
+        centred = np.where(known, effect - mean, 0.0)
         total = (centred ** 2).sum(-2, keepdims=True) + mean ** 2
         # others: what remains of the sum of 0 over all individuals, the reference among them
         others = (chosen @ centred) ** 2 / (n - chosen.sum(-1, keepdims=True))

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from ...effects_store import each_block
+from ...effects_store import each_block, predicted_mutants
 from ...instruments.moderation import with_se_shrinkage
 from ...instruments.rules import rule_for
 from ...options import EstimateOptions
@@ -215,12 +215,14 @@ def _block(effects, loci, pairs, rule, n_draws, seed):
 
 def _from_all_mutants(effect, instruments, pairs):
     """What takes the locus's other mutants too: Steiger's test, and instruments that move the outcome more."""
+    known = predicted_mutants(effect)
     with np.errstate(all="ignore"):
-        root = np.sqrt(np.square(effect).mean(1, keepdims=True))
+        root = np.sqrt(np.square(np.where(known[..., None], effect, 0.0)).sum(1, keepdims=True)
+                       / known.sum(1)[:, None, None])
         size = np.abs(effect) / np.where(root > 0, root, 1.0)
     count, more, r2_exposure, r2_outcome = (
         _of_exposures if instruments.size is None else _of_each_pair)(effect, size, instruments, pairs)
-    n, some = effect.shape[1] + 1, count > 0
+    n, some = known.sum(1)[:, None] + 1, count > 0
     shared = np.divide(more, count, out=np.zeros(count.shape), where=some)
     numbers = {"r2_exposure": r2_exposure, "r2_outcome": r2_outcome,
                "steiger_pvalue": steiger(r2_exposure, r2_outcome, n, n)[1], "shared_share": shared}
