@@ -17,6 +17,8 @@ KEYS = ["exposure", "outcome", "method"]
 FOUND = ["n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "tau", "tau2", "i2", "q", "q_pvalue", "pi_low",
          "pi_high"]
 GLOBAL_COLUMNS = [*KEYS, *FOUND, "se_loci", "se_members"]
+EMPTY = pd.DataFrame({name: pd.Series(dtype=str if name in KEYS else np.int64 if name == "n_loci" else np.float64)
+                      for name in GLOBAL_COLUMNS})
 
 # Elements of the (loci, pairs) arrays that are analysed at a time: 16 MB each, a few seconds.
 PADDED_ELEMENTS = 2_000_000
@@ -112,7 +114,7 @@ def aggregate_pieces(pieces, tau2_method="REML", ci="wald", prediction="t_k1", a
         for position in np.flatnonzero(excluded):
             pair = " ".join(str(table.at[position, key]) for key in KEYS)
             notes.append(f"{pair}: {excluded[position]} loci {UNWEIGHTABLE} not used")
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=GLOBAL_COLUMNS)
+    table = pd.concat(tables, ignore_index=True) if tables else EMPTY.copy()
     table.attrs["notes"] = notes
     return table
 

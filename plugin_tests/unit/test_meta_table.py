@@ -98,3 +98,14 @@ def test_bad_tables_are_refused():
         meta.aggregate(empty)
     with pytest.raises(InputError, match="tau2_method=.* is not known"):
         meta.aggregate(local, tau2_method="reml?")
+
+
+def test_a_stratum_without_a_row_keeps_numbers_numbers():
+    """Categories of strata that no locus has: their rows are empty, and what is made of all rows works."""
+    local = pd.DataFrame({"exposure": "A", "outcome": "B", "method": "ivw", "estimate": [0.1, 0.2, 0.4, 0.5],
+                          "se": [0.1, 0.1, 0.2, 0.2]})
+    stratum = pd.Categorical(["near", "near", "far", "far"], categories=["near", "middle", "far"])
+    table = meta.aggregate_strata(local, stratum)
+    assert table["n_loci"].tolist() == [2, 0, 2] and table["se_loci"].dtype == np.float64
+    assert meta.between_strata(table)["n_strata"].tolist() == [2]
+    assert meta.aggregate(local.iloc[:0]).empty
