@@ -46,7 +46,8 @@ def aggregate_strata(local, stratum, tau2_method="REML"):
     if not tables:
         raise InputError("no row has a stratum")
     order = np.arange(len(groups) * len(tables)).reshape(len(tables), -1).T.ravel()
-    return pd.concat(tables, ignore_index=True).iloc[order].reset_index(drop=True)[["stratum", *GLOBAL_COLUMNS]]
+    joined = pd.concat(tables, ignore_index=True).iloc[order].reset_index(drop=True)
+    return joined[["stratum", *GLOBAL_COLUMNS]].infer_objects()  # no column of numbers is one of objects where all lack
 
 
 def between_strata(strata):

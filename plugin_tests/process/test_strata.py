@@ -68,6 +68,13 @@ def test_one_stratum_is_no_test():
     assert tested[["q_between", "q_between_df", "q_between_pvalue"]].isna().all(axis=None)
 
 
+def test_no_estimate_anywhere_is_no_test():
+    local = local_table().assign(estimate=np.nan, se=np.nan)
+    stratum = pd.Categorical(np.where(local["start"] // 100 % 2, "odd", "even"), ["odd", "even", "none"])
+    tested = meta.between_strata(meta.aggregate_strata(local, stratum))
+    assert tested["n_strata"].tolist() == [0, 0] and tested["q_between"].isna().all()
+
+
 def test_q_between_holds_its_level():
     """Without a difference, p < 0.05 in 5 % of 400 analyses of 3 strata, give or take 3 binomial standard errors."""
     rng = np.random.default_rng(5)
