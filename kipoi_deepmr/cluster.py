@@ -267,9 +267,8 @@ def _recipe(engines):
         The ensemble was made of objects of this process.
     """
     if engines.ensemble.recipe is None:
-        raise InputError("a cluster's workers load models from files, and these exist only in this Python: save them, "
-                         "make a model directory of each (docs/own_model.md) and name those in Ensemble.from_kipoi; or "
-                         "run without a cluster")
+        raise InputError("a cluster's workers load models from files, and these exist only in this Python: save them "
+                         "(docs/own_model.md) and name the files in Ensemble.from_kipoi, or run without a cluster")
     return json.dumps({"ensemble": engines.ensemble.recipe.to_json(),
                        "engines": [(choice.engine, choice.batch_size) for choice in engines.choices]})
 
