@@ -55,7 +55,7 @@ class Sizes(NamedTuple):
         files = ", ".join(f"{name} {size_in_words(n)}" for name, n in self.files.items())
         return (f"{self.pairs:,} pairs, {self.fits:,} fits, {self.rows:,} local effects: about "
                 f"{size_in_words(self.memory)} of memory and {in_words(self.seconds)} on two cores after the "
-                f"predictions\ndisk after the predictions, about: {files}")
+                f"predictions\ndisk after the predictions, up to: {files}")
 
 
 def sizes_of(options, marks, sizes, whole_run=True):
