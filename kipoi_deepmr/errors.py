@@ -54,6 +54,11 @@ def one_line(error):
     return f"{type(error).__name__}: {' '.join(text.split())[:500]}"
 
 
+def listed(names):
+    """Names from a file, for a message: with commas between, and on one line whatever they hold."""
+    return ", ".join(repr(str(name))[1:-1] for name in names)
+
+
 # Codes by which a terminal moves, hides or answers: all below the blank but tab and line end, those of 8 bits, and
 # those that turn the direction of writing.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -69,6 +74,5 @@ def nearest(name, known):
     by_small_letters = {str(k).casefold(): k for k in known}
     close = difflib.get_close_matches(str(name).casefold(), by_small_letters, n=1, cutoff=0.4)
     if close:
-        return f'; did you mean "{by_small_letters[close[0]]}"?'
-    listed = ", ".join(str(k) for k in list(known)[:20])
-    return f"; there are: {listed}{', ...' if len(known) > 20 else ''}"
+        return f'; did you mean "{listed([by_small_letters[close[0]]])}"?'
+    return f"; there are: {listed(list(known)[:20])}{', ...' if len(known) > 20 else ''}"

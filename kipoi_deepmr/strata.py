@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .errors import InputError, nearest, one_line
+from .errors import InputError, listed, nearest, one_line
 from .loci import read_bed
 
 SPACING_BINS = (0, 35, 70, 150, 1000)  # bp, those of the paper's S1 Fig
@@ -96,7 +96,7 @@ def from_table(path, local, bins=None):
     names = [name for name in table if name not in keys]
     if "locus" not in table or not names:
         raise InputError(f"{path}: a table of covariates has a column locus and at least one more; it has: "
-                         f"{', '.join(map(str, table))}")
+                         f"{listed(table)}")
     twice = table[keys].duplicated()
     if twice.any():
         row = twice.idxmax()
@@ -184,7 +184,7 @@ def from_motifs(path, local, bins=SPACING_BINS):
     key = pd.MultiIndex.from_arrays([number, local["exposure"], local["outcome"]])
     distance = nearest_of.reindex(key).to_numpy(np.float64)
     n = len(set(number[np.isfinite(distance)]))
-    ignored = f"; ignored, since they are no marks: {', '.join(map(str, unknown[:5]))}" if unknown else ""
+    ignored = f"; ignored, since they are no marks: {listed(unknown[:5])}" if unknown else ""
     return Covariate("motif_distance", binned(distance, bins), distance,
                      f"{n} of {len(loci)} loci have motif instances of both marks of a pair{ignored}")
 

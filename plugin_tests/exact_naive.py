@@ -85,9 +85,10 @@ def row(x, t):
 
 
 def summarized(kind, x):
+    e = np.exp(x - x.max(1, keepdims=True))
     if kind == "softmax_mean":
-        return (x * np.exp(x) / np.exp(x).sum(1, keepdims=True)).sum(1)
-    return {"average": x.mean(1), "sum": x.sum(1), "max": x.max(1), "log_sum_exp": np.log(np.exp(x).sum(1))}[kind]
+        return (x * e / e.sum(1, keepdims=True)).sum(1)
+    return {"average": x.mean(1), "sum": x.sum(1), "max": x.max(1), "log_sum_exp": x.max(1) + np.log(e.sum(1))}[kind]
 
 
 def activated(layer, x):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .. import dna
-from ..errors import InputError, nearest, one_line
+from ..errors import InputError, listed, nearest, one_line
 from ..tabular import to_numbers
 
 KEYS = ("locus", "sequence")
@@ -71,7 +71,7 @@ def read_observed(path, marks):
     keys = [key for key in KEYS if key in table]
     if len(keys) != 1:
         raise InputError(f"{path}: a table of observed values has a column locus, or one sequence; it has: "
-                         f"{', '.join(map(str, table.columns[:20]))}")
+                         f"{listed(table.columns[:20])}")
     for mark in marks:
         if mark not in table:
             others = [name for name in table if name not in KEYS]

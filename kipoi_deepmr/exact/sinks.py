@@ -11,6 +11,7 @@ from .kernels import float_of_bits
 from .rows import copy
 
 LARGEST_EXPONENT = np.float32(80)
+SMALLEST_SUM = 1e-20  # of exponentials of values less the reference's largest; below, float32 has lost them
 
 
 @compiled_inline
@@ -72,15 +73,35 @@ def _softmax_sink(r, a, b, x, channels, z, buffer, work, out):
         before, after = r.z2 + a * real + j, r.z2 + running + b * real + j
         total = float(z[before]) + float(z[after])
         mean = float(z[before + 2 * running]) + float(z[after + 2 * running])
-        for i in range(j, n, channels):
-            weight = float(e[i]) if highest < LARGEST_EXPONENT else math.exp(float(value[i]))
-            total += weight
-            mean += weight * value[i]
+        if highest < LARGEST_EXPONENT:
+            for i in range(j, n, channels):
+                total += float(e[i])
+                mean += float(e[i]) * value[i]
+        shift = 0.0
+        if highest >= LARGEST_EXPONENT or total < SMALLEST_SUM:
+            shift, total, mean = _softmax_of_all_rows(r, a, b, j, z[r.z:], channels, value)
         all_rows = r.z2 + running + j
         if r.kind == Kind.SOFTMAX_MEAN:
             out[j] = mean / total - float(z[all_rows + 2 * running]) / float(z[all_rows])
         else:
-            out[j] = math.log(total) - math.log(float(z[all_rows]))
+            out[j] = math.log(total) + shift - math.log(float(z[all_rows]))
+
+
+@compiled
+def _softmax_of_all_rows(r, a, b, j, old, channels, value):
+    """Of a channel whose largest value is far from the reference's: that value, the sum of the exponentials of the
+    values less it, and of these times the value."""
+    shift = -np.inf
+    for t in range(r.n_rows):
+        v = value[(t - a) * channels + j] if a <= t < b else old[t * channels + j]
+        shift = max(shift, float(v))
+    total = mean = 0.0
+    for t in range(r.n_rows):
+        v = float(value[(t - a) * channels + j] if a <= t < b else old[t * channels + j])
+        weight = math.exp(v - shift)
+        total += weight
+        mean += weight * v
+    return shift, total, mean
 
 
 @compiled

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from .. import dna
-from ..errors import InputError
+from ..errors import InputError, listed
 
 LETTERS = frozenset("ACGTRYKMSWBDHVN")
 PLACE = ("chrom", "start", "end", "strand")
@@ -63,7 +63,7 @@ def _columns(sequences):
 def _of_table(table):
     known = list(table.columns)
     if "sequence" not in known:
-        raise InputError(f"the table has no column sequence, but {', '.join(map(str, known))}")
+        raise InputError(f"the table has no column sequence, but {listed(known)}")
     there = [name for name in PLACE if name in known]
     if there and len(there) < len(PLACE):
         raise InputError(f"the table has {', '.join(there)}: a place is {', '.join(PLACE)} together, or none of them")

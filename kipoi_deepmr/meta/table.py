@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, listed
 from ..inference import check_alpha, check_choice
 from ..tabular import to_numbers
 from .members import OF_MEMBER, members_global_effects, with_members
@@ -142,7 +142,7 @@ def _with_shared_error(table, estimates, ses, members, ci, prediction, alpha):
 def _check_columns(local):
     missing = [name for name in [*KEYS, "estimate", "se"] if name not in local.columns]
     if missing:
-        raise InputError(f"the local table has no column {', '.join(missing)}; it has: {', '.join(map(str, local))}")
+        raise InputError(f"the local table has no column {', '.join(missing)}; it has: {listed(local)}")
 
 
 def _numeric(local, name):

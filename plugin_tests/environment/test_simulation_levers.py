@@ -73,8 +73,8 @@ def test_a_calibration_is_what_calibrate_makes_of_the_validation_sequences(exper
         for key, value in theirs["marks"][mark].items():
             np.testing.assert_allclose(ours["marks"][mark][key], value, rtol=1e-5, atol=1e-6)
     assert main(["estimate", str(made / "effects.zarr"), "--calibration", str(analysed / "calibration.json"), "--vcf",
-                 "none", "--diagnostics", "none", "--method", "ivw", "--instrument_z", "2", "-q", "-o",
-                 str(tmp_path / "local.tsv")]) == 0
+                 "none", "--diagnostics", "none", "--method", "ivw", "--instruments", "pooled", "--instrument_z", "2",
+                 "--se_shrinkage", "none", "--uncertainty", "instrument", "-q", "-o", str(tmp_path / "local.tsv")]) == 0
     assert (tmp_path / "local.tsv").read_text() == (analysed / "local.tsv").read_text()
     plain = experiment / "analyses" / "main" / "sequence" / "round-01" / "local.tsv"
     assert plain.read_text() != (analysed / "local.tsv").read_text()

@@ -451,7 +451,7 @@ def test_bpnet_in_a_worker():
     try:
         sequence = dna.BASES[np.random.default_rng(0).integers(0, 4, 200)]
         gradient, exact = member.approximate(sequence), member.mutants(sequence)
-        assert gradient.shape == exact.shape == (1, 601, 4) and gradient.dtype == np.float32
+        assert gradient.shape == exact.shape == (1, 601, 4) and gradient.dtype == exact.dtype
         np.testing.assert_allclose(gradient[:, 0], exact[:, 0], rtol=1e-6)
         assert np.corrcoef(*((each[0, 1:] - each[0, 0]).ravel() for each in (gradient, exact)))[0, 1] > 0.4
         with pytest.raises(Exception, match="DeepLIFT is for networks of PyTorch .* and of Keras on TensorFlow 2"):

@@ -83,6 +83,7 @@ COVARIATES = st.lists(st.tuples(st.sampled_from([f"locus{i}" for i in range(8)])
 
 
 @given(FILE | COVARIATES, st.none() | st.lists(st.floats(), max_size=4))
+@example(b'"\n"', None)
 @example(b"locus\tx\nlocus1\t1\nlocus2\t1e400\n", [0.0, 1.0])
 @example(b"locus\tlocus\nlocus1\tlocus1\n", None)
 @example(b"locus\tx\n\"locus1\t1\n", None)
