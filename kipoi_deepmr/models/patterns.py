@@ -45,10 +45,11 @@ def short_name(name: str) -> str:
 
 
 def _is_path(text):
+    if text.lower().endswith(SUFFIXES) or text.startswith((".", os.path.sep)):
+        return True
     if _is_pattern(text):
         return any(_is_model(path) for path in _matched(text)) or bool(_network_files(text))
-    return os.path.isfile(text) or _is_model(text) or text.lower().endswith(SUFFIXES) or \
-        text.startswith((".", os.path.sep))
+    return os.path.isfile(text) or _is_model(text)
 
 
 def matching_models(texts: Sequence[str], source: str | None = None) -> list[str]:

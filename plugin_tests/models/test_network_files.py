@@ -234,6 +234,8 @@ def test_which_source_paths_and_names_have(folder):
     assert source_of(["fold1.pt"]) == source_of(["model", "fold*.pt"]) == source_of(["./x"]) == "dir"
     assert source_of(["Basset", "DeepSEA/predict"]) == source_of(["CpGenie/*"]) == "kipoi"
     assert source_of(["model"], "kipoi") == "kipoi" and source_of(["x.keras"]) == "dir"
+    with pytest.raises(InputError, match="no model matches fold/x..pt in --source dir"):
+        matching_models(["fold/x*.pt"])
     with pytest.raises(InputError, match="Basset: no such file or model directory, but fold1.pt is one"):
         source_of(["fold1.pt", "Basset"])
     assert matching_models(["*"]) == ["model"] and matching_models(["f*"]) == ["fold0.pt", "fold1.pt", "fold2.pt"]
