@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 WORDS = {  # of each command, naming inputs that are not there
     "example": "-o {here}/none/x/y", "check": "{here}/m --source dir",
     "calibrate": "{here}/m --source dir --observed x.tsv -o c.json",
+    "init": "{here}/none/x {here}/m.pt --module {here}/net.py:Net", "table": "l.tsv",
     "run": "{here}/m --source dir -o OUT", "predict": "{here}/m --source dir -o e.zarr", "estimate": "e.zarr -o l.tsv",
     "aggregate": "l.tsv -o g.tsv", "network": "e.zarr -o n.tsv", "report": "OUT",
     "annotate": "OUT --input_vcf v.vcf -o a.vcf", "simulate": "-o SIM --stored",
