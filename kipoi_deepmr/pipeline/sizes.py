@@ -14,8 +14,8 @@ MOST_ROWS = 2_000_000  # of a table of local effects, unless --tables says other
 SURE_FROM = 1_000_000_000  # bytes; of less, a disk that fills up is told when it does
 
 # Bytes of a row of each table, measured; each member adds one number.
-LOCAL_ROW, DIAGNOSTICS_ROW, GLOBAL_ROW, NETWORK_ROW, NUMBER = 160, 245, 400, 385, 19
-VCF_NUMBER, BRIEF_RECORD = 5, 80  # compressed
+LOCAL_ROW, DIAGNOSTICS_ROW, PAIR_ROW, GLOBAL_ROW, NETWORK_ROW, NUMBER = 260, 480, 70, 400, 385, 19
+VCF_NUMBER, BRIEF_RECORD = 6, 80  # compressed
 PLAIN_REPORT, WIDE_REPORT = 4_000_000, 15_000_000
 # Bytes in memory, roughly: the program with its libraries; a pair of the network and of the tables of pairs; a fit
 PROGRAM, PAIR, FIT = 400_000_000, 4_000, 500
@@ -88,9 +88,11 @@ def sizes_of(options, marks, sizes, whole_run=True):
         files["local.tsv"] = rows * (LOCAL_ROW + NUMBER * members)
         if options.diagnostics != "none":
             files["diagnostics.tsv"] = rows // len(options.method) * DIAGNOSTICS_ROW
+            files["diagnostics_by_pair.tsv"] = pairs * PAIR_ROW
     if options.vcf != "none":
+        numbers = 2 * (len(marks) + pairs * len(options.method))  # a mutant may be an instrument of every mark
         files["instruments.vcf.gz"] = sizes["locus"] * sizes["variant"] * (
-            BRIEF_RECORD if wide else VCF_NUMBER * len(marks) * 2 * (1 + len(options.method)))
+            BRIEF_RECORD if wide else VCF_NUMBER * numbers)
     if whole_run:
         files["global.tsv"] = pairs * len(options.method) * GLOBAL_ROW
         files["network.tsv"] = len(marks) ** 2 * (NETWORK_ROW + NUMBER * sizes["member"])

@@ -2,6 +2,7 @@
 
 import io
 import os
+import warnings
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -47,8 +48,10 @@ def save(figure, path, extension=None, dpi=300):
     """
     extension = extension or check_path(path)
     # fonts as text that journals can edit; ids in SVG that are the same each time
-    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "kipoi_deepmr"}):
+    settings = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "kipoi_deepmr"}
+    with warnings.catch_warnings(), matplotlib.rc_context(settings):
         image = io.BytesIO()  # in memory first: of a full disk, matplotlib's PDF writer gives another reason
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a name's letter becomes a box
         figure.savefig(image, format=extension[1:], dpi=dpi, metadata=FORMATS[extension])
     with open(path, "wb") as file:
         file.write(image.getbuffer())

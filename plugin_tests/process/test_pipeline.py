@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import member_weights, write_model
+from conftest import MARKS, member_weights, write_model
 from finished_runs import PLAIN
 
 from kipoi_deepmr import effects_store, meta, mr, mutagenesis, pipeline
@@ -66,6 +66,18 @@ def test_run_is_the_three_stages(ensemble, selection, tmp_path, options):
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         *(plain.get(p.name, p.name.replace("global.network", "network")) for p in alone.iterdir()), "run.json",
         "report.html"}
+
+
+@pytest.mark.parametrize("changed", [{}, {"vcf": "all"}, {"method": ("ivw",), "uncertainty": "members"}])
+def test_no_file_is_larger_than_was_said(ensemble, selection, tmp_path, options, changed):
+    """Some overheads, of headers and of few records, are not in what is said of long files."""
+    options = {**options, **changed}
+    run(ensemble, selection, tmp_path / "out", options)
+    sizes = {"locus": 9, "member": 3, "variant": 36, "mark": 3}
+    said = pipeline.sizes.sizes_of(EstimateOptions(**options), MARKS, sizes).files
+    assert {"local.tsv", "diagnostics.tsv", "instruments.vcf.gz", "global.tsv", "report.html"} <= set(said)
+    for name, most in said.items():
+        assert name == "network.tsv" or os.path.getsize(tmp_path / "out" / name) <= most + 3000, name
 
 
 def test_run_without_a_report(ensemble, selection, tmp_path, options):

@@ -16,6 +16,7 @@ from kipoi_deepmr.plots import (
     plot_strata,
     plot_track,
     plot_true_effects,
+    save,
     simulation_figure,
 )
 
@@ -45,6 +46,13 @@ def test_intervals_are_those_of_the_table():
     bars = drawn(ax)
     assert np.allclose(bars["confidence interval"], [(i, i - 1.5, i - 0.3) for i in range(4)])
     assert np.allclose(bars["95 % prediction interval of a new locus"], [(i, i - 1.9, i + 0.1) for i in range(4)])
+
+
+def test_letters_that_no_font_has_make_no_warning(tmp_path, recwarn):
+    figure = Figure()
+    figure.subplots().set_title("\U0001f4a5")
+    save(figure, str(tmp_path / "x.png"))
+    assert not list(recwarn)
 
 
 def test_methods_stand_side_by_side_with_the_same_pairs():
