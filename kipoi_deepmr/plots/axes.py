@@ -5,11 +5,14 @@ import os
 import warnings
 
 import matplotlib
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ..errors import InputError
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "0.7"
+# what lowers the outcome is orange, what raises it blue: in heat maps, in the network, on the page of the report
+OF_EFFECTS = LinearSegmentedColormap.from_list("effects", [ORANGE, "0.97", BLUE])
 SPREAD = "tab:orange"
 # metadata without the time of writing; PNG names us, so that we know our own files
 FORMATS = {".png": {"Software": "kipoi_deepmr"}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}

@@ -6,7 +6,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from ..network import MIN_EFFECT
 from ..network.significance import FALSE_DISCOVERY_RATE
 from ..network.verdicts import DIRECT as DIRECT_VERDICT
-from .axes import axes_of
+from .axes import OF_EFFECTS, axes_of
 
 DIRECT = "direct effect\n(sd of outcome\nper sd of exposure)"
 FONT, INCHES_OF_LETTER = 7, 0.6 * 7 / 72
@@ -47,7 +47,7 @@ def plot_heatmap(direct, value="direct_std", label=DIRECT, ax=None):
     cell = min(_cell(names), WIDEST / len(names))
     room = (max(map(len, names)) * INCHES_OF_LETTER if len(names) <= NAMED_UP_TO else 0) + 0.5
     side = cell * len(names) + room
-    ax = axes_of(ax, max(side + 1.4, 4), max(side + 0.6, 3))
+    ax = axes_of(ax, max(side + 1.4, 4), max(side + 1.0, 3.4))
     _draw(ax, effects, clear, label)
     if len(names) <= NAMED_UP_TO:
         size = min(FONT, 72 * cell / 1.25)
@@ -56,7 +56,7 @@ def plot_heatmap(direct, value="direct_std", label=DIRECT, ax=None):
     else:
         ax.set(xticks=[], yticks=[])
     drawn = "in bold" if len(names) <= WRITTEN_UP_TO else "with a dot"
-    ax.set_xlabel(f"outcome\n({drawn}: beyond the minimum effect, q < 0.05)")
+    ax.set_xlabel(f"outcome\n({drawn}: beyond the\nminimum effect, q < 0.05)")
     ax.set_ylabel("exposure")
     return ax
 
@@ -89,7 +89,7 @@ def _draw(ax, effects, clear, label):
     n = len(effects)
     ax.set_facecolor("0.85")
     most = np.nanmax(np.abs(effects), initial=0) or 1.0
-    image = ax.imshow(effects, cmap="PuOr_r", vmin=-most, vmax=most, aspect="equal", interpolation="nearest")
+    image = ax.imshow(effects, cmap=OF_EFFECTS, vmin=-most, vmax=most, aspect="equal", interpolation="nearest")
     ax.figure.colorbar(image, ax=ax, label=label, shrink=min(1.0, 0.3 + 3 / n), aspect=15)
     for i, j in np.argwhere(np.isfinite(effects)):
         dark = abs(effects[i, j]) > 0.65 * most

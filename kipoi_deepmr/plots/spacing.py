@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from .axes import axes_of
+from .axes import OF_EFFECTS, axes_of
 from .global_effects import MAX_PAIRS
 
 WRITTEN_UP_TO = 240  # cells: more numbers cannot be read
@@ -37,7 +37,7 @@ def plot_strata(strata, ax=None):
     ax = axes_of(ax, 3 + 0.8 * len(columns), 1.2 + 0.3 * len(pairs))
     ax.set_facecolor("0.85")
     most = np.nanmax(np.abs(effects), initial=0) or 1.0
-    image = ax.imshow(effects, cmap="PuOr_r", vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
+    image = ax.imshow(effects, cmap=OF_EFFECTS, vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
     ax.figure.colorbar(image, ax=ax, label="global causal effect")
     ax.set_xticks(range(len(columns)), columns, rotation=30, ha="right", parse_math=False)
     ax.set_yticks(range(len(pairs)), [f"{x} → {y}" for x, y in pairs], parse_math=False)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ..meta.order import strongest_first
 from ..network.significance import FALSE_DISCOVERY_RATE
+from . import glance
 from .lights import bits_of, colour_of, sentences
 from .matrix import matrix
 from .numbers import rounded
@@ -35,11 +36,16 @@ def chosen_pairs(run):
     list of (exposure, outcome)
         The strongest first.
     """
-    first = run.global_[run.global_["method"] == run.methods[0]]
+    first = _first(run)
     n_loci = max(1, int(run.settings.get("loci", 1)))
     most = WIDE_LOCAL_ROWS if is_wide(run) else MAX_LOCAL_ROWS
     n = int(np.clip(most // (n_loci * len(run.methods)), 1, MAX_PAIRS))
     return list(first.loc[strongest_first(first)[:n], PAIR].itertuples(index=False, name=None))
+
+
+def _first(run):
+    """Global effects by the first method."""
+    return run.global_[run.global_["method"] == run.methods[0]]
 
 
 def is_wide(run):
@@ -74,7 +80,7 @@ def verdicts(run):
     dict
         exposure and outcome by name, verdict, standardised, qvalue and reason; or `none`, why there are no verdicts.
     """
-    first = run.global_[run.global_["method"] == run.methods[0]]
+    first = _first(run)
     if first["verdict"].isna().all():
         return {"none": str(first["reason"].iloc[0])}
     first = first.loc[strongest_first(first)[:MAX_VERDICTS]]
@@ -101,13 +107,13 @@ def overview(run, pairs):
     number = {mark: i for i, mark in enumerate(marks)}
     columns = {name: rounded(table[name], 6) for name in GLOBAL_NUMBERS if name in table}
     return {
+        "glance": {"facts": glance.facts(run), "sentences": glance.sentences(_first(run))},
         "verdicts": verdicts(run), "rules": _rules(run), "marks": marks, "methods": run.methods,
         "pairs": [[number[x], number[y]] for x, y in pairs],
         "false_discovery_rate": FALSE_DISCOVERY_RATE, "flags": sentences(),
         "global": {**{role: table[role].map(number).tolist() for role in PAIR},
                    "method": table["method"].map(run.methods.index).tolist(), **columns},
         "lights": _lights(run, number, pairs), "matrix": matrix(run) if is_wide(run) else None,
-        "n_pairs": len(run.global_) // len(run.methods), "n_significant": _n_significant(run),
         "provenance": _provenance(run), "dropped": run.told.get("dropped") or {},
     }
 
@@ -119,12 +125,6 @@ def _rules(run):
     table = run.rules.sort_values("pvalue", kind="stable").head(MAX_VERDICTS)
     return {**{name: table[name].tolist() for name in (*PAIR, "method")},
             **{name: rounded(table[name], 6) for name in RULE_NUMBERS}}
-
-
-def _n_significant(run):
-    """How many pairs have a significant effect by the first method."""
-    first = run.global_[run.global_["method"] == run.methods[0]]
-    return int((first["qvalue"] < FALSE_DISCOVERY_RATE).sum())
 
 
 def _lights(run, number, pairs):

@@ -27,6 +27,7 @@ function shown(x) {
   return size !== 0 && (size < 1e-3 || size >= 1e5) ? x.toExponential(2) : String(Number(x.toPrecision(4)));
 }
 
+const [LOWERS, RAISES] = ["#d55e00", "#0072b2"]; // as in plots/axes.py
 const shownP = (p) => (p === null ? "NA" : p < 1e-300 ? "<1e-300" : shown(p));
 const between = (low, high) => `[${shown(low)}, ${shown(high)}]`;
 const pairName = ([x, y]) => marks[x] + ARROW + marks[y];
@@ -242,7 +243,7 @@ function drawHeatmap(rows) {
     encoding: { x: place("x", "outcome", outcomes, { orient: "top", labelAngle: -60 }), y: place("y", "exposure", exposures),
       tooltip: told(["pair", "pair"], ["told", "effect"], ["p", "p adjusted"], ["loci", "loci"]) },
     layer: [{ mark: { type: "rect", cursor: "pointer" }, encoding: {
-      color: { field: "effect", type: "quantitative", title: "effect", scale: { scheme: "blueorange", domain: [-most, most], clamp: true } } } },
+      color: { field: "effect", type: "quantitative", title: "effect", scale: { range: [LOWERS, "#f7f7f7", RAISES], domain: [-most, 0, most], clamp: true } } } },
     { mark: { type: "text", fontSize: Math.max(4, step / 4), cursor: "pointer" }, encoding: { text: { field: "dot" }, color: { condition: { test: "datum.strong", value: "#ffffff" }, value: "#222222" } } }],
   }, { many: present.length, onClick: ({ row }) => choice(all.exposure[row], all.outcome[row])?.() });
 }
@@ -266,7 +267,7 @@ function showMatrix() {
     paint();
   };
   const colour = (v) => {
-    const [r, g, b] = v < 0 ? [49, 130, 189] : [217, 95, 2], part = Math.abs(v) / 127;
+    const [r, g, b] = v < 0 ? [213, 94, 0] : [0, 114, 178], part = Math.abs(v) / 127;
     return [r, g, b].map((c) => Math.round(255 + part * (c - 255)));
   };
   const palette = range(256).map((i) => (i - 128 === -128 ? [205, 205, 205] : colour(i - 128)));
@@ -554,8 +555,9 @@ function showRules() {
 }
 
 function start() {
-  const n = data.n_pairs, positive = data.n_significant;
-  byId("headline").textContent = `${marks.length} marks, ${n.toLocaleString("en")} ordered pairs, ${loci.locus.length.toLocaleString("en")} loci; ${methods[0]}: ${positive.toLocaleString("en")} pairs with a significant global effect.`;
+  byId("facts").textContent = data.glance.facts;
+  byId("headline").append(...data.glance.sentences.map((textContent) => make("li", { textContent })));
+  byId("headline").hidden = !data.glance.sentences.length;
   byId("correction").textContent = `Significant: p < ${data.false_discovery_rate} after Benjamini and Hochberg's correction for all pairs of the method.`;
   if (data.left_out.length) {
     byId("left-out").hidden = false;

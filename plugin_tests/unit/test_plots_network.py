@@ -91,7 +91,7 @@ def test_a_heat_map_has_every_mark_and_all_names_lie_in_the_figure(n, length):
     for axis in (ax.xaxis, ax.yaxis):
         labels = axis.get_ticklabels()
         assert sorted(label.get_text() for label in labels) == sorted(names)
-        for label in labels:
+        for label in [*labels, axis.label]:
             extent = label.get_window_extent(renderer)
             assert extent.x0 >= box.x0 - 1 and extent.x1 <= box.x1 + 1 and extent.y0 >= box.y0 - 1
             assert label.get_fontsize() >= 5
