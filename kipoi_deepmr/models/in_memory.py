@@ -16,8 +16,9 @@ from .settings import settings_of
 
 # Options of `ModelOptions` that networks in memory have under other names, or not at all
 NOT_THESE = ("models", "source", "stack", "python", "env", "jobs", "worker_timeout", "marks", "mark_names",
-             "member_columns", "seq_layout", "mark_groups", "module", "module_args")
-IN_PYTHON = {"mark_names": "marks", "mark_groups": "marks", "seq_layout": "layout"}
+             "mark_table", "member_columns", "seq_layout", "mark_groups", "mark_groups_by", "module", "module_args")
+IN_PYTHON = {"mark_names": "marks", "mark_table": "marks", "mark_groups": "marks", "mark_groups_by": "marks",
+             "seq_layout": "layout"}
 # Ways out that a message names which Python has otherwise
 WAYS_OUT = {"column_labels in model.yaml, or --mark_names FILE": "marks=[...]",
             "--marks 0,3,7; --marks '*' for all": 'marks={"name": 0, ...}'}

@@ -9,6 +9,9 @@ from .declare import Options, documented, option
 MARK_SUMMARIES = ("sum", "mean", "max", "log_sum", "profile_mean", "counts", "total")
 SCALES = ("identity", "logit", "log", "log1p", "anscombe")
 RESIZE = ("summit", "center", "none")
+# Options that decide the same thing; marks of stacks, members' columns and windows have names that no table holds
+NOT_TOGETHER = (("mark_table", "mark_names"), ("mark_table", "stack"), ("mark_table", "member_columns"),
+                ("mark_table", "mark_windows"), ("mark_groups_by", "mark_groups"))
 ENGINES = ("auto", "exact", "gradient", "integrated_gradients", "deeplift", "naive")
 
 MODELS = "models: the members of one deep ensemble"
@@ -75,9 +78,14 @@ class ModelOptions(Options):
     alphabet: str = option(kinds.Text("ACGT"), group=ADAPTERS, help="order of the letters along their axis")
     marks: tuple = option(
         kinds.Items(kinds.Label(), "A,B"), group=ADAPTERS, default_text="all",
-        help="marks to use, by name, pattern or number from 0; or names for all outputs of a model that names none")
+        help="marks to use, by name, pattern or number from 0; with --mark_table also by COLUMN=VALUE, as in "
+             "'assay=ATAC'; or names for all outputs of a model that names none")
     mark_names: str = option(
         kinds.Text("FILE"), group=ADAPTERS, help="names of the model's outputs, one a line")
+    mark_table: str = option(
+        kinds.Text("FILE"), group=ADAPTERS,
+        help="a tab-separated table of the model's outputs with a header: a row for each, in the model's order or in "
+             "that of a column index (from 0); the column name names them, --marks and --mark_groups_by use the others")
     mark_summary: str = option(
         kinds.Choice(*MARK_SUMMARIES), group=ADAPTERS,
         default_text="counts for profiles with log counts, log_sum for the profiles of named outputs, else sum",
@@ -98,6 +106,16 @@ class ModelOptions(Options):
     mark_groups: dict = option(
         kinds.columns(), group=ADAPTERS,
         help="use means of outputs as marks: their outputs, by name, pattern or number from 0")
+    mark_groups_by: str = option(
+        kinds.Text("COLUMN"), group=ADAPTERS,
+        help="use means of the outputs that have the same value in this column of --mark_table as marks")
+
+    def _check_together(self):
+        if self.mark_groups_by and not self.mark_table:
+            raise InputError("--mark_groups_by names a column of --mark_table FILE: give the table, too")
+        for first, second in NOT_TOGETHER:
+            if getattr(self, first) and getattr(self, second):
+                raise InputError(f"--{first} and --{second} exclude each other")
 
 
 @documented

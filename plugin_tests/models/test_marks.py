@@ -256,6 +256,15 @@ def test_names_given_by_the_user():
         marks_of(array("(3,)"), VALUES, names=["a", "b", "a"])
 
 
+@pytest.mark.parametrize("schema, values, own", [
+    (array("(3,)", column_labels=LABELS), VALUES, LABELS),
+    (PROFILE_TARGETS, PROFILES, list(marks_of(PROFILE_TARGETS, PROFILES)[0].names))])
+def test_the_models_own_names_in_another_order_are_refused(schema, values, own):
+    assert marks_of(schema, values, names=own)[0].names == tuple(own)
+    with pytest.raises(ModelError, match=f"own names in another order: output 1 is {own[1]}, not {own[2]}"):
+        marks_of(schema, values, names=[own[0], own[2], own[1]])
+
+
 def test_repeated_labels_are_made_different():
     marks, _ = marks_of(array("(6,)", column_labels=["a", "a", "b", "a.1", "a", "b"]), rng.normal(size=(N, 6)))
     assert marks.names == ("a", "a.2", "b", "a.1", "a.3", "b.1")

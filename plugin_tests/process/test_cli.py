@@ -124,6 +124,36 @@ def test_marks_are_renamed_chosen_and_averaged(models, loci, tmp_path):
     np.testing.assert_allclose(grouped[..., 1], plain[..., [0, 2]].mean(-1), atol=1e-5)
 
 
+MARK_TABLE = "assay\tname\tindex\nATAC\ttwo\t1\nDNase\tthree\t2\nATAC\tone\t0\n"
+
+
+@pytest.mark.parametrize("options, same", [
+    ([], ["--mark_names", "names.txt"]),
+    (["--marks", "assay=DN*,assay=ATAC"], ["--mark_names", "names.txt", "--marks", "three,one,two"]),
+    (["--mark_groups_by", "assay"], ["--mark_names", "names.txt", "--mark_groups", "ATAC=one,two", "DNase=three"])])
+def test_a_table_of_marks_does_what_names_and_groups_do(models, loci, tmp_path, options, same):
+    (tmp_path / "names.txt").write_text("one\ntwo\nthree\n")
+    (tmp_path / "marks.tsv").write_text(MARK_TABLE)
+    same = [str(tmp_path / word) if word == "names.txt" else word for word in same]
+    marks, _, store = written(tmp_path, models, loci, "--mark_table", str(tmp_path / "marks.tsv"), *options)
+    expected, _, plain = written(tmp_path, models, loci, *same, name="plain")
+    assert marks == expected
+    np.testing.assert_array_equal(store["member_effect"].values, plain["member_effect"].values)
+
+
+@pytest.mark.parametrize("content, options, said", [
+    ("name\na\nb\n", [], "marks.tsv: 2 names for 3 marks"),
+    ("name\nB\nA\nC\n", [], "marks.tsv: these are the model's own names in another order: output 0 is A, not B"),
+    (MARK_TABLE, ["--marks", "assay=ATCA"], 'column assay has no value "ATCA"; did you mean "ATAC"?'),
+    (None, [], "marks.tsv: No such file")])
+def test_a_bad_table_of_marks(models, loci, tmp_path, capsys, content, options, said):
+    if content is not None:
+        (tmp_path / "marks.tsv").write_text(content)
+    message = refused(capsys, ["run", *models, "--source", "dir", *loci, "-o", tmp_path / "out", "--mark_table",
+                               tmp_path / "marks.tsv", *options])
+    assert said in message and not (tmp_path / "out").exists()
+
+
 def test_views_as_members(models, loci, tmp_path, capsys):
     members = written(tmp_path, models[:1], loci, "--augment", "rc,shift=-1:1")[1]
     assert members == ["0", "0:shift-1", "0:shift+1", "0:rc", "0:rc,shift-1", "0:rc,shift+1"]

@@ -15,6 +15,7 @@ from kipoi_deepmr import mr, strata
 from kipoi_deepmr.cli import parser
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.loci import read_bed
+from kipoi_deepmr.models.mark_table import read_mark_table
 from kipoi_deepmr.models.patterns import matching_models
 from kipoi_deepmr.options import EstimateOptions
 from kipoi_deepmr.runs import tables as reading
@@ -50,6 +51,19 @@ def test_bed(folder, content, name):
     (folder / name).write_bytes(content)
     if not refused(read_bed, str(folder / name)):
         assert all(0 <= i.start < i.end and i.strand in "+-." for i in read_bed(str(folder / name)))
+
+
+@given(FILE | TABLE.map(lambda text: f"index\tname\tassay\n{text}".encode()))
+@example(b"name\tassay\na\t\"x\ny\"\n")
+@example(b"index\tname\n" + b"9" * 5000 + b"\ta\n")
+@example("index\tname\n\u00b2\ta\n".encode())
+def test_mark_table(folder, content):
+    path = folder / "marks.tsv"
+    path.write_bytes(content)
+    if not refused(read_mark_table, str(path)):
+        table = read_mark_table(str(path))
+        assert table.names and all(table.names) and len(set(table.names)) == len(table.names)
+        assert table.numbers_of(table.names) == list(range(len(table.names)))
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,11 @@ CLASSES = [each for each in vars(options).values()
     (options.RoundOptions, {"dropout": 1.0}, "dropout: 1.0 must be a number of at least 0 and below 1"),
     (options.ModelOptions, {"mark_window": [5, 2]}, "mark_window: [5, 2] is not of the form START:END"),
     (options.ModelOptions, {"mark_windows": {"a": "5"}}, "mark_windows: "),
+    (options.ModelOptions, {"models": "m", "mark_groups_by": "assay"}, "--mark_table FILE: give the table, too"),
+    (options.ModelOptions, {"models": "m", "mark_table": "t", "mark_names": "n"}, "--mark_names exclude each other"),
+    (options.ModelOptions, {"models": "m", "mark_table": "t", "stack": True}, "--mark_table and --stack exclude"),
+    (options.ModelOptions, {"models": "m", "mark_table": "t", "mark_groups_by": "a", "mark_groups": {"x": "a"}},
+     "--mark_groups_by and --mark_groups exclude each other"),
 ])
 def test_a_wrong_option_is_refused_when_the_object_is_made(cls, given, said):
     with pytest.raises(InputError) as error:

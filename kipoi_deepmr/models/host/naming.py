@@ -38,7 +38,14 @@ def column_names(readers, cores, labels_of_each, options, labels, shapes):
     n_columns = sum(reader.n_columns for reader in readers)
     if options.names:
         _check_names(options.names, n_columns, shapes)
+        _check_order(options.names, _own_names(readers, cores, labels_of_each, labels)[0])
         return list(options.names), 0, []
+    return _own_names(readers, cores, labels_of_each, labels)
+
+
+def _own_names(readers, cores, labels_of_each, labels):
+    """`column_names` by the model alone."""
+    n_columns = sum(reader.n_columns for reader in readers)
     if len(readers) > 1 and labels and len(labels) == n_columns:
         names, notes = _different(labels)
         return names, 0, notes
@@ -58,6 +65,14 @@ def _check_names(names, n_columns, shapes):
         raise ModelError("--mark_names: {} names for {} marks, which the output {} has{}".format(
             len(names), n_columns, form(shapes), f"; {repeated[0]} is there twice" if repeated else
             "; --mark_layout says which axis holds them"))
+
+
+def _check_order(names, own):
+    """Names that are the model's own in another order would give each mark another one's numbers."""
+    if list(names) != own and sorted(names) == sorted(own):
+        number = [name == mine for name, mine in zip(names, own)].index(False)
+        raise ModelError(f"--mark_names: these are the model's own names in another order: output {number} is "
+                         f"{own[number]}, not {names[number]}")
 
 
 def _names_of(reader, core, labels, first, is_only):
