@@ -172,18 +172,26 @@ class LocusIndex:
         starts, numbers = self._of_contig.get(contig, ((), ()))
         return numbers[bisect_left(starts, first - self.length + 1):bisect_right(starts, last)]
 
-    def nearest(self, loci, position):
+    def nearest(self, loci, position, needs_mutant=False):
         """Of some loci the one whose centre is nearest to a position: there the model sees most on either side.
 
-        Loci without predictions come last; of two as near, the one that comes first in the run.
+        Loci without predictions come last, and before them, for what needs a mutant, those that did not mutate the
+        position; of two as near, the one that comes first in the run.
         """
         if len(loci) == 1:
             return loci[0]
         double = 2 * position - self.length + 1
-        return min(loci, key=lambda n: (self.lost[n], abs(2 * self.start[n] - double), n))
+        return min(loci, key=lambda n: (self.lost[n], needs_mutant and not self._mutated(n, position),
+                                        abs(2 * self.start[n] - double), n))
+
+    def _mutated(self, locus, position):
+        """Whether a run mutated a 0-based position in a locus."""
+        return self.holds(locus, position) and self.is_mutated(locus, 3 * self._offset(locus, position))
 
     def place(self, contig, position, ref, alts):
         """A record at the locus whose centre is nearest to the first base that changes.
+
+        If an ALT is a single mutant, loci that mutated its base come first.
 
         Parameters
         ----------
@@ -202,7 +210,9 @@ class LocusIndex:
         if not loci:
             return None
         classified = [classify(ref, alt) for alt in alts]
-        locus = self.nearest(loci, position + min(offset for _, offset, _, _ in classified))
+        snvs = [offset for kind, offset, _, _ in classified if kind == SNV]
+        first = min(snvs or (offset for _, offset, _, _ in classified))
+        locus = self.nearest(loci, position + first, bool(snvs))
         agrees = self.is_ref(locus, position, ref)
         return Placed(locus, len(loci), [self._allele(locus, position, agrees, *each) for each in classified])
 
@@ -274,7 +284,12 @@ class LocusIndex:
 
     def mutant(self, locus, position, ref, alt):
         """Number among the locus's 3 L mutants of the SNV ref > alt (bytes of one letter) at a 0-based position."""
-        offset, ref, alt = position - self.start[locus], b"ACGT".index(ref), b"ACGT".index(alt)
+        ref, alt = b"ACGT".index(ref), b"ACGT".index(alt)
         if self.strand[locus] == "-":
-            offset, ref, alt = self.length - 1 - offset, 3 - ref, 3 - alt
-        return 3 * offset + alt - (alt > ref)
+            ref, alt = 3 - ref, 3 - alt
+        return 3 * self._offset(locus, position) + alt - (alt > ref)
+
+    def _offset(self, locus, position):
+        """Which base of a locus, as the model sees it, a 0-based position is."""
+        offset = position - self.start[locus]
+        return self.length - 1 - offset if self.strand[locus] == "-" else offset

@@ -118,7 +118,7 @@ def loci_per_block(n_members, n_variants, n_marks):
     return int(np.clip(CHUNK_BYTES // (4 * n_members * n_variants * n_marks), 1, MAX_LOCI_PER_CHUNK))
 
 
-def bytes_on_disk(n_loci, length, n_members, n_marks, keep_members=True):
+def bytes_on_disk(n_loci, length, n_members, n_marks, keep_members=True, share=1.0):
     """Most bytes that a store takes: its numbers as if they did not compress, its letters as measured.
 
     Parameters
@@ -126,6 +126,8 @@ def bytes_on_disk(n_loci, length, n_members, n_marks, keep_members=True):
     n_loci, length, n_members, n_marks : int
     keep_members : bool
         As for `Writer`.
+    share : float
+        Of the effects, how many are no runs of missing numbers, which compress to almost nothing.
     """
     sizes = {"locus": n_loci, "variant": 3 * length, "member": n_members, "mark": n_marks}
     n_blocks = math.ceil(n_loci / loci_per_block(n_members, 3 * length, n_marks))
@@ -133,5 +135,6 @@ def bytes_on_disk(n_loci, length, n_members, n_marks, keep_members=True):
     for variable in DATA:
         if keep_members or variable.name not in OPTIONAL:
             each = LETTER_BYTES if variable.dtype == "U1" else np.dtype(variable.dtype).itemsize
-            total += each * math.prod(sizes[d] for d in variable.dims) + n_blocks * FILE_BYTES
+            held = 1 if variable.dtype == "U1" or "variant" not in variable.dims else share
+            total += held * each * math.prod(sizes[d] for d in variable.dims) + n_blocks * FILE_BYTES
     return int(total)

@@ -69,7 +69,8 @@ class Annotator:
 
     def fields(self):
         """Key, Number, Type and Description of each INFO field, in the order of the records."""
-        yield f"{PREFIX}LOCUS", "1", "String", "Locus whose centre is nearest (name percent-encoded)"
+        yield f"{PREFIX}LOCUS", "1", "String", (
+            "Locus whose centre is nearest, of those that have its effects (name percent-encoded)")
         yield f"{PREFIX}LOCUS_STRAND", "1", "String", "Strand of the locus that the model sees"
         reasons = "; ".join(f"{reason}: {meaning}" for reason, meaning in variants.MEANINGS.items())
         yield f"{PREFIX}STATUS", "A", "String", f"{PREDICTED}, or why not. {reasons}"

@@ -3,6 +3,8 @@
 import os
 import shutil
 
+import numpy as np
+
 from .. import effects_store
 from ..errors import DiskFull
 
@@ -10,7 +12,7 @@ from ..errors import DiskFull
 def check_disk(ensemble, loci, path, keep):
     """What the effects will take at most, and what there is, as a text; raises `DiskFull` if they cannot be held."""
     total = effects_store.bytes_on_disk(len(loci), ensemble.length, len(ensemble.names), len(ensemble.marks),
-                                        keep == "members")
+                                        keep == "members", _share(loci.mutated))
     folder = os.path.dirname(os.path.abspath(path))
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
@@ -21,6 +23,13 @@ def check_disk(ensemble, loci, path, keep):
         raise DiskFull(f"{path}: the effects take up to {size_in_words(needed)}, and the disk has "
                        f"{size_in_words(free)} free; take fewer loci (--n_loci){leaner}, or another disk")
     return f"disk: at most {size_in_words(needed)} for {path}, {size_in_words(free)} free"
+
+
+def _share(mutated):
+    """Share of positions that are mutated, and one more for each run of them: where a run ends costs a few bytes."""
+    widened = mutated.copy()
+    widened[:, 1:] |= mutated[:, :-1]
+    return float(np.mean(widened))
 
 
 def size_in_words(n_bytes):

@@ -17,7 +17,7 @@ from conftest import LENGTH, member_weights
 from finished_runs import PLAIN, PLAIN_WORDS, seal, write_run
 from vcf_files import COLUMNS, COMPLEMENT, META, forward, info, line, lines, records, snvs, write
 
-from kipoi_deepmr import calibration, effects_store, pipeline
+from kipoi_deepmr import calibration, dna, effects_store, pipeline
 from kipoi_deepmr.calibration.fit import Counts
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.output import annotated_vcf
@@ -207,6 +207,43 @@ def test_a_record_goes_to_the_locus_whose_centre_is_nearest():
             assert index.is_ref(best, position, ref) and not index.is_ref(best, position, b"N")
             n_several += len(holding) > 1
     assert n_several > 50
+
+
+def test_a_single_mutant_goes_to_the_nearest_locus_that_mutated_its_base():
+    """Against a loop over all loci; indels need no mutant, and keep the nearest locus."""
+    rng = np.random.default_rng(6)
+    n, length = 40, 11
+    start, strand, lost = rng.integers(0, 60, n), rng.choice(["+", "-"], n), rng.random(n) < 0.2
+    mutated = rng.random((n, length)) < 0.3  # as the model sees the locus
+    genome = rng.choice(np.frombuffer(b"ACGT", np.uint8), 100)
+
+    def sequence(locus):
+        bases = genome[start[locus]:start[locus] + length]
+        return dna.reverse_complement(bases) if strand[locus] == "-" else bases
+
+    index = LocusIndex(["c"] * n, start, strand, length, sequence, lost, lambda i, mutant: mutated[i, mutant // 3])
+    n_other = 0
+    for position in range(75):
+        holding = [i for i in range(n) if start[i] <= position < start[i] + length]
+        if not holding:
+            continue
+
+        def far(i, position=position):
+            return abs(start[i] + (length - 1) / 2 - position)
+
+        def skipped(i, position=position):
+            offset = position - start[i]
+            return not mutated[i, length - 1 - offset if strand[i] == "-" else offset]
+
+        nearest = min(holding, key=lambda i: (lost[i], far(i), i))
+        best = min(holding, key=lambda i: (lost[i], skipped(i), far(i), i))
+        ref = bytes(genome[position:position + 1])
+        alt = b"ACGT".replace(ref, b"")[:1]
+        assert index.place("c", position, ref, [alt]).locus == best
+        assert index.place("c", position, ref, [b"<X>", alt]).locus == best
+        assert index.place("c", position, ref, [b"<X>"]).locus == nearest
+        n_other += best != nearest
+    assert n_other > 20
 
 
 def test_a_locus_without_predictions(tmp_path):

@@ -69,9 +69,9 @@ def read_all(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
 
 
-def written(models, loci_files, path, running, **more):
+def written(models, loci_files, path, running, mutate=None, **more):
     with Ensemble.from_kipoi(models, "dir", **loci_files, **more) as ensemble:
-        selection = pipeline.select_loci(ensemble, **loci_files)
+        selection = pipeline.select_loci(ensemble, **loci_files, mutate=mutate)
         dropped = pipeline.predict(ensemble, selection, str(path), quiet=True, cluster=running)
     return read_all(path), dropped
 
@@ -84,6 +84,18 @@ def test_the_same_bytes_as_in_this_process(tmp_path, loci_files, two_processes):
     there, dropped_there = written(models, loci_files, tmp_path / "there.zarr", two_processes)
     assert here == there and dropped == dropped_there and sum(map(len, dropped.values())) > 1
     assert not list(tmp_path.glob("*.lock"))
+
+
+def test_mutants_of_some_positions_alone(tmp_path, loci_files, two_processes):
+    """Other positions in each locus, none in the first."""
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    (tmp_path / "m.bed").write_text("".join(f"chr1\t{start}\t{start + 3}\n" for start in range(LENGTH, 1800, 7)))
+    here, there = (written(models, loci_files, tmp_path / name, running, str(tmp_path / "m.bed"))
+                   for name, running in (("here.zarr", None), ("there.zarr", two_processes)))
+    assert here == there and sum(map(len, here[1].values())) == 1
+    effects = effects_store.open_effects(str(tmp_path / "there.zarr"))["effect"].values[..., 0]
+    base = LENGTH + np.arange((N_LOCI - 1) * LENGTH).reshape(N_LOCI - 1, LENGTH)
+    np.testing.assert_array_equal(np.isfinite(effects), np.repeat((base - LENGTH) % 7 < 3, 3, axis=1))
 
 
 def without_pythons(files):

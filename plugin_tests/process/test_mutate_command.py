@@ -1,12 +1,13 @@
 """`run --mutate`: cost, messages, resumption, and what is written of mutants that were not predicted."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pysam
 import pytest
-from conftest import LENGTH, MARKS
+from conftest import LENGTH, MARKS, member_weights, write_model
 
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.effects_store import open_effects
@@ -44,6 +45,24 @@ def test_a_run_that_mutates_some_positions(given, tmp_path, capsys):
     capsys.readouterr()
     assert main([*words[:-4], "--mutate", "2:7", "-o", out]) == 2  # other effects are never mixed with these
     assert "run --effects" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mutate, most", [("0:6", 0.75), ("m.bed", 0.9)])
+def test_the_disk_that_is_announced_is_that_of_these_positions(tmp_path, monkeypatch, capsys, mutate, most):
+    """It stays an upper limit, also where every fourth position is mutated."""
+    monkeypatch.chdir(tmp_path)
+    length, n_loci = 200, 30
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(4, length=length))]
+    (tmp_path / "g.fa").write_text(">chr1\n" + "".join(np.random.default_rng(3).choice(list("ACGT"), 6000)) + "\n")
+    (tmp_path / "l.bed").write_text("".join(f"chr1\t{k * length}\t{(k + 1) * length}\n" for k in range(n_loci)))
+    (tmp_path / "m.bed").write_text("".join(f"chr1\t{k}\t{k + 1}\n" for k in range(0, 6000, 4)))
+    words = ["predict", *models, "--source", "dir", "--intervals_file", "l.bed", "--fasta_file", "g.fa"]
+    said = []
+    for name, more in (("all.zarr", []), ("some.zarr", ["--mutate", mutate])):
+        assert main([*words, *more, "-o", name]) == 0
+        said.append(float(re.search(r"disk: at most ([\d.]+) MB", capsys.readouterr().err)[1]))
+    taken = sum(p.stat().st_size for p in (tmp_path / "some.zarr").rglob("*") if p.is_file()) / 1e6
+    assert taken - 0.05 <= said[1] < most * said[0]
 
 
 def test_check_counts_the_mutants_of_these_positions(given, capsys):

@@ -22,7 +22,7 @@ from conftest import LENGTH, heed_interrupts
 from portable_models import DNA, MODEL_CODE, MODEL_YAML, weights_in_eighths, write
 from processes import is_alive, wait_until
 
-from kipoi_deepmr import dna, mutagenesis
+from kipoi_deepmr import dna, mutagenesis, pipeline
 from kipoi_deepmr.errors import InputError, ModelFailed
 from kipoi_deepmr.loci import Loci, select
 from kipoi_deepmr.models import Ensemble, worker
@@ -74,6 +74,28 @@ def test_descriptions_are_the_same_but_for_versions(folders, python):
     assert there.describe().versions["python"] == python_version(python)
     np.testing.assert_array_equal(here.probe(), there.probe())
     there.close()
+
+
+@pytest.mark.parametrize("has_side", [False, True])
+def test_mutants_of_some_positions_alone(tmp_path, bed_file, genome_file, has_side):
+    """A range and single positions, others in each locus; also where each locus has side inputs."""
+    models = [write(tmp_path / str(k), k, has_side=has_side) for k in range(2)]
+    arguments = {"intervals_file": bed_file, "fasta_file": genome_file}
+    (tmp_path / "m.bed").write_text("".join(f"chr1\t{start}\t{start + 2}\n" for start in range(1, 300, 5)))
+    found = []
+    for pythons_of in (None, [sys.executable] * 2):
+        with Ensemble.from_kipoi(models, "dir", pythons=pythons_of, **arguments) as ensemble:
+            loci = pipeline.select_loci(ensemble, **arguments, mutate=str(tmp_path / "m.bed")).loci
+            found.append(mutagenesis.saturate(ensemble, loci))
+    variants = np.repeat(loci.mutated, 3, axis=1)
+    assert 0 < variants.mean() < 1 and (loci.item >= 0).all() == has_side
+    for name in ("effect", "effect_se", "reference", "member_effect"):
+        assert found[0][name].values.tobytes() == found[1][name].values.tobytes(), name
+    for i, k in np.ndindex(len(loci), len(models)):
+        expected = closed_form(models[k], loci.sequences[i]) * (loci.item[i] + 2 if has_side else 1)
+        np.testing.assert_array_equal(found[1]["member_effect"].values[i, k][variants[i]],
+                                      (expected[1:] - expected[0])[variants[i]])
+        assert np.isnan(found[1]["member_effect"].values[i, k][~variants[i]]).all()
 
 
 def python_version(python):
