@@ -20,7 +20,7 @@ from ..models import parse_dataloader_args
 from ..models.sharing import write_kipoi_models
 from ..mutagenesis import engines
 from ..mutagenesis.check import measure, random_sequences
-from ..output.tables import write_tsv
+from ..output.tables import check_format, ending_of, write_table
 from ..report import write_report
 from ..runs.outputs import Target, writing
 from . import streams, summary
@@ -111,6 +111,7 @@ def calibrate(arguments, command):
 def run(arguments, command):
     """`run`: the three stages in a row."""
     streams.refuse_stream(arguments, "a folder")
+    ending_of(o.TableOptions.among(arguments).format)
     if arguments.effects:
         _run_again(arguments, command)
     elif arguments.models:
@@ -129,7 +130,7 @@ def _run_models(arguments, command):
             aggregate_options=o.AggregateOptions.among(arguments),
             network_options=o.NetworkOptions.among(arguments), variants=natural, details=details,
             overwrite=bool(arguments.overwrite), quiet=arguments.quiet, cluster=cluster, each=counts.add,
-            report=not arguments.no_report)
+            report=not arguments.no_report, table_format=o.TableOptions.among(arguments).format)
     _say(arguments, summary.of_loci(selection, result.dropped), of_natural_variants(natural), of_local(counts),
          summary.of_global(result.global_), summary.of_approximation(result.agreement), summary.of_caution(ensemble),
          summary.of_files(arguments.output))
@@ -147,7 +148,7 @@ def _run_again(arguments, command):
             network_options=o.NetworkOptions.among(arguments), variants=natural,
             details={"command": command, "directory": os.getcwd(), "arguments": _said(arguments)},
             overwrite=bool(arguments.overwrite), quiet=arguments.quiet, cluster=cluster, each=counts.add,
-            report=not arguments.no_report)
+            report=not arguments.no_report, table_format=o.TableOptions.among(arguments).format)
     _say(arguments, of_natural_variants(natural), of_local(counts), summary.of_global(result.global_),
          summary.of_approximation(result.agreement), summary.of_files(arguments.output))
 
@@ -177,6 +178,7 @@ def predict(arguments, command):
 
 def estimate(arguments, command):
     """`estimate`: steps 5 and 6."""
+    check_format(arguments.output, arguments.format)
     options, counts = o.EstimateOptions.among(arguments), LocalCounts()
     natural = natural_variants_of(options, arguments.effects)
     with _cluster(arguments) as cluster:
@@ -187,6 +189,7 @@ def estimate(arguments, command):
 
 def aggregate(arguments, command):
     """`aggregate`: step 7."""
+    check_format(arguments.output, arguments.format)
     options, within = o.AggregateOptions.among(arguments), o.StrataOptions.among(arguments)
     if within.covariates_given:
         streams.refuse_stream(arguments, "tables of strata beside that of global effects")
@@ -201,6 +204,7 @@ def aggregate(arguments, command):
 
 def network(arguments, command):
     """`network`: direct effects, a graph, verdicts."""
+    check_format(arguments.output, arguments.format)
     with _cluster(arguments) as cluster:
         found = pipeline.network(arguments.effects, arguments.output, o.NetworkOptions.among(arguments),
                                  cluster=cluster)
@@ -217,7 +221,13 @@ def annotate(arguments, command):
 
 def table(arguments, command):
     """`table`: a part of the local effects."""
-    write_tsv(STDOUT, pipeline.parts(arguments.local, o.PartOptions.among(arguments)))
+    path = arguments.output or STDOUT
+    check_format(path, arguments.format)
+    found = pipeline.parts(arguments.local, o.PartOptions.among(arguments))
+    with writing("table", path, [arguments.local]) as files:
+        write_table(files.path, found)
+    if arguments.output:
+        _say(arguments, f"written: {arguments.output}")
 
 
 def report(arguments, command):

@@ -26,7 +26,7 @@ class Argument(NamedTuple):
 
 class Command(NamedTuple):
     """A subcommand: what it does, its options, what it reads and writes; defaults in place of the options' own; which
-    positional ones may be left out; which ones `--help` shows, if not all."""
+    arguments may be left out; which ones `--help` shows, if not all."""
 
     help: str
     options: tuple = ()
@@ -90,9 +90,10 @@ COMMANDS = {
     "report": Command("report.html of a run: tables and charts in one file that needs no network",
                       reads=Argument("folder", "OUT", "folder that `run` wrote; report.html is written into it")),
     "table": Command(
-        "print any part of the local effects of a run, as a table to standard output", (o.PartOptions, o.TableOptions),
+        "print any part of the local effects of a run, as a table", (o.PartOptions, o.TableOptions),
         Argument("local", "OUT|LOCAL.tsv", "folder that `run` wrote, or table that `estimate` wrote; the array of "
-                                           "local effects is read, where there is one")),
+                                           "local effects is read, where there is one"),
+        _output("PART.tsv", "table to write; .parquet: as Parquet (default: standard output)"), may_lack=("output",)),
     "annotate": Command(
         "your VCF with a run's effects, instruments and causal effects in INFO", (o.AnnotateOptions,), FOLDER,
         _output("OUT.vcf.gz", "file to write: .vcf.gz (with an index where the records are sorted) or .vcf; -: "
@@ -235,7 +236,8 @@ def _add_command(commands, name, command, before=""):
         parser.add_argument(command.reads.name, metavar=command.reads.metavar, help=command.reads.help)
     _add_options(parser, command)
     if command.writes:
-        parser.add_argument("-o", "--output", required=True, metavar=command.writes.metavar, help=command.writes.help)
+        parser.add_argument("-o", "--output", required="output" not in command.may_lack,
+                            metavar=command.writes.metavar, help=command.writes.help)
     parser.add_argument("--config", metavar="FILE", help="options from a YAML or JSON file, or from a run's run.json; "
                                                          "those on the command line win")
     loudness = parser.add_mutually_exclusive_group()

@@ -17,7 +17,7 @@ from ..plots import (
     tracks_figure,
 )
 from ..runs.finished import FinishedRun
-from ..runs.outputs import NETWORK, writing
+from ..runs.outputs import NETWORK, stored, writing
 from ..runs.tables import read_table
 
 PAIR = ("exposure", "outcome")
@@ -53,7 +53,7 @@ def _heatmap(arguments):
 
 def _table_of(path):
     """The table of a network: itself, or that of a run's folder."""
-    return os.path.join(path, NETWORK[0]) if os.path.isdir(path) else path
+    return stored(os.path.join(path, NETWORK[0])) if os.path.isdir(path) else path
 
 
 def _direct(path):

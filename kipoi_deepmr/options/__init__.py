@@ -6,6 +6,7 @@ Imports nothing heavy, so that `--help` answers at once.
 from .declare import Declared, Option, Options
 from .estimation import COMPARED, CROSS_FITTED, LEAST_TO_CROSS_FIT, EstimateOptions, EstimatorOptions, indices_of
 from .later import (
+    FORMATS,
     GRAPHS,
     LABELS,
     LARGEST_STRENGTH,
@@ -43,11 +44,11 @@ from .models import (
     PredictOptions,
 )
 
-__all__ = ["COMPARED", "CROSS_FITTED", "ENGINES", "GRAPHS", "LABELS", "LARGEST_STRENGTH", "LEAST_TO_CROSS_FIT",
-           "MARK_SUMMARIES", "RECALIBRATIONS", "RESIZE", "SCALES", "SCENARIOS", "TAU2_METHODS", "AggregateOptions",
-           "AnnotateOptions", "CalibrateOptions", "ClusterOptions", "Declared", "EffectsOptions", "EngineOptions",
-           "EstimateOptions", "EstimatorOptions", "GlobalFigureOptions", "HeatmapFigureOptions", "LeverOptions",
-           "LociOptions", "LocusFigureOptions", "ModelOptions", "NetworkOptions", "Option", "Options",
-           "OverwriteOptions", "PartOptions", "PredictClusterOptions", "PredictOptions", "RoundOptions",
+__all__ = ["COMPARED", "CROSS_FITTED", "ENGINES", "FORMATS", "GRAPHS", "LABELS", "LARGEST_STRENGTH",
+           "LEAST_TO_CROSS_FIT", "MARK_SUMMARIES", "RECALIBRATIONS", "RESIZE", "SCALES", "SCENARIOS", "TAU2_METHODS",
+           "AggregateOptions", "AnnotateOptions", "CalibrateOptions", "ClusterOptions", "Declared", "EffectsOptions",
+           "EngineOptions", "EstimateOptions", "EstimatorOptions", "GlobalFigureOptions", "HeatmapFigureOptions",
+           "LeverOptions", "LociOptions", "LocusFigureOptions", "ModelOptions", "NetworkOptions", "Option",
+           "Options", "OverwriteOptions", "PartOptions", "PredictClusterOptions", "PredictOptions", "RoundOptions",
            "RunOptions", "SpacingFigureOptions", "StrataOptions", "TableOptions", "TracksFigureOptions",
            "indices_of"]

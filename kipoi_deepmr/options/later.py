@@ -15,6 +15,7 @@ LABELS = ("linear", "saturating")
 LARGEST_STRENGTH = 1_000_000  # in counts; of too large a mean no Poisson count can be drawn
 
 NETWORK = "the network of direct effects (docs/causal.md)"
+FORMATS = ("tsv", "parquet")  # of tables, by their endings
 STRATA = "strata of loci: writes strata.tsv, strata_tests.tsv and strata.png as well (docs/strata.md)"
 ROUNDS = "rounds: data, networks and effects of their own (docs/simulation.md)"
 GRAPH_ROUNDS = "rounds of a causal graph with more than two marks, instead of the paper's"
@@ -284,6 +285,9 @@ class TableOptions(Options):
     """How tables are written.
     """
 
+    format: str = option(
+        kinds.Choice(*FORMATS), "tsv", default_text="tsv, or as -o NAME.parquet says",
+        help="format of all tables; parquet needs pyarrow (docs/output.md)")
     safe_tables: bool = option(
         kinds.Flag(), False,
         help="put ' before names that begin with = + - or @, which a spreadsheet would compute (docs/output.md)")

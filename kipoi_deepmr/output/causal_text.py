@@ -112,7 +112,8 @@ def _local_effects(run, pairs, folder):
         causal.add(piece)
         n_rows += len(piece)
     if n_rows != len(start) * len(expected):
-        raise InputError(f"{run.path}: local.tsv is not the table of the run that run.json and effects.zarr tell of")
+        raise InputError(f"{run.path}: {run.local_name} is not the table of the run that run.json and "
+                         "effects.zarr tell of")
     methods, values = causal.of(len(start), len(pairs))
     return list(methods), values
 

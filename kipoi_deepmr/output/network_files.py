@@ -23,7 +23,7 @@ def write_network(network, place):
     """
     write_pairs(network, place("network.tsv"))
     marks = network.marks.assign(cause=np.where(network.marks["cause"], "yes", "no"))
-    tables.write_tsv(place("network_marks.tsv"), [_with_missing(marks)])
+    tables.write_table(place("network_marks.tsv"), [_with_missing(marks)])
     graph = network.graph()
     graph.graph.update(name="causal network of marks", source=f"kipoi_deepmr {_version()}")
     nx.write_graphml(_for_xml(graph), place("network.graphml"))
@@ -34,7 +34,7 @@ def write_network(network, place):
 
 def write_pairs(network, path):
     """Write network.tsv alone."""
-    tables.write_tsv(path, [_with_missing(network.direct)])
+    tables.write_table(path, [_with_missing(network.direct)])
 
 
 def _with_missing(table):

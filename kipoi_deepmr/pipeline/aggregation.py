@@ -79,7 +79,7 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
         notes = table.attrs.get("notes", [])
         table = judged.of_table(table.astype(dict.fromkeys(("exposure", "outcome", "method"), str)))
         table.attrs["notes"] = notes
-        tables.write_tsv(files.path, [table])
+        tables.write_table(files.path, [table])
         if not files.alone:
             save(global_effects_figure(table), files.beside("global.png"), dpi=150)
             if judged.network:
@@ -98,7 +98,7 @@ def _write_rules(files, local_path, tau2_method):
         return []
     paths = {rule: beside[BY_RULE[rule]] if rule == other else local_path for rule in BY_RULE}
     table = meta.compare_rules({rule: read_estimates(path) for rule, path in paths.items()}, tau2_method)
-    tables.write_tsv(files.beside(RULES), [table])
+    tables.write_table(files.beside(RULES), [table])
     return table.to_dict("records")
 
 
@@ -166,7 +166,7 @@ def _aggregated(local_path, tau2_method, quiet):
 
 
 def _write_strata(files, result):
-    tables.write_tsv(files.beside("strata_tests.tsv"), [result.tests])
+    tables.write_table(files.beside("strata_tests.tsv"), [result.tests])
     if result.strata is not None:
-        tables.write_tsv(files.beside("strata.tsv"), [result.strata])
+        tables.write_table(files.beside("strata.tsv"), [result.strata])
         save(strata_figure(result.strata), files.beside("strata.png"), dpi=150)

@@ -94,7 +94,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
                                   vcf=_none_beside("vcf", options.vcf))
     wide = is_wide(options, effects.sizes) and not is_stream(local_path)
     if wide:
-        expected = sizes_of(options, marks, effects.sizes, whole_run=False)
+        expected = sizes_of(options, marks, effects.sizes, whole_run=False, like=os.fspath(local_path))
         check_sizes(expected, local_path)
         if not quiet:
             log.warning("%s", expected.text)
@@ -142,7 +142,7 @@ def _estimate_table(files, how, each):
         mr.iter_pairs(effects, options, rule, map_blocks=map_blocks))
     causal = CausalEffects(files.folder) if genome else None
     viewers = [each or pieces.append, *([causal.add] if causal else [])]
-    tables.write_tsv(files.path, _shown(fitted, *viewers))
+    tables.write_table(files.path, _shown(fitted, *viewers))
     if options.diagnostics != "none":
         _write_diagnostics(files, how)
     if genome:
@@ -173,7 +173,7 @@ def _write_by_other_rule(effects, options, map_blocks, assignment, files):
             raise
         log.warning("instruments by regions are not compared with direct ones: %s", error)  # which nobody asked for
         return
-    tables.write_tsv(files.beside(BY_RULE[other]), mr.iter_pairs(effects, options, rule, map_blocks=map_blocks))
+    tables.write_table(files.beside(BY_RULE[other]), mr.iter_pairs(effects, options, rule, map_blocks=map_blocks))
 
 
 def _write_diagnostics(files, how, pairs=None):
@@ -182,8 +182,8 @@ def _write_diagnostics(files, how, pairs=None):
     counts, draws = [], PRESSO_DRAWS if options.diagnostics == "all" else 0
     diagnosed = mr.iter_diagnostics(effects, options, rule, draws, map_blocks=map_blocks, pairs=pairs)
     diagnosed = progress("diagnostics", len(effects_store.locus_blocks(effects)), quiet)(diagnosed)
-    tables.write_tsv(by_locus, _shown(diagnosed, partial(_count_red, counts)))
-    tables.write_tsv(by_pair, [mr.share_of_red(counts)])
+    tables.write_table(by_locus, _shown(diagnosed, partial(_count_red, counts)))
+    tables.write_table(by_pair, [mr.share_of_red(counts)])
 
 
 def _estimate_array(files, how, identity, network):
@@ -219,13 +219,13 @@ def _write_some(files, how, shape, pairs):
     effects, options, rule, map_blocks, _, quiet = how
     if not any(pairs.values()):
         header = mr.empty_table(shape.sizes["member"])
-        tables.write_tsv(files.path, [header])
+        tables.write_table(files.path, [header])
         return header
     fits = mr.Estimation(effects, options, rule, shape, map_blocks, files.folder, pairs)
     fits.moderate()
     kept = []
-    pieces = progress("local.tsv", None, quiet)(fits.tables())
-    tables.write_tsv(files.path, _shown(pieces, kept.append))
+    pieces = progress(os.path.basename(files.path), None, quiet)(fits.tables())
+    tables.write_table(files.path, _shown(pieces, kept.append))
     if options.diagnostics != "none":
         _write_diagnostics(files, how, pairs)
     return pd.concat(kept, ignore_index=True)

@@ -8,7 +8,7 @@ import numpy as np
 from .. import effects_store, mr
 from ..errors import InputError, nearest
 from ..options import PartOptions
-from ..runs.outputs import STAGES, array_of
+from ..runs.outputs import STAGES, array_of, stored
 from ..runs.tables import pieces_of
 
 ROWS_AT_A_TIME = 500_000
@@ -36,7 +36,7 @@ def parts(path, options=None, **changes):
         There are no such effects, or a name or pattern fits none of the marks or loci.
     """
     options = PartOptions.of(options, **changes)
-    main = os.path.join(path, STAGES["estimate"].main)
+    main = stored(os.path.join(path, STAGES["estimate"].main))
     table = main if os.path.isfile(main) else path
     array = array_of(table)
     return _of_table(table, options) if array is None else _of_array(effects_store.LocalEffects(array), options)

@@ -14,7 +14,7 @@ from ..meta.order import strongest_first
 from ..network import Network
 from ..report import write_report
 from ..runs.finished import FinishedRun
-from ..runs.outputs import DIAGNOSTICS, STORE
+from ..runs.outputs import DIAGNOSTICS, STORE, stored
 from ..runs.tables import read_table
 
 PAIR = ["exposure", "outcome"]
@@ -137,7 +137,7 @@ class Result:
         return write_report(self.folder, path)
 
     def _file(self, name):
-        return os.path.join(self.folder, name)
+        return stored(os.path.join(self.folder, name))
 
     @property
     def _title(self):

@@ -16,13 +16,14 @@ from ..files import disk_full_told, file_checksum
 from ..instruments.regions import read_regions
 from ..mutagenesis import engines
 from ..network import Network
-from ..options import AggregateOptions, EstimateOptions, NetworkOptions, PredictOptions
+from ..options import FORMATS, AggregateOptions, EstimateOptions, NetworkOptions, PredictOptions
 from ..output.natural_variants import NaturalVariants, natural_variants
 from ..output.stored_loci import index_of
+from ..output.tables import TSV, ending_of
 from ..report import write_report
 from ..runs import manifest
 from ..runs.folder import copy_store, run_folder
-from ..runs.outputs import STAGES, STORE
+from ..runs.outputs import STORE
 from ..variants import LocusIndex
 from .aggregation import aggregate
 from .disk import check_disk
@@ -54,7 +55,7 @@ class RunResult(NamedTuple):
 
 def run(ensemble, selection, out, *, predict_options=None, estimate_options=None, aggregate_options=None,
         network_options=None, variants=None, details=None, overwrite=False, quiet=False, cluster=None, each=None,
-        report=True):
+        report=True, table_format=FORMATS[0]):
     """predict, estimate and aggregate in a row, into one folder, with run.json and report.html.
 
     Parameters
@@ -79,6 +80,8 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
         As for `estimate`.
     report : bool
         Whether report.html is written.
+    table_format : str
+        Of all tables: one of `kipoi_deepmr.options.FORMATS`.
 
     Returns
     -------
@@ -91,6 +94,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     Stopped
         A model, the disk or the cluster failed; what was finished is kept.
     """
+    ending = ending_of(table_format)
     predict_options = PredictOptions.of(predict_options)
     later = _Later.of(estimate_options, aggregate_options, network_options, len(ensemble.names), predict_options.keep)
     details = {"fasta_file": selection.fasta_file, **(details or {})}
@@ -100,7 +104,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     chosen = engines.choose(ensemble, predict_options.engine, selection.loci, quiet)
     details = {**details, **of_models(chosen)}
     predicted = predict_settings(chosen, selection.loci, predict_options)
-    later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet)
+    later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet, ending=ending)
     check_disk(ensemble, selection.loci, os.path.join(out, STORE), predict_options.keep)
     _announce(later, ensemble.marks, {"locus": len(selection.loci), "mark": len(ensemble.marks),
                                       "member": len(ensemble.names), "variant": 3 * ensemble.length}, out)
@@ -113,7 +117,8 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
 
 
 def run_again(effects_path, out, *, estimate_options=None, aggregate_options=None, network_options=None,
-              variants=None, details=None, overwrite=False, quiet=True, cluster=None, each=None, report=True):
+              variants=None, details=None, overwrite=False, quiet=True, cluster=None, each=None, report=True,
+              table_format=FORMATS[0]):
     """estimate and aggregate in a row from effects that are there, into one folder as `run` makes it.
 
     Parameters
@@ -123,7 +128,7 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
         copy where not.
     out, estimate_options, aggregate_options, network_options, variants, details, overwrite, quiet, cluster
         As for `run`.
-    each, report
+    each, report, table_format
         As for `run`.
 
     Returns
@@ -135,13 +140,14 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
     InputError, Stopped
         As `run`.
     """
+    ending = ending_of(table_format)
     effects_path = os.path.realpath(effects_path)
     effects = effects_store.open_effects(effects_path)
     effects_store.check_chunks(effects_path)
     later = _Later.of(estimate_options, aggregate_options, network_options, *members_of(effects))
     if later.estimate.input_vcf and variants is None:
         variants = natural_variants(later.estimate.input_vcf, index_of(effects))
-    later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet)
+    later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet, ending=ending)
     predicted = effects.attrs.get("settings", {})
     _announce(later, effects["mark"].values.tolist(), effects.sizes, out)
 
@@ -160,7 +166,7 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
 
 def _announce(later, marks, sizes, out):
     """Say what follows the predictions, or refuse it before they begin."""
-    expected = sizes_of(later.estimate, marks, sizes)
+    expected = sizes_of(later.estimate, marks, sizes, like=later.ending)
     check_sizes(expected, os.path.join(out, STORE))
     if not later.quiet:
         tqdm.write(expected.text, file=sys.stderr)
@@ -178,6 +184,7 @@ class _Later(NamedTuple):
     each: Callable | None = None
     report: bool = True
     quiet: bool = True
+    ending: str = TSV  # of tables
 
     @classmethod
     def of(cls, estimate_options, aggregate_options, network_options, n_members, keep):
@@ -219,7 +226,7 @@ class _Later(NamedTuple):
 
 def _fill(folder, told, effects, later, agreement=None):
     """Everything that a run writes; `effects(folder)` makes the store and gives the dropped loci by reason."""
-    store, local_path = folder.file(STORE), folder.file(STAGES["estimate"].main)
+    store, target = folder.file(STORE), folder.target("estimate", later.ending)
     told = {**told, **later.told, "versions": manifest.versions(), "started": _now()}
     with disk_full_told(lambda: "nothing is kept", folder.path):
         folder.begin(told)
@@ -234,9 +241,10 @@ def _fill(folder, told, effects, later, agreement=None):
         cluster = later.cluster if later.cluster and later.cluster.sees(store) else None
         judged = judge(effects_of(os.path.abspath(store), later.estimate.calibration), later.network,
                        partial(cluster.map_blocks, store) if cluster else None)
-        local = estimate(store, folder.target("estimate"), later.estimate, variants=later.variants, each=later.each,
+        local = estimate(store, target, later.estimate, variants=later.variants, each=later.each,
                          cluster=cluster, judged=judged, quiet=later.quiet)
-        global_ = aggregate(local_path, folder.target("aggregate"), later.aggregate, judged=judged, quiet=later.quiet)
+        global_ = aggregate(target.path, folder.target("aggregate", later.ending), later.aggregate, judged=judged,
+                            quiet=later.quiet)
         with disk_full_told(lambda: "the tables are kept; free some space and start again", folder.path):
             folder.finish(told, _now())
         if later.report:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from .. import effects_store
 from ..errors import InputError
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
+from ..output.tables import TSV, in_format_of, is_parquet
 from .disk import size_in_words
 from .duration import in_words
 
@@ -19,6 +20,7 @@ VCF_NUMBER, BRIEF_RECORD = 6, 80  # compressed
 PLAIN_REPORT, WIDE_REPORT = 4_000_000, 15_000_000
 # Bytes in memory, roughly: the program with its libraries; a pair of the network and of the tables of pairs; a fit
 PROGRAM, PAIR, FIT = 400_000_000, 4_000, 500
+FOOTER = 30_000  # bytes that a Parquet file has beyond its rows, which are shorter than those of a TSV
 FITS_PER_SECOND, PAIRS_PER_SECOND = 150_000, 5_000  # roughly, on two cores
 
 
@@ -58,7 +60,7 @@ class Sizes(NamedTuple):
                 f"predictions\ndisk after the predictions, up to: {files}")
 
 
-def sizes_of(options, marks, sizes, whole_run=True):
+def sizes_of(options, marks, sizes, whole_run=True, like=TSV):
     """What estimation, or all of a run after the predictions, takes.
 
     Parameters
@@ -69,6 +71,8 @@ def sizes_of(options, marks, sizes, whole_run=True):
         Of the dimensions locus, member, variant and mark of the effects.
     whole_run : bool
         Whether the network, the global table and the report follow.
+    like : str
+        Name, or ending, of a table in the format of all; those of Parquet are smaller than TSV but for their footers.
 
     Returns
     -------
@@ -97,6 +101,8 @@ def sizes_of(options, marks, sizes, whole_run=True):
         files["global.tsv"] = pairs * len(options.method) * GLOBAL_ROW
         files["network.tsv"] = len(marks) ** 2 * (NETWORK_ROW + NUMBER * sizes["member"])
         files["report.html"] = WIDE_REPORT if wide else PLAIN_REPORT
+    if is_parquet(like):
+        files = {in_format_of(name, like): n + FOOTER * name.endswith(TSV) for name, n in files.items()}
     held = min(rows, shape.block * pairs * len(options.method)) * (16 + 4 * members) if wide else 0
     views = min(VIEW_BYTES, 8 * sizes["locus"] * sizes["variant"] * len(marks)) * 5 * (1 + members)
     memory = PROGRAM + held + views + min(rows, GROUP_FITS) * FIT * (1 + members) + (0 if wide else rows * LOCAL_ROW)

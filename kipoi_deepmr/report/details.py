@@ -41,12 +41,13 @@ def of_loci(run, pairs, local, loci, max_bytes=MAX_BYTES):
         key = tuple(loci.iloc[number])
         index = at.get(key)
         if index is None:
-            return {}, f"effects.zarr does not hold locus {key[0]} of local.tsv"
+            return {}, f"effects.zarr does not hold locus {key[0]} of {run.local_name}"
         effect, se, instruments = run.effects_at(index)
         for exposure, outcome in pairs:
             n = expected.get((number, exposure, outcome))
             if n is not None and n not in _possible_counts(effect, instruments, *map(marks.index, (exposure, outcome))):
-                return {}, "local.tsv was made with other settings than run.json tells: its instruments are others"
+                return {}, (f"{run.local_name} was made with other settings than run.json tells: its instruments are "
+                            "others")
         sequence = "".join(run.effects["ref_base"][index].values[::3].tolist())
         detail = _detail(effect, se, instruments, marks, pairs, sequence)
         text = json.dumps(detail, separators=(",", ":"), allow_nan=False)

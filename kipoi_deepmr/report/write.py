@@ -77,15 +77,15 @@ def _left_out(run, pairs, loci, of_loci, reason):
     approximation, caution = run.told.get("approximation"), run.told.get("caution")
     told = [f"{caution[0].upper()}{caution[1:]}."] if caution else []
     told += [agreement.sentence(approximation)] if approximation else []
-    n_pairs = len(run.global_[["exposure", "outcome"]].drop_duplicates())
+    n_pairs, table = len(run.global_[["exposure", "outcome"]].drop_duplicates()), run.name_of("global.tsv")
     if len(pairs) < n_pairs:
         told.append(f"Local effects are shown for the {len(pairs)} strongest pairs by method {run.methods[0]}, of "
                     f"{n_pairs:,}: {run.local_name} has all.")
     if n_pairs > contents.MAX_VERDICTS:
-        told.append(f"Verdicts are shown for the {contents.MAX_VERDICTS:,} strongest pairs: global.tsv has all.")
+        told.append(f"Verdicts are shown for the {contents.MAX_VERDICTS:,} strongest pairs: {table} has all.")
     if contents.is_wide(run):
         told.append(f"Global effects are listed for the {contents.listed_of(run):,} strongest pairs of each method: "
-                    "global.tsv has all, and the heat map shows them.")
+                    f"{table} has all, and the heat map shows them.")
     if reason:
         told.append(f"No instruments and no effects along the sequence are shown: {reason}.")
     elif len(of_loci) < len(loci):

@@ -15,7 +15,7 @@ from ..options import EstimatorOptions
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from . import manifest
-from .outputs import CALIBRATION, LOCAL_ARRAY, NETWORK, RULES, STORE
+from .outputs import CALIBRATION, LOCAL_ARRAY, NETWORK, RULES, STORE, stored
 from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, VERDICT, chunks_of, read_table
 
 PAIR = ["exposure", "outcome"]
@@ -54,7 +54,7 @@ class FinishedRun:
                                   ("n_loci", "estimate", "se", "standardised", "qvalue"))
 
     def _file(self, name):
-        return os.path.join(self.path, name)
+        return stored(os.path.join(self.path, name))
 
     @property
     def methods(self):
@@ -82,7 +82,11 @@ class FinishedRun:
     @property
     def local_name(self):
         """The file that has all local effects."""
-        return LOCAL_ARRAY if self.local_array else "local.tsv"
+        return LOCAL_ARRAY if self.local_array else self.name_of("local.tsv")
+
+    def name_of(self, name):
+        """The name that a table has in the folder, by its name as TSV."""
+        return os.path.basename(self._file(name))
 
     def _rows_of_array(self, pairs):
         local = self.local_array

@@ -9,6 +9,7 @@ from .. import effects_store
 from ..effects_store import differences
 from ..errors import InputError
 from ..files import lock_of, locked, remove_leftovers, replacing
+from ..output.tables import TSV, in_format_of
 from . import manifest
 from .outputs import OUTPUTS, RUN_JSON, STAGES, STORE, Target, check_inputs, leftovers_in, remove_outputs
 
@@ -112,9 +113,9 @@ class RunFolder:
         """Path of one of the outputs."""
         return os.path.join(self.path, name)
 
-    def target(self, stage):
-        """The `Target` of a stage in this folder."""
-        return Target(stage, self.file(STAGES[stage].main), in_run=True, held=True)
+    def target(self, stage, ending=TSV):
+        """The `Target` of a stage in this folder, with tables of this ending."""
+        return Target(stage, self.file(in_format_of(STAGES[stage].main, ending)), in_run=True, held=True)
 
     def begin(self, details):
         """Write run.json as that of a run that has begun; `details` are JSON values."""

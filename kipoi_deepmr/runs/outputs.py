@@ -3,6 +3,7 @@
 import contextlib
 import glob
 import gzip
+import itertools
 import os
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from ..errors import InputError
 from ..files import ARRAYS, disk_full_told, is_stream, locked, remove_leftovers, together
 from ..options import COMPARED
+from ..output.tables import OURS, PARQUET, TSV, in_format_of, is_parquet, parquet
 
 RUN_JSON = "run.json"
 STORE = "effects.zarr"
@@ -22,14 +24,14 @@ VCF = "instruments.vcf.gz"
 BY_RULE = {rule: f"local_{rule}.tsv" for rule in COMPARED}  # local effects by the rule that a run is compared with
 RULES = "rules.tsv"
 NETWORK = ("network.tsv", "network_marks.tsv", "network.graphml", "network.json", "network.png")
-MARK_OF_OURS = b"kipoi_deepmr"
+MARK_OF_OURS = OURS.encode()
 COPIED = b'"copied_from"'  # in a calibration that a command copied beside its table, not in those of the user
 HEAD_BYTES = 1 << 16
 BESIDE_INPUTS = (".fai", ".gzi", ".tbi", ".csi")  # indexes without which a file cannot be read
 
 
 class Stage(NamedTuple):
-    """What a stage writes.
+    """What a stage writes, by the names of tables as TSV; those of Parquet have its ending instead.
 
     Attributes
     ----------
@@ -56,13 +58,20 @@ STAGES = {
     "report": Stage("report.html", {}),
     "calibrate": Stage("", {"figure": ".png"}),
     "plot": Stage("", {}),
+    "table": Stage("", {}),
     "annotate": Stage("", {"tbi": ".vcf.gz.tbi", "csi": ".vcf.gz.csi"}),
 }
-TABLES = tuple(name for stage in STAGES.values() for name in (stage.main, *stage.beside)
-               if name.endswith((".tsv", ".json", ".vcf.gz", ".graphml")))
+_NAMES = tuple(dict.fromkeys(in_format_of(name, like) for stage in STAGES.values() if stage.main
+                             for name in (stage.main, *stage.beside) for like in (TSV, PARQUET)))
+TABLES = tuple(name for name in _NAMES if name.endswith((TSV, PARQUET, ".json", ".vcf.gz", ".graphml")))
 FIGURES = {"global.png", "strata.png", "network.png"}  # which nothing reads
-OUTPUTS = tuple(dict.fromkeys((STORE, f"{STORE}.partial", f"{LOCAL_ARRAY}.partial", *(
-    name for stage in STAGES.values() if stage.main for name in (stage.main, *stage.beside)), RUN_JSON)))
+OUTPUTS = (STORE, f"{STORE}.partial", f"{LOCAL_ARRAY}.partial", *_NAMES, RUN_JSON)
+
+
+def stored(path):
+    """Where a table of a run is, by its name as TSV: there, or beside it as Parquet; other files as they are."""
+    other = in_format_of(path, PARQUET)
+    return other if not os.path.exists(path) and os.path.isfile(other) else path
 
 
 class Target:
@@ -84,11 +93,11 @@ class Target:
         self.alone = is_stream(self.path)
         folder, name = os.path.split(self.path)
         if in_run is None:
-            in_run = name == STAGES[stage].main and os.path.isfile(os.path.join(folder, RUN_JSON))
+            in_run = name == in_format_of(STAGES[stage].main, name) and os.path.isfile(os.path.join(folder, RUN_JSON))
         self.in_run = in_run
         stem = _without_ending(self.path)
         self.beside = {} if self.alone or self.path.endswith(".vcf") else {
-            key: os.path.join(folder, key) if in_run else stem + ending
+            key: os.path.join(folder, in_format_of(key, name)) if in_run else stem + in_format_of(ending, name)
             for key, ending in STAGES[stage].beside.items()}
 
     def __fspath__(self):
@@ -98,6 +107,12 @@ class Target:
     def paths(self):
         """All files, the main one first."""
         return [self.path, *self.beside.values()]
+
+    @property
+    def in_other_format(self):
+        """The tables among them under the names of the other format."""
+        like = TSV if is_parquet(self.path) else PARQUET
+        return [other for path in self.paths if (other := in_format_of(path, like)) != path]
 
     @contextlib.contextmanager
     def locked(self):
@@ -114,14 +129,20 @@ class Target:
 
     def check(self, inputs):
         """Raise `InputError` where a file is an input, is needed by something else, or is not ours to replace."""
+        if is_parquet(self.path):
+            parquet()
         if self.alone:
             return
         _check_folder(self.path)
         if self.path in self.beside.values():
             raise InputError(f"-o {self.path}: {self.stage} writes another file of that name beside it; choose another "
                              "ending")
-        for path in self.paths:
+        for path in [*self.paths, *(self.in_other_format if self.in_run else [])]:
             check_inputs(path, inputs)
+        other = in_format_of(self.path, TSV if is_parquet(self.path) else PARQUET)
+        if other != self.path and not self.in_run and self.beside and os.path.isfile(other) and is_ours(other):
+            raise InputError(f"-o {self.path}: the files beside it have the names of those beside {other}; choose "
+                             f"another name, or remove {other}")
         _check_needed(self.path, self.in_run)
         for path in () if self.in_run else self.beside.values():
             if os.path.exists(path) and not is_ours(path):
@@ -197,6 +218,7 @@ def writing(stage, path, inputs=(), kept="free some space and start again"):
         files = Writing(target, beside)
         yield files
         gone += [path for key, path in target.beside.items() if key not in files.made and os.path.exists(path)]
+        gone += [path for path in target.in_other_format if target.in_run and os.path.exists(path)]
 
 
 def array_of(table):
@@ -231,7 +253,9 @@ def is_ours(path):
         return False
     with open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
-    if path.endswith(".tsv"):
+    if is_parquet(path):
+        return MARK_OF_OURS in _end_of(path)
+    if path.endswith(TSV):
         columns = set(head.split(b"\n")[0].split(b"\t"))
         return {b"exposure", b"outcome"} <= columns or {b"mark", b"cause"} <= columns
     if path.endswith(".calibration.json"):
@@ -240,6 +264,13 @@ def is_ours(path):
         with contextlib.suppress(OSError, EOFError), gzip.open(path) as file:
             head = file.read(HEAD_BYTES)
     return MARK_OF_OURS in head
+
+
+def _end_of(path):
+    """The last bytes of a file."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - HEAD_BYTES))
+        return file.read()
 
 
 def _check_folder(path):
@@ -288,9 +319,10 @@ def _table_of(path):
     if not os.path.exists(path) or path.endswith(".png"):
         return None
     for stage in STAGES.values():
-        for ending in stage.beside.values():
-            table = path.removesuffix(ending) + ".tsv"
-            if stage.main.endswith(".tsv") and path.endswith(ending) and table != path and os.path.isfile(table) \
+        for like, plain in itertools.product((TSV, PARQUET), stage.beside.values()):
+            ending = in_format_of(plain, like)
+            table = path.removesuffix(ending) + like
+            if stage.main.endswith(TSV) and path.endswith(ending) and table != path and os.path.isfile(table) \
                     and is_ours(table) and is_ours(path):
                 return table
     return None

@@ -1,5 +1,6 @@
 """Reads the tables that stages write, piece by piece, and checks them."""
 
+import contextlib
 import os
 import re
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from ..errors import InputError, one_line
 from ..meta.members import OF_MEMBER
-from ..output.tables import EXACT, unquoted
+from ..output.tables import EXACT, is_parquet, names_in_parquet, read_parquet, unquoted
 from ..tabular import to_numbers
 
 LOCAL_TEXT = ("chrom", "strand", "locus", "exposure", "outcome", "method", "note")
@@ -121,6 +122,11 @@ def pieces_of(path):
 
 
 def _opened(path):
+    if is_parquet(path):
+        found = names_in_parquet(path)
+        return contextlib.closing(
+            piece.fillna(dict.fromkeys(set(LOCAL_TEXT) & set(found), "NA"))
+            for piece in read_parquet(path, found, LOCAL_TEXT, ROWS_AT_A_TIME))
     header = pd.read_csv(path, sep="\t", nrows=0)
     numbers = dict.fromkeys((*LOCAL_NUMBERS, *LOCAL_MORE, *_of_members(header)), ["NA"])
     return pd.read_csv(path, sep="\t", dtype=dict.fromkeys(LOCAL_TEXT, str), na_values=numbers, keep_default_na=False,
@@ -133,7 +139,7 @@ def _checked(path, table):
         raise InputError(f"{path}: not a table of local effects: it has no column {', '.join(missing)}")
     for column in (*LOCAL_NUMBERS, *(name for name in LOCAL_MORE if name in table), *_of_members(table)):
         table[column] = _numbers(path, table[column])
-    names = {name: unquoted(table[name]) for name in NAMES}
+    names = {} if is_parquet(path) else {name: unquoted(table[name]) for name in NAMES}
     return table.assign(note=table["note"].replace("NA", ""), **names)
 
 
@@ -151,7 +157,7 @@ def _numbers(path, column):
 
 
 def read_table(path, text, numbers):
-    """A TSV of ours with at least these columns of text and of numbers; `NA` is missing.
+    """A table of ours with at least these columns of text and of numbers; `NA` is missing in TSV.
 
     Raises
     ------
@@ -168,14 +174,18 @@ def read_table(path, text, numbers):
 
 
 def chunks_of(path, text, numbers, more):
-    """Pieces of a TSV: columns of text and numbers, and those of `more` that there are (None: all)."""
+    """Pieces of a table: columns of text and numbers, and those of `more` that there are (None: all)."""
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")
-    header = pd.read_csv(path, sep="\t", nrows=0).columns
+    header = names_in_parquet(path) if is_parquet(path) else pd.read_csv(path, sep="\t", nrows=0).columns
     missing = [name for name in (*text, *numbers) if name not in header]
     if missing:
         raise InputError(f"{path}: it has no column {', '.join(missing)}")
     used = list(header) if more is None else [n for n in header if n in {*text, *numbers, *more}]
+    if is_parquet(path):
+        known = dict.fromkeys(set(text) - set(MAY_LACK), "NA")
+        return (piece.fillna(known).astype(dict.fromkeys(numbers, float))
+                for piece in read_parquet(path, used, text, PIECE))
     named = {name: (MISSING if name in MAY_LACK else []) if name in text else MISSING for name in used}
     dtype = {**dict.fromkeys(text, str), **dict.fromkeys(numbers, float)}
     pieces = pd.read_csv(path, sep="\t", usecols=used, dtype=dtype, na_values=named, keep_default_na=False,
