@@ -85,8 +85,9 @@ example:
 example:
   %(prog)s OUT -o network.pdf""",
     "plot heatmap": """\
-example:
-  %(prog)s OUT -o heatmap.pdf""",
+examples:
+  %(prog)s OUT -o heatmap.pdf
+  %(prog)s OUT --mark_table tracks.tsv --color_by assay -o heatmap.pdf""",
     "plot spacing": """\
 example:
   %(prog)s OUT/strata.tsv -o s1.pdf""",

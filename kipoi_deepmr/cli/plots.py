@@ -2,7 +2,9 @@
 
 import os
 
-from ..errors import InputError, nearest
+from ..errors import InputError, listed, nearest
+from ..models.mark_table import read_mark_table
+from ..options import HeatmapFigureOptions
 from ..plots import (
     check_path,
     global_effects_figure,
@@ -42,13 +44,28 @@ def _network(arguments):
 def _heatmap(arguments):
     path = _table_of(arguments.table)
     try:
-        return heatmap_figure(_direct(path))
+        direct = _direct(path)
+        return heatmap_figure(direct, groups=_groups(arguments, direct))
     except InputError as error:
         if "direct_std" not in str(error):
             raise
     table = read_table(path, (*PAIR, "method"), ("standardised",))
     method = arguments.method or table["method"].iloc[0]
-    return plot_global_heatmap(_of("method", method, table), method).figure
+    return plot_global_heatmap(_of("method", method, table), method, groups=_groups(arguments, table)).figure
+
+
+def _groups(arguments, pairs):
+    """The group of each mark of a table of pairs; None if no colours are wanted."""
+    options = HeatmapFigureOptions.among(arguments)
+    if not options.color_by:
+        return None
+    table = read_mark_table(options.mark_table)
+    groups = dict(zip(table.names, table.values(options.color_by, "--color_by"), strict=True))
+    for mark in dict.fromkeys([*pairs["exposure"], *pairs["outcome"]]):
+        if mark not in groups:
+            raise InputError(f"{options.mark_table}: no row is called {listed([mark])}, which is a mark of "
+                             f"{arguments.table}{nearest(mark, table.names)}")
+    return groups
 
 
 def _table_of(path):

@@ -76,11 +76,33 @@ class MarkTable:
         InputError
             There is no such column, or one of its cells is empty.
         """
-        values = self._values(column, "--mark_groups_by")
+        values = self.values(column, "--mark_groups_by")
         groups: dict[str, list[str]] = {}
         for number in numbers:
             groups.setdefault(values[number], []).append(self.names[number])
         return groups
+
+    def values(self, column: str, option: str) -> list[str]:
+        """The values of all outputs in a column that an option names.
+
+        Parameters
+        ----------
+        column, option : str
+            The option is for messages.
+
+        Raises
+        ------
+        InputError
+            There is no such column, or one of its cells is empty.
+        """
+        if column not in self._columns:
+            raise InputError(f'{self._path}: {option}: the table has no column "{column}"'
+                             + nearest(column, self._columns))
+        for row in self._rows:
+            if not row.cells[column]:
+                raise InputError(f"{self._path}, line {row.line}: column {column} is empty, but {option} uses it; "
+                                 "write a value such as none")
+        return [row.cells[column] for row in self._rows]
 
     def _named(self, word):
         try:
@@ -90,23 +112,13 @@ class MarkTable:
 
     def _filtered(self, word):
         column, _, value = word.partition("=")
-        values = self._values(column, f"--marks {word}")
+        values = self.values(column, f"--marks {word}")
         chosen = [k for k, one in enumerate(values) if one == value] or \
             [k for k, one in enumerate(values) if fnmatch.fnmatchcase(one, value)]
         if not chosen:
             raise InputError(f'{self._path}: --marks {word}: column {column} has no value "{value}"'
                              + nearest(value, dict.fromkeys(values)))
         return chosen
-
-    def _values(self, column, option):
-        if column not in self._columns:
-            raise InputError(f'{self._path}: {option}: the table has no column "{column}"'
-                             + nearest(column, self._columns))
-        for row in self._rows:
-            if not row.cells[column]:
-                raise InputError(f"{self._path}, line {row.line}: column {column} is empty, but {option} uses it; "
-                                 "write a value such as none")
-        return [row.cells[column] for row in self._rows]
 
 
 def read_mark_table(path: str) -> MarkTable:

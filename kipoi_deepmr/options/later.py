@@ -344,6 +344,14 @@ class HeatmapFigureOptions(Options):
 
     method: str = option(kinds.Text(), help="which of the methods of a table of global effects",
                          default_text="the first")
+    mark_table: str = option(
+        kinds.Text("FILE"), help="a table with a row for each mark, as `run --mark_table` takes it")
+    color_by: str = option(
+        kinds.Text("COLUMN"), help="give marks with the same value in this column of --mark_table the same colour")
+
+    def _check_together(self):
+        if bool(self.mark_table) != bool(self.color_by):
+            raise InputError("--color_by names a column of --mark_table FILE: give both")
 
 
 @documented

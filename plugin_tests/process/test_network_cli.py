@@ -160,6 +160,27 @@ def test_figures(run, tmp_path, figure, source):
     assert ">A<" in (tmp_path / "x.svg").read_text()
 
 
+@pytest.mark.parametrize("source", ["", "global.tsv"])
+def test_a_heat_map_with_colours_of_a_table(run, tmp_path, source):
+    marks = [*dict.fromkeys(pd.read_csv(run / "global.tsv", sep="\t")["exposure"]), "unused"]
+    (tmp_path / "t.tsv").write_text("name\tassay\n" + "".join(f"{m}\tassay of {m}\n" for m in marks))
+    assert main(["plot", "heatmap", str(run / source), "--mark_table", str(tmp_path / "t.tsv"), "--color_by", "assay",
+                 "-q", "-o", str(tmp_path / "x.svg")]) == 0
+    text = (tmp_path / "x.svg").read_text()
+    assert all(f"assay of {m}<" in text for m in marks[:-1]) and "assay of unused" not in text
+
+
+@pytest.mark.parametrize("options, said", [
+    (["--color_by", "assay"], "--color_by names a column of --mark_table FILE: give both"),
+    (["--mark_table", "t.tsv", "--color_by", "asay"], 'the table has no column "asay"; did you mean "assay"?'),
+    (["--mark_table", "t.tsv", "--color_by", "assay"], "t.tsv: no row is called A, which is a mark of")])
+def test_bad_colours_of_a_heat_map(run, tmp_path, monkeypatch, capsys, options, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.tsv").write_text("name\tassay\nB\tx\n")
+    assert said in refused(capsys, ["plot", "heatmap", run, *options, "-o", tmp_path / "x.svg"])
+    assert not (tmp_path / "x.svg").exists()
+
+
 # ---- bad input: one clear message or a table of reasons
 
 def test_two_members_are_too_few(tmp_path, capsys):

@@ -8,7 +8,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyArrowPatch
 
+from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.plots import heatmap_figure, network_figure, plot_heatmap, plot_network
+from kipoi_deepmr.plots.heatmap import clustered, matrix_of
 
 
 def pairs_of(n, length=3, seed=0):
@@ -116,6 +118,34 @@ def test_marks_that_behave_alike_are_neighbours():
     table = pd.DataFrame(rows, columns=["exposure", "outcome", "direct_std", "qvalue_min_effect"])
     order = [group[label.get_text()] for label in plot_heatmap(table).get_yticklabels()]
     assert order in ([0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0])
+
+
+@pytest.mark.parametrize("n", [2, 40, 201])
+def test_groups_colour_every_mark(n):
+    names, table = pairs_of(n)
+    groups = {name: f"${k % 3}$" for k, name in enumerate(names)}
+    ax = plot_heatmap(table, groups=groups)
+    renderer, box = drawn(ax.figure), ax.figure.bbox
+    order = [names[i] for i in clustered(matrix_of(table, names, table["direct_std"]))]
+    legend = {text.get_text().strip(): patch.get_facecolor() for text, patch in
+              zip(ax.get_legend().get_texts(), ax.get_legend().get_patches(), strict=True)}
+    assert len(set(legend.values())) == len(set(groups.values()))
+    for strip, axis in zip(ax.collections, (1, 0), strict=True):
+        assert [tuple(colour) for colour in strip.get_colors()] == [legend[groups[name]] for name in order]
+        assert [segment[:, axis].mean() for segment in strip.get_segments()] == list(range(n))
+    cells, width = ax.get_window_extent(renderer), 0.09 * ax.figure.dpi
+    assert all(label.get_window_extent(renderer).x1 <= cells.x0 - width
+               for label in (*ax.get_yticklabels(), ax.yaxis.label))
+    assert all(label.get_window_extent(renderer).y1 <= cells.y0 - width
+               for label in (*ax.get_xticklabels(), ax.xaxis.label))
+    extent = ax.get_legend().get_window_extent(renderer)
+    assert extent.y0 >= cells.y1 - 1 and extent.y1 <= box.y1 + 1
+
+
+def test_more_groups_than_colours():
+    names, table = pairs_of(21)
+    with pytest.raises(InputError, match="the marks have 21 groups, and only 20 colours"):
+        plot_heatmap(table, groups={name: name for name in names})
 
 
 def test_nothing_known_is_a_grey_heat_map():
