@@ -209,6 +209,7 @@ def test_a_network_that_was_trained_on_is_refused():
     ([function(0), function(1)], {"marks": ["a"]}, "member1: marks="),
     ([function(0), function(1)], {"marks": "a"}, "'a' is one text"),
     ([function(0), function(1)], {"mark_names": ["a"]}, "here it is marks="),
+    ([function(0), function(1)], {"mark_table": "marks.tsv"}, "here it is marks="),
     ([function(0), function(1)], {"python": "3.7"}, "not of models in memory"),
     ([function(0), function(1)], {"batchsize": 2}, 'did you mean "batch_size"'),
     ([function(0), lambda one_hot: None], {}, "member2: the model returned nothing"),
