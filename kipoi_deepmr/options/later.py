@@ -286,7 +286,7 @@ class TableOptions(Options):
     """
 
     format: str = option(
-        kinds.Choice(*FORMATS), "tsv", default_text="tsv, or as -o NAME.parquet says",
+        kinds.Choice(*FORMATS), default_text="tsv, or as -o NAME.parquet says",
         help="format of all tables; parquet needs pyarrow (docs/output.md)")
     safe_tables: bool = option(
         kinds.Flag(), False,

@@ -105,13 +105,14 @@ def check_format(path, name):
 
 
 def ending_of(name):
-    """The ending of tables in a format, one of `FORMATS`.
+    """The ending of tables in a format: one of `FORMATS`, or None for the first.
 
     Raises
     ------
     InputError
         There is no such format, or it needs what is not installed.
     """
+    name = name or FORMATS[0]
     if name not in FORMATS:
         raise InputError(f"unknown format of tables {name!r}; known: {', '.join(FORMATS)}")
     check_format(f".{name}", name)

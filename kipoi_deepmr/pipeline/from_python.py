@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from ..errors import InputError, nearest
 from ..loci import Loci, Selection
 from ..models import Ensemble
-from ..options import FORMATS, AggregateOptions, EstimateOptions, NetworkOptions, PredictOptions
+from ..options import AggregateOptions, EstimateOptions, NetworkOptions, PredictOptions
 from ..runs import manifest
 from . import running
 from .result import Result
@@ -16,7 +16,7 @@ STAGES = {"predict_options": PredictOptions, "estimate_options": EstimateOptions
 
 
 def run(ensemble, loci, output=None, *, overwrite=False, quiet=False, cluster=None, report=None,
-        table_format=FORMATS[0], **options):
+        table_format=None, **options):
     """Predict all mutants of loci, estimate causal effects between the marks, and infer their network.
 
     It does what the command `kipoi deepmr run` does, by the same code and with the same defaults. A progress bar shows
@@ -38,8 +38,8 @@ def run(ensemble, loci, output=None, *, overwrite=False, quiet=False, cluster=No
         Where mutants are predicted and loci fitted; for ensembles that `Ensemble.from_kipoi` made.
     report : bool, optional
         Whether report.html is written; by default if there is an `output`.
-    table_format : str
-        Of the tables in `output`: tsv or parquet, which needs pyarrow.
+    table_format : str, optional
+        Of the tables in `output`: tsv, the default, or parquet, which needs pyarrow.
     **options
         Options of the command by name, such as ``engine="naive"``, ``preset="quick"`` or ``method=["ivw", "egger"]``:
         those of `PredictOptions`, `EstimateOptions`, `AggregateOptions` and `NetworkOptions`. Without a FASTA no VCF is

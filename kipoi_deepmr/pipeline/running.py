@@ -16,7 +16,7 @@ from ..files import disk_full_told, file_checksum
 from ..instruments.regions import read_regions
 from ..mutagenesis import engines
 from ..network import Network
-from ..options import FORMATS, AggregateOptions, EstimateOptions, NetworkOptions, PredictOptions
+from ..options import AggregateOptions, EstimateOptions, NetworkOptions, PredictOptions
 from ..output.natural_variants import NaturalVariants, natural_variants
 from ..output.stored_loci import index_of
 from ..output.tables import TSV, ending_of
@@ -55,7 +55,7 @@ class RunResult(NamedTuple):
 
 def run(ensemble, selection, out, *, predict_options=None, estimate_options=None, aggregate_options=None,
         network_options=None, variants=None, details=None, overwrite=False, quiet=False, cluster=None, each=None,
-        report=True, table_format=FORMATS[0]):
+        report=True, table_format=None):
     """predict, estimate and aggregate in a row, into one folder, with run.json and report.html.
 
     Parameters
@@ -80,8 +80,8 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
         As for `estimate`.
     report : bool
         Whether report.html is written.
-    table_format : str
-        Of all tables: one of `kipoi_deepmr.options.FORMATS`.
+    table_format : str, optional
+        Of all tables: one of `kipoi_deepmr.options.FORMATS`, by default TSV.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
 
 def run_again(effects_path, out, *, estimate_options=None, aggregate_options=None, network_options=None,
               variants=None, details=None, overwrite=False, quiet=True, cluster=None, each=None, report=True,
-              table_format=FORMATS[0]):
+              table_format=None):
     """estimate and aggregate in a row from effects that are there, into one folder as `run` makes it.
 
     Parameters

@@ -221,7 +221,7 @@ def test_a_run_whose_local_effects_are_an_array_and_its_report(store, tmp_path, 
     text = (out / "report.html").read_text()
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])
     table = read(out / "global.tsv")
-    assert data["n_pairs"] == 42 and len(data["global"]["estimate"]) < len(table) == 84
+    assert len(data["global"]["estimate"]) < len(table) == 84
     matrix = data["matrix"]
     cells = np.frombuffer(base64.b64decode(matrix["cells"]), np.int8).reshape(7, 7)
     effect = table[table["method"] == "ivw"].set_index(["exposure", "outcome"])["standardised"]

@@ -104,6 +104,15 @@ def test_annotate_reads_it(folders, tmp_path):
     assert records[0] == records[1] and len(records[0]) == 1 and "LOCUS=locus0" in records[0][0]
 
 
+def test_the_name_sets_the_format_whatever_run_json_says_of_a_run_without_format(store, tmp_path):
+    pyarrow()
+    out = tmp_path / "run"
+    assert main(["run", "--effects", store, "-o", str(out), "--no_report", *FEW]) == 0
+    path = str(tmp_path / "a.parquet")
+    assert main(["network", str(out), "--config", str(out / "run.json"), "--network", "direct", "-o", path, "-q"]) == 0
+    assert outputs.is_ours(path)
+
+
 def test_beside_an_array(store, tmp_path):
     """Of very many pairs the table has few or none; what follows reads the array."""
     pyarrow()
