@@ -21,6 +21,7 @@ from ..models.sharing import write_kipoi_models
 from ..mutagenesis import engines
 from ..mutagenesis.check import measure, random_sequences
 from ..output.tables import check_format, ending_of, write_table
+from ..pipeline.progress import working
 from ..report import write_report
 from ..runs.outputs import Target, writing
 from . import streams, summary
@@ -207,7 +208,7 @@ def network(arguments, command):
     check_format(arguments.output, arguments.format)
     with _cluster(arguments) as cluster:
         found = pipeline.network(arguments.effects, arguments.output, o.NetworkOptions.among(arguments),
-                                 cluster=cluster)
+                                 cluster=cluster, quiet=arguments.quiet)
     _say(arguments, summary.of_network(found), summary.of_marks(found))
 
 
@@ -232,7 +233,9 @@ def table(arguments, command):
 
 def report(arguments, command):
     """`report`: the page of a finished run."""
-    _say(arguments, f"written: {write_report(arguments.folder)}")
+    with working("report", arguments.quiet):
+        path = write_report(arguments.folder)
+    _say(arguments, f"written: {path}")
 
 
 def plot(arguments, command):

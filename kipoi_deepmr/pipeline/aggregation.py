@@ -14,7 +14,7 @@ from ..plots import global_effects_figure, save, strata_figure
 from ..runs.outputs import BY_RULE, RULES, Target, array_of, writing
 from ..runs.tables import read_estimates, read_local
 from .network import judge_table, write_files
-from .progress import progress
+from .progress import progress, working
 
 
 class StrataResult(NamedTuple):
@@ -75,18 +75,25 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
     with writing("aggregate", global_path, [local_path, effects_path, *inputs],
                  f"{local_path} is kept; free some space and start again") as files:
         table = _aggregated(local_path, options.tau2_method, quiet)
-        judged = judged or judge_table(local_path, effects_path, network_options)
-        notes = table.attrs.get("notes", [])
-        table = judged.of_table(table.astype(dict.fromkeys(("exposure", "outcome", "method"), str)))
-        table.attrs["notes"] = notes
-        tables.write_table(files.path, [table])
-        if not files.alone:
-            save(global_effects_figure(table), files.beside("global.png"), dpi=150)
-            if judged.network:
-                write_files(judged.network, files.beside)
-            table.attrs["rules"] = _write_rules(files, local_path, options.tau2_method)
-        if strata:
-            _write_strata(files, strata)
+        judged = judged or judge_table(local_path, effects_path, network_options, quiet)
+        with working("aggregate: verdicts and files", quiet):
+            table = _written(files, table, judged, local_path, options.tau2_method)
+            if strata:
+                _write_strata(files, strata)
+    return table
+
+
+def _written(files, table, judged, local_path, tau2_method):
+    """Write the table with its verdicts, and what stands beside it; the table as written."""
+    notes = table.attrs.get("notes", [])
+    table = judged.of_table(table.astype(dict.fromkeys(("exposure", "outcome", "method"), str)))
+    table.attrs["notes"] = notes
+    tables.write_table(files.path, [table])
+    if not files.alone:
+        save(global_effects_figure(table), files.beside("global.png"), dpi=150)
+        if judged.network:
+            write_files(judged.network, files.beside)
+        table.attrs["rules"] = _write_rules(files, local_path, tau2_method)
     return table
 
 
@@ -159,7 +166,8 @@ def _aggregated(local_path, tau2_method, quiet):
     """Global effects from the array of local effects, if there is one, or from the table."""
     array = array_of(local_path)
     if array is None:
-        return meta.aggregate(read_estimates(local_path), tau2_method=tau2_method)
+        with working("aggregate", quiet):
+            return meta.aggregate(read_estimates(local_path), tau2_method=tau2_method)
     local = effects_store.LocalEffects(array)
     pieces = progress("aggregate", len(local.groups()), quiet)(mr.pieces(local))
     return meta.aggregate_pieces(pieces, tau2_method=tau2_method)

@@ -104,7 +104,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         if genome:
             opened.enter_context(genome)
         if wide and judged is None and (options.tables != "none" or genome):
-            judged = _judged(effects, map_blocks)
+            judged = _judged(effects, map_blocks, quiet)
         network = judged and judged.network
         viewed = with_se_shrinkage(effects, options.se_shrinkage, map_blocks)
         assignment = network and network.instruments
@@ -259,10 +259,10 @@ def _told(path, pairs, options, network, shape):
             "To print any part of it: kipoi deepmr table")
 
 
-def _judged(effects, map_blocks):
+def _judged(effects, map_blocks, quiet):
     from .network import judge  # which imports this module
 
-    return judge(effects, map_blocks=map_blocks)
+    return judge(effects, map_blocks=map_blocks, quiet=quiet)
 
 
 def _identity(effects_path, options):

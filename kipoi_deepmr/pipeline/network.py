@@ -18,6 +18,7 @@ from ..output.network_files import write_network, write_pairs
 from ..plots import network_figure, save
 from ..runs.outputs import CALIBRATION, NETWORK, RUN_JSON, STORE, writing
 from .estimation import members_of
+from .progress import working
 
 VERDICT_COLUMNS = ("standardised", "qvalue", "verdict", "reason")
 PAIR = ["exposure", "outcome"]
@@ -57,7 +58,7 @@ class Judged(NamedTuple):
 UNKNOWN = Judged({}, None, "the effects are not known: give --effects")
 
 
-def judge_table(local_path, effects_path=None, options=None):
+def judge_table(local_path, effects_path=None, options=None, quiet=True):
     """`judge` the effects that a table was estimated from: by default those of effects.zarr beside it.
 
     Raises
@@ -67,13 +68,13 @@ def judge_table(local_path, effects_path=None, options=None):
     """
     options, effects = NetworkOptions.of(options), effects_beside(local_path, effects_path)
     if effects is not None:
-        return judge(effects, options)
+        return judge(effects, options, quiet=quiet)
     if "network" in options.given and options.network != "none":
         raise InputError(f"--network {options.network} needs the effects: --effects EFFECTS.zarr")
     return UNKNOWN
 
 
-def judge(effects, options=None, map_blocks=None, **changes):
+def judge(effects, options=None, map_blocks=None, *, quiet=True, **changes):
     """Infer the network of effects, if they have what it takes.
 
     Parameters
@@ -82,6 +83,8 @@ def judge(effects, options=None, map_blocks=None, **changes):
     options : NetworkOptions, optional
     map_blocks : callable, optional
         As `kipoi_deepmr.effects_store.each_block`, which is the default.
+    quiet : bool
+        Do not show that it works.
     **changes
         Options by name, in place of those.
 
@@ -98,7 +101,9 @@ def judge(effects, options=None, map_blocks=None, **changes):
     options = wanted.for_members(*members_of(effects))
     if options.network != "none":
         try:
-            found = networks.fit(effects, options.network, options.network_min_effect, map_blocks=map_blocks)
+            with working("network", quiet) as doing:
+                found = networks.fit(effects, options.network, options.network_min_effect,
+                                     map_blocks=doing.counted(map_blocks or effects_store.each_block))
             return Judged(dict(zip(marks, found.instruments.sd.tolist(), strict=True)), found, "")
         except InputError as error:
             if "network" in options.given:
@@ -141,7 +146,7 @@ def effects_beside(local_path, effects_path=None):
     return effects_of(path, copy)
 
 
-def network(effects_path, output, options=None, *, cluster=None, **changes):
+def network(effects_path, output, options=None, *, cluster=None, quiet=True, **changes):
     """Infer the causal network of the marks of a store, and write its files.
 
     Writes the table of ordered pairs, and beside it, under its name, `.marks.tsv`, `.graphml`, `.json` and `.png`; in
@@ -156,6 +161,8 @@ def network(effects_path, output, options=None, *, cluster=None, **changes):
     options : NetworkOptions, optional
     cluster : Cluster, optional
         Where blocks of loci are read; by default in this process.
+    quiet : bool
+        Do not show that it works.
     **changes
         Options by name, in place of those.
 
@@ -179,11 +186,12 @@ def network(effects_path, output, options=None, *, cluster=None, **changes):
                                                                  "again") as files:
         effects = effects_of(effects_path, calibration)
         map_blocks = partial(cluster.map_blocks, effects_path) if cluster else None
-        found = judge(effects, options.replace(network=options.network), map_blocks).network
-        if files.alone:
-            write_pairs(found, files.path)
-        else:
-            write_files(found, lambda name: files.path if name == NETWORK[0] else files.beside(name))
+        found = judge(effects, options.replace(network=options.network), map_blocks, quiet=quiet).network
+        with working("network: files", quiet):
+            if files.alone:
+                write_pairs(found, files.path)
+            else:
+                write_files(found, lambda name: files.path if name == NETWORK[0] else files.beside(name))
     return found
 
 

@@ -30,6 +30,7 @@ from .disk import check_disk
 from .estimation import cautious, estimate, genome_of, members_of
 from .network import effects_of, judge
 from .prediction import GO_ON, of_models, predict_locked, predict_settings
+from .progress import working
 from .sizes import check_sizes, sizes_of
 
 # the same from a copy elsewhere is the same run
@@ -240,7 +241,7 @@ def _fill(folder, told, effects, later, agreement=None):
     try:
         cluster = later.cluster if later.cluster and later.cluster.sees(store) else None
         judged = judge(effects_of(os.path.abspath(store), later.estimate.calibration), later.network,
-                       partial(cluster.map_blocks, store) if cluster else None)
+                       partial(cluster.map_blocks, store) if cluster else None, quiet=later.quiet)
         local = estimate(store, target, later.estimate, variants=later.variants, each=later.each,
                          cluster=cluster, judged=judged, quiet=later.quiet)
         global_ = aggregate(target.path, folder.target("aggregate", later.ending), later.aggregate, judged=judged,
@@ -248,7 +249,8 @@ def _fill(folder, told, effects, later, agreement=None):
         with disk_full_told(lambda: "the tables are kept; free some space and start again", folder.path):
             folder.finish(told, _now())
         if later.report:
-            write_report(folder.target("report"), assignment=judged.network and judged.network.instruments)
+            with working("report", later.quiet):
+                write_report(folder.target("report"), assignment=judged.network and judged.network.instruments)
     except Stopped:
         raise
     except InputError:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -210,12 +211,16 @@ def contents(folder):
             for where, _, names in os.walk(folder) for name in names}
 
 
-def test_a_run_whose_local_effects_are_an_array_and_its_report(store, tmp_path, monkeypatch):
+def test_a_run_whose_local_effects_are_an_array_and_its_report(store, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("kipoi_deepmr.pipeline.progress.SECONDS", 0.001)
     monkeypatch.setattr("kipoi_deepmr.report.contents.MAX_GLOBAL_ROWS", 20)
     monkeypatch.setattr("kipoi_deepmr.report.contents.MAX_PAIRS", 5)
     out = tmp_path / "OUT"
     for _ in range(2):  # the second takes the folder over
-        pipeline.run_again(store, str(out), estimate_options={"tables": "effects", "method": METHODS})
+        pipeline.run_again(store, str(out), estimate_options={"tables": "effects", "method": METHODS}, quiet=False)
+        lines = capsys.readouterr().err
+        for stage in ("network", "aggregate", "aggregate: verdicts and files", "report"):
+            assert re.search(f"^{stage}(, block .*)?: ", lines, re.MULTILINE), stage
         assert {"local.zarr", "local.tsv", "global.tsv", "report.html"} <= set(os.listdir(out))
         assert "local.zarr/completed.jsonl" in json.loads((out / "run.json").read_text())["files"]
     text = (out / "report.html").read_text()
