@@ -9,12 +9,13 @@ from .rays import LEAST_NOISE, Rays, score
 from .sample import Sample, sample, standardise
 from .search import Found, direct_action, search
 
-OWN, SHARED, NOTHING_MOVES, FEW = "own", "shared", "nothing moves it", "few"
+OWN, SHARED, NOTHING_MOVES, DENSE, FEW = "own", "shared", "nothing moves it", "dense", "few"
 REASONS = {
     OWN: "",
     SHARED: "its mutants act on other marks, through which their effects on it can be explained",
     NOTHING_MOVES: "no mutant moves it",
-    FEW: "mutants of its own at too few loci",
+    DENSE: "most mutants move it, and hardly any acts on it alone",
+    FEW: "too few strong mutants act on it alone; more loci may help",
 }
 LEAST_SIZE = 2.0  # in standard errors of a typical strong mutant: below it a mutant acts on nothing that can be seen
 
@@ -180,6 +181,15 @@ def assignment_of(gathered, marks):
     """The `Assignment` from a `Sample` of strong mutants and the names of the marks."""
     found = search(gathered)
     n_marks = len(marks)
-    reason = tuple(
-        OWN if found.rays.active[i] else NOTHING_MOVES if not gathered.sd[i] > 0 else SHARED for i in range(n_marks))
+    reason = tuple(_reason(found, gathered, i) for i in range(n_marks))
     return Assignment(marks, gathered.sd, found.noise, found.rays, reason, gathered, found)
+
+
+def _reason(found, gathered, mark):
+    if found.rays.active[mark]:
+        return OWN
+    if not gathered.sd[mark] > 0:
+        return NOTHING_MOVES
+    if mark in found.too_few:
+        return DENSE if gathered.dense[mark] else FEW
+    return SHARED

@@ -11,6 +11,9 @@ from .moments import moments
 
 LEAST_Z, MOST_Z = 2.0, 3.5  # a mutant counts if it lies so many standard deviations from the mean, for some mark:
 BACKGROUNDS = 4.0  # as many times a typical mutant's effect, within these bounds
+# Most mutants move a mark if its typical effect, without the members' errors, is this share of a standard deviation or
+# more; it is 0.05 to 0.5 in models that see motifs.
+DENSE = 0.7
 EDGES = np.logspace(-4, 2, 601)  # of the histogram from which a typical effect is read
 LEAST_MEMBERS = 3
 MOST_BYTES = 400_000_000  # of members' effects that are held; beyond it the weakest mutants are left out
@@ -33,6 +36,10 @@ class Sample(NamedTuple):
         Of the Dataset.
     background : (mark,) float64
         How much a typical mutant, strong or not, moves each mark, in standard deviations.
+    dense : (mark,) bool
+        Marks that most mutants move.
+    n_mutants : int
+        Of the Dataset, strong or not.
     """
 
     effect: np.ndarray
@@ -41,6 +48,8 @@ class Sample(NamedTuple):
     sd: np.ndarray
     n_loci: int
     background: np.ndarray
+    dense: np.ndarray
+    n_mutants: int
 
 
 def sample(effects, map_blocks=None, most_bytes=MOST_BYTES):
@@ -72,23 +81,27 @@ def sample(effects, map_blocks=None, most_bytes=MOST_BYTES):
         raise InputError(f"effects on {bad} are not finite numbers: predict them again")
     if not (sd > 0).any():
         raise InputError("all effects are zero: no mutant moves any mark, so there is nothing to infer a network from")
-    histogram = np.zeros((len(sd), len(EDGES) + 1), np.int64)
+    sizes, errors = np.zeros((2, len(sd), len(EDGES) + 1), np.int64)
     gathered = _Strongest(most_bytes)
     for counts, *part in (map_blocks or each_block)(partial(_strong, mean=mean, sd=sd), effects):
-        histogram += counts
+        sizes += counts[0]
+        errors += counts[1]
         gathered.add(*part)
     z, members, locus = gathered.parts()
-    background = typical(histogram)
+    background = 1.4826 * median(sizes)
+    dense = background ** 2 - median(errors) ** 2 >= DENSE ** 2
     # where few mutants move a mark, 2 sd are far above the background; where its spread is that of errors, they are not
     strong = (z >= np.clip(BACKGROUNDS * background, LEAST_Z, MOST_Z)).any(1)
     members, locus = members[:, strong], locus[strong]
-    return Sample(members.mean(0, dtype=np.float64), members, locus, sd, effects.sizes["locus"], background)
+    return Sample(members.mean(0, dtype=np.float64), members, locus, sd, effects.sizes["locus"], background,
+                  dense, int(sizes[0].sum()))
 
 
-def typical(histogram):
-    """Standard deviation of most mutants, by mark: from the median distance, since strong mutants are few."""
+def median(histogram):
+    """Medians of the marks whose histograms these are: 1.4826 times that of distances is the standard deviation of most
+    mutants, since strong mutants are few."""
     half = histogram.cumsum(1) >= histogram.sum(1, keepdims=True) / 2
-    return 1.4826 * np.append(EDGES, EDGES[-1])[half.argmax(1)]
+    return np.append(EDGES, EDGES[-1])[half.argmax(1)]
 
 
 def check(effects):
@@ -109,15 +122,18 @@ def standardise(values, sd):
 
 
 def _strong(effects, block, mean, sd):
-    """Histogram of the distances from the mean; distance, members' effects and locus of mutants that may be strong."""
+    """Histograms of the distances from the mean and of the mean's errors; distance, members' effects and locus of
+    mutants that may be strong."""
     effect = effects["effect"][block].values.astype(np.float64)
+    every = effects["member_effect"][block].values
     z = np.abs(standardise(effect - mean, sd)).astype(np.float32)
+    error = standardise(every.std(1, ddof=1) / np.sqrt(every.shape[1]), sd)
     finite = np.isfinite(z).all(-1)
-    counts = [np.bincount(np.searchsorted(EDGES, of_mark[finite]), minlength=len(EDGES) + 1)
-              for of_mark in np.moveaxis(z, -1, 0)]
+    counts = [[np.bincount(np.searchsorted(EDGES, of_mark[finite]), minlength=len(EDGES) + 1)
+               for of_mark in np.moveaxis(values, -1, 0)] for values in (z, error)]
     with np.errstate(invalid="ignore"):
         locus, mutant = np.nonzero((z >= LEAST_Z).any(-1))
-    members = effects["member_effect"][block].values[locus, :, mutant]
+    members = every[locus, :, mutant]
     standardised = standardise(members, sd).astype(members.dtype)
     finite = np.isfinite(standardised).all((1, 2))
     locus, mutant = locus[finite], mutant[finite]

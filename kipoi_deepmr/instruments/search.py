@@ -22,6 +22,9 @@ LOST = 0.25  # share of a ray's mutants that no other may describe without it, f
 OUTLIERS = 0.05  # share of mutants on no ray, before any is seen
 MOST_HIDDEN = 3
 LEAST_SEEDS = 20
+# Mutants on a mark's ray: any few of as many loci lie on one, since slopes may differ between loci. Of a mark that most
+# mutants move, those that it is moved by most lie near one, whatever else they do: the tail of a cloud.
+LEAST_MUTANTS, LEAST_SHARE_OF_DENSE = 20, 0.003
 HIDDEN_WIDTH = 0.3
 LEAST_SECOND = 0.2  # a hidden cause moves a second mark by at least this share of what it moves most
 TIE = 0.5  # how much a mark that most mutants move counts against its being upstream
@@ -41,6 +44,8 @@ class Found(NamedTuple):
     scores : Scores
     criterion : float
         -2 log density a mutant; the start with the least is chosen.
+    too_few : tuple of int
+        Marks whose ray went because too few mutants lay on it.
     """
 
     rays: Rays
@@ -49,6 +54,7 @@ class Found(NamedTuple):
     on: np.ndarray
     scores: Scores
     criterion: float
+    too_few: tuple = ()
 
     @property
     def counts(self):
@@ -71,7 +77,21 @@ def search(sample):
             if sample.effect.shape[1] > FEW_STARTS and found:
                 continue
             found.append(_from_start(fits, ray, narrow))
-    return min(found, key=lambda f: f.criterion)
+    return _with_enough(fits, min(found, key=lambda f: f.criterion))
+
+
+def _with_enough(fits, found):
+    """Take the ray from marks with too few mutants on it, first from the one with the fewest."""
+    sample, too_few = fits.sample, ()
+    least = np.where(sample.dense, max(LEAST_MUTANTS, LEAST_SHARE_OF_DENSE * sample.n_mutants), LEAST_MUTANTS)
+    while True:
+        share = np.where(found.rays.active, found.counts, np.inf)[:len(least)] / least
+        r = int(share.argmin())
+        if share[r] >= 1:
+            return found._replace(too_few=too_few)
+        active = found.rays.active.copy()
+        active[r] = False
+        found, too_few = _by_turns(fits, found.rays.mark, active, found.ray, found.on), (*too_few, r)
 
 
 def _starts(sample, noise):

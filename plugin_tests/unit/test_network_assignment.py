@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.instruments import assign
+from kipoi_deepmr.instruments import assign, search
 
 
 def strong_and_true(simulated):
@@ -92,3 +92,49 @@ def test_bad_input_is_one_clear_message(change, message):
 def test_without_members_effects():
     with pytest.raises(InputError, match="keep members"):
         assign(linear_sem.dataset(linear_sem.simulate(3, n_loci=10, seed=1).effects).drop_vars("member_effect"))
+
+
+def dense_effects(seed, n_loci=300, length=40, n_members=4):
+    """Effects of networks in which every mutant acts on all three marks: each is a sum over the sequence of one filter
+    without a motif; then A acts on B, and B on C."""
+    rng = np.random.default_rng(seed)
+    filters = rng.normal(size=(1, 3, 6, 4)) + 0.01 * rng.normal(size=(n_members, 3, 6, 4))
+    total = np.linalg.inv(np.eye(3) - np.diag([0.8, 0.7], 1))
+    sequences = rng.integers(0, 4, (n_loci, length))
+
+    def predicted(sequence):
+        windows = np.lib.stride_tricks.sliding_window_view(sequence, 6)
+        scores = sum(filters[:, :, k, windows[:, k]] for k in range(6))
+        return np.tanh(scores - 1).mean(-1) * 20 @ total
+
+    members = np.empty((n_loci, n_members, 3 * length, 3))
+    for locus, sequence in enumerate(sequences):
+        reference = predicted(sequence)
+        for i in range(length):
+            for j, base in enumerate(b for b in range(4) if b != sequence[i]):
+                mutant = sequence.copy()
+                mutant[i] = base
+                members[locus, :, 3 * i + j] = predicted(mutant) - reference
+    return linear_sem.dataset(members)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 4])
+def test_where_every_mutant_acts_on_all_marks_nothing_is_told(seed, monkeypatch):
+    effects = dense_effects(seed)
+    found = assign(effects)
+    assert not found.causes.any() and "dense" in found.reason
+    for name in ("LEAST_MUTANTS", "LEAST_SHARE_OF_DENSE"):
+        monkeypatch.setattr(search, name, 1e-9)
+    assert assign(effects).causes.any(), "the case does not test it"
+
+
+@pytest.mark.parametrize("at_each_locus, enough", [(1, False), (2, True)])
+def test_few_mutants_are_no_evidence(at_each_locus, enough):
+    """Twelve loci with one or two strong mutants of A, which acts on B; slopes may differ between loci."""
+    rng = np.random.default_rng(0)
+    effects = 0.02 * rng.normal(size=(12, 4, 60, 2))
+    own = rng.normal(3, 0.3, (12, 1, at_each_locus))
+    effects[..., :at_each_locus, 0] += own
+    effects[..., :at_each_locus, 1] += 0.8 * own
+    found = assign(linear_sem.dataset(effects))
+    assert found.causes.any() == enough and (enough or "few" in found.reason)

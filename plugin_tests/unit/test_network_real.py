@@ -20,7 +20,7 @@ def fitted(name, marks):
     members = DATA[f"{name}_members"].astype(np.float32)
     locus = DATA[f"{name}_locus"].astype(np.int64)
     gathered = Sample(members.mean(0, dtype=np.float64), members, locus, DATA[f"{name}_sd"], int(locus.max()) + 1,
-                      np.full(len(marks), 0.05))
+                      np.full(len(marks), 0.05), np.zeros(len(marks), bool), 20_000)
     return network.fit(None, assignment=assignment_of(gathered, marks))
 
 
@@ -53,6 +53,6 @@ def test_the_order_of_marks_changes_nothing(name, marks):
     members, order = DATA[f"{name}_members"].astype(np.float32), np.arange(len(marks))[::-1]
     locus = DATA[f"{name}_locus"].astype(np.int64)
     turned = Sample(members.mean(0, dtype=np.float64)[:, order], members[..., order], locus, DATA[f"{name}_sd"][order],
-                    int(locus.max()) + 1, np.full(len(marks), 0.05))
+                    int(locus.max()) + 1, np.full(len(marks), 0.05), np.zeros(len(marks), bool), 20_000)
     other = network.fit(None, assignment=assignment_of(turned, tuple(np.array(marks)[order]))).matrix
     assert np.allclose(other[np.ix_(order, order)], fitted(name, marks).matrix, atol=1e-9, equal_nan=True)
