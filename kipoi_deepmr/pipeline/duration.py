@@ -44,7 +44,7 @@ def in_words(seconds):
     minutes = round(seconds / 60)
     hours = round(seconds / 3600)
     if seconds < 0.95:
-        return "less than 1 s"
+        return "1 s or less"
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     if minutes < 60:

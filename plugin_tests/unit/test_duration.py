@@ -49,7 +49,7 @@ def test_nothing_is_said_of_a_short_run_or_at_the_end():
     assert not short.said and not late.said
 
 
-@pytest.mark.parametrize("seconds, words", [(0.4, "less than 1 s"), (1.2, "1 s"), (99, "99 s"), (100, "2 min"),
+@pytest.mark.parametrize("seconds, words", [(0.4, "1 s or less"), (1.2, "1 s"), (99, "99 s"), (100, "2 min"),
                                             (3540, "59 min"), (3590, "1 h 0 min"), (12_000, "3 h 20 min"),
                                             (170_000, "47 h 13 min"), (270_000, "3 days 3 h")])
 def test_in_words(seconds, words):
