@@ -96,7 +96,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
     if wide:
         expected = sizes_of(options, marks, effects.sizes, whole_run=False, like=os.fspath(local_path))
         check_sizes(expected, local_path)
-        if not quiet:
+        if not quiet and judged is None:  # `run`, which knows the network, has announced all stages
             log.warning("%s", expected.text)
     inputs = [effects_path, options.calibration, options.input_vcf, options.fasta_file, effects.attrs.get("fasta_file")]
     with writing("estimate", local_path, inputs, KEPT) as files, contextlib.ExitStack() as opened:

@@ -21,7 +21,11 @@ PLAIN_REPORT, WIDE_REPORT = 4_000_000, 15_000_000
 # Bytes in memory, roughly: the program with its libraries; a pair of the network and of the tables of pairs; a fit
 PROGRAM, PAIR, FIT = 400_000_000, 4_000, 500
 FOOTER = 30_000  # bytes that a Parquet file has beyond its rows, which are shorter than those of a TSV
-FITS_PER_SECOND, PAIRS_PER_SECOND = 150_000, 5_000  # roughly, on two cores
+# A second, roughly: fits by ivw and by other methods, rows with diagnostics, numbers that the network reads, and the
+# pairs of each later stage (docs/performance.md)
+IVW_FITS, OTHER_FITS, ROWS, NUMBERS = 1_500_000, 150_000, 5_000, 3_000_000
+NETWORK_PAIRS, GLOBAL_PAIRS, GLOBAL_ROWS, REPORT_PAIRS = 100_000, 20_000, 2_000_000, 40_000
+LEAST_AGGREGATE, LEAST_REPORT = 0.5, 3.0  # seconds
 
 
 def is_wide(options, sizes):
@@ -42,22 +46,23 @@ def shape_of(options, marks, sizes):
 
 
 class Sizes(NamedTuple):
-    """Numbers of pairs, of fits (of every member and method) and of rows; bytes by file; bytes in memory; seconds."""
+    """Numbers of pairs, fits (of every member and method) and rows; bytes by file and in memory; seconds by stage."""
 
     pairs: int
     fits: int
     rows: int
     files: dict
     memory: int
-    seconds: int
+    seconds: dict
 
     @property
     def text(self):
-        """All of it in two lines."""
+        """All of it in three lines."""
+        stages = ", ".join(f"{name} {in_words(n)}" for name, n in self.seconds.items())
         files = ", ".join(f"{name} {size_in_words(n)}" for name, n in self.files.items())
         return (f"{self.pairs:,} pairs, {self.fits:,} fits, {self.rows:,} local effects: about "
-                f"{size_in_words(self.memory)} of memory and {in_words(self.seconds)} on two cores after the "
-                f"predictions\ndisk after the predictions, up to: {files}")
+                f"{size_in_words(self.memory)} of memory\ntime after the predictions, about: {stages}\n"
+                f"disk after the predictions, up to: {files}")
 
 
 def sizes_of(options, marks, sizes, whole_run=True, like=TSV):
@@ -107,7 +112,20 @@ def sizes_of(options, marks, sizes, whole_run=True, like=TSV):
     views = min(VIEW_BYTES, 8 * sizes["locus"] * sizes["variant"] * len(marks)) * 5 * (1 + members)
     memory = PROGRAM + held + views + min(rows, GROUP_FITS) * FIT * (1 + members) + (0 if wide else rows * LOCAL_ROW)
     return Sizes(pairs, fits, rows, files, max(memory, PROGRAM + (PAIR * len(marks) ** 2 if whole_run else 0)),
-                 int(fits / FITS_PER_SECOND + (len(marks) ** 2 / PAIRS_PER_SECOND if whole_run else 0)))
+                 _seconds(options, sizes, pairs, fits, not wide and options.diagnostics != "none", whole_run))
+
+
+def _seconds(options, sizes, pairs, fits, diagnosed, whole_run):
+    """Roughly how long each stage takes."""
+    rows, each = rows_of(options, sizes), fits / len(options.method)
+    estimate = sum(each / (IVW_FITS if method == "ivw" else OTHER_FITS) for method in options.method)
+    estimate += rows / ROWS if diagnosed else 0
+    if not whole_run:
+        return {"estimate": estimate}
+    numbers = sizes["locus"] * sizes["variant"] * sizes["mark"] * (1 + sizes["member"])
+    return {"network": numbers / NUMBERS + sizes["mark"] ** 2 / NETWORK_PAIRS, "estimate": estimate,
+            "aggregate": LEAST_AGGREGATE + pairs * len(options.method) / GLOBAL_PAIRS + rows / GLOBAL_ROWS,
+            "report": LEAST_REPORT + pairs / REPORT_PAIRS}
 
 
 def check_sizes(sizes, path):

@@ -183,6 +183,8 @@ def test_sizes_are_said_and_what_cannot_be_held_is_refused(store, tmp_path, monk
     assert (found.pairs, found.rows, found.fits) == (5000 * 4999, 50 * 2 * 5000 * 4999, 2 * 5 * 50 * 2 * 5000 * 4999)
     assert found.files["local.zarr"] == 50 * 2 * 5000 ** 2 * (4 + 4 + 4 + 2 + 2 + 5 * 4)
     assert "24,995,000 pairs" in found.text and "local.zarr 90.0 GB" in found.text
+    assert re.search(r"\ntime after the predictions, about: network \d.*, estimate \d.*, aggregate \d.*, report \d",
+                     found.text)
     with pytest.raises(InputError, match="GB of disk .*are free; take fewer pairs .--exposures, --outcomes"):
         pipeline.sizes.check_sizes(found._replace(files={"local.zarr": 10 ** 18}), str(tmp_path / "OUT" / "x"))
     with pytest.raises(InputError, match="of memory, and this machine has .*; take fewer pairs"):
@@ -192,6 +194,21 @@ def test_sizes_are_said_and_what_cannot_be_held_is_refused(store, tmp_path, monk
     array = sum(path.stat().st_size for path in (tmp_path / "local.estimates.zarr").glob("[demnrs]*/*.*.*.*"))
     few = {"locus": 10, "member": 3, "variant": 24, "mark": 7}
     assert array <= 1.3 * pipeline.sizes.sizes_of(options, marks[:7], few).files["local.zarr"]
+
+
+@pytest.mark.parametrize("n_marks, n_loci, taken", [
+    (240, 5, {"network": 0.3, "estimate": 1.8, "aggregate": 3.3, "report": 3.9}),
+    (300, 20, {"network": 1.0, "estimate": 10.8, "aggregate": 5.7, "report": 5.4})])
+def test_times_of_stages_are_those_that_were_measured(n_marks, n_loci, taken):
+    """Processor seconds of `run_again` on stores of `benchmarks/wide.py`; the models are small: by a factor of 2.5."""
+    options, sizes = EstimateOptions(method="ivw", tables="effects"), {"locus": n_loci, "member": 5, "variant": 30}
+    said = pipeline.sizes.sizes_of(options, [f"m{i}" for i in range(n_marks)], {**sizes, "mark": n_marks}).seconds
+    assert list(said) == list(taken)
+    for stage, seconds in taken.items():
+        assert seconds / 2.5 < said[stage] < 2.5 * seconds, stage
+    slower = pipeline.sizes.sizes_of(options.replace(method=METHODS), [f"m{i}" for i in range(n_marks)],
+                                     {**sizes, "mark": n_marks}).seconds
+    assert slower["estimate"] > 5 * said["estimate"] and slower["network"] == said["network"]
 
 
 def counted(monkeypatch):
@@ -219,6 +236,7 @@ def test_a_run_whose_local_effects_are_an_array_and_its_report(store, tmp_path, 
     for _ in range(2):  # the second takes the folder over
         pipeline.run_again(store, str(out), estimate_options={"tables": "effects", "method": METHODS}, quiet=False)
         lines = capsys.readouterr().err
+        assert lines.count("time after the predictions, about: network") == lines.count("time after") == 1
         for stage in ("network", "aggregate", "aggregate: verdicts and files", "report"):
             assert re.search(f"^{stage}(, block .*)?: ", lines, re.MULTILINE), stage
         assert {"local.zarr", "local.tsv", "global.tsv", "report.html"} <= set(os.listdir(out))
