@@ -128,7 +128,8 @@ def stratify(local_path, options=None, *, quiet=True, **changes):
     options = StrataOptions.of(options, **changes)
     array, found, notes = array_of(local_path), [], []
     if array is None:
-        within, tests, notes = _stratified(read_local(local_path), options)
+        with working("aggregate: strata", quiet):
+            within, tests, notes = _stratified(read_local(local_path), options)
         return StrataResult(within, tests, notes)
     local = effects_store.LocalEffects(array)
     for group in progress("aggregate: strata", len(local.groups()), quiet)(local.groups()):

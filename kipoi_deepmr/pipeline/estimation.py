@@ -115,7 +115,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         else:
             table = _estimate_table(files, how, each)
         if not (wide or files.alone):
-            _write_by_other_rule(viewed, options, map_blocks, assignment, files)
+            _write_by_other_rule(how, assignment, files)
         if options.calibration and not files.alone:
             copy_calibration(options.calibration, files.beside(CALIBRATION))
     return None if each else table
@@ -160,8 +160,9 @@ def _rule_of(effects, options, map_blocks, assignment, variants=None):
                     assignment, options.instrument_share)
 
 
-def _write_by_other_rule(effects, options, map_blocks, assignment, files):
+def _write_by_other_rule(how, assignment, files):
     """Write local effects by the rule that the rule of the options is compared with, if there is one."""
+    effects, options, _, map_blocks, _, quiet = how
     other = options.other_rule(*members_of(effects))
     if other is None:
         return
@@ -173,7 +174,9 @@ def _write_by_other_rule(effects, options, map_blocks, assignment, files):
             raise
         log.warning("instruments by regions are not compared with direct ones: %s", error)  # which nobody asked for
         return
-    tables.write_table(files.beside(BY_RULE[other]), mr.iter_pairs(effects, options, rule, map_blocks=map_blocks))
+    fitted = progress(f"estimate: instruments by {other}", len(effects_store.locus_blocks(effects)), quiet)(
+        mr.iter_pairs(effects, options, rule, map_blocks=map_blocks))
+    tables.write_table(files.beside(BY_RULE[other]), fitted)
 
 
 def _write_diagnostics(files, how, pairs=None):
@@ -222,7 +225,8 @@ def _write_some(files, how, shape, pairs):
         tables.write_table(files.path, [header])
         return header
     fits = mr.Estimation(effects, options, rule, shape, map_blocks, files.folder, pairs)
-    fits.moderate()
+    n_blocks = -(-effects.sizes["locus"] // shape.block)
+    fits.moderate(progress(f"{os.path.basename(files.path)}: members' spread", n_blocks, quiet))
     kept = []
     pieces = progress(os.path.basename(files.path), None, quiet)(fits.tables())
     tables.write_table(files.path, _shown(pieces, kept.append))
