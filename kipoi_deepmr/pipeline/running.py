@@ -107,13 +107,14 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     predicted = predict_settings(chosen, selection.loci, predict_options)
     later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet, ending=ending)
     check_disk(ensemble, selection.loci, os.path.join(out, STORE), predict_options.keep)
-    _announce(later, ensemble.marks, {"locus": len(selection.loci), "mark": len(ensemble.marks),
-                                      "member": len(ensemble.names), "variant": 3 * ensemble.length}, out)
+    expected = _expected(later, ensemble.marks, {"locus": len(selection.loci), "mark": len(ensemble.marks),
+                                                 "member": len(ensemble.names), "variant": 3 * ensemble.length}, out)
 
     def predict(folder):
         return predict_locked(chosen, selection, folder.file(STORE), predicted, details, overwrite, quiet, cluster)
 
     with run_folder(out, later.settings(predicted), predicted, overwrite, inputs=later.inputs) as folder:
+        _announce(later, expected)
         return _fill(folder, {**details, "dropped": selection.dropped}, predict, later, chosen.agreement)
 
 
@@ -150,7 +151,7 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
         variants = natural_variants(later.estimate.input_vcf, index_of(effects))
     later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet, ending=ending)
     predicted = effects.attrs.get("settings", {})
-    _announce(later, effects["mark"].values.tolist(), effects.sizes, out)
+    expected = _expected(later, effects["mark"].values.tolist(), effects.sizes, out)
 
     def copy(folder):
         if not folder.holds_effects:
@@ -159,16 +160,21 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
         return effects.attrs.get("dropped", {})
 
     with run_folder(out, later.settings(predicted), predicted, overwrite, effects_path, later.inputs) as folder:
+        _announce(later, expected)
         of_effects = {name: effects.attrs[name] for name in OF_EFFECTS if name in effects.attrs}
         predicted_by = {name: effects.attrs.get(name) for name in OF_COMMAND}
         return _fill(folder, {**of_effects, "predicted_by": predicted_by, **(details or {})}, copy, later,
                      effects.attrs.get("approximation"))
 
 
-def _announce(later, marks, sizes, out):
-    """Say what follows the predictions, or refuse it before they begin."""
+def _expected(later, marks, sizes, out):
+    """What follows the predictions takes; refused before they begin where there is no room for it."""
     expected = sizes_of(later.estimate, marks, sizes, like=later.ending)
     check_sizes(expected, os.path.join(out, STORE))
+    return expected
+
+
+def _announce(later, expected):
     if not later.quiet:
         tqdm.write(expected.text, file=sys.stderr)
 

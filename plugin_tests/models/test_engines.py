@@ -13,7 +13,7 @@ from conftest import EXAMPLES, environment_python
 
 from kipoi_deepmr import dna, pipeline
 from kipoi_deepmr.cli import main
-from kipoi_deepmr.effects_store import open_effects
+from kipoi_deepmr.effects_store import RECORD, open_effects
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.models import Ensemble
 from kipoi_deepmr.mutagenesis import engines, exact_engine, trust
@@ -214,7 +214,7 @@ def test_the_same_bytes_on_a_cluster(run):
     other, there, _ = run("there", "-q", "--dask", "local:2")
     assert code == other == 0 and told(there)["settings"]["engine"] == "exact"
     for path in (here / "effects.zarr").rglob("*.*"):
-        if path.is_file() and not path.name.startswith(".z"):
+        if path.is_file() and not path.name.startswith(".z") and path.name != RECORD:  # their checksums
             assert path.read_bytes() == (there / path.relative_to(here)).read_bytes()
 
 

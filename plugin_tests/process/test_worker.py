@@ -318,7 +318,7 @@ def test_a_hanging_worker_and_its_children_go_with_their_driver(folders, how, ha
 
 BAD = {
     "a BED that is none": lambda bed, fasta: bed.write_text("chr1\t10\t22\nchr1\tx\t34\n"),
-    "a BED of another length": lambda bed, fasta: bed.write_text("chr1\t10\t22\nchr1\t30\t52\n"),
+    "a BED of another assembly": lambda bed, fasta: bed.write_text("chr1\t900000\t900022\nchr1\t990000\t990052\n"),
     "loci that cannot be used": lambda bed, fasta: bed.write_text("chr7\t10\t22\n"),
     "a FASTA that is none": lambda bed, fasta: fasta.write_text("no bases\n"),
     "a FASTA that is gone": lambda bed, fasta: fasta.unlink(),
@@ -327,7 +327,7 @@ BAD = {
 
 @pytest.mark.parametrize("wrong, command", [
     *((wrong, ["predict"]) for wrong in BAD), ("loci that cannot be used", ["check"]),
-    ("a BED of another length", ["run", "--no_report"]),
+    ("a BED of another assembly", ["run", "--no_report"]),
     ("nothing", ["run", "--instruments", "variants", "--input_vcf", "none.vcf"])])
 def test_no_worker_outlives_the_message(folders, tmp_path, bed_file, genome_file, capsys, monkeypatch, wrong, command):
     """Input that is found wrong once models are loaded."""
@@ -403,13 +403,15 @@ def test_the_run_keeps_what_was_computed(folders, tmp_path, bed_file, genome_fil
     fasta.write_text("\n".join([*genome, ">chr3", "A" * 40, ""]))
     bed = tmp_path / "with_a.bed"
     bed.write_text("".join(f"chr1\t{s}\t{s + LENGTH}\n" for s in range(10, 190, 2)) + "chr3\t5\t17\n")
-    (Path(folders[1]) / "do").write_text(KILL)
+    flag = tmp_path / "fault"
+    flag.write_text("")
+    (Path(folders[1]) / "do").write_text(f"if os.path.exists({str(flag)!r}):\n" + textwrap.indent(KILL, "    "))
     command = ["predict", *folders, "--source", "dir", "--intervals_file", str(bed), "--fasta_file", str(fasta), "-q",
                "--python", sys.executable, "-o", str(tmp_path / "e.zarr")]
     assert main(command) == 1
     said = capsys.readouterr().err
     assert "SIGKILL" in said and "64 of 91 loci are kept" in said and "Traceback" not in said
-    (Path(folders[1]) / "do").unlink()
+    flag.unlink()
     assert main(command) == 0
 
 

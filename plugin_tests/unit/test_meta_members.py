@@ -97,7 +97,8 @@ def test_a_missing_member_s_estimate_is_named(tmp_path):
 
 
 def test_the_table_is_read_back(tmp_path):
-    local = local_table().assign(chrom="chr1", start=0, end=9, strand="+", locus="a", note="", n_instruments=3)
+    local = local_table().assign(chrom="chr1", start=np.repeat(np.arange(12), 2), end=99, strand="+", locus="a",
+                                 note="", n_instruments=3)
     local = local.reindex(columns=[*reading.LOCAL_TEXT, *reading.LOCAL_NUMBERS, *OWN])
     local.loc[3, ["estimate", "se", *OWN]] = np.nan
     tables.write_tsv(str(tmp_path / "local.tsv"), [local])

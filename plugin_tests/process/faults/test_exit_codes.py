@@ -63,11 +63,13 @@ CAUSES = {  # what happens within a command, the code and what is said
 @pytest.fixture
 def restored(monkeypatch):
     """What a command changes of its process."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which background jobs ignore
     module = sys.modules["kipoi_deepmr.cli.main"]  # the package has a function of that name
     monkeypatch.setattr(module, "_silence_standard_output", lambda: None)  # which would be pytest's
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_every_command_is_here():
