@@ -24,7 +24,7 @@ MOST_HIDDEN = 3
 LEAST_SEEDS = 20
 # Mutants on a mark's ray: any few of as many loci lie on one, since slopes may differ between loci. Of a mark that most
 # mutants move, those that it is moved by most lie near one, whatever else they do: the tail of a cloud.
-LEAST_MUTANTS, LEAST_SHARE_OF_DENSE = 20, 0.003
+LEAST_MUTANTS, LEAST_SHARE_OF_DENSE = 10, 0.003
 HIDDEN_WIDTH = 0.3
 LEAST_SECOND = 0.2  # a hidden cause moves a second mark by at least this share of what it moves most
 TIE = 0.5  # how much a mark that most mutants move counts against its being upstream

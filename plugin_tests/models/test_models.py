@@ -158,16 +158,21 @@ def test_models_that_cannot_be_used(tmp_path, change, said):
         KipoiModel(str(folder), "dir")
 
 
-@pytest.mark.parametrize("labels, marks, note", [
-    ("[A, B, C, D]", ("mark_0", "mark_1", "mark_2"), "column_labels names 4 columns, but the output has 3"),
-    ("[A, B, B]", ("A", "B", "B.1"), "column_labels repeats names"),
-])
-def test_labels_that_do_not_fit_the_output_are_told(tmp_path, labels, marks, note):
+@pytest.mark.parametrize("labels, marks, note", [("[A, B, B]", ("A", "B", "B.1"), "column_labels repeats names")])
+def test_labels_that_are_odd_are_told(tmp_path, labels, marks, note):
     model = write_model(tmp_path / "m", member_weights()[0])
     path = tmp_path / "m" / "model.yaml"
     path.write_text(path.read_text().replace("[A, B, C]", labels))
     described = KipoiModel(model, "dir").describe()
     assert described.marks == marks and note in " ".join(described.notes)
+
+
+def test_labels_that_do_not_fit_the_output_are_refused(tmp_path):
+    model = write_model(tmp_path / "m", member_weights()[0])
+    path = tmp_path / "m" / "model.yaml"
+    path.write_text(path.read_text().replace("[A, B, C]", "[A, B, C, D]"))
+    with pytest.raises(InputError, match=r"column_labels names 4 columns, but the output \(3,\) has 3"):
+        KipoiModel(model, "dir")
 
 
 def test_a_model_of_any_length_takes_that_of_the_loci(tmp_path, bed_file, genome_file, sequences):

@@ -13,7 +13,7 @@ from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.loci import Loci, Locus, Selection
 from kipoi_deepmr.models import Ensemble
 
-LENGTH, N_LOCI = 30, 12
+LENGTH, N_LOCI = 30, 40
 HOSTILE = ("<script>alert(1)</script>", "a\tb\n\x1b[31m&\"'")
 
 
@@ -62,7 +62,7 @@ def test_it_finds_what_the_functions_do_and_says_it(result):
     effect = result.network_table.set_index(["exposure", "outcome"])
     assert effect.loc[("A", "B"), "direct"] == pytest.approx(0.8, abs=0.05)
     first, strongest, other = repr(result).splitlines()
-    assert first == "Result: 12 loci, 3 members, 2 marks, engine naive"
+    assert first == "Result: 40 loci, 3 members, 2 marks, engine naive"
     assert strongest.startswith("  A → B: direct effect; 1 sd of A moves B by 0.6") and "by egger" in strongest
     assert other.startswith("  B → A: no effect beyond the minimum; ")
     assert "<td" in result._repr_html_() and "A → B" in result._repr_html_()
@@ -158,4 +158,4 @@ def test_hostile_names_are_escaped():
         page, text = shown._repr_html_(), repr(shown)
         assert "<script" not in page and "&lt;script&gt;" in page and "\x1b" not in page + text
         assert "\t" not in text and r"\t" in text and r"\x1b" in text
-    assert len(repr(loci).splitlines()) == 12 and "and 2 more" in repr(loci)
+    assert len(repr(loci).splitlines()) == 12 and "and 30 more" in repr(loci)

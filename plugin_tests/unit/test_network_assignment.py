@@ -130,10 +130,10 @@ def test_where_every_mutant_acts_on_all_marks_nothing_is_told(seed, monkeypatch)
 
 @pytest.mark.parametrize("at_each_locus, enough", [(1, False), (2, True)])
 def test_few_mutants_are_no_evidence(at_each_locus, enough):
-    """Twelve loci with one or two strong mutants of A, which acts on B; slopes may differ between loci."""
+    """Eight loci with one or two strong mutants of A, which acts on B; slopes may differ between loci."""
     rng = np.random.default_rng(0)
-    effects = 0.02 * rng.normal(size=(12, 4, 60, 2))
-    own = rng.normal(3, 0.3, (12, 1, at_each_locus))
+    effects = 0.02 * rng.normal(size=(8, 4, 60, 2))
+    own = rng.normal(3, 0.3, (8, 1, at_each_locus))
     effects[..., :at_each_locus, 0] += own
     effects[..., :at_each_locus, 1] += 0.8 * own
     found = assign(linear_sem.dataset(effects))
