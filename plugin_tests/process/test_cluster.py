@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from conftest import LENGTH, Scheduler, member_weights, write_model
+from conftest import LENGTH, Scheduler, member_weights, without_checksums, write_model
 from portable_models import write
 from processes import is_alive, wait_until
 
@@ -104,8 +103,8 @@ def without_pythons(files):
     name = ".zmetadata"
     told = json.loads(files[name])
     del told["metadata"][".zattrs"]["recipe"]["pythons"]
-    record = re.sub(rb'"(\.zattrs|\.zmetadata|crc32)": \d+', b"", files[effects_store.RECORD])  # their checksums
-    return {**files, ".zattrs": None, name: told, effects_store.RECORD: record}
+    return {**files, ".zattrs": None, name: told,
+            effects_store.RECORD: without_checksums(files[effects_store.RECORD])}
 
 
 @pytest.mark.parametrize("pythons", [None, [os.sys.executable] * 2])
@@ -375,9 +374,11 @@ def test_a_worker_that_does_not_find_the_store(tmp_path, store, two_processes, m
     effects = effects_store.open_effects(str(store))
     blocks = two_processes.map_blocks(str(store), first_of_block, effects)
     assert next(blocks) == 0 and two_processes.sees(str(store))
+    while any(two_processes._client.processing().values()):  # a block that is being read meanwhile finds damage
+        time.sleep(0.01)
     content = (store / ".zmetadata").read_text()
     (store / ".zmetadata").write_text(content + " ")
-    with pytest.raises(InputError, match="a worker of the cluster .* does not find at .*e.zarr the store|damaged"):
+    with pytest.raises(InputError, match="a worker of the cluster .* does not find at .*e.zarr the store"):
         list(blocks)
     (store / ".zmetadata").write_text(content)
     next(store.glob("effect/2.*")).write_bytes(b"damaged")

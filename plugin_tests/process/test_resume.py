@@ -2,7 +2,6 @@
 
 import os
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import heed_interrupts, member_weights, write_model
+from conftest import contents_of, heed_interrupts, member_weights, write_model
 
 from kipoi_deepmr import effects_store
 from kipoi_deepmr.cli import main
@@ -37,14 +36,7 @@ def job(tmp_path_factory):
     arguments = written_in(folder)
     (folder / "undisturbed").mkdir()
     subprocess.run([*COMMAND, *arguments], cwd=folder / "undisturbed", check=True)
-    return arguments, contents(folder / "undisturbed")
-
-
-def contents(folder):
-    """Every file below a folder; the folder's own name, which attributes hold, and their checksums are left out."""
-    name, sums = str(folder).encode(), rb'"(\.zattrs|\.zmetadata|crc32)": \d+'
-    return {str(p.relative_to(folder)): re.sub(sums, b"", p.read_bytes().replace(name, b""))
-            for p in folder.rglob("*") if p.is_file()}
+    return arguments, contents_of(folder / "undisturbed")
 
 
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGKILL, marks=pytest.mark.main_job), signal.SIGTERM,
@@ -67,7 +59,7 @@ def test_killed_and_resumed(job, tmp_path, number):
     kept = {p.name: os.stat(p).st_mtime_ns for p in (record.parent / "effect").iterdir() if p.name[0].isdigit()}
     assert kept
     subprocess.run([*COMMAND, *arguments], cwd=tmp_path, check=True)
-    assert contents(tmp_path) == undisturbed
+    assert contents_of(tmp_path) == undisturbed
     assert os.stat(tmp_path / "effects.zarr" / "effect" / "0.0.0").st_mtime_ns == kept["0.0.0"]
 
 
@@ -97,7 +89,7 @@ def test_killed_and_resumed_with_some_positions_mutated(tmp_path, monkeypatch):
     for name in ("killed", "undisturbed"):
         monkeypatch.chdir(tmp_path / name)
         assert main([*COMMAND[1:], *arguments]) == 0
-    assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
+    assert contents_of(tmp_path / "killed") == contents_of(tmp_path / "undisturbed")
     for name, time_of in kept.items():
         assert os.stat(tmp_path / "killed" / "effects.zarr" / "effect" / name).st_mtime_ns == time_of
     effects = effects_store.open_effects("effects.zarr")["effect"].values[..., 0]

@@ -2,13 +2,14 @@
 
 import os
 import random
-import re
 import subprocess
 import time
 
 import pytest
+from conftest import contents_of
 from jobs import PROGRAM, make_job
 
+TIMES = ("run.json",)  # which hold those of the run
 SEEDS = range(int(os.environ.get("KIPOI_DEEPMR_KILLS", 2)))
 
 
@@ -22,15 +23,7 @@ def job(tmp_path_factory):
         (folder / name).mkdir()
         begun = time.monotonic()
         subprocess.run(command, cwd=folder / name, check=True)
-    return command, contents(folder / "undisturbed"), time.monotonic() - begun
-
-
-def contents(folder):
-    """Every file below a folder but run.json, which holds times; without the name of the folder itself, which
-    attributes hold, and their checksums."""
-    name, sums = str(folder).encode(), rb'"(\.zattrs|\.zmetadata|crc32)": \d+'
-    return {str(p.relative_to(folder)): re.sub(sums, b"", p.read_bytes().replace(name, b""))
-            for p in folder.rglob("*") if p.is_file() and p.name != "run.json"}
+    return command, contents_of(folder / "undisturbed", TIMES), time.monotonic() - begun
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -47,4 +40,4 @@ def test_killed_at_random_moments(job, tmp_path, seed):
             process.wait()
             n_killed += 1
     assert process.returncode == 0 and n_killed
-    assert contents(tmp_path) == undisturbed
+    assert contents_of(tmp_path, TIMES) == undisturbed
