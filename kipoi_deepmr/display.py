@@ -2,13 +2,10 @@
 
 import html
 
+from .errors import on_one_line
+
 MAX_ROWS = 10
 _STYLE = "text-align: left; padding: 0 1em 0 0"
-
-
-def on_one_line(text):
-    """A text on one line: line ends, tabs and all else that is not printed are escapes."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
 
 
 def listed(names, most=MAX_ROWS):
@@ -17,14 +14,14 @@ def listed(names, most=MAX_ROWS):
     return ", ".join(on_one_line(name) for name in names[:most]) + more
 
 
-def counted(n, name):
-    """A number and what is counted, in the plural where there is not one."""
-    return f"{n:,} {name}{'s' * (n != 1)}"
+def counted(n, name, names=None):
+    """A number and what is counted, in the plural (by default with an s) where there is not one."""
+    return f"{n:,} {name if n == 1 else names or name + 's'}"
 
 
 def of_loci(n):
     """A number of loci."""
-    return f"{n:,} {'locus' if n == 1 else 'loci'}"
+    return counted(n, "locus", "loci")
 
 
 def as_text(title, lines, n_all=None):

@@ -54,9 +54,14 @@ def one_line(error):
     return f"{type(error).__name__}: {' '.join(text.split())[:500]}"
 
 
+def on_one_line(text):
+    """A text on one line: line ends, tabs and all else that is not printed are escapes."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
+
+
 def listed(names):
     """Names from a file, for a message: with commas between, and on one line whatever they hold."""
-    return ", ".join(repr(str(name))[1:-1] for name in names)
+    return ", ".join(map(on_one_line, names))
 
 
 # Codes by which a terminal moves, hides or answers: all below the blank but tab and line end, those of 8 bits, and

@@ -13,16 +13,20 @@ def check_disk(ensemble, loci, path, keep):
     """What the effects will take at most, and what there is, as a text; raises `DiskFull` if they cannot be held."""
     total = effects_store.bytes_on_disk(len(loci), ensemble.length, len(ensemble.names), len(ensemble.marks),
                                         keep == "members", _share(loci.mutated))
-    folder = os.path.dirname(os.path.abspath(path))
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    needed = max(0, total - effects_store.bytes_left_by_an_earlier_run(path))
-    free = shutil.disk_usage(folder).free
+    needed, free = max(0, total - effects_store.bytes_left_by_an_earlier_run(path)), free_bytes(path)
     if needed > free:
         leaner = "" if keep == "summary" else ", --keep summary to store no member's effects"
         raise DiskFull(f"{path}: the effects take up to {size_in_words(needed)}, and the disk has "
                        f"{size_in_words(free)} free; take fewer loci (--n_loci){leaner}, or another disk")
     return f"disk: at most {size_in_words(needed)} for {path}, {size_in_words(free)} free"
+
+
+def free_bytes(path):
+    """Free space of the disk on which a file or folder lies, or will lie."""
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return shutil.disk_usage(folder).free
 
 
 def _share(mutated):

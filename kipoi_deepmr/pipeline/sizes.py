@@ -1,14 +1,13 @@
 """What estimation and all that follows takes, said before it begins; refused where disk or memory cannot hold it."""
 
 import os
-import shutil
 from typing import NamedTuple
 
 from .. import effects_store
 from ..errors import InputError
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
 from ..output.tables import TSV, in_format_of, is_parquet
-from .disk import size_in_words
+from .disk import free_bytes, size_in_words
 from .duration import in_words
 
 MOST_ROWS = 2_000_000  # of a table of local effects, unless --tables says otherwise
@@ -130,10 +129,7 @@ def _seconds(options, sizes, pairs, fits, diagnosed, whole_run):
 
 def check_sizes(sizes, path):
     """Raise `InputError` where the disk of `path`, or this machine's memory, cannot hold it."""
-    folder = os.path.dirname(os.path.abspath(path))
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    free, memory, needed = shutil.disk_usage(folder).free, memory_of_machine(), sum(sizes.files.values())
+    free, memory, needed = free_bytes(path), memory_of_machine(), sum(sizes.files.values())
     fewer = "take fewer pairs (--exposures, --outcomes), fewer loci (--n_loci)"
     if needed > max(free, SURE_FROM):
         largest = max(sizes.files, key=sizes.files.get)

@@ -36,16 +36,11 @@ def chosen_pairs(run):
     list of (exposure, outcome)
         The strongest first.
     """
-    first = _first(run)
+    first = run.of_first_method
     n_loci = max(1, int(run.settings.get("loci", 1)))
     most = WIDE_LOCAL_ROWS if is_wide(run) else MAX_LOCAL_ROWS
     n = int(np.clip(most // (n_loci * len(run.methods)), 1, MAX_PAIRS))
     return list(first.loc[strongest_first(first)[:n], PAIR].itertuples(index=False, name=None))
-
-
-def _first(run):
-    """Global effects by the first method."""
-    return run.global_[run.global_["method"] == run.methods[0]]
 
 
 def is_wide(run):
@@ -80,7 +75,7 @@ def verdicts(run):
     dict
         exposure and outcome by name, verdict, standardised, qvalue and reason; or `none`, why there are no verdicts.
     """
-    first = _first(run)
+    first = run.of_first_method
     if first["verdict"].isna().all():
         return {"none": str(first["reason"].iloc[0])}
     first = first.loc[strongest_first(first)[:MAX_VERDICTS]]
@@ -107,7 +102,7 @@ def overview(run, pairs):
     number = {mark: i for i, mark in enumerate(marks)}
     columns = {name: rounded(table[name], 6) for name in GLOBAL_NUMBERS if name in table}
     return {
-        "glance": {"facts": glance.facts(run), "sentences": glance.sentences(_first(run))},
+        "glance": {"facts": glance.facts(run), "sentences": glance.sentences(run.of_first_method)},
         "verdicts": verdicts(run), "rules": _rules(run), "marks": marks, "methods": run.methods,
         "pairs": [[number[x], number[y]] for x, y in pairs],
         "false_discovery_rate": FALSE_DISCOVERY_RATE, "flags": sentences(),

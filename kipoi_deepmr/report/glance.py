@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from ..display import counted, of_loci
 from ..meta.order import strongest_first
 from ..network.verdicts import DIRECT, HIDDEN, INDIRECT, NONE
 
@@ -29,7 +30,7 @@ def facts(run):
     parts = [f"models {', '.join(names[:NAMES_SHOWN])}{more}" if names else "",
              counted(len(members) if isinstance(members, (list, tuple)) else int(members), "member") if members else "",
              counted(len(settings.get("marks") or []), "mark"),
-             counted(int(settings.get("loci") or 0), "locus", "loci") + (f" ({dropped} dropped)" if dropped else ""),
+             of_loci(int(settings.get("loci") or 0)) + (f" ({dropped} dropped)" if dropped else ""),
              f"preset {settings['preset']}" if settings.get("preset") else "",
              str(run.told.get("finished") or "").partition("T")[0]]
     return ", ".join(filter(None, parts))
@@ -85,8 +86,3 @@ def _agreeing(what, n):
     if n != 1:
         return what
     return what.replace("show", "shows", 1).replace(" are ", " is ", 1)
-
-
-def counted(n, name, names=""):
-    """A number and its noun: 1 locus, 2 loci."""
-    return f"{n:,} {name if n == 1 else names or name + 's'}"

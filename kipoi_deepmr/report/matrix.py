@@ -25,7 +25,7 @@ def matrix(run):
         effect as 127ths of `most`, beyond which effects look alike, and -128 where there is none; `what` they are;
         `left_out`, how many marks are not shown: those whose largest effect is smallest.
     """
-    table = run.global_[run.global_["method"] == run.methods[0]]
+    table = run.of_first_method
     standardised = table["standardised"].notna().any()
     effects = matrix_of(table, marks_of(table), table["standardised" if standardised else "estimate"])
     sizes = np.nan_to_num(np.abs(effects))

@@ -61,6 +61,11 @@ class FinishedRun:
         """Names of the methods, in the order in which they were given."""
         return list(dict.fromkeys(self.global_["method"]))
 
+    @property
+    def of_first_method(self):
+        """Global effects by the first method (pandas.DataFrame)."""
+        return self.global_[self.global_["method"] == self.methods[0]]
+
     def local_of(self, pairs):
         """The rows of local.tsv that belong to some ordered pairs: a table of local effects.
 
