@@ -1,6 +1,7 @@
 """Objects as text and as HTML: how `repr` and notebooks show them. Names come from outside: they are escaped."""
 
 import html
+from collections import Counter
 
 from .errors import on_one_line
 
@@ -17,6 +18,33 @@ def listed(names, most=MAX_ROWS):
 def counted(n, name, names=None):
     """A number and what is counted, in the plural (by default with an s) where there is not one."""
     return f"{n:,} {name if n == 1 else names or name + 's'}"
+
+
+def shortened(names, most):
+    """Names for a line of text: without the middle where they are longer, and still all different.
+
+    Parameters
+    ----------
+    names : iterable of str
+    most : int
+        Letters of a name; more for names that would be the same.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    shown, left = {}, set(names)
+    while left:
+        shown.update({name: without_middle(name, most) for name in left})
+        uses, most = Counter(shown.values()), 2 * most
+        left = {name for name, short in shown.items() if uses[short] > 1 and short != on_one_line(name)}
+    return shown
+
+
+def without_middle(text, most):
+    """A text on one line, of at most so many letters."""
+    text, half = on_one_line(text), (most - 1) // 2
+    return text if len(text) <= most else f"{text[:most - 1 - half]}…{text[-half:]}"
 
 
 def of_loci(n):

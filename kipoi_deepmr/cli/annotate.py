@@ -13,6 +13,7 @@ from ..output.annotated_vcf import PREDICTED
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
 from ..runs.finished import FinishedRun
+from .tables import Part
 
 USABLE = "usable"
 ELSEWHERE = {"outside": "outside the loci", "duplicate": "the same as one before",
@@ -36,12 +37,12 @@ def of_annotation(result):
 def of_natural_variants(natural):
     """What became of the variants that `--instruments variants` was given."""
     if natural is None:
-        return ""
+        return None
     counts = natural.counts
-    lines = [f"variants: {counts['alleles']:,} alleles in {natural.path}, {counts[USABLE]:,} are mutants of the loci"]
-    lines += [f"  {number:,} left out: {reason}: {({**variants.MEANINGS, **ELSEWHERE})[reason]}"
-              for reason, number in counts.items() if reason not in ("alleles", USABLE)]
-    return "\n".join(lines)
+    line = f"variants: {counts['alleles']:,} alleles in {natural.path}, {counts[USABLE]:,} are mutants of the loci"
+    rows = [f"  {number:,} left out: {reason}: {({**variants.MEANINGS, **ELSEWHERE})[reason]}"
+            for reason, number in counts.items() if reason not in ("alleles", USABLE)]
+    return Part((line,), tuple(rows))
 
 
 @contextlib.contextmanager

@@ -14,25 +14,27 @@ from .. import options as o
 from .. import pipeline
 from ..effects_store import open_effects
 from ..errors import InputError, printable
-from ..files import STDOUT
+from ..files import STDOUT, is_stream
 from ..loci import content_of
 from ..models import parse_dataloader_args
 from ..models.sharing import write_kipoi_models
-from ..mutagenesis import engines
+from ..mutagenesis import agreement, engines
 from ..mutagenesis.check import measure, random_sequences
 from ..output.tables import check_format, ending_of, write_table
+from ..pipeline.estimation import members_of
 from ..pipeline.progress import working
 from ..report import write_report
-from ..runs.outputs import Target, writing
+from ..runs.outputs import Target, stored, writing
 from . import streams, summary
 from .annotate import ensemble_of_run, natural_variants_of, of_annotation, of_natural_variants
 from .calibrate import calibration_of, inputs_of_calibration
 from .example import copy_example
-from .local_summary import LocalCounts, of_local
+from .local_summary import LocalCounts, of_local, of_pairs
 from .models import load_ensemble
 from .parser import COMMANDS
 from .plots import figure_of
 from .simulate import simulate  # noqa: F401, called by name as the others
+from .tables import fitted, said
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ def check(arguments, command):
     if selection:
         measured = measured._replace(mutants_per_locus=round(3 * selection.loci.mutated.sum(1).mean()))
     fitness = summary.of_fitness(measured)
-    _say(arguments, summary.of_models(ensemble), summary.of_loci(selection) if selection else "",
+    _say(arguments, summary.of_models(ensemble), summary.of_selection(selection) if selection else "",
          summary.of_reference(ensemble, measured, of_what), summary.of_engines(chosen),
          summary.of_cost(ensemble, measured, n_loci), summary.of_approximation(chosen.agreement),
          summary.of_caution(ensemble), fitness,
@@ -132,9 +134,10 @@ def _run_models(arguments, command):
             network_options=o.NetworkOptions.among(arguments), variants=natural, details=details,
             overwrite=bool(arguments.overwrite), quiet=arguments.quiet, cluster=cluster, each=counts.add,
             report=not arguments.no_report, table_format=o.TableOptions.among(arguments).format)
-    _say(arguments, summary.of_loci(selection, result.dropped), of_natural_variants(natural), of_local(counts),
-         summary.of_global(result.global_), summary.of_approximation(result.agreement), summary.of_caution(ensemble),
-         summary.of_files(arguments.output))
+    rule = _rule(estimate_options, len(ensemble.names), o.PredictOptions.among(arguments).keep)
+    _say_briefly(arguments, *_of_effects(result.global_, stored(os.path.join(arguments.output, "global.tsv"))),
+                 summary.of_selection(selection, result.dropped), of_natural_variants(natural), of_local(counts, rule),
+                 _of_agreement(result.agreement), summary.of_caution(ensemble), summary.of_files(arguments.output))
 
 
 def _run_again(arguments, command):
@@ -150,8 +153,37 @@ def _run_again(arguments, command):
             details={"command": command, "directory": os.getcwd(), "arguments": _said(arguments)},
             overwrite=bool(arguments.overwrite), quiet=arguments.quiet, cluster=cluster, each=counts.add,
             report=not arguments.no_report, table_format=o.TableOptions.among(arguments).format)
-    _say(arguments, of_natural_variants(natural), of_local(counts), summary.of_global(result.global_),
-         summary.of_approximation(result.agreement), summary.of_files(arguments.output))
+    _say_briefly(arguments, *_of_effects(result.global_, stored(os.path.join(arguments.output, "global.tsv"))),
+                 of_natural_variants(natural), of_local(counts, _rule_of(options, arguments.effects)),
+                 _of_agreement(result.agreement), summary.of_files(arguments.output))
+
+
+def _of_effects(table, where):
+    """What global effects say: verdicts, what was left out, and how two instrument rules compare."""
+    return (summary.of_global(table, where), summary.of_notes(table.attrs.get("notes")),
+            summary.of_rules(table.attrs.get("rules")))
+
+
+def _named(path):
+    """The name of a file; empty for a stream, which has none."""
+    return "" if is_stream(path) else path
+
+
+def _of_file(path):
+    return said(f"written: {path}" if _named(path) else "")
+
+
+def _of_agreement(told):
+    return said(agreement.sentence(told)) if told else None
+
+
+def _rule(options, n_members, keep):
+    """By which rule instruments were chosen of so many members' effects."""
+    return options.for_members(n_members, keep)[0].instruments
+
+
+def _rule_of(options, effects_path):
+    return _rule(options, *members_of(open_effects(effects_path)))
 
 
 def _refuse_prediction(arguments):
@@ -172,9 +204,9 @@ def predict(arguments, command):
         dropped = pipeline.predict(ensemble, selection, arguments.output, o.PredictOptions.among(arguments),
                                    details=details, overwrite=bool(arguments.overwrite), quiet=arguments.quiet,
                                    cluster=cluster)
-        agreement = open_effects(arguments.output).attrs.get("approximation")
-    _say(arguments, summary.of_loci(selection, dropped), summary.of_approximation(agreement),
-         summary.of_caution(ensemble))
+        told = open_effects(arguments.output).attrs.get("approximation")
+    _say_briefly(arguments, summary.of_selection(selection, dropped), _of_agreement(told), summary.of_caution(ensemble),
+                 _of_file(arguments.output))
 
 
 def estimate(arguments, command):
@@ -185,7 +217,8 @@ def estimate(arguments, command):
     with _cluster(arguments) as cluster:
         pipeline.estimate(arguments.effects, arguments.output, options, variants=natural, each=counts.add,
                           cluster=cluster, quiet=arguments.quiet)
-    _say(arguments, of_natural_variants(natural), of_local(counts))
+    _say_briefly(arguments, of_pairs(counts), of_natural_variants(natural),
+                 of_local(counts, _rule_of(options, arguments.effects)), _of_file(arguments.output))
 
 
 def aggregate(arguments, command):
@@ -200,7 +233,9 @@ def aggregate(arguments, command):
         network_options=o.NetworkOptions.among(arguments), strata=strata,
         inputs=[within.strata, within.motifs, *(within.annotate or ()), arguments.config],
         quiet=arguments.quiet)
-    _say(arguments, summary.of_global(table), summary.of_strata(strata) if strata else "")
+    _say_briefly(arguments, *_of_effects(table, _named(arguments.output)),
+                 *((summary.of_strata(strata), summary.of_notes(strata.notes)) if strata else ()),
+                 _of_file(arguments.output))
 
 
 def network(arguments, command):
@@ -209,7 +244,8 @@ def network(arguments, command):
     with _cluster(arguments) as cluster:
         found = pipeline.network(arguments.effects, arguments.output, o.NetworkOptions.among(arguments),
                                  cluster=cluster, quiet=arguments.quiet)
-    _say(arguments, summary.of_network(found), summary.of_marks(found))
+    _say_briefly(arguments, summary.of_network(found, _named(arguments.output)), summary.of_marks(found),
+                 _of_file(arguments.output))
 
 
 def annotate(arguments, command):
@@ -296,7 +332,12 @@ def _select(arguments, ensemble, dataloader_args):
     return selection
 
 
+def _say_briefly(arguments, *parts):
+    """What a stage says at its end, in at most 20 lines."""
+    _say(arguments, fitted(parts))
+
+
 def _say(arguments, *parts):
     if not arguments.quiet:
-        text = printable("\n\n".join(filter(None, parts)))
+        text = printable("\n\n".join(str(part) for part in parts if part))
         print(text, file=streams.stream_of_messages(arguments), flush=True)

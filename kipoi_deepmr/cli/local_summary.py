@@ -1,18 +1,29 @@
 """What is printed of the local table: instruments, loci with an estimate, and why a pair has none at all."""
 
 import re
-from collections import Counter
 
 import numpy as np
+import pandas as pd
 
+from ..display import counted, shortened
 from ..mr import notes
-from .tables import MAX_ROWS, table_of
+from .tables import LETTERS_OF_NAME, MAX_LINES, Part, table_of
 
 OF_MEMBER = re.compile(r"^member \d+: ")
 NUMBER = re.compile(r"^\d+ instruments?,")
-# what to try, by the start of a note
+PAIRS_SHOWN = 3
+NO_INSTRUMENTS = "0 instruments"
+LOWER_Z = "a lower --instrument_z, and look at the marks' effects with `plot tracks`"
+# what to try where a mark has no instruments, by the rule that chose them
+MORE_INSTRUMENTS = {
+    "direct": "more loci, or the mark's own sites with --instruments regions (network_marks.tsv says why no mutant "
+              "acts on it alone)",
+    "regions": "regions of this mark in --instrument_regions that lie in the loci, or a lower --instrument_z",
+    "variants": "a VCF with more variants in the loci, or a lower --instrument_z",
+    "pooled": LOWER_Z, "own": LOWER_Z,
+}
+# what to try otherwise, by the start of a note
 REMEDIES = {
-    "0 instruments": "--instrument_z 1 or less, and look at the marks' effects with `plot tracks`",
     "few": "lower --instrument_z or --min_instruments, or take a method that needs fewer instruments (--method ivw)",
     notes.SE_ZERO: "--se_shrinkage trend, which gives a standard error of 0 the one that mutants of its size have",
     notes.NOT_PREDICTED: "`check` on these loci, and another --scale or --mark_summary",
@@ -22,51 +33,52 @@ ELSE = "another --method, and docs/diagnostics.md"
 
 
 class LocalCounts:
-    """Instruments and estimates of the first pairs and methods, taken from the local table as it passes by."""
+    """Instruments and estimates of all pairs and methods, taken from the local table as it passes by."""
 
     def __init__(self):
-        self._keys = None
-        self._instruments, self._estimated, self._notes = [], [], []
+        self._keys, self._reasons = None, {}
+        self._instruments, self._estimated, self._why = [], [], []
 
     def add(self, table):
         """Take the next rows of the local table, whole loci."""
         if self._keys is None:
-            keys = table[["exposure", "outcome", "method"]]
-            self._keys = list(keys.drop_duplicates().itertuples(index=False, name=None))
-        shown = self._keys[:MAX_ROWS]
-        self._notes = self._notes or [Counter() for _ in shown]
-        instruments, estimated, why = (
-            table[name].to_numpy().reshape(-1, len(self._keys))[:, :MAX_ROWS]
-            for name in ("n_instruments", "estimate", "note"))
-        self._instruments.append(instruments.astype(np.int32))
-        self._estimated.append(np.isfinite(estimated.astype(np.float64)))
-        for counter, of_key in zip(self._notes, why.T, strict=True):
-            counter.update(map(_general, of_key))
+            self._keys = table[["exposure", "outcome", "method"]].drop_duplicates()
+        shape = -1, len(self._keys)
+        self._instruments.append(table["n_instruments"].to_numpy().astype(np.int32).reshape(shape))
+        self._estimated.append(np.isfinite(table["estimate"].to_numpy(np.float64)).reshape(shape))
+        codes, texts = pd.factorize(table["note"].astype(object).fillna(""))
+        numbers = [self._reasons.setdefault(_general(text), len(self._reasons)) for text in texts]
+        self._why.append(np.asarray(numbers, np.int16)[codes].reshape(shape))
 
     @property
     def empty(self):
         """Whether no table passed by, since local effects went to an array."""
         return self._keys is None
 
-    def rows(self):
-        """For each pair and method instruments at a locus and loci with an estimate; how many rows there would be."""
-        return [(*key, f"{np.median(n):.0f} ({n.min()}-{n.max()})", f"{done.sum()} of {len(n)}")
-                for key, n, done in self._columns()], len(self._keys)
+    @property
+    def names(self):
+        """Exposure, outcome and method of each column: a list of tuples."""
+        return list(self._keys.itertuples(index=False, name=None))
+
+    @property
+    def instruments(self):
+        """(locus, column) int32"""
+        return np.concatenate(self._instruments)
+
+    @property
+    def estimated(self):
+        """(locus, column) bool"""
+        return np.concatenate(self._estimated)
 
     def without_estimate(self):
         """Pairs and methods without an estimate at any locus, by the commonest reason: dict of str to list of str."""
-        reasons = {}
-        for (exposure, outcome, method), n, done in self._columns():
-            if not done.any():
-                counter = self._notes[self._keys.index((exposure, outcome, method))]
-                why = next((note for note, _ in counter.most_common() if note), "")
-                why = "0 instruments" if not n.any() else why
-                reasons.setdefault(why, []).append(f"{exposure} -> {outcome} ({method})")
-        return reasons
-
-    def _columns(self):
-        counts, estimated = np.concatenate(self._instruments), np.concatenate(self._estimated)
-        return zip(self._keys[:MAX_ROWS], counts.T, estimated.T, strict=True)
+        why, instruments, names = np.concatenate(self._why), self.instruments, self.names
+        texts, found = list(self._reasons), {}
+        for column in np.flatnonzero(~self.estimated.any(0)):
+            counts = np.bincount(why[:, column], minlength=len(texts)) * np.array([text != "" for text in texts])
+            reason = texts[counts.argmax()] if counts.any() else ""
+            found.setdefault(reason if instruments[:, column].any() else NO_INSTRUMENTS, []).append(names[column])
+        return found
 
 
 def _general(note):
@@ -74,19 +86,55 @@ def _general(note):
     return NUMBER.sub("too few instruments,", OF_MEMBER.sub("", note))
 
 
-def of_local(counts):
-    """Per ordered pair and method: instruments at a locus and loci with an estimate; and why some have none."""
+def of_local(counts, rule):
+    """A line on the instruments and estimates of all pairs, and why some have none.
+
+    Parameters
+    ----------
+    counts : LocalCounts
+    rule : str
+        That of the instruments.
+
+    Returns
+    -------
+    Part or None
+    """
     if counts.empty:
-        return ""
-    rows, n_rows = counts.rows()
+        return None
+    done = counts.estimated
+    n_loci, n_columns = done.shape
+    some = done.sum(0)[done.any(0)]
+    pairs = "pairs" if len({method for *_, method in counts.names}) == 1 else "pairs by methods"
+    line = (f"instruments at a locus: {_range(counts.instruments)}; {len(some):,} of {n_columns:,} {pairs} have an "
+            f"estimate, at {np.median(some) if len(some) else 0:.0f} of {n_loci:,} loci (median)")
+    return Part((line,), tuple(_of_missing(counts, rule)))
+
+
+def of_pairs(counts):
+    """For each ordered pair and method instruments at a locus and loci with an estimate."""
+    if counts.empty:
+        return None
+    columns = zip(counts.names, counts.instruments.T[:MAX_LINES], counts.estimated.T[:MAX_LINES], strict=False)
+    rows = [(*key, _range(n), f"{done.sum()} of {len(n)}") for key, n, done in columns]
     header = ("exposure", "outcome", "method", "instruments a locus: median (range)", "loci estimated")
-    lines = [table_of(header, rows, "pairs", n_rows)]
-    for why, pairs in counts.without_estimate().items():
-        more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
-        lines.append(f"no estimate at any locus for {', '.join(pairs[:3])}{more}: {why}. Try {_remedy(why)}")
-    return "\n".join(lines)
+    return table_of(header, rows, counted(len(counts.names), "pair"), len(counts.names))
 
 
-def _remedy(why):
+def _range(n):
+    return f"{np.median(n):.0f} ({n.min()}-{n.max()})"
+
+
+def _of_missing(counts, rule):
+    """A line for each reason why pairs have no estimate at any locus."""
+    for why, columns in counts.without_estimate().items():
+        short = shortened((name for x, y, _ in columns[:PAIRS_SHOWN] for name in (x, y)), LETTERS_OF_NAME)
+        pairs = ", ".join(f"{short[x]} -> {short[y]} ({method})" for x, y, method in columns[:PAIRS_SHOWN])
+        more = f" and {len(columns) - PAIRS_SHOWN:,} more" if len(columns) > PAIRS_SHOWN else ""
+        yield f"no estimate at any locus for {pairs}{more}: {why}. Try {_remedy(why, rule)}"
+
+
+def _remedy(why, rule):
+    if why == NO_INSTRUMENTS:
+        return MORE_INSTRUMENTS[rule]
     key = "few" if why.startswith("too few instruments") else why
     return next((remedy for start, remedy in REMEDIES.items() if key.startswith(start)), ELSE)

@@ -1,17 +1,29 @@
-"""What is printed at the end: loci used and dropped, instruments, the strongest effects."""
+"""What is printed at the end: verdicts first, then what they rest on and what is wrong, in at most 20 lines."""
 
 import os
 import shlex
 
 import numpy as np
 
+from ..display import counted, listed, shortened
+from ..errors import on_one_line
 from ..meta.order import strongest_first
 from ..mutagenesis import agreement
+from ..network.verdicts import DIRECT, HIDDEN, NONE, NOT_CLEAR
 from ..pipeline.duration import in_words
 from ..runs.outputs import OUTPUTS
-from .tables import MAX_ROWS, table_of
+from .tables import LETTERS_OF_NAME, MAX_LINES, Part, said, table_of
 
 NAMES_SHOWN = 3
+PAIR = ["exposure", "outcome"]
+# how a verdict begins, and pairs with it in the singular and the plural
+VERDICTS = {
+    DIRECT: ("direct effect", "direct effects"),
+    "indirect effect": ("indirect effect", "indirect effects"),
+    HIDDEN: ("with possibly a hidden common cause",) * 2,
+    NONE: ("with no effect beyond the minimum",) * 2,
+    "cannot be told": ("that cannot be told",) * 2,
+}
 
 # What members differ by, where they are not models trained apart, by the setting that makes them
 NOT_DEEP = {"mc_dropout": "dropout masks", "augment": "augmented views", "member_columns": "replicate columns"}
@@ -19,8 +31,8 @@ NOT_DEEP = {"mc_dropout": "dropout masks", "augment": "augmented views", "member
 
 def of_models(ensemble):
     """What the models are, how DNA goes in and marks come out, and what to know of their marks."""
-    lines = [f"models: {len(ensemble.described)}, which make {_counted(ensemble.names, 'member')}: "
-             f"{_listed(ensemble.names)}"]
+    lines = [f"models: {len(ensemble.described)}, which make {counted(len(ensemble.names), 'member')}: "
+             f"{listed(ensemble.names, MAX_LINES)}"]
     for title, attribute in (("run by", "framework"), ("input", "layout"), ("output", "outputs")):
         lines += _by_model(title, {d.name: getattr(d, attribute) for d in ensemble.described})
     for d in ensemble.described:
@@ -33,7 +45,8 @@ def of_reference(ensemble, measured, of_what):
     spread = measured.reference.std(0, ddof=1) if len(ensemble.names) > 1 else np.full(len(ensemble.marks), np.nan)
     rows = [(mark, _number(mean), _number(sd))
             for mark, mean, sd in zip(ensemble.marks, measured.reference.mean(0), spread, strict=True)]
-    return table_of(("mark", "mean", "sd over members"), rows, f"{_counted(rows, 'mark')}, predictions of {of_what}")
+    title = f"{counted(len(rows), 'mark')}, predictions of {of_what}"
+    return table_of(("mark", "mean", "sd over members"), rows, title)
 
 
 def of_engines(engines):
@@ -56,7 +69,7 @@ def of_cost(ensemble, measured, n_loci):
     """How long a run takes."""
     rate = measured.mutants_per_second
     return (f"cost: {rate:,.0f}" if rate >= 10 else f"cost: {rate:.2g}") + (
-        f" mutants a second through {_counted(ensemble.names, 'member')}; {measured.mutants_per_locus:,} mutants a "
+        f" mutants a second through {counted(len(ensemble.names), 'member')}; {measured.mutants_per_locus:,} mutants a "
         f"locus: about {in_words(measured.seconds(n_loci))} for {n_loci:,} loci")
 
 
@@ -80,91 +93,113 @@ def of_caution(ensemble):
     """One line if members are not models trained apart."""
     kinds = [kind for setting, kind in NOT_DEEP.items() if ensemble.settings.get(setting)]
     if not kinds:
-        return ""
-    return (f"caution: members that differ by {' and '.join(kinds)} show only a part of a model's uncertainty; "
-            "models trained apart, a deep ensemble, remain the recommended kind (docs/ensembles.md)")
+        return None
+    return said(f"caution: members that differ by {' and '.join(kinds)} show only a part of a model's uncertainty; "
+                "models trained apart, a deep ensemble, remain the recommended kind (docs/ensembles.md)")
 
 
-def of_loci(selection, dropped=None):
+def of_selection(selection, dropped=None):
     """Loci used, and those dropped with reasons and names: those of the selection, or all of `dropped`."""
     dropped = selection.dropped if dropped is None else dropped
     n_dropped, before = (sum(map(len, each.values())) for each in (dropped, selection.dropped))
     n_used = len(selection.loci) + before - n_dropped
-    lines = [f"loci: {n_used} used, {n_dropped} dropped, of {selection.n_candidates}"]
-    for reason, names in dropped.items():
-        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-        lines.append(f"  {len(names)} dropped: {reason}: {', '.join(names[:NAMES_SHOWN])}{more}")
-    return "\n".join(lines)
+    rows = [f"  {len(names)} dropped: {reason}: {_few(names)}" for reason, names in dropped.items()]
+    return Part((f"loci: {n_used} used, {n_dropped} dropped, of {selection.n_candidates}",), tuple(rows))
 
 
-def _few(notes):
-    more = [f"  and {len(notes) - MAX_ROWS} more"] if len(notes) > MAX_ROWS else []
-    return [*notes[:MAX_ROWS], *more]
+def of_global(table, where):
+    """How many pairs have which verdict, then verdicts and effects, the strongest first.
 
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Global effects of all methods; of several the first one is shown.
+    where : str
+        The file that holds them.
 
-def of_global(table):
-    """A verdict for every pair and why, then global effects; both with the strongest first."""
-    order = strongest_first(table)
-    verdicts = table.loc[order].drop_duplicates(["exposure", "outcome"])
-    parts = []
-    n_verdicts, verdicts = len(verdicts), verdicts.head(MAX_ROWS)
-    if verdicts["verdict"].notna().any():
-        rows = [(row.exposure, row.outcome, row.verdict, _number(row.standardised), row.reason)
-                for row in verdicts.itertuples()]
-        header = ("exposure", "outcome", "verdict", "sd per sd", "reason")
-        parts.append(table_of(header, rows, "verdicts, strongest first", n_verdicts))
-    elif len(verdicts):
-        parts.append(f"no verdicts: {verdicts['reason'].iloc[0]}")
+    Returns
+    -------
+    Part
+    """
+    methods = list(dict.fromkeys(table["method"]))
+    first = table[table["method"] == methods[0]] if methods else table
     rows = []
-    for row in table.loc[order[:MAX_ROWS]].itertuples():
-        interval = f"{_number(row.estimate)} [{_number(row.ci_low)}, {_number(row.ci_high)}]"
-        rows.append((row.exposure, row.outcome, row.method, str(row.n_loci), interval, _p_value(row.pvalue),
-                     _number(row.tau)))
-    header = ("exposure", "outcome", "method", "loci", "global effect [95 % interval]", "p", "tau")
-    effects = "\n".join([table_of(header, rows, "global effects, strongest first", len(table)),
-                         *_few(table.attrs.get("notes", []))])
-    return "\n\n".join([*parts, effects, *_of_rules(table.attrs.get("rules"))])
+    for row in first.loc[strongest_first(first)[:MAX_LINES]].itertuples():
+        rows.append((row.exposure, row.outcome, _verdict(row), _interval(row.estimate, row.ci_low, row.ci_high),
+                     _number(row.standardised), str(row.n_loci), _p_value(row.pvalue)))
+    header = ("exposure", "outcome", "verdict", f"{methods[0] if methods else 'effect'} [95 % interval]", "sd per sd",
+              "loci", "p")
+    of_others = f" (of {len(methods)} methods {methods[0]})" if len(methods) > 1 else ""
+    return table_of(header, rows, f"{_of_verdicts(first)}{of_others}", len(first), where)
 
 
-def _of_rules(compared):
-    """Global effects by two instrument rules, the largest difference for its error first; empty without."""
+def _verdict(row):
+    if row.verdict == NONE and NOT_CLEAR in row.reason:
+        return f"{NONE} (not clear)"
+    return row.verdict if isinstance(row.verdict, str) else "NA"
+
+
+def _of_verdicts(table):
+    """How many pairs have which verdict; of no effects, how many are estimated beyond the minimum all the same."""
+    pairs = counted(len(table), "ordered pair")
+    if not len(table):
+        return f"verdicts: {pairs}"
+    if table["verdict"].isna().all():
+        return f"no verdicts on {pairs}: {table['reason'].iloc[0]}"
+    number = {kind: table["verdict"].str.startswith(kind).sum() for kind in VERDICTS}
+    told = {kind: counted(n, *VERDICTS[kind]) for kind, n in number.items() if n}
+    unclear = (table["verdict"].eq(NONE) & table["reason"].str.contains(NOT_CLEAR, regex=False)).sum()
+    if unclear:
+        told[NONE] += f" ({unclear:,} of them estimated beyond it, but not clearly)"
+    return f"verdicts on {pairs}: {', '.join(told.values())}"
+
+
+def of_notes(notes):
+    """What a stage left out or could not do; None for no notes."""
+    return Part(("notes:",), tuple(f"  {note}" for note in notes)) if notes else None
+
+
+def of_rules(compared):
+    """Global effects by two instrument rules, the largest difference for its error first; None without."""
     if not compared:
-        return []
+        return None
     rows = [(each["exposure"], each["outcome"], each["method"], str(each["n_loci"]),
-             *(f"{_number(each[name])} [{_number(each[f'{of}ci_low'])}, {_number(each[f'{of}ci_high'])}]"
+             *(_interval(each[name], each[f"{of}ci_low"], each[f"{of}ci_high"])
                for name, of in (("direct", "direct_"), ("regions", "regions_"), ("difference", ""))),
              _number(each["spearman"]))
-            for each in sorted(compared, key=lambda each: (np.isnan(each["pvalue"]), each["pvalue"]))]
+            for each in sorted(compared, key=lambda each: (np.isnan(each["pvalue"]), each["pvalue"]))[:MAX_LINES]]
     header = ("exposure", "outcome", "method", "loci", "direct", "regions", "difference", "Spearman over loci")
-    return [table_of(header, rows, "instruments that the effects show against those of your regions, 95 % intervals")]
+    return table_of(header, rows, "instruments that the effects show against those of your regions, 95 % intervals",
+                    len(compared))
 
 
-def of_network(found):
+def of_network(found, where):
     """Verdicts of a network, the strongest direct effects first."""
-    table = found.direct.merge(found.verdicts, on=["exposure", "outcome"])
+    table = found.direct.merge(found.verdicts, on=PAIR)
     order = table["direct_std"].abs().fillna(-1).sort_values(ascending=False, kind="stable").index
-    rows = [(row.exposure, row.outcome, row.verdict, _number(row.direct_std), _p_value(row.qvalue_min_effect),
-             row.reason) for row in table.loc[order].itertuples()]
-    header = ("exposure", "outcome", "verdict", "direct, sd per sd", "q beyond the minimum", "reason")
-    return table_of(header, rows, "verdicts, strongest first")
+    rows = [(row.exposure, row.outcome, _verdict(row), _number(row.direct_std), _p_value(row.qvalue_min_effect),
+             str(row.n_loci)) for row in table.loc[order[:MAX_LINES]].itertuples()]
+    header = ("exposure", "outcome", "verdict", "direct, sd per sd", "q beyond the minimum", "loci")
+    return table_of(header, rows, _of_verdicts(table), len(table), where)
 
 
 def of_marks(found):
-    """Which marks can be causes."""
-    rows = [(row.mark, "yes" if row.cause else "no", str(row.n_own_mutants), str(row.n_own_loci), row.twins or "-",
-             row.reason or "-") for row in found.marks.itertuples()]
-    header = ("mark", "cause", "own mutants", "at loci", "near copies", "why not")
-    return table_of(header, rows, "marks")
+    """How many marks can be causes, and why the others cannot."""
+    marks = found.marks
+    rows = [f"  {on_one_line(row.mark)}: {row.reason}" + (f" (near copy of {on_one_line(row.twins)})" * bool(row.twins))
+            for row in marks[~marks["cause"]].itertuples()]
+    return Part((f"marks: {marks['cause'].sum()} of {len(marks)} have mutants of their own and can be causes",),
+                tuple(rows))
 
 
 def of_strata(found):
     """Whether effects differ between strata, and trends, the clearest first."""
     tests = found.tests
-    order = tests[["q_between_pvalue", "slope_pvalue"]].min(axis=1).sort_values(kind="stable").index
+    order = tests[["q_between_pvalue", "slope_pvalue"]].min(axis=1).sort_values(kind="stable").index[:MAX_LINES]
     rows = [(row.covariate, row.exposure, row.outcome, row.method, str(row.n_loci), _p_value(row.q_between_pvalue),
              _number(row.slope), _p_value(row.slope_pvalue)) for row in tests.loc[order].itertuples()]
     header = ("covariate", "exposure", "outcome", "method", "loci", "p between strata", "slope", "p of slope")
-    return "\n".join([table_of(header, rows, "strata"), *found.notes])
+    return table_of(header, rows, "strata", len(tests))
 
 
 def of_calibration(calibration, found, left_out):
@@ -178,17 +213,21 @@ def of_calibration(calibration, found, left_out):
               "95 % intervals hold", "sharpness")
     lines = [f"  {n} {reason}" for reason, n in left_out.items()]
     table = table_of(header, rows, f"recalibration {calibration.recalibration}, each value by a fit to other sequences")
-    return "\n".join([table, *(["not used:", *lines] if lines else [])])
+    return "\n".join([str(table), *(["not used:", *lines] if lines else [])])
 
 
 def of_files(folder):
-    """What the folder holds now."""
+    """How many files the folder holds now, and with which one to start."""
     names = [name for name in OUTPUTS if os.path.exists(os.path.join(folder, name))]
-    return f"written to {folder}: {', '.join(names)}"
+    first = next((name for name in ("report.html", "global.tsv", "global.parquet") if name in names), None)
+    return said(f"written to {folder}: {counted(len(names), 'file')}"
+                + (f"; start with {os.path.join(folder, first)}" if first else ""))
 
 
-def _counted(things, name):
-    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
+def _few(names):
+    """The first names, short ones, and how many more there are."""
+    short = shortened(names[:NAMES_SHOWN], LETTERS_OF_NAME)
+    return listed([short.get(name, name) for name in names], NAMES_SHOWN)
 
 
 def _by_model(title, texts):
@@ -198,9 +237,8 @@ def _by_model(title, texts):
     return [f"{title} of {name}: {text}" for name, text in texts.items()]
 
 
-def _listed(names):
-    more = f" and {len(names) - MAX_ROWS} more" if len(names) > MAX_ROWS else ""
-    return ", ".join(names[:MAX_ROWS]) + more
+def _interval(value, low, high):
+    return "NA" if np.isnan(value) else f"{_number(value)} [{_number(low)}, {_number(high)}]"
 
 
 def _p_value(value):

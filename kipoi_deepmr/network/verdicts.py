@@ -3,6 +3,7 @@
 import networkx as nx
 import numpy as np
 
+from ..display import counted, of_loci
 from .companions import copies, shared_loci
 from .significance import FALSE_DISCOVERY_RATE, beyond_pvalue, qvalues
 
@@ -12,6 +13,7 @@ NONE = "no effect beyond the minimum"
 NOT_ALONE = "cannot be told: no mutant acts on {x} alone"
 COPIES = "cannot be told: {x} and {m} are near copies"
 HIDDEN = "possibly a hidden common cause"
+NOT_CLEAR = "larger than the minimum"  # in the reason of NONE: the estimate is, and its error is large
 MANY_SHARED = 0.3  # share of loci with mutants that act on both marks at once
 
 
@@ -41,6 +43,7 @@ class _Judge:
         self.copy = copies(self.assignment)
         self.both, self.either = shared_loci(self.assignment)
         self.edges = network.is_edge
+        self.n_members = sum(name.startswith("direct_") for name in network.direct) - 1  # without direct_std
         table = network.total
         unit = np.abs(table["total_std"] / table["total"]).where(table["total"] != 0, 0)
         beyond = beyond_pvalue(table["total_std"].to_numpy(), (table["se"] * unit).to_numpy(), table["df"].to_numpy(),
@@ -86,8 +89,11 @@ class _Judge:
                     f"total effect {_number(pair.total_implied)}, direct effect {_number(pair.direct)}, {n} loci"
         if share >= MANY_SHARED:
             return HIDDEN, f"{shared}; mutants of {pair.exposure} alone show no direct effect beyond the minimum"
-        return NONE, f"direct effect {_number(pair.direct_std)} standard deviations, " \
-                     f"minimum {self.network.min_effect:g}, {n} loci"
+        estimate, least = f"direct effect {_number(pair.direct_std)} standard deviations", self.network.min_effect
+        if abs(pair.direct_std) > least:
+            return NONE, f"{estimate}: {NOT_CLEAR} {least:g}, but not clearly so with {of_loci(n)} and " \
+                         f"{counted(self.n_members, 'member')}"
+        return NONE, f"{estimate}, minimum {least:g}, {n} loci"
 
     def _through(self, x, y):
         """The marks on the strongest path from one mark to another."""

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..display import shortened
 from .axes import BLUE, ORANGE
 
 MAX_PAIRS = 60  # more cannot be read in one figure
@@ -119,17 +120,9 @@ def _verdicts(table, pairs):
 
 def _labels(pairs):
     """One line or two for each pair; names that are too long are cut in the middle, so that all still differ."""
-    names = {name for pair in pairs for name in pair}
-    length, shown = LONGEST_NAME, {}
-    while len(set(shown.values())) < len(names):
-        shown, length = {name: _cut(name, length) for name in names}, 2 * length
+    shown = shortened((name for pair in pairs for name in pair), LONGEST_NAME)
     labels = [f"{shown[x]} → {shown[y]}" for x, y in pairs]
     return labels if max(map(len, labels), default=0) <= ONE_LINE else [f"{shown[x]}\n→ {shown[y]}" for x, y in pairs]
-
-
-def _cut(name, length):
-    half = (length - 1) // 2
-    return name if len(name) <= length else f"{name[:half]}…{name[-half:]}"
 
 
 def _size(labels, n_panels):

@@ -15,6 +15,7 @@ from conftest import LENGTH, member_weights, write_model
 from finished_runs import PLAIN_WORDS
 
 from kipoi_deepmr.cli import main
+from kipoi_deepmr.cli.tables import MAX_LINES
 from kipoi_deepmr.effects_store import open_effects
 
 
@@ -76,7 +77,8 @@ def test_run_from_bed_and_fasta(models, loci, tmp_path, capsys):
     assert main(["run", *models, "--source", "dir", *loci, "--instrument_z", "1", "--method", "ivw", "-o",
                  str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
-    assert "loci: 9 used, 0 dropped, of 9" in out and "global effects" in out and "run.json" in out
+    assert "loci: 9 used, 0 dropped, of 9" in out and out.startswith("verdicts on ") and "start with" in out
+    assert len(out.splitlines()) <= MAX_LINES
     told = json.loads((tmp_path / "out" / "run.json").read_text())
     assert told["arguments"]["seed"] == 42 and told["command"][1] == "run" and told["intervals_sha256"]
 

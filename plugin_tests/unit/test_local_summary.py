@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kipoi_deepmr.cli.local_summary import ELSE, REMEDIES, LocalCounts, of_local
-from kipoi_deepmr.cli.tables import MAX_ROWS
+from kipoi_deepmr.cli.local_summary import ELSE, MORE_INSTRUMENTS, REMEDIES, LocalCounts, of_local, of_pairs
+from kipoi_deepmr.cli.tables import MAX_LINES
 from kipoi_deepmr.mr import notes
+from kipoi_deepmr.options import EstimatorOptions
 
 
 def local(note, n_instruments=5, estimate=np.nan, marks="AB", n_loci=3, method="egger"):
@@ -17,11 +18,15 @@ def local(note, n_instruments=5, estimate=np.nan, marks="AB", n_loci=3, method="
         n_instruments=n_instruments, estimate=estimate, note=note)
 
 
-def said(*tables):
+def counted(*tables):
     counts = LocalCounts()
     for table in tables:
         counts.add(table)
-    return of_local(counts)
+    return counts
+
+
+def said(*tables, rule="own"):
+    return str(of_local(counted(*tables), rule))
 
 
 @pytest.mark.parametrize("note, n, reason, remedy", [
@@ -29,7 +34,7 @@ def said(*tables):
     (notes.of_member(2, notes.SE_ZERO), 5, "a standard error is zero", "--se_shrinkage trend"),
     (notes.too_few(2, 3), 2, "too few instruments, needs 3", "lower --instrument_z"),
     (notes.of_member(1, notes.too_few(1, 3)), 1, "too few instruments, needs 3", "lower --instrument_z"),
-    (notes.too_few(0, 3), 0, "0 instruments", "--instrument_z 1 or less"),
+    (notes.too_few(0, 3), 0, "0 instruments", "a lower --instrument_z"),
     (notes.NOT_PREDICTED, 0.0, "0 instruments", "--instrument_z"),
     (notes.EQUAL_MEMBERS, 9, notes.EQUAL_MEMBERS, "trained independently"),
     (notes.FLAT, 9, notes.FLAT, ELSE),
@@ -51,11 +56,26 @@ def test_the_commonest_reason_counts_and_pairs_with_an_estimate_are_not_named():
     assert "no estimate" not in said(local("", estimate=1.0))
 
 
-def test_many_pairs_are_counted_and_the_first_are_shown():
-    text = said(local(notes.SE_ZERO, marks="ABCDEFGH"))
-    assert f"and {8 * 7 - MAX_ROWS} more" in text and f"and {MAX_ROWS - 3} more: a standard error" in text
+def test_what_to_try_without_instruments_depends_on_the_rule():
+    table = local(notes.too_few(0, 1), 0)
+    for rule in EstimatorOptions.choices_of("instruments"):
+        assert f"0 instruments. Try {MORE_INSTRUMENTS[rule]}" in said(table, rule=rule)
+    assert "--instrument_z" not in said(table, rule="direct")
+
+
+def test_all_pairs_are_counted_and_the_first_are_shown():
+    """As many as there are, over tables that come in pieces, each pair with its own reason."""
+    some = local(notes.SE_ZERO, marks="ABCDEFGH")
+    other = local(notes.SE_ZERO, marks="ABCDEFGH", n_loci=2)
+    some.loc[some.index[-1], ["estimate", "note"]] = 1.0, ""
+    other.loc[other["outcome"] == "A", "note"] = notes.FLAT
+    counts = counted(some, other, other)
+    text, rows = str(of_local(counts, "own")), str(of_pairs(counts))
+    assert "instruments at a locus: 5 (5-5); 1 of 56 pairs have an estimate, at 1 of 7 loci (median)" in text
+    assert f"and {56 - 1 - 7 - 3} more: {notes.SE_ZERO}" in text and f"and {7 - 3} more: {notes.FLAT}" in text
+    assert f"and {56 - MAX_LINES + 1} more" in rows and "0 of 7" in rows
 
 
 def test_remedies_are_for_notes_that_there_are():
     texts = {value for value in vars(notes).values() if isinstance(value, str)}
-    assert set(REMEDIES) - {"0 instruments", "few"} <= texts
+    assert set(REMEDIES) - {"few"} <= texts
