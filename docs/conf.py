@@ -23,6 +23,7 @@ exclude_patterns = ["_build"]
 
 # A link to a heading is checked, one to a file outside docs/ leads to the repository.
 myst_heading_anchors = 3
+myst_enable_extensions = ["dollarmath", "amsmath"]
 default_role = "py:obj"  # what docstrings have in backticks is a link where there is such a thing
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
