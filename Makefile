@@ -16,6 +16,7 @@ BPNET = example_models/BPNet-OSKN
 BPNET_OUTPUT = bpnet_output
 BPNET_ENV = .envs/bpnet-py37
 KERAS2_ENV = .envs/keras2-py38
+TORCH_ENV = .envs/torch-py38
 
 # Each candidate is run: the shims that pyenv puts on PATH stand there for Pythons that are not switched on, too.
 find_python = $(firstword $(shell for python in python$(1) $$HOME/.pyenv/versions/$(1).*/bin/python; do \
@@ -23,7 +24,7 @@ find_python = $(firstword $(shell for python in python$(1) $$HOME/.pyenv/version
 PYTHON37 ?= $(call find_python,3.7)
 PYTHON38 ?= $(call find_python,3.8)
 
-.PHONY: help example bpnet-example simulation test test-all docs programs environments bpnet-env keras2-env clean
+.PHONY: help example bpnet-example simulation test test-all docs programs environments bpnet-env keras2-env torch-env clean
 
 help:
 	@echo "make example  install into $(VENV), run the main job on $(EXAMPLE), show what it found"
@@ -31,6 +32,7 @@ help:
 	@echo "make test-all  all tests: also those of programs, other Pythons, wheels, documentation and training"
 	@echo "make bpnet-example  four marks of the original BPNet's class, three members: needs Python 3.7"
 	@echo "make bpnet-env keras2-env  the models' own Pythons in .envs/: 3.7 (PYTHON37=...), 3.8 (PYTHON38=...)"
+	@echo "make torch-env  the same for PyTorch 1.13, of Python 3.8: 2 GB"
 	@echo "make simulation ROUNDS=10  the paper's simulation, ten rounds of four scenarios: an hour or two"
 	@echo "                 SWEEP=0.5,1,2: at these strengths of the confounders, in three times as long"
 	@echo "make docs     the documentation as a site, in docs/_build/html; a warning is an error"
@@ -89,6 +91,12 @@ $(BPNET_ENV)/.created: $(BPNET)/requirements-py37.txt
 	$(call environment,3.7,PYTHON37)
 
 $(KERAS2_ENV)/.created: .ci/requirements-keras2-py38.txt
+	$(call environment,3.8,PYTHON38)
+
+# Not among `environments`: 2 GB to download.
+torch-env: $(TORCH_ENV)/.created
+
+$(TORCH_ENV)/.created: .ci/requirements-torch-py38.txt
 	$(call environment,3.8,PYTHON38)
 
 # The pins are all that is needed; why not what the packages say they need is in the files' first lines.

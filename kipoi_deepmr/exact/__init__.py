@@ -5,6 +5,7 @@ from .errors import UnknownLayer
 from .graph import Graph
 from .keras_file import read_keras_file
 from .keras_live import read_keras
-from .torch_module import read_torch
+from .torch_module import read_recorded, read_torch
 
-__all__ = ["Engine", "Graph", "Output", "UnknownLayer", "read_keras", "read_keras_file", "read_torch"]
+__all__ = ["Engine", "Graph", "Output", "UnknownLayer", "read_keras", "read_keras_file", "read_recorded",
+           "read_torch"]

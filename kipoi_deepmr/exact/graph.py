@@ -6,6 +6,7 @@ batch axis: one sequence at a time.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -65,9 +66,21 @@ class Scale:
     shift: np.ndarray
 
 
+class Mask(NamedTuple):
+    """Which mask a dropout layer takes: its name, and which axis of the array is that of positions."""
+
+    name: str
+    at: int
+
+
 @dataclass(frozen=True, eq=False)
 class Dropout:
-    """Identity, or where a mask is given (`Graph.with_masks`) the mask times the input."""
+    """Identity, or where a mask is given (`Graph.with_masks`) the mask times the input.
+
+    Without a `mask` of another name it takes the one that bears the name of its node, with positions first.
+    """
+
+    mask: Mask | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,24 +209,35 @@ class Graph:
                 return node
         raise KeyError(name)
 
-    def with_masks(self, masks: dict[str, np.ndarray]) -> "Graph":
+    def with_masks(self, masks: dict[str, np.ndarray], length: int | None = None) -> "Graph":
         """The same graph with dropout masks held fixed.
 
         Parameters
         ----------
         masks : dict of str to array
-            By the name of a dropout node: what its input is multiplied by, 1 / (1 - rate) where kept and 0 where not.
+            By the name of a dropout node, or of the mask that it asks for: what its input is multiplied by,
+            1 / (1 - rate) where kept and 0 where not.
+        length : int, optional
+            Of sequences, where the graph takes any.
 
         Raises
         ------
         KeyError
-            No dropout node has such a name.
+            No dropout node asks for such a mask.
+        ValueError
+            A mask is of another size than its node.
         """
-        for name in masks:
-            if not isinstance(self[name].layer, Dropout):
-                raise KeyError(name)
-        nodes = (replace(n, layer=Scale(np.asarray(masks[n.name], np.float32), np.float32(0))) if n.name in masks else n
-                 for n in self.nodes)
+        known, nodes, left = shapes(self.nodes, length or self.length), [], set(masks)
+        for node in self.nodes:
+            if isinstance(node.layer, Dropout):
+                name, at = node.layer.mask or (node.name, 0)
+                if name in masks:
+                    left.discard(name)
+                    mask = np.moveaxis(np.asarray(masks[name], np.float32), at, 0).reshape(known[node.name])
+                    node = replace(node, layer=Scale(mask, np.float32(0)))
+            nodes.append(node)
+        if left:
+            raise KeyError(min(left))
         return replace(self, nodes=tuple(nodes))
 
     def ancestors(self, names: Iterable[str]) -> list[Node]:

@@ -1,19 +1,33 @@
-"""Graphs from PyTorch modules, by way of torch.export, which runs the module once and records what it does."""
+"""Graphs from PyTorch modules, by way of a record of the calls that they make; see `models.host.torch_graph`."""
+
+from typing import NamedTuple
 
 import numpy as np
 
-from ..models.host.live import evaluating
+from ..models.host import torch_graph, torch_masks
+from ..models.host.errors import ModelError
+from ..models.host.torch_graph import BATCH
 from . import graph as g
 from .activations import TORCH
 from .building import Builder, Tensor
 from .errors import UnknownLayer
 
-BATCH = 2  # of the example that is recorded: of one, axes of size 1 would be taken for the batch
-
 # operations by ATen's names without overload
 SAME = ("dropout", "alpha_dropout", "feature_dropout", "contiguous", "clone", "alias", "detach", "to", "_to_copy",
         "identity", "type_as", "float")
 RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "_unsafe_view")
+
+
+class Call(NamedTuple):
+    """One recorded call; see `torch_graph.record`."""
+
+    name: str
+    op: str
+    target: str
+    args: list
+    kwargs: dict
+    shape: list | None
+    dropout: int | None
 
 
 def read_torch(module: object, shape: tuple[int, ...], alphabet: str = "ACGT") -> g.Graph:
@@ -36,61 +50,60 @@ def read_torch(module: object, shape: tuple[int, ...], alphabet: str = "ACGT") -
     ------
     UnknownLayer
     """
-    import torch
-
-    weight = next(module.parameters(), None)
-    example = (torch.zeros((BATCH, *shape), device=None if weight is None else weight.device),)
     try:
-        with evaluating(module), torch.no_grad():
-            program = torch.export.export(module, example)
-    except Exception as error:  # whatever a module's own code or the recorder raises, it cannot be read
-        first = str(error).strip().partition("\n")[0]
-        raise UnknownLayer(f"torch.export cannot record the module: {type(error).__name__}: {first}") from error
-    return _Reader(program, shape, alphabet).graph()
+        recorded, arrays = torch_graph.record(module, shape)
+    except ModelError as error:
+        raise UnknownLayer(str(error)) from error
+    return read_recorded(recorded, arrays, shape, alphabet)
+
+
+def read_recorded(recorded: dict, arrays: list[np.ndarray], shape: tuple[int, ...], alphabet: str = "ACGT") -> g.Graph:
+    """Graph of a PyTorch module that was recorded in any process.
+
+    Parameters
+    ----------
+    recorded, arrays
+        As `torch_graph.record` returns them.
+    shape, alphabet
+        As for `read_torch`.
+
+    Returns
+    -------
+    Graph
+        Its dropout layers bear the numbers of their modules, for `Graph.with_masks`.
+
+    Raises
+    ------
+    UnknownLayer
+    """
+    return _Reader(recorded, arrays, shape, alphabet).graph()
 
 
 class _Reader:
-    """Walks the recorded calls; every value is a Tensor of the graph, a numpy array or a plain Python value."""
+    """Walks the recorded calls; every value is a Tensor of the graph, a numpy array or a plain Python value.
 
-    def __init__(self, program, shape, alphabet):
-        self.program, self.shape, self.builder = program, shape, Builder(alphabet)
-        self.values, self.node = {}, None
+    `node` is the call that is being read, `shapes` the shapes of the results by the calls' names.
+    """
+
+    def __init__(self, recorded, arrays, shape, alphabet):
+        self.recorded, self.arrays, self.builder = recorded, arrays, Builder(alphabet)
+        name = recorded["input"]
+        self.values = {name: self.builder.sequence(name, tuple(shape))}
+        self.shapes = {name: (BATCH, *shape)}
+        self.node = None
 
     def graph(self):
-        signature = self.program.graph_signature
-        stored = {**self.program.state_dict, **self.program.constants}
-        targets = {**signature.inputs_to_parameters, **signature.inputs_to_buffers,
-                   **signature.inputs_to_lifted_tensor_constants}
-        for node in self.program.graph.nodes:
-            self.node = node
-            if node.op == "placeholder":
-                self.values[node] = (stored[targets[node.name]].detach().cpu().numpy() if node.name in targets
-                                     else self.builder.sequence(node.name, tuple(self.shape)))
-            elif node.op == "call_function":
-                if node.users:
-                    self.values[node] = self.call(node)
-            elif node.op == "output":
-                return self.builder.graph(self.outputs(node.args[0]))
-            else:
-                raise UnknownLayer(f"{node.name} is a {node.op}, which the exact engine does not know")
-        raise UnknownLayer("the recorded program has no output")
-
-    def outputs(self, results):
-        """Outputs by the names of the module's own dict, where it returns one."""
-        from torch.utils import _pytree
-
-        tree = _pytree.tree_unflatten(list(range(len(results))), self.program.call_spec.out_spec)
-        if isinstance(tree, dict) and all(isinstance(i, int) for i in tree.values()):
-            names = list(tree)
-        else:
-            names = ["output"] if len(results) == 1 else [f"output{i}" for i in range(len(results))]
-        tensors = [self.values[result] for result in results]
-        if not all(isinstance(tensor, Tensor) for tensor in tensors):
+        for call in self.recorded["calls"]:
+            self.node = Call(**call)
+            self.shapes[self.node.name] = self.node.shape
+            self.values[self.node.name] = self.call(self.node)
+        outputs = {name: self.value(value) for name, value in self.recorded["outputs"]}
+        if not all(isinstance(tensor, Tensor) for tensor in outputs.values()):
             raise UnknownLayer("an output of the module does not depend on the sequence")
-        return dict(zip(map(str, names), tensors, strict=True))
+        return self.builder.graph(outputs)
 
     def call(self, node):
-        name = node.target.__name__.partition(".")[0].rstrip("_") if callable(node.target) else str(node.target)
+        name = node.op
         arguments = [self.value(argument) for argument in node.args]
         named = {key: self.value(argument) for key, argument in node.kwargs.items()}
         if name == "getitem":
@@ -98,45 +111,55 @@ class _Reader:
                 raise self.unknown(" of a second result")
             return arguments[0]
         x = arguments[0] if arguments else None
+        if node.dropout is not None:
+            return self.builder.same(node.name, g.Dropout(self.mask(x)), x)
         if name in SAME:
             return x
-        if not _has_tensor([*arguments, *named.values()]):
-            return self.constant(node, arguments, named)
         if name in RESHAPES:
             return self.builder.reshape(node.name, x, self.new_shape())
         if name in TORCH:
             return self.builder.same(node.name, g.Activation(*TORCH[name]), x)
-        method = getattr(self, f"_{name}", None)
+        method = None if name.endswith("_") else getattr(self, f"_{name}", None)
         if method is None:
             raise self.unknown()
-        return method(*arguments, **named)
+        try:
+            return method(*arguments, **named)
+        except UnknownLayer:
+            raise
+        except (TypeError, ValueError, IndexError) as error:  # arguments that the method does not have or cannot use
+            raise self.unknown(f" as it is called here ({error})") from error
 
     def value(self, argument):
-        if isinstance(argument, (list, tuple)):
+        """An argument as `torch_graph.record` describes it."""
+        if isinstance(argument, list):
             return [self.value(item) for item in argument]
-        try:
-            return self.values.get(argument, argument)
-        except TypeError:
+        if not isinstance(argument, dict):
             return argument
+        if "call" in argument:
+            return self.values[argument["call"]]
+        if "array" in argument:
+            if argument["array"] >= len(self.arrays):
+                raise UnknownLayer("the record of the module names an array that is not there")
+            array = self.arrays[argument["array"]]
+            return array.astype(np.int64) if argument["whole"] else array
+        return argument["text"]
 
-    def constant(self, node, arguments, named):
-        """A call that only takes weights is made at once."""
-        import torch
-
-        def tensor(value):
-            return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-
-        result = node.target(*map(tensor, arguments), **{key: tensor(value) for key, value in named.items()})
-        return result.numpy() if isinstance(result, torch.Tensor) else result
+    def mask(self, x):
+        """The mask of a dropout call."""
+        return g.Mask(torch_masks.mask_name(self.node.dropout, self.node.shape[1:]), x.at or 0)
 
     def unknown(self, what=""):
         return UnknownLayer(f"operation {self.node.name} ({self.node.target}){what} is not known to the exact engine")
 
     def new_shape(self):
-        shape = tuple(int(n) for n in self.node.meta["val"].shape)
-        if shape[0] != BATCH:
+        shape = self.node.shape
+        if not shape or shape[0] != BATCH:
             raise self.unknown(f" to shape {shape}")
-        return shape[1:]
+        return tuple(shape[1:])
+
+    def shape_of(self, argument):
+        """Shape of the result of a call, with its batch axis, from what stands for it in `node.args`."""
+        return self.shapes[argument["call"]]
 
     def axis(self, axis, x):
         """One of PyTorch's axes as one of a tensor without the batch axis."""
@@ -369,7 +392,7 @@ class _Reader:
     def _slice(self, x, axis=0, start=0, end=None, step=1):
         if axis == 0 and start in (0, None) and (end is None or end >= BATCH) and step == 1:
             return x
-        length = int(self.node.args[0].meta["val"].shape[axis])
+        length = self.shape_of(self.node.args[0])[axis]
         start, end, _ = slice(start, end).indices(length)
         if (start, end) == (0, length) and step == 1:
             return x
@@ -383,10 +406,6 @@ class _Reader:
         return self.builder.same(self.node.name, g.Crop(-pads[0], -pads[1]), x)
 
     _constant_pad_nd = _pad
-
-
-def _has_tensor(values):
-    return any(_has_tensor(value) if isinstance(value, list) else isinstance(value, Tensor) for value in values)
 
 
 def _several(value, n):

@@ -14,6 +14,10 @@ DESCRIBED = {"name": (str,), "length": (int, type(None)), "alphabet": (str,), "c
              "dataloader": (dict, type(None)), "versions": (dict,), "internals": (dict, type(None)),
              "item": (int, type(None)), "precision": (str, type(None)), "marks": (list,), "replicates": (list,),
              "notes": (list,)}
+assert set(DESCRIBED) == set(Description._fields)
+RECORDED = {"input": (str,), "calls": (list,), "outputs": (list,)}
+CALL = {"name": (str,), "op": (str,), "target": (str,), "args": (list,), "kwargs": (dict,),
+        "shape": (list, type(None)), "dropout": (int, type(None))}
 
 
 class Answer:
@@ -90,8 +94,7 @@ class Predictions(Answer):
 
 def is_description(value: object) -> bool:
     """Whether a value is what `HostedModel.describe` returns."""
-    return isinstance(value, dict) and set(value) == set(Description._fields) and all(
-        isinstance(value[name], kinds) for name, kinds in DESCRIBED.items()) and len(value["replicates"]) > 0 and all(
+    return _has(value, DESCRIBED) and len(value["replicates"]) > 0 and all(
         isinstance(text, str) for name in ("marks", "replicates", "notes") for text in value[name])
 
 
@@ -115,6 +118,43 @@ def is_batch_size(value: object) -> bool:
 def are_names(value: object) -> bool:
     """Whether a value is a list of names."""
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def is_recorded(value: object) -> bool:
+    """Whether a value is the record of a network's calls; see `torch_graph.record`."""
+    if not _has(value, RECORDED):
+        return False
+    known = {value["input"]}
+    for call in value["calls"]:
+        if not _is_call(call, known):
+            return False
+        known.add(call["name"])
+    return all(isinstance(output, list) and len(output) == 2 and isinstance(output[0], str)
+               and _is_argument(output[1], known) for output in value["outputs"])
+
+
+def _is_call(call, known):
+    """Whether a value is one call whose arguments are results of the calls known, arrays or plain values."""
+    return _has(call, CALL) and all(map(_is_count, call["shape"] or [])) and all(
+        _is_argument(argument, known) for argument in [*call["args"], *call["kwargs"].values()])
+
+
+def _has(value, kinds):
+    """Whether a value is a dict with these keys, and values of these kinds."""
+    return isinstance(value, dict) and set(value) == set(kinds) and all(
+        isinstance(value[name], of) for name, of in kinds.items())
+
+
+def _is_argument(value, known):
+    if isinstance(value, list):
+        return all(_is_argument(item, known) for item in value)
+    if not isinstance(value, dict):
+        return value is None or isinstance(value, (bool, int, float, str))
+    if set(value) == {"call"}:
+        return isinstance(value["call"], str) and value["call"] in known
+    if set(value) == {"array", "whole"}:
+        return _is_count(value["array"]) and isinstance(value["whole"], bool)
+    return set(value) == {"text"} and isinstance(value["text"], str)
 
 
 def is_sequence(listed: list) -> bool:

@@ -14,8 +14,12 @@ class Internals(NamedTuple):
 
     Attributes
     ----------
+    networks : list of str
+        The frameworks of the networks that the model holds: `masks.TORCH` or `masks.KERAS`.
     modules : list
-        Keras and PyTorch networks that the model holds, where it is in this process.
+        The networks themselves, where the model is in this process.
+    recorded : callable
+        The calls of its only PyTorch network, wherever it is; see `HostedModel.recorded`.
     files : dict of str to str
         The files among the model's arguments: absolute paths by the arguments' names.
     input : str or None
@@ -33,7 +37,9 @@ class Internals(NamedTuple):
         For each dropout mask the layers' names and what their input is multiplied by; empty without masks.
     """
 
+    networks: list
     modules: list
+    recorded: Callable
     files: dict
     input: str | None
     shape: tuple | None
@@ -56,11 +62,11 @@ def internals_of(host: HostedModel | Worker, modules: list) -> Internals:
     Raises
     ------
     ModelError
-        It has dropout masks that have no layers.
+        Its dropout masks cannot be told apart by layers.
     """
     values = host.describe()["internals"]
     shape = values["shape"] and tuple(values["shape"])
     views = [View(*view) for view in values["views"]]
     masks = [host.masks_of(number) for number in range(values["n_masks"])]
-    return Internals(modules, values["files"], values["input"], shape, values["letters"],
-                     Marks.from_json(values["marks"]), host.outputs, views, masks)
+    return Internals(values["networks"], modules, host.recorded, values["files"], values["input"], shape,
+                     values["letters"], Marks.from_json(values["marks"]), host.outputs, views, masks)

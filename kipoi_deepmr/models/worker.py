@@ -140,6 +140,11 @@ class Worker:
                                   are_arrays=answers.are_floats())
         return list(zip(names, arrays, strict=True))
 
+    def recorded(self):
+        """See `HostedModel.recorded`."""
+        return self._ask({"request": "recorded"}, limit=LOAD_SECONDS, is_value=answers.is_recorded,
+                         are_arrays=answers.are_floats())
+
     def predict(self, sequences, item=None, batch_size=None):
         """See `HostedModel.predict`."""
         return self._predicted({"request": "predict", "item": _number(item), "batch_size": batch_size}, sequences,

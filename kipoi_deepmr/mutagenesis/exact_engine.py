@@ -152,9 +152,8 @@ def _masked(graph, masks, length):
     """The graph, or with dropout masks one for each."""
     if not masks:
         return [graph]
-    known = shapes(graph.nodes, length)
     try:
-        return [graph.with_masks({name: array.reshape(known[name]) for name, array in mask}) for mask in masks]
+        return [graph.with_masks(dict(mask), length) for mask in masks]
     except (KeyError, ValueError) as error:
         raise Unusable(f"its dropout layers are not those of its graph ({error})") from error
 

@@ -5,7 +5,8 @@ import json
 import h5py
 
 from .. import exact
-from ..models.host.torch_masks import is_network as is_torch
+from ..models.host.errors import ModelError
+from ..models.host.masks import TORCH
 from ..models.internals import Internals
 from .unusable import Unusable
 
@@ -28,19 +29,19 @@ def graph_of(internals: Internals) -> exact.Graph:
     if internals.shape is None:
         raise Unusable("it takes more than one-hot DNA")
     try:
+        if TORCH in internals.networks:
+            return exact.read_recorded(*internals.recorded(), internals.shape, internals.letters)
         if internals.modules:
-            return _of_modules(internals)
+            return _of_keras(internals)
         return _of_files(internals)
-    except exact.UnknownLayer as error:
+    except (exact.UnknownLayer, ModelError) as error:
         raise Unusable(str(error)) from error
 
 
-def _of_modules(internals):
+def _of_keras(internals):
     if len(internals.modules) > 1:
         raise Unusable(f"it holds {len(internals.modules)} networks")
     module, = internals.modules
-    if is_torch(module):
-        return exact.read_torch(module, internals.shape, internals.letters)
     return exact.read_keras(module, **_inputs(module.get_config(), internals))
 
 

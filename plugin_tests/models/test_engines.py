@@ -140,28 +140,67 @@ def test_mtsplice_is_predicted_as_a_whole():
             engines.choose(ensemble, "exact")
 
 
-def test_torch(tmp_path):
-    """In this process by torch.export; in a worker there is no file that tells the network."""
+TORCH = """
+import torch
+
+net = torch.nn.Sequential(torch.nn.Conv1d(4, 8, 5), torch.nn.ReLU(), torch.nn.Dropout(0.3), torch.nn.MaxPool1d(2),
+                          torch.nn.Flatten(), torch.nn.Linear(144, 3))
+"""
+
+
+def torch_models(tmp_path, code=TORCH):
+    """Two Kipoi models of PyTorch."""
     torch = pytest.importorskip("torch")
-    folders = []
+    names, folders = {}, []
+    exec(code, names)  # ours, above
     for k in range(2):
         torch.manual_seed(k)
-        net = torch.nn.Sequential(torch.nn.Conv1d(4, 8, 5), torch.nn.ReLU(), torch.nn.MaxPool1d(2), torch.nn.Flatten(),
-                                  torch.nn.Linear(8 * 18, 3))
+        names["net"].apply(lambda module: hasattr(module, "reset_parameters") and module.reset_parameters())
         folder = tmp_path / f"m{k}"
         folder.mkdir()
-        torch.save(net.state_dict(), folder / "weights.pth")
-        (folder / "net.py").write_text("import torch\nnet = torch.nn.Sequential(torch.nn.Conv1d(4, 8, 5), torch.nn.ReLU"
-                                       "(),\n    torch.nn.MaxPool1d(2), torch.nn.Flatten(), torch.nn.Linear(144, 3))\n")
+        torch.save(names["net"].state_dict(), folder / "weights.pth")
+        (folder / "net.py").write_text(code)
         (folder / "model.yaml").write_text(YAML.format(
             defined_as="kipoi.model.PyTorchModel", length=LENGTH, shape=(4, LENGTH),
             arguments="module_file: net.py, module_obj: net, weights: weights.pth",
             targets='{shape: "(3,)", doc: marks}').replace("ignore_targets", "alphabet_axis: 0, ignore_targets"))
         folders.append(str(folder))
-    with Ensemble.from_kipoi(folders, "dir") as ensemble:
+    return folders
+
+
+@pytest.mark.parametrize("settings", [{}, {"mc_dropout": 2, "augment": ["rc"]}])
+def test_torch(settings, tmp_path):
+    """In this process and in the model's own, which sends a record of its network's calls: the same to the bit."""
+    folders = torch_models(tmp_path)
+    with Ensemble.from_kipoi(folders, "dir", settings=settings) as ensemble:
+        live = compared(ensemble)
+    with Ensemble.from_kipoi(folders, "dir", pythons=2 * [sys.executable], settings=settings) as ensemble:
+        np.testing.assert_array_equal(compared(ensemble), live)
+
+
+@pytest.mark.environment
+def test_older_torch(tmp_path):
+    """PyTorch 1.13, which has no torch.export, in Python 3.8, with dropout masks."""
+    with Ensemble.from_kipoi(torch_models(tmp_path), "dir", pythons=2 * [environment_python("torch-py38")],
+                             settings={"mc_dropout": 2}) as ensemble:
+        assert ensemble.models[0].describe().versions["torch"].startswith("1.13")
         compared(ensemble)
-    with Ensemble.from_kipoi(folders, "dir", pythons=2 * [sys.executable]) as ensemble:
-        compared(ensemble, "naive")
+
+
+def test_torch_that_cannot_be_recorded_in_a_worker(tmp_path):
+    code = TORCH + """
+
+class Looks(torch.nn.Sequential):
+    def forward(self, x):
+        return super().forward(x) * (1 if x.sum() > 0 else 2)
+
+
+net = Looks(*net)
+"""
+    with Ensemble.from_kipoi(torch_models(tmp_path, code)[:1], "dir", pythons=[sys.executable],
+                             strict=False) as ensemble:
+        chosen = engines.choose(ensemble).choices[0]
+    assert chosen.engine == "naive" and "looks at the values of its input (__bool__ of a tensor)" in chosen.why
 
 
 # The command

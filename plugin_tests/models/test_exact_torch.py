@@ -7,6 +7,10 @@ from hypothesis import strategies as st
 from profiles import fewer
 
 from kipoi_deepmr import dna, exact
+from kipoi_deepmr.exact.graph import shapes
+from kipoi_deepmr.exact.reference import evaluate
+from kipoi_deepmr.models.host import torch_graph
+from kipoi_deepmr.models.host.masks import dropout_masks
 from kipoi_deepmr.mutagenesis import saturation_mutants
 
 torch = pytest.importorskip("torch")
@@ -85,15 +89,106 @@ def test_each_layer(name):
                                 nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(6, 2)))
 
 
-@pytest.mark.parametrize("end", ["mean", "sum", "amax", "max", "logsumexp", "keepdim"])
+ENDINGS = {
+    "mean": lambda x: x.mean(2), "sum": lambda x: x.sum(-1), "amax": lambda x: x.amax(2),
+    "max": lambda x: x.max(dim=2)[0], "logsumexp": lambda x: torch.logsumexp(x, dim=-1),
+    "keepdim": lambda x: x.mean(-1, keepdim=True).squeeze(-1)}
+
+
+@pytest.mark.parametrize("end", ENDINGS)
 def test_each_ending(end):
     torch.manual_seed(0)
-    functions = {
-        "mean": lambda x: x.mean(2), "sum": lambda x: x.sum(-1), "amax": lambda x: x.amax(2),
-        "max": lambda x: x.max(dim=2)[0], "logsumexp": lambda x: torch.logsumexp(x, dim=-1),
-        "keepdim": lambda x: x.mean(-1, keepdim=True).squeeze(-1)}
-    assert_module(nn.Sequential(nn.Conv1d(4, 8, 5), nn.ReLU(), nn.MaxPool1d(3), Function(functions[end]),
+    assert_module(nn.Sequential(nn.Conv1d(4, 8, 5), nn.ReLU(), nn.MaxPool1d(3), Function(ENDINGS[end]),
                                 nn.Linear(8, 3), nn.Softmax(dim=-1)), names=("output",))
+
+
+class Sizes(nn.Module):
+    """Sizes that are computed, layers that change their input in place, a learnt number, nested outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.factor = nn.Conv1d(4, 8, 5), nn.Parameter(torch.tensor(0.7))
+        self.register_buffer("mean", torch.arange(8.0).reshape(1, 8, 1))
+
+    def forward(self, x):
+        x = self.first(x) - 0.1 * self.mean
+        middle = x.shape[2] // 2
+        functional.relu(x, inplace=True)
+        x += self.factor
+        x *= 2 * self.factor
+        return x[:, :, middle - 3:middle + 4].reshape(x.size(0), -1), {"mean": x.mean(-1)}
+
+
+def test_a_change_in_place_is_seen_by_later_layers():
+    torch.manual_seed(0)
+    graph = exact.read_torch(Sizes(), (4, LENGTH))
+    module, one_hot = Sizes(), dna.one_hot(np.random.default_rng(0).choice(dna.BASES, (1, LENGTH)))
+    torch.manual_seed(0)
+    module = Sizes().eval()
+    with torch.no_grad():
+        expected = module(torch.from_numpy(np.ascontiguousarray(one_hot.swapaxes(1, 2))))
+    found = values_of(graph, one_hot[0])
+    np.testing.assert_allclose(found["output0"], expected[0][0].numpy(), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found["output1"], expected[1]["mean"][0].numpy(), rtol=0, atol=1e-6)
+
+
+def values_of(graph, one_hot):
+    """A graph's outputs for one sequence."""
+    values = evaluate(graph.nodes, shapes(graph.nodes, len(one_hot)), one_hot)
+    return {name: values[name] for name in graph.outputs}
+
+
+def both_records(module, shape, monkeypatch):
+    """A module's graph as torch.export and as torch.jit.trace record it."""
+    exported = exact.read_torch(module, shape)
+    monkeypatch.setattr(torch_graph, "EXPORTS", (99, 0))
+    return exported, exact.read_torch(module, shape)
+
+
+@pytest.mark.parametrize("name", [*LAYERS, *ENDINGS, "residual", "blocks", "sizes", "in two dimensions"])
+def test_a_trace_is_the_same_as_an_export(name, monkeypatch):
+    """PyTorch before 2.6 has the trace alone."""
+    torch.manual_seed(0)
+    modules = {"residual": Residual, "blocks": Blocks, "sizes": Sizes, "in two dimensions": lambda: nn.Sequential(
+        Function(lambda x: x.unsqueeze(2)), nn.Conv2d(4, 6, (1, 5)), nn.MaxPool2d((1, 2)), nn.BatchNorm2d(6),
+        nn.Flatten(), nn.Linear(6 * 22, 2))}
+    if name in modules:
+        module = modules[name]()
+    elif name in ENDINGS:
+        module = nn.Sequential(nn.Conv1d(4, 8, 5), nn.ReLU(), Function(ENDINGS[name]), nn.Linear(8, 3))
+    else:
+        module = nn.Sequential(nn.Conv1d(4, 8, 5), LAYERS[name])
+    graphs = both_records(module, (4, LENGTH), monkeypatch)
+    one_hot = dna.one_hot(np.random.default_rng(0).choice(dna.BASES, LENGTH))
+    exported, traced = (values_of(graph, one_hot) for graph in graphs)
+    assert exported.keys() == traced.keys()
+    for output in exported:
+        np.testing.assert_array_equal(exported[output], traced[output])
+
+
+@pytest.mark.parametrize("recorder", ["exported", "traced"])
+def test_dropout_masks(recorder, monkeypatch):
+    """Masks of elements and of channels, of a module that is used twice and of one that drops nothing."""
+    monkeypatch.setattr(torch_graph, "EXPORTS", (2, 6) if recorder == "exported" else (99, 0))
+    torch.manual_seed(0)
+    shared = nn.Dropout(0.4)
+    network = nn.Sequential(
+        nn.Conv1d(4, 8, 5, padding="same"), nn.ReLU(), shared, nn.Conv1d(8, 8, 3, padding="same"), nn.ReLU(), shared,
+        nn.Dropout1d(0.5), nn.Dropout(0.0), nn.MaxPool1d(4), nn.Flatten(), nn.Linear(96, 20), nn.Dropout(0.3),
+        nn.Linear(20, 3)).eval()
+    masks = dropout_masks(network, 2, seed=1)
+    sequence = np.random.default_rng(0).choice(dna.BASES, LENGTH)
+    one_hot = dna.one_hot(np.concatenate([sequence[None], saturation_mutants(sequence)[0]])).swapaxes(1, 2)
+    predicted = []
+    for k in range(2):
+        with masks.use(k), torch.no_grad():
+            predicted.append(network(torch.from_numpy(np.ascontiguousarray(one_hot))).numpy())
+    record = torch_graph.record(network, (4, LENGTH), masks.torch_modules)
+    graph = exact.read_recorded(*record, (4, LENGTH))
+    assert shared.p == 0.4 and np.abs(predicted[0] - predicted[1]).max() > 0.01
+    for k in range(2):
+        found = exact.Engine(graph.with_masks(dict(masks.arrays(k)))).mutants(sequence)
+        np.testing.assert_allclose(found, predicted[k], rtol=0, atol=1e-5 * np.abs(predicted[k]).max())
 
 
 def test_bassets_layout():
@@ -225,9 +320,11 @@ def test_an_unknown_operation_is_named(layer):
 
 
 def test_a_recurrent_or_a_data_dependent_module_is_refused():
-    for module in (Function(lambda x: x if x.sum() > 0 else -x), Function(lambda x: torch.fft.fft(x).abs())):
-        with pytest.raises(exact.UnknownLayer):
-            exact.read_torch(module, (4, LENGTH))
+    looks = "looks at the values of its input \\((__bool__|item) of a tensor\\)"
+    for function, says in ((lambda x: x if x.sum() > 0 else -x, looks), (lambda x: x * x.max().item(), looks),
+                           (lambda x: torch.fft.fft(x).abs(), "fft"), (lambda x: x @ x, "cannot record its network")):
+        with pytest.raises(exact.UnknownLayer, match=says):
+            exact.read_torch(Function(function), (4, LENGTH))
 
 
 def test_the_module_is_left_as_it_was():

@@ -41,7 +41,7 @@ class Session:
         self._check = None
         self._requests = {"load": self._load, "open_loci": self._open_loci, "locus": self._locus, "probe": self._probe,
                           "predict": self._predict, "mutants": self._mutants, "outputs": self._outputs,
-                          "masks": self._masks, "measure_batch": self._measure_batch,
+                          "masks": self._masks, "recorded": self._recorded, "measure_batch": self._measure_batch,
                           "approximate": self._approximate}
 
     def answer(self, header, arrays, check=None):
@@ -96,6 +96,9 @@ class Session:
     def _masks(self, header, arrays):
         named = self._model.masks_of(header["mask"])
         return [name for name, _ in named], [array for _, array in named]
+
+    def _recorded(self, header, arrays):
+        return self._model.recorded()
 
     def _predict(self, header, arrays):
         sequences = arrays[0]

@@ -14,6 +14,7 @@ from .errors import ModelError
 
 # A Kipoi model holds its network as an attribute, or several in a list or dict that is one
 SEARCH_DEPTH = 3
+KERAS, TORCH = "keras", "torch"
 
 
 def dropout_masks(model, n_masks, seed):
@@ -38,8 +39,7 @@ def dropout_masks(model, n_masks, seed):
         The network is of no framework that we know, has no dropout layer, or has one that cannot be held fixed.
     """
     networks = networks_of(model)
-    keras = [network for network in networks if keras_masks.is_network(network)]
-    torch = [network for network in networks if torch_masks.is_network(network)]
+    keras, torch = ([network for network in networks if kind_of(network) == kind] for kind in (KERAS, TORCH))
     if not networks:
         raise ModelError("--mc_dropout needs a Keras or PyTorch network, and the model holds neither")
     parts = keras_masks.dropouts(keras) + torch_masks.dropouts(torch)
@@ -72,16 +72,23 @@ class DropoutMasks:
                 first += len(part.rates)
             yield
 
+    @property
+    def torch_modules(self):
+        """The dropout modules of PyTorch networks, in the order of their numbers."""
+        return [module for part in self._parts for module in getattr(part, "modules", [])]
+
     def arrays(self, k):
-        """Mask `k` by layers: list of (name, array in full); only for Keras, after it has predicted with masks.
+        """Mask `k` by layers, as far as the model has predicted with masks: list of (name, array in full).
+
+        The names are those of Keras's layers, and of `torch_masks.mask_name`.
 
         Raises
         ------
         ModelError
-            The network is another's.
+            The dropout layers are those of networks of two kinds.
         """
-        if len(self._parts) != 1 or not hasattr(self._parts[0], "arrays"):
-            raise ModelError("the dropout layers of a PyTorch network have no names")
+        if len(self._parts) != 1:
+            raise ModelError("its dropout layers are those of networks of two kinds")
         return self._parts[0].arrays(self._drawer(k, 0))
 
     def _drawer(self, k, first):
@@ -107,3 +114,8 @@ def networks_of(held, depth=SEARCH_DEPTH):
         for network in networks_of(value, depth - 1):
             found[id(network)] = network
     return list(found.values())
+
+
+def kind_of(network):
+    """The framework of a network."""
+    return TORCH if torch_masks.is_network(network) else KERAS

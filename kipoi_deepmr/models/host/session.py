@@ -8,6 +8,7 @@ import numpy as np
 from . import attributions, checksums, file_model, items, layout, live, marks, masks, nested, saturation, sources, views
 from .columns import arrays_of
 from .errors import ItemError, ModelError, OutOfMemory, model_code
+from .torch_graph import record
 
 DEFAULT_BATCH_SIZE = 512
 BATCHES = (64, 256, 1024, 4096)  # that are tried
@@ -16,7 +17,6 @@ LONG = 1.0  # seconds of a batch, after which none larger is tried
 N_PROBES = 4
 N_TRIED_ITEMS = 20  # until one shows how the dataloader lays DNA out: the first may lie over a contig's end
 NOT_IN_CHECKSUM = ("batch_size", "length", "interval_length", "module", "marks")
-
 
 class HostedModel:
     """A loaded Kipoi model, or a network of this process.
@@ -124,6 +124,20 @@ class HostedModel:
         """The Keras and PyTorch networks that the model holds."""
         return masks.networks_of(self._model)
 
+    def recorded(self):
+        """The calls that its PyTorch network makes; see `torch_graph.record`.
+
+        Raises
+        ------
+        ModelError
+            It cannot be recorded, or is not the only one.
+        """
+        networks = self.networks()
+        if [masks.kind_of(network) for network in networks] != [masks.TORCH]:
+            raise ModelError(f"it holds {len(networks)} networks" if networks else "it holds no PyTorch network")
+        shape = self._layout.one_hot()[1].shape(self._length)
+        return record(networks[0], shape, self._masks.torch_modules if self._masks else [])
+
     def outputs(self, sequences):
         """What the model itself returns for sequences, without dropout masks and views: list of (n, ...) arrays."""
         answer = self._answer(sequences, self._inputs(self._probe_item))
@@ -137,7 +151,9 @@ class HostedModel:
     def _described_internals(self):
         """What tells how its answers follow from its network; see `models.internals.Internals`."""
         name, form = self._layout.one_hot() or (None, None)
-        return {"files": sources.files(self._model), "input": name, "shape": form and list(form.shape(self._length)),
+        return {"files": sources.files(self._model), "input": name,
+                "networks": [masks.kind_of(network) for network in self.networks()],
+                "shape": form and list(form.shape(self._length)),
                 "axes": form and [form.letter_axis, form.position_axis],
                 "output_names": [getattr(one, "name", None) for _, one in nested.leaves(self._model.schema.targets)],
                 "letters": self._layout.alphabet, "marks": self._marks.to_json(), "views": list(map(list, self._views)),

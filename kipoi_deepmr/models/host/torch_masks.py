@@ -2,6 +2,8 @@
 
 from contextlib import contextmanager
 
+import numpy as np
+
 from .errors import ModelError
 
 ELEMENTS = ("Dropout",)
@@ -25,13 +27,16 @@ class TorchDropouts:
     ----------
     rates : list of float
         One for each module that drops anything.
+    modules : list of torch.nn.Module
+        These modules.
     """
 
     def __init__(self, networks):
         self._networks = networks
         found = {id(module): module for network in networks for module in network.modules() if _drops(module)}
-        self._modules = list(found.values())
-        self.rates = [module.p for module in self._modules]
+        self.modules = list(found.values())
+        self.rates = [module.p for module in self.modules]
+        self._shapes = set()  # (number of the module, shape) of all masks used
         for network in networks:
             network.eval()
 
@@ -40,13 +45,27 @@ class TorchDropouts:
         """Within this context the modules multiply by the masks that `draw(number, rate, shape)` gives."""
         batch = _Batch()
         hooks = [network.register_forward_pre_hook(batch.begin) for network in self._networks]
-        hooks += [module.register_forward_hook(_Multiply(number, draw, batch))
-                  for number, module in enumerate(self._modules)]
+        hooks += [module.register_forward_hook(_Multiply(number, draw, batch, self._shapes))
+                  for number, module in enumerate(self.modules)]
         try:
             yield
         finally:
             for hook in hooks:
                 hook.remove()
+
+    def arrays(self, draw):
+        """Masks as `masked` uses them: list of (name, array), by `mask_name`."""
+        masks = []
+        for number, shape in sorted(self._shapes):
+            module = self.modules[number]
+            mask = draw(number, module.p, _noise_shape(module, shape))
+            masks.append((mask_name(number, shape), np.ascontiguousarray(np.broadcast_to(mask, shape))))
+        return masks
+
+
+def mask_name(number, shape):
+    """Name of the mask of a module, by its number, for results of a shape (the batch axis left out)."""
+    return f"dropout {number} of {tuple(shape)}"
 
 
 class _Batch:
@@ -61,8 +80,8 @@ class _Batch:
 class _Multiply:
     """The hook of one module; keeps its masks, one for each shape, on the device where they are used."""
 
-    def __init__(self, number, draw, batch):
-        self._number, self._draw, self._batch = number, draw, batch
+    def __init__(self, number, draw, batch, shapes):
+        self._number, self._draw, self._batch, self._shapes = number, draw, batch, shapes
         self._masks = {}
 
     def __call__(self, module, _, output):
@@ -73,6 +92,7 @@ class _Multiply:
                              f"the {self._batch.size} sequences")
         shape = tuple(output.shape[1:])
         if shape not in self._masks:
+            self._shapes.add((self._number, shape))
             mask = self._draw(self._number, module.p, _noise_shape(module, shape))
             self._masks[shape] = torch.from_numpy(mask).to(output)
         return output * self._masks[shape]
