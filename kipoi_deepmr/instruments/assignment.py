@@ -1,11 +1,12 @@
 """The assignment: on which mark each mutant acts directly, and whether on that mark alone."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from .rays import LEAST_NOISE, Rays, score
+from .rays import CUT, LEAST_NOISE, Rays, score
 from .sample import Sample, sample, standardise
 from .search import Found, direct_action, search
 
@@ -38,6 +39,13 @@ class Acts(NamedTuple):
     def instruments(self, n_marks):
         """(locus, variant, mark) bool: which mutants are clean instruments of each mark."""
         return self.clean[..., None] & (self.acts_on[..., None] == np.arange(n_marks))
+
+
+class StrongActions(NamedTuple):
+    """What strong mutants do directly: of each mark's motion the share, (mark,); and where, (mutant, mark) bool."""
+
+    share: np.ndarray
+    hit: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +81,14 @@ class Assignment:
     def causes(self):
         """(mark,) bool: marks with instruments of their own; the others can only be outcomes."""
         return self.rays.active[:len(self.marks)]
+
+    @cached_property
+    def strong_actions(self):
+        """`StrongActions` of the sample's mutants; NaN where nothing moves a mark."""
+        effect = self.sample.effect
+        action, z = direct_action(effect, self.sample.locus, self.rays, self.noise)
+        with np.errstate(all="ignore"):
+            return StrongActions((action ** 2).sum(0) / (effect ** 2).sum(0), z > CUT)
 
     def reason_text(self, mark):
         """Why a mark has no instruments of its own, in words; "" for one that has."""

@@ -37,23 +37,26 @@ def total_of_direct(direct):
     return inverse / _diagonal(inverse)[..., :, None]
 
 
-def change_of_direct(total, change):
-    """How direct effects change with total effects, to first order.
+def change_of_direct(inverse, causes, change):
+    """How direct effects change with the total effects of some causes, to first order.
 
     Parameters
     ----------
-    total : (mark, mark) float64
-    change : (..., mark, mark) float64
-        Small changes of it, with zeros on the diagonal.
+    inverse : (mark, mark) float64
+        Of the total effects.
+    causes : (n,) int
+    change : (n, mark) float64
+        Small changes of these rows of the total effects; zero for the effect of a cause on itself.
 
     Returns
     -------
-    (..., mark, mark) float64
+    (mark, mark) float64
     """
-    inverse = inverted(total)
     scale = np.diag(inverse)
-    moved = inverse @ change @ inverse
-    return (moved - inverse * (_diagonal(moved) / scale)[..., None, :]) / scale
+    moved = inverse[:, causes] @ (change @ inverse)
+    moved -= inverse * (np.diag(moved) / scale)
+    moved /= scale
+    return moved
 
 
 def variance_of_direct(total, variance):

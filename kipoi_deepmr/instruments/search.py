@@ -144,7 +144,8 @@ def _without_needless(fits, found, narrow):
         tested = found.rays.active & ~needed & (found.shared() > DESCRIBED)
         if not tested.any():
             break
-        r = np.where(tested, _downstream(breadth, found.rays).max(1), -np.inf).argmax()
+        rows = np.flatnonzero(tested)
+        r = rows[_downstream(breadth, found.rays, rows).max(1).argmax()]
         mine = found.on & (found.ray == r)
         active = found.rays.active.copy()
         active[r] = False
@@ -158,16 +159,17 @@ def _without_needless(fits, found, narrow):
     return found
 
 
-def _downstream(breadth, rays):
-    """(ray, mark): above 0 if a ray is another mark's rather than its own.
+def _downstream(breadth, rays, rows):
+    """(row, mark): above 0 if one of these rays is another mark's rather than its own.
 
     A mark moves the marks on which it acts by less than itself, in standard deviations, since these have other causes
     too; and fewer mutants move it, so that its breadth, the mean size of effects on it, is less.
     """
     with np.errstate(divide="ignore"):
-        size = np.log(np.abs(rays.slope))
-    size[np.arange(len(rays.mark)), rays.mark] = -np.inf
-    return size - TIE * (breadth - breadth[rays.mark][:, None])
+        size = np.log(np.abs(rays.slope[rows]))
+    mark = rays.mark[rows]
+    size[np.arange(len(rows)), mark] = -np.inf
+    return size - TIE * (breadth - breadth[mark][:, None])
 
 
 def _breadth(sample):
@@ -179,7 +181,7 @@ def _turned_round(fits, found):
     """A ray belongs to the mark that its mutants move most: give it to that one if it has none."""
     breadth, moved = _breadth(fits.sample), fits.sample.sd > 0
     for r in np.flatnonzero(found.rays.active):
-        downstream = _downstream(breadth, found.rays)[r]
+        downstream = _downstream(breadth, found.rays, [r])[0]
         k = downstream.argmax()
         if downstream[k] <= 0 or found.rays.active[k] or not found.rays.active[r] or not moved[k]:
             continue
@@ -272,7 +274,7 @@ def direct_action(effect, locus, rays, noise):
     if rays.local is not None:
         starts = [*np.flatnonzero(np.diff(locus, prepend=-1)), len(locus)]
         rows = (slice(a, b) for a, b in pairwise(starts))
-        pieces = zip(rows, direct_of_total(rays.local[locus[starts[:-1]], :n_marks].astype(np.float64)), strict=True)
+        pieces = ((part, direct_of_total(rays.local[locus[part.start], :n_marks].astype(np.float64))) for part in rows)
     for rows, direct in pieces:
         action[rows] = effect[rows] - effect[rows] @ direct
         explained[rows] = effect[rows] ** 2 @ direct ** 2

@@ -2,9 +2,6 @@
 
 import numpy as np
 
-from ..instruments.rays import CUT
-from ..instruments.search import direct_action
-
 COPY = 0.95  # correlation of effects over strong mutants
 EXPLAINED = 0.9  # share of a mark's motion that slopes of other marks explain
 
@@ -25,11 +22,7 @@ def copies(assignment):
 
 def explained(assignment):
     """(mark,) bool: marks without instruments whose motion other marks' mutants explain, locus by locus."""
-    sample = assignment.sample
-    action = direct_action(sample.effect, sample.locus, assignment.rays, assignment.noise)[0]
-    with np.errstate(all="ignore"):
-        left = (action ** 2).sum(0) / (sample.effect ** 2).sum(0)
-    return ~assignment.causes & (left <= 1 - EXPLAINED)
+    return ~assignment.causes & (assignment.strong_actions.share <= 1 - EXPLAINED)
 
 
 def shared_loci(assignment):
@@ -37,20 +30,21 @@ def shared_loci(assignment):
     sample, found = assignment.sample, assignment.found
     n_marks = len(assignment.marks)
     clean = found.on & (found.ray < n_marks)
-    hit = direct_action(sample.effect, sample.locus, assignment.rays, assignment.noise)[1] > CUT
+    hit = assignment.strong_actions.hit
     own = np.zeros((sample.n_loci, n_marks), bool)
     own[sample.locus[clean], found.ray[clean]] = True
     both = np.zeros((n_marks, n_marks), int)
     acted = own.copy()
     several = np.flatnonzero(~clean)
     for locus in np.unique(sample.locus[several]):
-        h = hit[several[sample.locus[several] == locus]].astype(int)
-        together = h.T @ h > 0
-        both += together
-        acted[locus] |= np.diag(together)
-    a = acted.astype(int)
+        h = hit[several[sample.locus[several] == locus]]
+        marks = np.flatnonzero(h.any(0))
+        h = h[:, marks].astype(np.float32)  # counts are exact, and multiplied by BLAS
+        both[np.ix_(marks, marks)] += h.T @ h > 0
+        acted[locus, marks] = True
+    a = acted.astype(np.float64)
     one = a.T @ (1 - a)
-    return both, a.T @ a + one + one.T
+    return both, (a.T @ a + one + one.T).astype(int)
 
 
 def shared_share(assignment):

@@ -8,8 +8,6 @@ from ..instruments import direct_of_total
 from ..instruments.direct_effects import change_of_direct, inverted, variance_of_direct
 from ..instruments.rays import LEAST_TAU, slopes_by_locus
 
-BLOCK_NUMBERS = 10_000_000  # of changes of the direct effects by loci held at a time
-
 
 class Estimate(NamedTuple):
     """Effects (cause, outcome) in standard deviations of outcome per standard deviation of cause.
@@ -67,7 +65,7 @@ def estimate(assignment):
     sample, found = assignment.sample, assignment.found
     n_marks, n_members = len(assignment.marks), len(sample.members)
     total, by_member = np.eye(n_marks), np.tile(np.eye(n_marks), (n_members, 1, 1))
-    influence = np.zeros((sample.n_loci, n_marks, n_marks))
+    squares, influences = np.zeros((n_marks, n_marks)), []
     background = np.zeros((n_marks, n_marks))
     strength = Strength(*np.zeros((2, n_marks), int), np.full(n_marks, np.nan))
     for i in np.flatnonzero(assignment.causes):
@@ -76,16 +74,18 @@ def estimate(assignment):
         weight = 1 / (variance + np.maximum(assignment.rays.tau[i], LEAST_TAU) ** 2)
         weight /= weight.sum(0)
         total[i] = (weight * slope).sum(0)
-        influence[loci, i] = weight * (slope - total[i])
+        influence = weight * (slope - total[i])
+        influence[:, i] = 0
+        squares[i] = (influence ** 2).sum(0)
+        influences.append((np.full(len(loci), i), loci, influence))
         by_member[:, i] = total[i] + (weight * _members_departures(sample, i, mutants, loci, slope)).sum(1)
         background[i] = sample.background[i] * sample.background / (sample.effect[mutants, i] ** 2).mean()
         strength.n_instruments[i], strength.n_loci[i] = len(mutants), len(loci)
         strength.f[i] = _f(sample, i, mutants)
     diagonal = np.arange(n_marks)
-    total[diagonal, diagonal], by_member[:, diagonal, diagonal], influence[:, diagonal, diagonal] = 1, 1, 0
-    background[diagonal, diagonal] = 0
+    total[diagonal, diagonal], by_member[:, diagonal, diagonal], background[diagonal, diagonal] = 1, 1, 0
     direct = direct_of_total(total)
-    squares = {"total": (influence ** 2).sum(0), "direct": _squares_of_direct(total, influence)}
+    squares = {"total": squares, "direct": _squares_of_direct(total, influences)}
     members = {"total": by_member, "direct": direct_of_total(by_member)}
     none = ~assignment.causes[:, None] | ~(assignment.sd > 0) | np.eye(n_marks, dtype=bool)
     bias = {"total": background ** 2, "direct": variance_of_direct(total, background ** 2)}
@@ -93,12 +93,18 @@ def estimate(assignment):
               for name, value in (("total", total), ("direct", direct))), strength)
 
 
-def _squares_of_direct(total, influence):
-    n_marks = len(total)
+def _squares_of_direct(total, influences):
+    """Sum over loci of the squares of their influence on direct effects, from (cause, locus, influence on its row).
+
+    Only causes with mutants at a locus have an influence there: with many marks these are few.
+    """
     squares = np.zeros_like(total)
-    step = max(1, BLOCK_NUMBERS // n_marks ** 2)
-    for start in range(0, len(influence), step):
-        squares += (change_of_direct(total, influence[start:start + step]) ** 2).sum(0)
+    if not influences:
+        return squares
+    cause, locus, influence = (np.concatenate(part) for part in zip(*influences, strict=True))
+    inverse = inverted(total)
+    for rows in np.split(np.argsort(locus, kind="stable"), np.flatnonzero(np.diff(np.sort(locus))) + 1):
+        squares += change_of_direct(inverse, cause[rows], influence[rows]) ** 2
     return squares
 
 

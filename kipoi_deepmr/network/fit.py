@@ -191,16 +191,17 @@ class _Pairs:
     def _notes(self):
         causes, moved, names = self.assignment.causes, self.assignment.sd > 0, self.assignment.marks
         copy, by = copies(self.assignment), explained(self.assignment)
-        notes = []
-        for i, j in zip(self.exposure, self.outcome, strict=True):
-            note = []
+        notes = np.full(len(self.exposure), "", object)
+        usable = causes & moved
+        for pair in np.flatnonzero(~usable[self.exposure] | ~moved[self.outcome] | self.of(copy)):
+            i, j, note = self.exposure[pair], self.outcome[pair], []
             if not moved[i] or not moved[j]:
                 note.append(f"no mutant moves {names[i] if not moved[i] else names[j]}")
             elif not causes[i]:
                 note.append(NO_INSTRUMENTS if not by[i] else f"{NO_INSTRUMENTS}: other marks explain it")
             if copy[i, j]:
                 note.append("near copies")
-            notes.append("; ".join(note))
+            notes[pair] = "; ".join(note)
         return notes
 
 
