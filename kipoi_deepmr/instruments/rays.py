@@ -16,7 +16,8 @@ LEAST_LOCI = 5
 LEAST_TAU = 1e-3
 LEAST_NOISE = 2e-3
 ALL_RAYS = 12  # of so few rays each is tried for each mutant
-NEAR_LARGEST = 0.4  # of more, those of marks that it moves by this share of what it moves most
+NEAR_LARGEST = 0.4  # of more, those of marks that it moves by this share of what it moves most,
+MOST_TRIED = 24  # and of these marks the ones that it moves most
 MOST_LOCAL = 50_000_000  # numbers that slopes by locus may take; beyond it loci have the slopes of all loci
 
 
@@ -104,7 +105,7 @@ class RayFits:
 
     def __init__(self, sample):
         self.sample, self.noise = sample, noise_of(sample)
-        self._fits, self._columns = {}, {}  # by ray: the last fit, and how it describes mutants
+        self._fits, self._columns = {}, {}  # by ray: the last fit; mutants tried on it, and how it describes them
 
     def rays(self, mark, active, ray, on, most_tau=None):
         """Slopes of all rays from the mutants that lie on them.
@@ -143,11 +144,7 @@ class RayFits:
 
     def scores(self, rays):
         """How well the rays that were fitted last describe the sample's mutants: `Scores`."""
-        column = _Columns(self.sample.effect, self.sample.locus, rays, self.noise)
-        for r in np.flatnonzero(rays.active):
-            if r not in self._columns:
-                self._columns[r] = column(r)
-        return _filled(len(self.sample.effect), rays, self._columns.get)
+        return _filled(_Columns(self.sample.effect, self.sample.locus, rays, self.noise), self._columns)
 
     def _fit(self, r, of, mutants):
         known = self._fits.get(r)
@@ -281,28 +278,50 @@ def score(effect, locus, rays, noise):
     A mutant that moves the ray's mark by c lies at c times its slopes, with an error of variance
     `noise_j^2 + slope_j^2 noise_i^2 + c^2 (SLACK^2 + variance of the slope)` in mark j.
     """
-    return _filled(len(effect), rays, _Columns(effect, locus, rays, noise))
+    return _filled(_Columns(effect, locus, rays, noise), {})
 
 
-def _filled(n_mutants, rays, column):
-    """`Scores` of what `column(ray)` gives for each active ray."""
-    deviance, distance = np.full((2, n_mutants, len(rays.mark)), np.inf, np.float32)
+def _filled(columns, known):
+    """`Scores` of all active rays; `known` has what is known of some by ray, and gets what is computed."""
+    rays = columns.rays
+    deviance, distance = np.full((2, len(columns.effect), len(rays.mark)), np.inf, np.float32)
     for r in np.flatnonzero(rays.active):
-        tried, deviance[tried, r], distance[tried, r] = column(r)
+        tried = columns.tried(r)
+        known[r] = columns.completed(r, tried, known.get(r))
+        mutants, *values = known[r]
+        if len(mutants) > len(tried):
+            values = [each[np.searchsorted(mutants, tried)] for each in values]
+        deviance[tried, r], distance[tried, r] = values
     return Scores(deviance, distance)
 
 
 class _Columns:
-    """How well single rays describe mutants: for each the mutants tried, their deviance and their distance."""
+    """How well single rays describe mutants, and which are tried on each."""
 
     def __init__(self, effect, locus, rays, noise):
         self.effect, self.locus, self.rays, self.noise = effect, locus, rays, noise
-        self.largest = NEAR_LARGEST * np.abs(effect).max(1)
+        self.least = _least_tried(effect, rays)
 
-    def __call__(self, r):
+    def tried(self, r):
+        """The mutants that are tried on a ray."""
+        if self.least is None:
+            return np.arange(len(self.effect))
+        return np.flatnonzero(np.abs(self.effect[:, self.rays.mark[r]]) >= self.least)
+
+    def completed(self, r, tried, known):
+        """Mutants, their deviance and distance: those of `known`, and those tried that were not among them."""
+        if known is None:
+            return tried, *self.of(r, tried)
+        new = np.setdiff1d(tried, known[0], assume_unique=True)
+        if not len(new):
+            return known
+        parts = [np.concatenate(pair) for pair in zip(known, (new, *self.of(r, new)), strict=True)]
+        order = np.argsort(parts[0])
+        return tuple(part[order] for part in parts)
+
+    def of(self, r, tried):
+        """Deviance and distance of some mutants from a ray."""
         rays, i = self.rays, self.rays.mark[r]
-        all_tried = len(rays.mark) <= ALL_RAYS
-        tried = slice(None) if all_tried else np.flatnonzero(np.abs(self.effect[:, i]) >= self.largest)
         x, own = self.effect[tried], self.noise if self.noise.ndim == 1 else self.noise[tried]
         slope, variance = rays.at(r, self.locus[tried])
         c = x[:, [i]]
@@ -310,4 +329,17 @@ class _Columns:
         off = (x - c * slope) ** 2 / error
         off[:, i], error[:, i] = 0, SIZE ** 2
         deviance = off.sum(1) + np.log(error).sum(1) + c[:, 0] ** 2 / SIZE ** 2
-        return tried, deviance.astype(np.float32), np.sqrt(off.max(1, initial=0)).astype(np.float32)
+        return deviance.astype(np.float32), np.sqrt(off.max(1, initial=0)).astype(np.float32)
+
+
+def _least_tried(effect, rays):
+    """(mutant,) How much a mutant moves a ray's mark at least where it is tried on the ray; None if all are tried."""
+    if len(rays.mark) <= ALL_RAYS:
+        return None
+    size = np.abs(effect)
+    least = NEAR_LARGEST * size.max(1)
+    marks = np.unique(rays.mark[rays.active])
+    many = np.flatnonzero((size[:, marks] >= least[:, None]).sum(1) > MOST_TRIED)
+    if len(many):
+        least[many] = np.partition(size[np.ix_(many, marks)], -MOST_TRIED, axis=1)[:, -MOST_TRIED]
+    return least

@@ -16,7 +16,9 @@ from .rays import CUT, LEAST_LOCI, SIZE, SLACK, RayFits, Rays, Scores, weighted_
 ROUNDS = 25
 CHANGED = 1e-3  # share of mutants that may still change their ray at the end
 NARROW_ROUNDS, NARROW_TAU = 4, 0.02  # a start in which all loci have nearly the same slopes
-FEW_STARTS = 40  # of more marks, one start
+FEW_STARTS = 40  # of more marks, one start, and rays that may go are tested together
+APART = 0.05  # of such rays none has more than this share of its mutants on another
+LOW = 0.5  # share of the mutants that a ray takes, below which it goes together with others
 DESCRIBED = 0.3  # share of a ray's mutants on another one from which the ray is put to the test
 LOST = 0.25  # share of a ray's mutants that no other may describe without it, for it to go
 OUTLIERS = 0.05  # share of mutants on no ray, before any is seen
@@ -86,12 +88,14 @@ def _with_enough(fits, found):
     least = np.where(sample.dense, max(LEAST_MUTANTS, LEAST_SHARE_OF_DENSE * sample.n_mutants), LEAST_MUTANTS)
     while True:
         share = np.where(found.rays.active, found.counts, np.inf)[:len(least)] / least
-        r = int(share.argmin())
-        if share[r] >= 1:
+        few = [int(share.argmin())]
+        if share[few[0]] >= 1:
             return found._replace(too_few=too_few)
+        if len(least) > FEW_STARTS and share[few[0]] < LOW:
+            few = np.flatnonzero(share < LOW).tolist()
         active = found.rays.active.copy()
-        active[r] = False
-        found, too_few = _by_turns(fits, found.rays.mark, active, found.ray, found.on), (*too_few, r)
+        active[few] = False
+        found, too_few = _by_turns(fits, found.rays.mark, active, found.ray, found.on), (*too_few, *few)
 
 
 def _starts(sample, noise):
@@ -145,18 +149,41 @@ def _without_needless(fits, found, narrow):
         if not tested.any():
             break
         rows = np.flatnonzero(tested)
-        r = rows[_downstream(breadth, found.rays, rows).max(1).argmax()]
-        mine = found.on & (found.ray == r)
-        active = found.rays.active.copy()
-        active[r] = False
-        other = np.where(active, found.scores.deviance, np.inf).argmin(1)
-        new = _by_turns(fits, found.rays.mark, active, np.where(mine, other, found.ray),
-                        np.ones(len(mine), bool), narrow)
-        if new.criterion < found.criterion or found.on.sum() - new.on.sum() < LOST * mine.sum():
-            found, needed = new, np.zeros_like(needed)
+        rows = rows[np.argsort(-_downstream(breadth, found.rays, rows).max(1), kind="stable")]
+        together = rows[:1] if fits.sample.effect.shape[1] <= FEW_STARTS else _apart(found, rows)
+        new, needed_now = _without(fits, found, together, narrow)
+        if len(needed_now) and len(needed_now) < len(together):
+            needed[needed_now] = True
+            new, needed_now = _without(fits, found, np.setdiff1d(together, needed_now), narrow)
+        if len(needed_now):
+            needed[needed_now] = True
         else:
-            needed[r] = True
+            found, needed = new, np.zeros_like(needed)
     return found
+
+
+def _without(fits, found, rays, narrow):
+    """`Found` without some rays; of these, the ones without which too many of their mutants lie on no ray."""
+    active, mine = found.rays.active.copy(), found.on & np.isin(found.ray, rays)
+    active[rays] = False
+    other = np.where(active, found.scores.deviance, np.inf).argmin(1)
+    new = _by_turns(fits, found.rays.mark, active, np.where(mine, other, found.ray), np.ones(len(mine), bool), narrow)
+    if new.criterion < found.criterion or found.on.sum() - new.on.sum() < LOST * mine.sum():
+        return new, np.zeros(0, int)
+    lost = np.bincount(found.ray[mine & ~new.on], minlength=len(active))[rays]
+    needed = rays[lost >= LOST * found.counts[rays]]
+    return new, needed if len(needed) else rays
+
+
+def _apart(found, rays):
+    """The first of these rays, and those after it whose mutants lie on none of the ones before, nor the reverse."""
+    near = found.scores.distance <= CUT
+    share = np.stack([near[found.on & (found.ray == r)][:, rays].mean(0) for r in rays])
+    overlap, chosen = (share > APART) | (share.T > APART), []
+    for k in range(len(rays)):
+        if not overlap[k, chosen].any():
+            chosen.append(k)
+    return rays[chosen]
 
 
 def _downstream(breadth, rays, rows):
@@ -196,13 +223,15 @@ def _turned_round(fits, found):
 
 def _readmitted(fits, found):
     """Give a ray to marks on which mutants act that lie on no ray, and that act on nothing else."""
-    sample, n_marks = fits.sample, fits.sample.effect.shape[1]
+    sample, alone = fits.sample, None
     tried = found.rays.active | ~(sample.sd > 0)
     while not tried.all():
-        hit = direct_action(sample.effect, sample.locus, found.rays, found.noise)[1] > CUT
-        alone = hit & (hit.sum(1) == 1)[:, None] & ~found.on[:, None]
-        seeds = np.where(tried, 0, alone.sum(0))
-        seeds[[len(np.unique(sample.locus[alone[:, i]])) < LEAST_LOCI for i in range(n_marks)]] = 0
+        if alone is None:
+            hit = direct_action(sample.effect, sample.locus, found.rays, found.noise)[1] > CUT
+            alone = hit & (hit.sum(1) == 1)[:, None] & ~found.on[:, None]
+            seeds = alone.sum(0)
+            seeds[[i for i in np.flatnonzero(seeds) if len(np.unique(sample.locus[alone[:, i]])) < LEAST_LOCI]] = 0
+        seeds = np.where(tried, 0, seeds)
         if not seeds.any():
             break
         i = seeds.argmax()
@@ -212,7 +241,7 @@ def _readmitted(fits, found):
         new = _by_turns(fits, found.rays.mark, active, np.where(alone[:, i], i, found.ray),
                         found.on | alone[:, i])
         if new.rays.active[i] and new.shared()[i] < 0.5 and new.criterion < found.criterion:
-            found = new
+            found, alone = new, None
     return found
 
 
