@@ -3,13 +3,13 @@
 import os
 
 import numpy as np
-from tqdm import tqdm
 
 from .. import calibration
 from .. import options as o
 from ..errors import InputError
 from ..files import file_checksum
 from ..models.patterns import source_of
+from ..pipeline.progress import counting
 from ..plots import reliability_figure, save
 from ..runs.manifest import versions
 from . import summary
@@ -83,9 +83,9 @@ def _predicted(ensemble, observed, quiet):
     n, items = len(observed.sequences), observed.item
     step = 1 if ensemble.needs_item else AT_A_TIME
     pieces = []
-    with tqdm(total=n, unit="sequence", desc="calibrate", disable=quiet) as progress:
+    with counting("calibrate", n, "sequence", quiet=quiet) as count:
         for first in range(0, n, step):
             chosen = observed.sequences[first:first + step]
             pieces.append(ensemble.predict(chosen, int(items[first]) if items[first] >= 0 else None))
-            progress.update(len(chosen))
+            count(len(chosen))
     return np.concatenate(pieces, axis=1)

@@ -81,8 +81,11 @@ def check(arguments, command):
 @contextlib.contextmanager
 def _steps(quiet):
     """A line of standard error that says what is being done, by a function of its text, unless it takes no time."""
-    with tqdm(desc="check: loading models", bar_format="{desc} [{elapsed}]", disable=quiet, leave=False,
-              delay=0 if sys.stderr.isatty() else 1) as line:
+    if not sys.stderr.isatty():
+        with working("check", quiet) as doing:
+            yield partial(setattr, doing, "text")
+        return
+    with tqdm(desc="check: loading models", bar_format="{desc} [{elapsed}]", disable=quiet, leave=False) as line:
         def now(text):
             line.set_description_str(f"check: {text}", refresh=False)
             line.update()

@@ -239,7 +239,7 @@ def centre_and_tau(slope, variance, most_tau=None, rounds=5):
     centre, tau : (mark,) float64
     """
     tau = np.full(slope.shape[1], 0.3)
-    by_slope, by_variance = (np.argsort(v, axis=0, kind="stable") for v in (slope, variance))
+    by_slope, by_variance = (np.argsort(v, axis=0) for v in (slope, variance))
     for _ in range(rounds):
         weight = 1 / (variance + tau ** 2)
         centre = weighted_median(slope, weight, by_slope)
@@ -252,7 +252,7 @@ def centre_and_tau(slope, variance, most_tau=None, rounds=5):
 
 def weighted_median(values, weights, order=None):
     """Of each column: (n, mark) arrays to (mark,); `order` is that of the values, if it is known."""
-    order = np.argsort(values, axis=0, kind="stable") if order is None else order
+    order = np.argsort(values, axis=0) if order is None else order
     reached = np.cumsum(np.take_along_axis(weights, order, 0), axis=0)
     place = (reached < reached[-1] / 2).sum(0)
     return np.take_along_axis(values, np.take_along_axis(order, place[None], 0), 0)[0]

@@ -18,6 +18,7 @@ from ..runs import manifest
 from ..runs.folder import make_folder
 from .disk import check_disk
 from .duration import TimeTold
+from .progress import counting
 
 GO_ON = "the same command goes on from there"
 
@@ -124,12 +125,12 @@ def predict_locked(chosen, selection, path, settings, details, overwrite, quiet,
         return f"{writer.n_done} of {total} loci are kept: {GO_ON}"
 
     def done(n=1):
-        progress.update(n)
+        count(n)
         timed.add(n)
 
     compute = cluster.effects if cluster else _effects_here
     timed = TimeTold(total - writer.n_done, None if quiet else partial(tqdm.write, file=sys.stderr))
-    with tqdm(total=total, initial=writer.n_done, unit="locus", desc="predict", disable=quiet) as progress:
+    with counting("predict", total, "locus", writer.n_done, quiet) as count:
         try:
             with disk_full_told(kept):
                 for block, data, dropped in compute(chosen, selection.loci, writer.blocks(), ddof, keep, done):

@@ -26,12 +26,55 @@ def progress(what, total=None, quiet=False):
         Show nothing.
     """
     def shown(items):
-        how = {"delay": DELAY} if sys.stderr.isatty() else {
-            "mininterval": SECONDS, "maxinterval": SECONDS, "delay": SECONDS,
-            "bar_format": "{desc}: {n_fmt} of {total_fmt}, {elapsed}, {remaining} left\n"}
-        return tqdm(items, total=total, desc=what, unit="block", disable=quiet, **how)
+        with counting(what, total, quiet=quiet, delay=DELAY) as add:
+            for item in items:
+                yield item
+                add()
 
     return shown
+
+
+@contextlib.contextmanager
+def counting(what, total=None, unit="block", done=0, quiet=False, delay=0):
+    """Show how far a stage is whose steps are counted, until it ends.
+
+    Parameters
+    ----------
+    what : str
+        The stage.
+    total : int, optional
+        How many steps there will be, if that is known.
+    unit : str
+        What a step is.
+    done : int
+        Steps that an earlier run has done.
+    quiet : bool
+        Show nothing.
+    delay : float
+        Seconds before a bar appears on a terminal.
+
+    Yields
+    ------
+    callable
+        Counts one step, or as many as it is given.
+    """
+    if quiet or sys.stderr.isatty():
+        with tqdm(total=total, initial=done, unit=unit, desc=what, disable=quiet, delay=delay) as bar:
+            yield bar.update
+        return
+    with working(what) as doing:
+        begun, n = time.monotonic(), done
+
+        def add(more=1):
+            nonlocal n
+            n += more
+            doing.text = f"{unit} {n:,}"
+            if total is not None:
+                left = (time.monotonic() - begun) / max(1, n - done) * (total - n)
+                doing.text += f" of {total:,}"
+                doing.left = f", {tqdm.format_interval(left)} left"
+
+        yield add
 
 
 class Doing:
@@ -41,9 +84,11 @@ class Doing:
     ----------
     text : str
         Empty if the stage has no steps.
+    left : str
+        How much longer it takes, if that is known.
     """
 
-    text = ""
+    text = left = ""
 
     def counted(self, map_blocks):
         """`map_blocks`, as `kipoi_deepmr.effects_store.each_block`, with the blocks counted in `text`."""
@@ -91,7 +136,7 @@ def _tell(what, doing, ended):
     with contextlib.suppress(OSError, ValueError):  # whether anybody reads it changes no result
         while not ended.wait(wait):
             elapsed = tqdm.format_interval(time.monotonic() - begun)
-            text = f"{', '.join(filter(None, [what, doing.text]))}: {elapsed}"
+            text = f"{', '.join(filter(None, [what, doing.text]))}: {elapsed}{doing.left}"
             if not sys.stderr.isatty():
                 tqdm.write(text, file=sys.stderr)
                 continue

@@ -49,6 +49,37 @@ def test_a_stage_says_what_it_does_and_for_how_long(monkeypatch, stream):
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_steps_are_counted(monkeypatch, stream):
+    stderr = stream()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(shown, "SECONDS", 0.02)
+    with shown.counting("predict", 5, "locus", done=2) as add:
+        for n, more in (3, 1), (5, 2):
+            add(more)
+            if stream is io.StringIO:
+                wait_for(stderr, f"locus {n} of 5: 0")
+    text = stderr.getvalue()
+    if stream is Terminal:
+        assert "5/5" in text
+    else:
+        assert "\r" not in text
+        assert all(re.fullmatch(r"predict(, locus [35] of 5)?: 00:0\d(, 00:0\d left)?", line)
+                   for line in text.splitlines())
+
+
+def test_items_are_passed_on_and_an_unknown_total_is_not_invented(monkeypatch):
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(shown, "SECONDS", 0.02)
+    seen = []
+    for item in shown.progress("VCF")(iter("ab")):
+        if seen:
+            wait_for(stderr, "VCF, block 1: 0")
+        seen.append(item)
+    assert seen == ["a", "b"] and "left" not in stderr.getvalue() and "\r" not in stderr.getvalue()
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
 def test_short_and_quiet_stages_show_nothing(monkeypatch, stream):
     stderr = stream()
     monkeypatch.setattr(sys, "stderr", stderr)
