@@ -5,7 +5,8 @@ from .errors import UnknownLayer
 from .graph import Graph
 from .keras_file import read_keras_file
 from .keras_live import read_keras
+from .splitting import outputs_of
 from .torch_module import read_recorded, read_torch
 
-__all__ = ["Engine", "Graph", "Output", "UnknownLayer", "read_keras", "read_keras_file", "read_recorded",
+__all__ = ["Engine", "Graph", "Output", "UnknownLayer", "outputs_of", "read_keras", "read_keras_file", "read_recorded",
            "read_torch"]

@@ -6,39 +6,14 @@ two real axes thus become one-dimensional ones.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import graph as g
 from .errors import UnknownLayer
-
-
-class Tensor(NamedTuple):
-    """A node's value as the framework sees it, without the batch axis.
-
-    Attributes
-    ----------
-    node : str
-    rest : tuple of int
-        Sizes of all axes but that of positions.
-    at : int or None
-        Which axis is that of positions; None: a vector.
-    """
-
-    node: str
-    rest: tuple
-    at: int | None
-
-    @property
-    def ndim(self) -> int:
-        return len(self.rest) + (self.at is not None)
-
-    def axis_in_rest(self, axis: int) -> int:
-        """Index in `rest` of one of the framework's axes."""
-        axis %= self.ndim
-        return axis if self.at is None or axis < self.at else axis - 1
+from .rest import Rest, Tensor
 
 
 class Builder:
@@ -46,6 +21,7 @@ class Builder:
 
     def __init__(self, alphabet: str = "ACGT"):
         self.nodes, self.alphabet, self.length, self._names = [], alphabet, None, set()
+        self._fixed = set()  # names of nodes that do not depend on the sequence
 
     def graph(self, outputs: dict[str, Tensor]) -> g.Graph:
         """The graph, whose outputs bear the names given: dict of name to Tensor."""
@@ -56,12 +32,27 @@ class Builder:
                 self.add(name, g.Dropout(), [tensor])
         return g.Graph(tuple(self.nodes), tuple(outputs), self.length, self.alphabet)
 
+    def split(self, outputs: dict[str, Tensor], rest: Rest, names: Sequence[str]) -> g.Graph:
+        """The graph of what comes before `rest`; `outputs` are those that are known, `names` all in their order.
+
+        Raises
+        ------
+        UnknownLayer
+            Nothing but the sequence comes before.
+        """
+        layers = {node.name: node.layer for node in self.nodes}
+        if all(isinstance(layers[tensor.node], (g.Sequence, g.Constant)) for tensor in rest.inputs):
+            raise UnknownLayer(rest.why)
+        return replace(self.graph(outputs), outputs=tuple(names), rest=rest)
+
     def add(self, name: str, layer: object, inputs: Sequence[Tensor]) -> str:
         """A node, whose name gets a number if it is taken; its name."""
         unique, n = name, 1
         while unique in self._names:
             unique, n = f"{name}:{n}", n + 1
         self._names.add(unique)
+        if isinstance(layer, g.Constant) or inputs and all(tensor.node in self._fixed for tensor in inputs):
+            self._fixed.add(unique)
         self.nodes.append(g.Node(unique, layer, tuple(tensor.node for tensor in inputs)))
         return unique
 
@@ -93,6 +84,8 @@ class Builder:
         first = max(inputs, key=lambda x: np.prod([n or 0 for n in x.rest]))
         if len(ranks) > 1 or len({x.at for x in inputs}) > 1:
             raise UnknownLayer(f"layer {name} joins tensors whose axes differ")
+        if len({x.rest for x in inputs if x.node not in self._fixed and None not in x.rest}) > 1:
+            raise UnknownLayer(f"layer {name} joins tensors of different sizes")
         return first._replace(node=self.add(name, layer, inputs))
 
     def concatenate(self, name: str, inputs: Sequence[Tensor], axis: int) -> Tensor:
@@ -104,6 +97,8 @@ class Builder:
         if len({x.at for x in inputs}) > 1 or any(
                 n > 1 for x in inputs for i, n in enumerate(x.rest) if i != index):
             raise UnknownLayer(f"layer {name} concatenates tensors of several channel axes")
+        if first.at is not None and any(x.node in self._fixed for x in inputs):
+            raise UnknownLayer(f"layer {name} concatenates rows with a constant")
         rest = (None,)
         if not any(x.rest == rest for x in inputs):
             rest = tuple(sum(x.rest[i] for x in inputs) if i == index else n for i, n in enumerate(first.rest))

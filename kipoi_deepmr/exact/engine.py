@@ -20,8 +20,10 @@ from .normal import normalise
 from .program import build
 from .propagate import hulls, propagate
 from .reference import evaluate
+from .splitting import AfterCut
 
 BLOCK = 50  # positions whose mutants go through the heads together
+BLOCK_BYTES = 1 << 26  # of the activations at the cut of a split graph that go through what follows together
 GROUP_BYTES = 1 << 19  # of buffers of mutants that share a pass over the weights: what a core's cache holds
 
 logger = logging.getLogger("kipoi_deepmr")
@@ -107,8 +109,12 @@ class Engine:
 
     def _plan(self, length):
         if length not in self._plans:
-            graph, names = _with_summaries(self._graph, self._outputs, length)
-            self._plans[length] = _Plan(graph, names, length)
+            graph, outputs, after = self._graph, self._outputs, None
+            if graph.rest:
+                after = AfterCut(graph, outputs, length)
+                graph, outputs = after.before, [Output(name) for name in after.cut]
+            graph, names = _with_summaries(graph, outputs, length)
+            self._plans[length] = _Plan(graph, names, length, after)
         return self._plans[length]
 
 
@@ -143,9 +149,10 @@ def _with_summaries(graph, outputs, length):
 
 
 class _Plan:
-    """All that is ready before a sequence of one length comes."""
+    """All that is ready before a sequence of one length comes; `after` computes the outputs of a split graph."""
 
-    def __init__(self, graph, names, length):
+    def __init__(self, graph, names, length, after=None):
+        self.after = after
         self.normal = normalise(graph, names, length)
         self.program = build(self.normal)
         self.heads = Heads(self.normal, self.program)
@@ -163,11 +170,13 @@ class _Plan:
         inputs = Inputs(table, self.program.weights, z, np.searchsorted(dna.BASES, sequence).astype(np.uint8),
                         self.channels_of_letters)
         n_positions = sum(stop - start for start, stop in runs)
-        out = np.empty((1 + 3 * n_positions, sum(self.normal.shapes[name][0] for name in self.normal.outputs)),
-                       np.float32)
-        out[0] = np.concatenate([values[name] for name in self.normal.outputs])
-
+        reference = np.concatenate([values[name] for name in self.normal.outputs])
         block = BLOCK if threads > 1 or len(self.rows_out) else 2 * BLOCK
+        if self.after:
+            block = int(np.clip(BLOCK_BYTES // (3 * reference.nbytes), 1, block))
+            reference = self.after(reference[None])[0]
+        out = np.empty((1 + 3 * n_positions, len(reference)), np.float32)
+        out[0] = reference
         pieces, row = [], 1  # positions from start to stop, and where their mutants begin in `out`
         for first, last in runs:
             cuts = np.linspace(first, last, 1 + max(1, round((last - first) / block))).astype(int).tolist()
@@ -204,7 +213,8 @@ class _Plan:
         table, spans, width = self.spans(inputs.program, start, stop)
         results = Results(np.empty((n, self.program.sum_columns)), np.empty((n, width), np.float32))
         propagate(start, stop, inputs._replace(program=table), scratch, results)
-        return self.heads.outputs(values, results.sums, results.rows, spans)
+        found = self.heads.outputs(values, results.sums, results.rows, spans)
+        return self.after(found) if self.after else found
 
     def spans(self, table, start, stop):
         """The program with room for the flattened rows that some mutant of the block changes."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import UnknownLayer
+from .rest import Rest
 
 SUMMARIES = ("average", "sum", "max", "softmax_mean", "log_sum_exp")
 
@@ -196,12 +197,15 @@ class Graph:
         Of the sequences that the model takes; None if any.
     alphabet : str
         Order of the letters along the one-hot axis.
+    rest : Rest or None
+        What computes the outputs that are no nodes.
     """
 
     nodes: tuple
     outputs: tuple
     length: int | None = None
     alphabet: str = "ACGT"
+    rest: Rest | None = None
 
     def __getitem__(self, name: str) -> Node:
         for node in self.nodes:

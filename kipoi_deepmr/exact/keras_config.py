@@ -7,23 +7,37 @@ from .errors import UnknownLayer
 MODELS = ("Functional", "Model", "Sequential")
 
 
+class Result(NamedTuple):
+    """A tensor among a call's arguments: the key of the call that it comes from, or of one of its several results."""
+
+    key: tuple
+
+
 class Call(NamedTuple):
     """One layer applied once.
 
     Attributes
     ----------
     key : tuple
-        Names its output; the first is the layer's path, (name,) or (model, ..., name).
+        Names its output: the layer's path, (name,) or (model, ..., name), the number of the call, and 0; a layer's
+        other results have their numbers in place of 0.
     class_name : str
     config : dict
-    inputs : list of tuple
-        Keys of the calls whose output it takes.
+    args : list
+        What it is called with; tensors are `Result`.
+    kwargs : dict
     """
 
     key: tuple
     class_name: str
     config: dict
-    inputs: list
+    args: list
+    kwargs: dict
+
+    @property
+    def inputs(self) -> list[tuple]:
+        """Keys of the calls whose output it takes, in order."""
+        return _keys([self.args, self.kwargs])
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -70,53 +84,72 @@ def _sequential(layers, path, input_keys, result):
         name = config["name"] if isinstance(config, dict) and "name" in config else layer["class_name"].lower()
         if layer["class_name"] == "InputLayer":
             if key is None:
-                key = _add(result, path, name, layer, [])
+                key = _add(result, path, name, layer)
             continue
         shape = isinstance(config, dict) and (config.get("batch_input_shape") or config.get("batch_shape"))
         if key is None and shape:
             entry = {"class_name": "InputLayer", "config": {"batch_input_shape": shape}}
-            key = _add(result, path, f"{name}_input", entry, [])
+            key = _add(result, path, f"{name}_input", entry)
         if key is None and layer["class_name"] not in MODELS:
             raise UnknownLayer(f"the model does not say what shape of input layer {name} takes")
         if layer["class_name"] in MODELS:
             (key,) = _model(layer, (*path, name), key and [key], result).values()
         else:
-            key = _add(result, path, name, layer, [key])
+            key = _add(result, path, name, layer, [Result(key)])
     return {name: key}
 
 
 def _functional(config, layers, path, input_keys, result):
-    done = {}  # (layer, call number, output number): key
+    done = {}  # (layer, call number): its key, or for a model the list of its outputs' keys
     if input_keys is not None:
-        done = dict(zip(map(tuple, _listed(config["input_layers"])), input_keys, strict=True))
+        inputs = map(tuple, _listed(config["input_layers"]))
+        done = {source[:2]: [key] for source, key in zip(inputs, input_keys, strict=True)}
     waiting = []
     for layer in layers:
         name = layer.get("name", layer["config"].get("name"))
         nodes = layer.get("inbound_nodes") or []
-        if not nodes and (name, 0, 0) not in done:
-            done[name, 0, 0] = _add(result, path, name, layer, [])
-        waiting += [(name, number, layer, _sources(node)) for number, node in enumerate(nodes)]
+        if not nodes and (name, 0) not in done:
+            done[name, 0] = _add(result, path, name, layer)
+        waiting += [(name, number, layer, _arguments(node)) for number, node in enumerate(nodes)]
     keys = [tuple(output) for output in _listed(config["output_layers"])]
     waiting = _renumbered(waiting, keys)
     while waiting:
-        ready = [entry for entry in waiting if all(source in done for source in entry[3])]
+        ready = [entry for entry in waiting if all(source[:2] in done for source in _keys(entry[3]))]
         if not ready:
             raise UnknownLayer(f"layer {waiting[0][0]} takes an input that is not a layer's output")
         for entry in ready:
-            name, number, layer, sources = entry
-            inputs = [done[source] for source in sources]
+            name, number, layer, arguments = entry
+            args, kwargs = _with_keys(arguments, done)
             if layer["class_name"] in MODELS:
-                outputs = _model(layer, (*path, name), inputs, result).values()
-                done.update({(name, number, i): key for i, key in enumerate(outputs)})
+                outputs = _model(layer, (*path, name), _keys([args, kwargs]), result).values()
+                done[name, number] = list(outputs)
             else:
-                done[name, number, 0] = _add(result, path, name, layer, inputs)
+                done[name, number] = _add(result, path, name, layer, args, kwargs)
         waiting = [entry for entry in waiting if entry not in ready]
-    return {_distinct(key, keys): done[key] for key in keys}
+    return {_distinct(key, keys): _key_of(key, done) for key in keys}
+
+
+def _key_of(source, done):
+    """Key of a tensor from (layer, call number, output number)."""
+    name, number, index = source
+    known = done[name, number]
+    return known[index] if isinstance(known, list) else (*known[:2], index)
+
+
+def _with_keys(value, done):
+    """Arguments whose tensors are named by their calls' keys, no longer by (layer, call number, output number)."""
+    if isinstance(value, Result):
+        return Result(_key_of(value.key, done))
+    if isinstance(value, dict):
+        return {name: _with_keys(each, done) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_with_keys(each, done) for each in value)
+    return value
 
 
 def _renumbered(calls_of, outputs):
     """Calls of nested models counted from 1, as Keras 2 does: their own definition is their call 0."""
-    used = [*outputs, *(source for entry in calls_of for source in entry[3])]
+    used = [*outputs, *(source for entry in calls_of for source in _keys(entry[3]))]
     last_used, last = {}, {}
     for name, number, _ in used:
         last_used[name] = max(number, last_used.get(name, 0))
@@ -130,12 +163,12 @@ def _distinct(key, keys):
     return key[0] if [other[0] for other in keys].count(key[0]) == 1 else ":".join(map(str, key))
 
 
-def _add(result, path, name, layer, inputs):
+def _add(result, path, name, layer, args=(), kwargs=None):
     used = {call.key for call in result}
     number = 0
-    while ((*path, name), number) in used:
+    while ((*path, name), number, 0) in used:
         number += 1
-    result.append(Call(((*path, name), number), layer["class_name"], layer["config"], inputs))
+    result.append(Call(((*path, name), number, 0), layer["class_name"], layer["config"], list(args), kwargs or {}))
     return result[-1].key
 
 
@@ -146,14 +179,43 @@ def _listed(layers):
     return [layers] if layers and isinstance(layers[0], str) else layers
 
 
-def _sources(node):
-    """(layer, call number, output number) of all tensors that a call takes, in order."""
+def _arguments(node):
+    """(arguments, named arguments) of a call as a configuration has it; each `Result` names a layer's output."""
     if isinstance(node, dict):
-        if node.get("class_name") == "__keras_tensor__":
-            return [tuple(node["config"]["keras_history"])]
-        return [source for value in node.values() for source in _sources(value)]
-    if isinstance(node, (list, tuple)):
-        if len(node) in (3, 4) and isinstance(node[0], str) and all(isinstance(n, int) for n in node[1:3]):
-            return [tuple(node[:3]), *_sources(node[3] if len(node) == 4 else [])]
-        return [source for value in node for source in _sources(value)]
-    return []
+        return [_value(arg) for arg in node["args"]], {name: _value(arg) for name, arg in node["kwargs"].items()}
+    entries = [node] if _is_entry(node) else node
+    first = [Result(tuple(entry[:3])) for entry in entries]
+    named = entries[0][3] if entries and len(entries[0]) == 4 else {}
+    return [first[0] if len(first) == 1 else first], {name: _value(arg) for name, arg in named.items()}
+
+
+def _is_entry(value):
+    """Whether a list is how Keras 1 and 2 write a tensor: [layer, call number, output number, named arguments]."""
+    return (isinstance(value, (list, tuple)) and len(value) in (3, 4) and isinstance(value[0], str)
+            and all(isinstance(n, int) for n in value[1:3]))
+
+
+def _value(value):
+    """An argument of a call, with tensors as `Result`."""
+    if isinstance(value, dict):
+        if value.get("class_name") == "__keras_tensor__":
+            return Result(tuple(value["config"]["keras_history"]))
+        if set(value) == {"start", "stop", "step"}:
+            return slice(value["start"], value["stop"], value["step"])
+        if value.get("class_name") == "__slice__":
+            return slice(*(value["config"][name] for name in ("start", "stop", "step")))
+        return {name: _value(each) for name, each in value.items()}
+    if _is_entry(value):
+        return Result(tuple(value[:3]))
+    if isinstance(value, (list, tuple)):
+        values = [_value(each) for each in value]
+        return tuple(values) if any(isinstance(each, slice) for each in values) else values  # an index
+    return value
+
+
+def _keys(value):
+    """Keys of all tensors in arguments, in order."""
+    if isinstance(value, Result):
+        return [value.key]
+    each = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else []
+    return [key for part in each for key in _keys(part)]

@@ -13,6 +13,8 @@ from .activations import KERAS
 from .building import Builder
 from .errors import UnknownLayer
 from .keras_config import Call
+from .keras_rest import keras_rest
+from .rest import Rest
 
 # what is the same in Keras 2 under another name
 RENAMED = {
@@ -38,7 +40,7 @@ RETURNS_ITS_ARGUMENT = (b"|\x00\x00S", b"|\x00S\x00")
 
 def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tuple], list[np.ndarray]],
           sequence_input: str | None = None, constants: dict | None = None, alphabet: str = "ACGT",
-          keras_version: str = "2") -> g.Graph:
+          keras_version: str = "2", layer_of: Callable[[tuple], object] | None = None) -> g.Graph:
     """Graph of a Keras model.
 
     Parameters
@@ -53,6 +55,8 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
         What the other inputs are held at, for one sequence; a number fills the input.
     alphabet : str
     keras_version : str
+    layer_of : callable, optional
+        Path of a layer to the layer itself; with it, layers that are not known become the graph's `rest`.
 
     Returns
     -------
@@ -64,13 +68,21 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
     """
     inputs = [call.name for call in calls if call.class_name == "InputLayer"]
     constants, sequence_input = constants or {}, sequence_input or inputs[0]
-    builder, tensors = Builder(alphabet), {}
+    builder, tensors, unknown, why = Builder(alphabet), {}, [], None
     for call in calls:
         config = _modern(call, keras_version)
         if call.class_name != "InputLayer":
-            layer = _Layer(builder, call.name, RENAMED.get(call.class_name, call.class_name), config,
-                           weights_of(call.path), keras_version)
-            tensors[call.key] = layer.apply([tensors[key] for key in call.inputs])
+            try:
+                if not all(key in tensors for key in call.inputs):
+                    raise UnknownLayer(f"layer {call.name} takes what an unknown layer gives")
+                layer = _Layer(builder, call.name, RENAMED.get(call.class_name, call.class_name), config,
+                               weights_of(call.path), keras_version)
+                tensors[call.key] = layer.apply([tensors[key] for key in call.inputs])
+            except UnknownLayer as error:
+                if layer_of is None:
+                    raise
+                unknown.append(call)
+                why = why or str(error)
             continue
         shape = tuple((config.get("batch_shape") or config["batch_input_shape"])[1:])
         if call.name == sequence_input:
@@ -79,7 +91,14 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
             tensors[call.key] = builder.constant(call.name, shape, constants[call.name])
         else:
             raise UnknownLayer(f"input {call.name} is not the sequence, and what it is held at is not given")
-    return builder.graph({name: tensors[key] for name, key in outputs.items()})
+    known = {name: tensors[key] for name, key in outputs.items() if key in tensors}
+    if not unknown:
+        return builder.graph(known)
+    given = dict.fromkeys(key for call in unknown for key in call.inputs if key in tensors)
+    wanted = {name: key for name, key in outputs.items() if key not in tensors}
+    compute = keras_rest(unknown, list(given), list(wanted.values()), layer_of)
+    rest = Rest(tuple(tensors[key] for key in given), tuple(wanted), compute, False, why)
+    return builder.split(known, rest, outputs)
 
 
 def _modern(call, keras_version):

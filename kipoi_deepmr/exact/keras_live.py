@@ -11,7 +11,7 @@ from .keras_layers import build
 
 
 def read_keras(model: object, sequence_input: str | None = None, constants: dict | None = None,
-               alphabet: str = "ACGT") -> Graph:
+               alphabet: str = "ACGT", split: bool = False) -> Graph:
     """Graph of a Keras 3 or tf_keras model (Sequential or functional).
 
     Parameters
@@ -19,6 +19,8 @@ def read_keras(model: object, sequence_input: str | None = None, constants: dict
     model : keras.Model or tf_keras.Model
     sequence_input, constants, alphabet
         As in `read_keras_file`.
+    split : bool
+        Let the model itself compute what follows the layers that are known: the graph's `rest`.
 
     Returns
     -------
@@ -34,13 +36,23 @@ def read_keras(model: object, sequence_input: str | None = None, constants: dict
     version = sys.modules[type(model).__module__.partition(".")[0]].__version__
     layer_calls, outputs = calls({"class_name": name, "config": _config(model)})
 
-    def weights_of(path):
+    def layer_of(path):
         layer = model
         for part in path:
-            layer = layer.get_layer(part)
-        return [np.asarray(weight) for weight in layer.get_weights()]
+            layer = next(each for each in _operations(layer) if each.name == part)
+        return layer
 
-    return build(layer_calls, outputs, weights_of, sequence_input, constants, alphabet, version)
+    def weights_of(path):
+        layer = layer_of(path)
+        return [np.asarray(weight) for weight in layer.get_weights()] if hasattr(layer, "get_weights") else []
+
+    return build(layer_calls, outputs, weights_of, sequence_input, constants, alphabet, version,
+                 layer_of if split else None)
+
+
+def _operations(model):
+    """Layers of a model, and of Keras 3 the operations that are no layers, `x + 1` for example."""
+    return getattr(model, "operations", None) or model.layers
 
 
 def _config(model):

@@ -97,12 +97,13 @@ def _pool(layer, x):
     return windows.sum(-1) / (np.minimum(starts + layer.size, len(x)) - np.maximum(starts, 0))[:, None]
 
 
-def _summary(layer, x):
-    if layer.kind == "softmax_mean":
+def summarised(kind: str, x: np.ndarray) -> np.ndarray:
+    """One of graph.SUMMARIES over the first axis, that of positions."""
+    if kind == "softmax_mean":
         return (special.softmax(x, axis=0) * x).sum(0)
-    if layer.kind == "log_sum_exp":
+    if kind == "log_sum_exp":
         return special.logsumexp(x, axis=0)
-    return {"average": x.mean, "sum": x.sum, "max": x.max}[layer.kind](0)
+    return {"average": x.mean, "sum": x.sum, "max": x.max}[kind](0)
 
 
 def _spread(layer, x):
@@ -119,7 +120,7 @@ _APPLY = {
     g.Activation: lambda layer, x: in_float64(layer.kind, x, layer.alpha, layer.beta),
     g.Softmax: lambda layer, x: special.softmax(x, axis=-1),
     g.Pool: _pool,
-    g.Summary: _summary,
+    g.Summary: lambda layer, x: summarised(layer.kind, x),
     g.Flatten: lambda layer, x: (x.T if layer.channels_first else x).reshape(-1),
     g.Dense: _dense,
     g.Crop: lambda layer, x: _extended(x, -layer.before, -layer.after),

@@ -9,8 +9,12 @@ from ..models.host.errors import ModelError
 from ..models.host.torch_graph import BATCH
 from . import graph as g
 from .activations import TORCH
-from .building import Builder, Tensor
+from .building import Builder
 from .errors import UnknownLayer
+from .rest import Rest, Tensor
+from .torch_rest import results_in, torch_rest
+
+BATCH_OF_REST = 32  # sequences that what the engine does not know is recorded for
 
 # operations by ATen's names without overload
 SAME = ("dropout", "alpha_dropout", "feature_dropout", "contiguous", "clone", "alias", "detach", "to", "_to_copy",
@@ -30,7 +34,7 @@ class Call(NamedTuple):
     dropout: int | None
 
 
-def read_torch(module: object, shape: tuple[int, ...], alphabet: str = "ACGT") -> g.Graph:
+def read_torch(module: object, shape: tuple[int, ...], alphabet: str = "ACGT", split: bool = False) -> g.Graph:
     """Graph of a PyTorch module, as it predicts (in `eval` mode).
 
     Parameters
@@ -40,6 +44,8 @@ def read_torch(module: object, shape: tuple[int, ...], alphabet: str = "ACGT") -
         Of one sequence as the module takes it, without the batch axis: (4, L), (4, 1, L), (L, 4) ...
     alphabet : str
         Order of the letters along the one-hot axis.
+    split : bool
+        Let PyTorch compute what follows the operations that are known: the graph's `rest`.
 
     Returns
     -------
@@ -50,11 +56,17 @@ def read_torch(module: object, shape: tuple[int, ...], alphabet: str = "ACGT") -
     ------
     UnknownLayer
     """
+    batch = BATCH_OF_REST if split else BATCH
     try:
-        recorded, arrays = torch_graph.record(module, shape)
+        recorded, arrays = torch_graph.record(module, shape, batch=batch)
     except ModelError as error:
         raise UnknownLayer(str(error)) from error
-    return read_recorded(recorded, arrays, shape, alphabet)
+    return _Reader(recorded, arrays, shape, alphabet, batch, _device(module) if split else None).graph()
+
+
+def _device(module):
+    weight = next(module.parameters(), None)
+    return "cpu" if weight is None else weight.device
 
 
 def read_recorded(recorded: dict, arrays: list[np.ndarray], shape: tuple[int, ...], alphabet: str = "ACGT") -> g.Graph:
@@ -82,28 +94,49 @@ def read_recorded(recorded: dict, arrays: list[np.ndarray], shape: tuple[int, ..
 class _Reader:
     """Walks the recorded calls; every value is a Tensor of the graph, a numpy array or a plain Python value.
 
-    `node` is the call that is being read, `shapes` the shapes of the results by the calls' names.
+    `node` is the call that is being read, `shapes` the shapes of the results by the calls' names, `rest` the calls that
+    are not known by their names, where these are PyTorch's own to compute, on `device`; `why` is about the first.
     """
 
-    def __init__(self, recorded, arrays, shape, alphabet):
-        self.recorded, self.arrays, self.builder = recorded, arrays, Builder(alphabet)
+    def __init__(self, recorded, arrays, shape, alphabet, batch=BATCH, device=None):
+        self.recorded, self.arrays, self.builder, self.batch = recorded, arrays, Builder(alphabet), batch
         name = recorded["input"]
         self.values = {name: self.builder.sequence(name, tuple(shape))}
-        self.shapes = {name: (BATCH, *shape)}
-        self.node = None
+        self.shapes = {name: (batch, *shape)}
+        self.node, self.rest, self.why, self.device = None, {}, None, device
 
     def graph(self):
         for call in self.recorded["calls"]:
             self.node = Call(**call)
             self.shapes[self.node.name] = self.node.shape
-            self.values[self.node.name] = self.call(self.node)
-        outputs = {name: self.value(value) for name, value in self.recorded["outputs"]}
-        if not all(isinstance(tensor, Tensor) for tensor in outputs.values()):
+            try:
+                self.values[self.node.name] = self.call(self.node)
+            except UnknownLayer as error:
+                if self.device is None:
+                    raise
+                self.rest[self.node.name] = self.node
+                self.why = self.why or str(error)
+        known = {name: self.value(value) for name, value in self.recorded["outputs"]
+                 if not results_in(value) & self.rest.keys()}
+        if not all(isinstance(tensor, Tensor) for tensor in known.values()):
             raise UnknownLayer("an output of the module does not depend on the sequence")
-        return self.builder.graph(outputs)
+        return self.split(known) if self.rest else self.builder.graph(known)
+
+    def split(self, known):
+        """The graph of what is known, and the rest; `known` are the outputs of the graph."""
+        taken = {name for call in self.rest.values() for name in results_in([call.args, call.kwargs])}
+        cut = {name: self.values[name] for name in self.values if name in taken}
+        outputs = dict(self.recorded["outputs"])
+        wanted = {name: value["call"] for name, value in outputs.items() if name not in known}
+        compute = torch_rest(list(self.rest.values()), list(cut), list(wanted.values()), self.arrays, self.batch,
+                             self.device)
+        rest = Rest(tuple(cut.values()), tuple(wanted), compute, True, self.why)
+        return self.builder.split(known, rest, tuple(outputs))
 
     def call(self, node):
         name = node.op
+        if results_in([node.args, node.kwargs]) & self.rest.keys():
+            raise self.unknown(" after one that")
         arguments = [self.value(argument) for argument in node.args]
         named = {key: self.value(argument) for key, argument in node.kwargs.items()}
         if name == "getitem":
@@ -153,7 +186,7 @@ class _Reader:
 
     def new_shape(self):
         shape = self.node.shape
-        if not shape or shape[0] != BATCH:
+        if not shape or shape[0] != self.batch:
             raise self.unknown(f" to shape {shape}")
         return tuple(shape[1:])
 
@@ -390,7 +423,7 @@ class _Reader:
         return self.builder.same(self.node.name, g.Scale(*parts), x)
 
     def _slice(self, x, axis=0, start=0, end=None, step=1):
-        if axis == 0 and start in (0, None) and (end is None or end >= BATCH) and step == 1:
+        if axis == 0 and start in (0, None) and (end is None or end >= self.batch) and step == 1:
             return x
         length = self.shape_of(self.node.args[0])[axis]
         start, end, _ = slice(start, end).indices(length)

@@ -19,7 +19,7 @@ NAIVE, EXACT = "naive", "exact"
 # By name what makes an engine: (model, probes, quiet, marks used) to a function like `Model.mutants`, and why it may be
 # used, in a few words. It raises Unusable where it cannot be trusted. probes: see `_probes`.
 MAKERS = {EXACT: exact_engine.make, **approximate.MAKERS}
-AUTO = (EXACT,)  # what `auto` tries, in this order, before naive
+AUTO = {EXACT: exact_engine.make_if_faster}  # what `auto` tries, in this order, before naive
 assert {"auto", *MAKERS, NAIVE} == set(ENGINES)
 AS_ASKED = "as asked"
 SEED = 2
@@ -153,12 +153,12 @@ class Engines:
         return {**found, "approximation": self.agreement} if self.agreement else found
 
     def notes(self) -> list[str]:
-        """A line about models that are predicted naively though nobody asked for it, or none."""
+        """A line about models that are predicted naively though nobody asked for it, and one about split networks."""
         refused = [choice for choice in self.choices if choice.engine == NAIVE and choice.why != AS_ASKED]
-        if not refused:
-            return []
-        more = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
-        return [f"engine naive for {refused[0].model}{more}: {refused[0].why}"]
+        split = [choice for choice in self.choices if choice.why.startswith(exact_engine.SPLIT)]
+        return [f"engine {choices[0].engine} for {choices[0].model}"
+                f"{f' and {len(choices) - 1} more' if len(choices) > 1 else ''}: {choices[0].why}"
+                for choices in (refused, split) if choices]
 
 
 def choose(ensemble: Ensemble, engine: str = "auto", loci: Loci | None = None, quiet: bool = True,
@@ -275,9 +275,10 @@ def _chosen(part: Model, engine, probes, quiet, used):
     """What predicts the mutants of a model or of a part of a stack, and the choice of it."""
     name = part.describe().name
     refused = AS_ASKED
-    for candidate in AUTO if engine == "auto" else [engine] * (engine != NAIVE):
+    makers = AUTO if engine == "auto" else {engine: MAKERS[engine]} if engine != NAIVE else {}
+    for candidate, make in makers.items():
         try:
-            mutants, why = MAKERS[candidate](part, probes, quiet, used)
+            mutants, why = make(part, probes, quiet, used)
             return mutants, Choice(name, candidate, why)
         except Unusable as error:
             refused = str(error)

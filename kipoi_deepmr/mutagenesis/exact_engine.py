@@ -10,14 +10,12 @@ import numpy as np
 
 from .. import dna
 from ..errors import InputError
-from ..exact import Engine, UnknownLayer
-from ..exact.graph import shapes
-from ..exact.reference import evaluate
+from ..exact import Engine, UnknownLayer, outputs_of
 from ..models import Description, Model
 from ..models.host.errors import ModelError
 from ..models.internals import Internals
 from ..threads import n_threads
-from . import trust
+from . import trust, worth
 from .graphs import graph_of
 from .readings import find_readings
 from .unusable import Unusable
@@ -26,9 +24,10 @@ N_PROBES = 4  # sequences that show how a model's output follows from its graph'
 MOST_BYTES = 1 << 30  # of the outputs of all mutants of a sequence
 LONG = 200  # bases from which on a second thread pays
 SEED = 3
+SPLIT = "split"  # how the reason of a split network begins
 
 
-def make(model: Model, probes: list, quiet: bool, used: list) -> tuple[Callable, str]:
+def make(model: Model, probes: list, quiet: bool, used: list, must_be_faster: bool = False) -> tuple[Callable, str]:
     """What `engines.MAKERS` asks for: mutants and why, once both have shown that they are those of the model.
 
     Parameters
@@ -39,6 +38,8 @@ def make(model: Model, probes: list, quiet: bool, used: list) -> tuple[Callable,
         Do not tell that machine code is compiled.
     used : list of int
         The marks that must agree.
+    must_be_faster : bool
+        Refuse a split network that takes as long as predicting every mutant.
 
     Returns
     -------
@@ -58,9 +59,24 @@ def make(model: Model, probes: list, quiet: bool, used: list) -> tuple[Callable,
     if any(view.shift for view in internals.views):
         raise Unusable("its shifted views hold unknown bases")
     engine = ExactEngine(described, internals, len(probes[0][0]))
-    with _telling(not quiet):
-        trust.check(model, engine.mutants, probes, used)
-    return engine.mutants, f"it predicts what the model does, within {trust.PREDICTIONS:g} of the largest prediction"
+    try:
+        with _telling(not quiet):
+            trust.check(model, engine.mutants, probes, used)
+    except UnknownLayer as error:
+        raise Unusable(str(error)) from error
+    why = f"it predicts what the model does, within {trust.PREDICTIONS:g} of the largest prediction"
+    if not engine.unknown:
+        return engine.mutants, why
+    taken = worth.time_by_naive(model, engine.mutants, *probes[0])
+    if must_be_faster and taken > worth.ENOUGH:
+        raise Unusable(f"{engine.unknown}, and to split the network there takes {taken:.1f} times as long")
+    return engine.mutants, (f"{SPLIT} at what is not known, which the model itself computes ({engine.unknown}): "
+                            f"{taken:.2f} of naive's time; {why}")
+
+
+def make_if_faster(model: Model, probes: list, quiet: bool, used: list) -> tuple[Callable, str]:
+    """`make`, which refuses a split network that takes as long as predicting every mutant."""
+    return make(model, probes, quiet, used, must_be_faster=True)
 
 
 class ExactEngine:
@@ -73,6 +89,11 @@ class ExactEngine:
     length : int
         Of sequences.
 
+    Attributes
+    ----------
+    unknown : str
+        A sentence about the first layer that the network itself computes, with all that follows; empty if none does.
+
     Raises
     ------
     Unusable
@@ -82,16 +103,17 @@ class ExactEngine:
     def __init__(self, described: Description, internals: Internals, length: int):
         self._name, self._marks, self._views = described.name, internals.marks, internals.views
         graph = graph_of(internals)
+        self.unknown = graph.rest.why if graph.rest else ""
         if graph.length not in (None, length):
             raise Unusable(f"its network takes {graph.length} bases, not {length}")
         sequences = dna.BASES[np.random.default_rng(SEED).integers(0, 4, (N_PROBES, length))]
         try:
-            values = _outputs(graph, sequences)
+            values = outputs_of(graph, dna.one_hot(sequences, graph.alphabet))
             self._readings = find_readings(graph, values, internals.marks, internals.outputs(sequences))
             nodes = {node.name: node for reading in self._readings for node in reading.nodes}
             graph = replace(graph, nodes=(*graph.nodes, *nodes.values()))
             self._wanted = list(dict.fromkeys(output for reading in self._readings for output in reading.wanted))
-            self._sizes = _sizes(graph, self._wanted, length)
+            self._sizes = _sizes({name: value.shape[1:] for name, value in values.items()}, nodes, self._wanted, length)
             graphs = _masked(graph, internals.masks, length)
             self._engines = [Engine(each, self._wanted, threads(length)) for each in graphs]
         except (UnknownLayer, ModelError) as error:
@@ -127,17 +149,9 @@ def threads(length: int) -> int:
     return 1 if length < LONG else max(2, n_threads())
 
 
-def _outputs(graph, sequences):
-    """The outputs of a graph for sequences: dict of str to (n, ...) float64 array."""
-    needed = graph.ancestors(graph.outputs)
-    known = shapes(needed, sequences.shape[1])
-    found = [evaluate(needed, known, one_hot) for one_hot in dna.one_hot(sequences, graph.alphabet)]
-    return {name: np.stack([values[name] for values in found]) for name in graph.outputs}
-
-
-def _sizes(graph, wanted, length):
-    """How many numbers the engine gives for each output wanted."""
-    known, sizes = shapes(graph.nodes, length), []
+def _sizes(shapes_of, nodes, wanted, length):
+    """How many numbers the engine gives for each output wanted, from the outputs' shapes; `nodes` keep those."""
+    known, sizes = {**shapes_of, **{name: shapes_of[node.inputs[0]] for name, node in nodes.items()}}, []
     for output in wanted:
         shape = known[output.name]
         if len(shape) == 2 and output.window:

@@ -14,6 +14,8 @@ from .unusable import Unusable
 def graph_of(internals: Internals) -> exact.Graph:
     """The graph of a model's network, with inputs other than the sequence held at zero.
 
+    Of a network in memory, what is not known is left to the network: the graph's `rest`.
+
     Parameters
     ----------
     internals : Internals
@@ -30,7 +32,7 @@ def graph_of(internals: Internals) -> exact.Graph:
         raise Unusable("it takes more than one-hot DNA")
     try:
         if TORCH in internals.networks:
-            return exact.read_recorded(*internals.recorded(), internals.shape, internals.letters)
+            return _of_torch(internals)
         if internals.modules:
             return _of_keras(internals)
         return _of_files(internals)
@@ -38,11 +40,21 @@ def graph_of(internals: Internals) -> exact.Graph:
         raise Unusable(str(error)) from error
 
 
+def _of_torch(internals):
+    recorded = internals.recorded()
+    try:
+        return exact.read_recorded(*recorded, internals.shape, internals.letters)
+    except exact.UnknownLayer:
+        if not internals.modules:
+            raise
+    return exact.read_torch(internals.modules[0], internals.shape, internals.letters, split=True)
+
+
 def _of_keras(internals):
     if len(internals.modules) > 1:
         raise Unusable(f"it holds {len(internals.modules)} networks")
     module, = internals.modules
-    return exact.read_keras(module, **_inputs(module.get_config(), internals))
+    return exact.read_keras(module, split=True, **_inputs(module.get_config(), internals))
 
 
 def _of_files(internals):

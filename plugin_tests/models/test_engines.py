@@ -16,7 +16,7 @@ from kipoi_deepmr.cli import main
 from kipoi_deepmr.effects_store import RECORD, open_effects
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.models import Ensemble
-from kipoi_deepmr.mutagenesis import engines, exact_engine, trust
+from kipoi_deepmr.mutagenesis import engines, exact_engine, trust, worth
 
 LENGTH = 40
 EXAMPLE = EXAMPLES / "tf_cooperativity"
@@ -355,13 +355,46 @@ def test_marks_that_are_not_used_need_not_be_trusted(tmp_path):
         compared(ensemble)
 
 
-def test_a_layer_that_is_not_known_is_named(tmp_path):
-    models = [write(tmp_path / str(k), network(k, layer=lambda k: k.LSTM(4, return_sequences=True, name="memory")))
-              for k in range(2)]
-    with Ensemble.from_kipoi(models, "dir") as ensemble:
+@pytest.fixture
+def with_memory(tmp_path):
+    """Two models with a recurrent layer."""
+    return [write(tmp_path / f"m{k}", network(k, layer=lambda k: k.LSTM(4, return_sequences=True, name="memory")))
+            for k in range(2)]
+
+
+@pytest.mark.parametrize("taken, engine", [(0.25, "exact"), (2.0, "naive")])
+def test_a_layer_that_is_not_known_is_named_and_left_to_the_model_if_that_pays(with_memory, monkeypatch, taken, engine):
+    """Whichever engine it is, one line says why; asked for by name, the exact engine does it in any case."""
+    monkeypatch.setattr("kipoi_deepmr.mutagenesis.worth.time_by_naive", lambda *_: taken)
+    with Ensemble.from_kipoi(with_memory, "dir") as ensemble:
+        compared(ensemble, engine)
         chosen = engines.choose(ensemble)
-        assert {choice.engine for choice in chosen.choices} == {"naive"}
-        assert "memory" in chosen.choices[0].why and "LSTM" in chosen.choices[0].why
+        line, = chosen.notes()
+        assert line.startswith(f"engine {engine} for {with_memory[0]} and 1 more: ") and "memory" in line
+        assert "LSTM" in line and f"{taken:.1f}"[:3] in line
+        assert chosen.to_json()["engines"]["used"][0]["why"] in line
+        by_name = engines.choose(ensemble, "exact")
+        assert by_name.setting == "exact"
+        sequence = random_sequence(LENGTH)
+        assert_same(by_name.mutants(sequence), chosen.mutants(sequence))
+        again = engines.again(ensemble, [("exact", None)] * 2)
+        np.testing.assert_array_equal(again.mutants(sequence), by_name.mutants(sequence))
+
+
+def test_what_a_split_takes_is_measured(with_memory, monkeypatch):
+    """By CPU time of what 20 positions more take: a model that is slow before its unknown layer gains, another not."""
+    with Ensemble.from_kipoi(with_memory[:1], "dir", strict=False) as ensemble:
+        model, = ensemble.models
+
+        def slowly(factor):
+            def mutants_at(sequence, item, positions):
+                for _ in range(factor):
+                    model.predict(np.repeat(sequence[None], 3 * len(positions), 0))
+            return mutants_at
+
+        sequence = random_sequence(LENGTH)
+        assert worth.time_by_naive(model, slowly(4), sequence, None) > 2
+        assert worth.time_by_naive(model, slowly(0), sequence, None) < 0.2
 
 
 def test_members_choose_one_by_one(tmp_path):

@@ -273,14 +273,75 @@ def test_an_unknown_layer_is_named(framework, name, layer):
         exact.read_keras(model)
 
 
-def test_squeeze_and_excitation_is_refused(framework):
+def squeeze_and_excitation(k, x):
+    gate = k.Dense(x.shape[-1], activation="sigmoid")(k.GlobalAveragePooling1D()(x))
+    return k.Multiply(name="gated")([x, k.Reshape((1, x.shape[-1]))(gate)])
+
+
+def transformer_block(k, x):
+    y = k.LayerNormalization()(x)
+    x = k.Add()([x, k.MultiHeadAttention(2, 3, name="attention")(y, y)])
+    return k.Add()([x, k.Dense(x.shape[-1])(k.Dense(9, activation="gelu")(k.LayerNormalization()(x)))])
+
+
+def attention_pooling(k, x):
+    weights = k.Softmax(axis=1, name="shares")(k.Dense(1)(x))
+    return k.UpSampling1D(3)(k.Dot(1)([weights, x]))
+
+
+SPLIT = {
+    "lstm": ("memory", lambda k, x: k.LSTM(4, return_sequences=True, name="memory")(x)),
+    "gru, both ways": ("both", lambda k, x: k.Bidirectional(k.GRU(3, return_sequences=True), name="both")(x)),
+    "a second result": ("memory", lambda k, x: k.RepeatVector(3)(k.GRU(5, return_state=True, name="memory")(x)[1])),
+    "transformer block": ("attention", transformer_block),
+    "squeeze and excitation": ("gated", squeeze_and_excitation),
+    "attention pooling": ("shares", attention_pooling),
+    "normalised over positions": ("norm", lambda k, x: k.LayerNormalization(axis=1, name="norm")(x)),
+    "a function of its own": ("own", lambda k, x: k.Lambda(lambda x: x[:, ::-1] * 2, name="own")(x)),
+}
+
+
+@pytest.mark.parametrize("name", SPLIT)
+def test_what_is_not_known_is_computed_by_the_model_itself(framework, name):
+    """With a known output before the cut, one after it, and one that takes both."""
+    k, (layer, unknown) = framework.layers, SPLIT[name]
+    first = k.Input((LENGTH, 4))
+    x = k.MaxPooling1D(3)(k.Conv1D(8, 6, activation="relu")(first))
+    early = k.GlobalAveragePooling1D()(x)
+    late = k.GlobalMaxPooling1D()(unknown(k, k.Conv1D(6, 3, padding="same")(x)))
+    model = framework.Model(first, [k.Dense(2, name="early")(early), k.Dense(2, name="late")(late),
+                                    k.Dense(3, name="both_ends")(k.Concatenate()([early, late]))])
+    sequence = sequence_of(LENGTH)
+    randomize(model)
+    expected = predicted(model, one_hot_mutants(sequence))
+    graph = exact.read_keras(model, split=True)
+    assert layer in graph.rest.why and len(graph.outputs) == 3
+    assert_same(graph, expected, sequence)
+    np.testing.assert_allclose(exact.Engine(graph, threads=2).mutants(sequence, [3, 4, 40])[4:7],
+                               exact.Engine(graph).mutants(sequence)[13:16], rtol=0, atol=1e-5)
+    assert all(len(each._inbound_nodes) == 1 for each in model.layers if each.name != "add"), "the model is as it was"
+    with pytest.raises(exact.UnknownLayer, match=layer):
+        exact.read_keras(model)
+
+
+def test_summaries_of_an_output_after_the_cut(framework):
     k = framework.layers
-    x = k.Input((LENGTH, 4))
-    y = k.Conv1D(4, 3)(x)
-    gate = k.Dense(4, activation="sigmoid")(k.GlobalAveragePooling1D()(y))
-    gated = k.GlobalAveragePooling1D()(k.Multiply(name="gated")([y, k.Reshape((1, 4))(gate)]))
-    with pytest.raises(exact.UnknownLayer, match="gated"):
-        exact.Engine(exact.read_keras(framework.Model(x, gated)))
+    first = k.Input((LENGTH, 4))
+    x = k.GRU(3, return_sequences=True, name="profile")(k.Conv1D(8, 6, activation="relu")(first))
+    model = framework.Model(first, x)
+    sequence = sequence_of(LENGTH)
+    expected = np.asarray(model.predict_on_batch(one_hot_mutants(sequence)))
+    graph = exact.read_keras(model, split=True)
+    found = exact.Engine(graph, [exact.Output("profile", "max", (3, 20)), exact.Output("profile", "average")])
+    np.testing.assert_allclose(found.mutants(sequence), np.concatenate(
+        [expected[:, 3:20].max(1), expected.mean(1)], axis=1), rtol=0, atol=1e-5)
+
+
+def test_nothing_is_split_where_nothing_is_known(framework):
+    k = framework.layers
+    model = framework.Sequential([k.Input((LENGTH, 4)), k.LSTM(4, name="memory"), k.Dense(2)])
+    with pytest.raises(exact.UnknownLayer, match="memory"):
+        exact.read_keras(model, split=True)
 
 
 def test_a_model_class_of_its_own_is_refused(framework):

@@ -18,7 +18,7 @@ nn, functional = torch.nn, torch.nn.functional
 LENGTH = 48
 
 
-def assert_module(module, shape=(4, LENGTH), must_change=True, names=None):
+def assert_module(module, shape=(4, LENGTH), must_change=True, names=None, split=False):
     """The module's graph predicts what the module does, to a few of float32's roundings of the largest value."""
     torch.manual_seed(1)
     for name, buffer in module.named_buffers():
@@ -36,7 +36,8 @@ def assert_module(module, shape=(4, LENGTH), must_change=True, names=None):
     out = list(out.values()) if isinstance(out, dict) else out if isinstance(out, (tuple, list)) else [out]
     by_position = [each.numpy().swapaxes(1, 2) if each.ndim == 3 else each.numpy() for each in out]
     expected = np.concatenate([each.reshape(len(one_hot), -1) for each in by_position], axis=1)
-    graph = exact.read_torch(module, shape)
+    graph = exact.read_torch(module, shape, split=split)
+    assert bool(graph.rest) == split
     assert names is None or graph.outputs == names
     found = exact.Engine(graph).mutants(sequence)
     assert not must_change or np.abs(expected[1:] - expected[0]).max() > 1e-4 * np.abs(expected).max()
@@ -312,6 +313,82 @@ def test_random_architectures(drawn):
     assert_module(nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * length, 3)), must_change=False)
 
 
+class Recurrent(nn.Module):
+    def __init__(self, kind):
+        super().__init__()
+        self.inner = kind(8, 4, batch_first=True, bidirectional=True)
+
+    def forward(self, x):
+        return self.inner(x.transpose(1, 2))[0].transpose(1, 2)
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        y = x.transpose(1, 2)
+        return x + self.inner(y, y, y)[0].transpose(1, 2)
+
+
+class SqueezeAndExcitation(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool1d(1), nn.Conv1d(8, 3, 1), nn.ReLU(), nn.Conv1d(3, 8, 1),
+                                  nn.Sigmoid())
+
+    def forward(self, x):
+        return x * self.gate(x)
+
+
+class AttentionPooling(nn.Module):
+    """Of each two positions a weighted mean: Enformer's."""
+
+    def __init__(self):
+        super().__init__()
+        self.logits = nn.Conv2d(8, 8, 1, bias=False)
+
+    def forward(self, x):
+        x = x.reshape(len(x), 8, -1, 2)
+        return (x * self.logits(x).softmax(-1)).sum(-1)
+
+
+SPLIT = {
+    "lstm": lambda: Recurrent(nn.LSTM), "gru": lambda: Recurrent(nn.GRU), "attention": Attention,
+    "transformer": lambda: nn.Sequential(Function(lambda x: x.transpose(1, 2)),
+                                         nn.TransformerEncoderLayer(8, 2, 12, batch_first=True),
+                                         Function(lambda x: x.transpose(1, 2))),
+    "squeeze and excitation": SqueezeAndExcitation, "attention pooling": AttentionPooling,
+    "normalised over positions": lambda: nn.LayerNorm((8, 42)), "group norm": lambda: nn.GroupNorm(2, 8),
+    "softmax over positions": lambda: nn.Softmax(dim=2),
+}
+
+
+@pytest.mark.parametrize("name", SPLIT)
+def test_what_is_not_known_is_computed_by_the_module_itself(name):
+    torch.manual_seed(0)
+    assert_module(nn.Sequential(nn.Conv1d(4, 8, 7), nn.ReLU(), SPLIT[name](), nn.Conv1d(8, 6, 3), nn.ELU(),
+                                nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(6, 2)), split=True)
+
+
+class Skips(nn.Module):
+    """The sequence itself, and a known output, pass by what is not known."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.inner = nn.Conv1d(4, 8, 7, padding=3), Recurrent(nn.GRU)
+
+    def forward(self, x):
+        y = self.conv(x).relu()
+        return {"profile": self.inner(y) + y, "early": y.mean(2), "late": self.inner(y)[:, :4].mean(2) * x.mean(2)}
+
+
+def test_a_split_module_with_several_outputs():
+    torch.manual_seed(0)
+    assert_module(Skips(), split=True, names=("profile", "early", "late"))
+
+
 @pytest.mark.parametrize("layer", [nn.LayerNorm(44), nn.LayerNorm((3, 44)), nn.Softmax(dim=2),
                                    Function(lambda x: torch.flip(x, (2,)) + x)])
 def test_an_unknown_operation_is_named(layer):
@@ -325,6 +402,15 @@ def test_a_recurrent_or_a_data_dependent_module_is_refused():
                            (lambda x: torch.fft.fft(x).abs(), "fft"), (lambda x: x @ x, "cannot record its network")):
         with pytest.raises(exact.UnknownLayer, match=says):
             exact.read_torch(Function(function), (4, LENGTH))
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: x if x.sum() > 0 else -x, lambda x: x / x.max().item(), lambda x: x * float(x[0, 0, 0]),
+    lambda x: x[:, :, :int(x.sum())]])
+def test_a_module_that_looks_at_its_input_is_refused_by_name(function):
+    module = nn.Sequential(nn.Conv1d(4, 3, 5), Function(function), nn.GRU(44, 3))
+    with pytest.raises(exact.UnknownLayer, match="looks at the values of its input"):
+        exact.read_torch(module, (4, LENGTH), split=True)
 
 
 def test_the_module_is_left_as_it_was():

@@ -24,7 +24,7 @@ DROPOUTS = ("dropout", "feature_dropout")
 Result = namedtuple("Result", "name")
 
 
-def record(network, shape, dropouts=()):
+def record(network, shape, dropouts=(), batch=BATCH):
     """The calls that a network makes when it predicts.
 
     Parameters
@@ -34,6 +34,8 @@ def record(network, shape, dropouts=()):
         Of one sequence as the network takes it, without the batch axis.
     dropouts : list of torch.nn.Module
         Dropout modules whose calls are to be known by the number of the module.
+    batch : int
+        Of sequences; the record holds it as the first axis of shapes.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def record(network, shape, dropouts=()):
     import torch
 
     like = next((p for p in network.parameters() if p.is_floating_point()), torch.zeros(0))
-    drawn = np.random.RandomState(0).random_sample((BATCH,) + tuple(shape))
+    drawn = np.random.RandomState(0).random_sample((batch,) + tuple(shape))
     example = torch.from_numpy(drawn).to(device=like.device, dtype=like.dtype)
     with evaluating(network), torch.no_grad(), _numbered(dropouts) as numbers, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -259,7 +261,7 @@ def _traced(network, example):
     held, sequence = list(graph.inputs())
     name = sequence.debugName().split(".")[0]
     calls, values = _Calls(name), {held.unique(): traced, sequence.unique(): Result(name)}
-    shapes = {name: [BATCH] + list(example.shape[1:])}
+    shapes = {name: list(example.shape)}
     for node in graph.nodes():
         results = _Node(calls, node, values, shapes).results()
         for value, result in zip(node.outputs(), results):
