@@ -29,7 +29,7 @@ class EstimatorOptions(Options):
              "second round of fits")
     method: tuple = option(
         kinds.Items(kinds.OneOf(METHODS), "NAME,NAME", once=True),
-        ByPreset(default=("egger",), paper=("egger_robust",), quick=("egger",)), group=LOCAL,
+        ByPreset(default=("egger_additive",), paper=("egger_robust",), quick=("egger",)), group=LOCAL,
         help=f"estimators: {', '.join(METHODS)}")
     method_args: dict = option(
         kinds.settings(), {}, group=LOCAL,
