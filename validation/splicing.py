@@ -1,6 +1,6 @@
 """Exon definition in OpenSpliceAI: effects of each splice site on the other, against exon length (docs/splicing.md).
 
-    python validation/splicing.py MODELS FASTA [--context 400] [--share 0.1] [--store FILE] [--sites BED]
+    python validation/splicing.py MODELS FASTA [--context 400] [--store FILE] [--sites BED]
         [--figure docs/splicing.png]
 
 MODELS holds a folder for each context, with a Kipoi model directory for each seed (400/rs10 and so on), as
@@ -35,7 +35,6 @@ def main(argv=None):
     parser.add_argument("models", type=Path)
     parser.add_argument("fasta")
     parser.add_argument("--context", type=int, choices=list(WINDOWS), default=400)
-    parser.add_argument("--share", type=float, default=0.1, help="--instrument_share of both rules")
     parser.add_argument("--store", help="effects; made if it does not exist (default: splice400.zarr)")
     parser.add_argument("--sites", default=str(EXAMPLE / "splice_sites.bed"), help="BED of both sites")
     parser.add_argument("--figure", help="PNG")
@@ -43,7 +42,7 @@ def main(argv=None):
     store = arguments.store or f"splice{arguments.context}.zarr"
     if not Path(store).exists():
         predict(arguments, store)
-    local = effects_of(store, arguments.sites, arguments.share)
+    local = effects_of(store, arguments.sites)
     report(local)
     if arguments.figure:
         figure(local).savefig(arguments.figure, dpi=130)
@@ -58,14 +57,14 @@ def predict(arguments, store):
     pipeline.predict(ensemble, selection, store)
 
 
-def effects_of(store, sites, share):
+def effects_of(store, sites):
     """Local effects by both rules, with the exon's length: the columns of local.tsv, rule and length."""
     tables = []
     with tempfile.TemporaryDirectory() as folder:
         for rule in RULES:
             regions = {"instrument_regions": sites} if rule == "regions" else {}
             tables.append(pipeline.estimate(store, f"{folder}/{rule}.tsv", instruments=rule, vcf="none",
-                                            instrument_share=share, diagnostics="none", **regions).assign(rule=rule))
+                                            diagnostics="none", **regions).assign(rule=rule))
     local = pd.concat(tables, ignore_index=True)
     return local.assign(length=local["locus"].str.rpartition(":")[2].astype(int))
 

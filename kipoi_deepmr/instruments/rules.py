@@ -128,8 +128,6 @@ class InstrumentRule:
         on Y. `rule_for` gives the standard deviation over all mutants of all loci; 0 means that nothing moves the mark.
     direct : Direct, for the rule direct
     regions : Regions, for the rule regions
-    share : float
-        An instrument moves its mark by at least this share of what the strongest instrument at the locus does.
 
     References
     ----------
@@ -145,15 +143,12 @@ class InstrumentRule:
     scale: np.ndarray | None = None
     direct: Direct | None = None
     regions: Regions | None = None
-    share: float = 0.0
 
     def __post_init__(self):
         if self.rule not in RULES:
             raise InputError(f"unknown instrument rule {self.rule!r}{nearest(self.rule, RULES)}")
         if not 0 <= self.z < np.inf:
             raise InputError(f"the instruments' z must be a number of at least 0, not {self.z!r}")
-        if not 0 <= self.share <= 1:
-            raise InputError(f"the instruments' share must be a number from 0 to 1, not {self.share!r}")
         if (self.rule == "variants") != (self.variants is not None):
             raise InputError("the instrument rule variants, and no other, goes with the variants of a VCF")
 
@@ -177,20 +172,12 @@ class InstrumentRule:
             The rule was made for another number of marks.
         """
         effect, effect_se = np.asarray(effect, np.float64), np.asarray(effect_se, np.float64)
-        chosen = self._large(effect, effect_se, loci)
-        if self.share:
-            size = np.where(chosen, np.abs(effect), 0.0)
-            chosen &= size >= self.share * size.max(-2, keepdims=True)
-        return chosen
-
-    def _large(self, effect, effect_se, loci):
-        """What `mask` gives, whatever the share."""
         if self.rule == "own":
             usable = (effect_se > 0) & np.isfinite(effect_se)
             return usable & (np.abs(effect) >= self.z * np.where(usable, effect_se, 1.0))
         if self.rule in ("direct", "regions"):
             if effect.ndim == 2:
-                return self._large(effect[None], effect_se[None], [loci])[0]
+                return self.mask(effect[None], effect_se[None], [loci])[0]
             return self._own(effect, effect_se, loci)
         if np.shape(self.mean) != effect.shape[-1:]:
             raise InputError(f"the instrument rule is for {np.size(self.mean)} marks, the effects have "
@@ -246,7 +233,7 @@ class InstrumentRule:
 
 
 def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_blocks=None, regions=None,
-             assignment=None, share=0.0):
+             assignment=None):
     """The instrument rule for a Dataset of effects.
 
     Parameters
@@ -267,8 +254,6 @@ def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_bl
         A BED file whose names are marks.
     assignment : Assignment, for the rule direct
         That of these effects, if it is known already.
-    share : float
-        As `InstrumentRule` has it.
 
     Returns
     -------
@@ -287,7 +272,7 @@ def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_bl
     ----------
     Malina S, Cizin D, Knowles DA (2022). Deep Mendelian randomization. PLoS Comput Biol 18(10): e1009880.
     """
-    InstrumentRule(rule, z, variants=variants, share=share)  # refuses bad ones before the effects are read
+    InstrumentRule(rule, z, variants=variants)  # refuses bad ones before the effects are read
     if (rule == "regions") != bool(regions):
         raise InputError("the instrument rule regions, and no other, goes with regions of marks: --instrument_regions")
     found = {"regions": read_regions(regions, effects, effects["mark"].values)} if regions else {}
@@ -297,13 +282,13 @@ def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_bl
         found["direct"] = direct_of(effects, map_blocks, assignment)
     unscaled = rule in ("own", "direct", "regions")
     if unscaled and not steiger:
-        return InstrumentRule(rule, z, **found, share=share)
+        return InstrumentRule(rule, z, **found)
     mean, sd = moments(effects, map_blocks)
     bad = effects["mark"].values[~np.isfinite(sd)]
     if len(bad):
         raise InputError(f"effects on {', '.join(map(str, bad[:5]))} are not finite numbers: predict them again")
     of_all = {} if unscaled else {"mean": mean, "sd": sd}
-    return InstrumentRule(rule, z, **of_all, **found, variants=variants, scale=sd if steiger else None, share=share)
+    return InstrumentRule(rule, z, **of_all, **found, variants=variants, scale=sd if steiger else None)
 
 
 def direct_of(effects, map_blocks=None, assignment=None):

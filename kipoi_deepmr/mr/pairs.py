@@ -29,7 +29,7 @@ COMPILED_FROM = 500_000  # fits of one method: compiling takes seconds, in which
 
 def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instruments=None, instrument_z=None,
               se_shrinkage=None, uncertainty=None, spread_shrinkage=None, steiger=None, adjust=None, alpha=0.05,
-              instrument_regions=None, instrument_share=None, **method_args):
+              instrument_regions=None, **method_args):
     """Local causal effects: one fit per locus, ordered pair of marks and method.
 
     What is None is as in the paper (`EstimateOptions(preset="paper")`), but for the method; `kipoi_deepmr.pipeline`
@@ -69,8 +69,6 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
         Intervals cover 1 - alpha.
     instrument_regions : str, optional
         A BED file for the rule regions; see `instruments.regions.read_regions`.
-    instrument_share : float
-        As `share` of `rule_for`.
     **method_args
         Options of the methods; each goes to the methods that accept it. `psi="members"`: the correlation that
         `psi_of_members` finds, for each pair of marks.
@@ -93,12 +91,12 @@ def fit_pairs(effects, exposures=None, outcomes=None, method="egger", instrument
         preset="paper", min_instruments=1, exposures=exposures, outcomes=outcomes, method=method,
         instruments=instruments, instrument_z=instrument_z, se_shrinkage=se_shrinkage, uncertainty=uncertainty,
         spread_shrinkage=spread_shrinkage, steiger=steiger, adjust=adjust, method_args=method_args,
-        instrument_regions=instrument_regions, instrument_share=instrument_share)
+        instrument_regions=instrument_regions)
 
     def prepare():
         viewed = with_se_shrinkage(effects, options.se_shrinkage)
         return viewed, rule_for(viewed, options.instruments, options.instrument_z, steiger=options.steiger,
-                                regions=options.instrument_regions, share=options.instrument_share)
+                                regions=options.instrument_regions)
 
     return pd.concat(_tables(effects, options, prepare, alpha), ignore_index=True)
 

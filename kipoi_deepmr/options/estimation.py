@@ -50,11 +50,6 @@ class EstimatorOptions(Options):
         kinds.Number(0, metavar="Z"), group=LOCAL,
         default_text="; ".join(f"{z:g} for {' and '.join(rules)}" for z, rules in Z_OF.items()),
         help="how large, in standard deviations or standard errors")
-    instrument_share: float = option(
-        kinds.Number(0, 1, metavar="SHARE"), 0.0, group=LOCAL, default_text="none",
-        help="leave out instruments that move the exposure by less than this share of what the strongest at the locus "
-             "does; 0.1 for models of local windows, where most mutants of one mark are not seen by another "
-             "(docs/splicing.md)")
     min_instruments: int = option(
         kinds.Integer(1, metavar="N"), ByPreset(default=1, paper=11, quick=1), group=LOCAL,
         help="a pair with fewer instruments at a locus has no estimate there")

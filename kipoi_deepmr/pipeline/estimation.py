@@ -157,7 +157,7 @@ def _rule_of(effects, options, map_blocks, assignment, variants=None):
     """The instrument rule that options name."""
     regions = options.instrument_regions if options.instruments == "regions" else None
     return rule_for(effects, options.instruments, options.instrument_z, variants, options.steiger, map_blocks, regions,
-                    assignment, options.instrument_share)
+                    assignment)
 
 
 def _write_by_other_rule(how, assignment, files):

@@ -155,8 +155,7 @@ class FinishedRun:
         """The instrument rule of the run (reads all effects once)."""
         regions = self._regions() if self.options.instruments == "regions" else None
         return rule_for(self.effects, self.options.instruments, self.options.instrument_z, self._natural_variants(),
-                        self.options.steiger, regions=regions, assignment=self._assignment,
-                        share=self.options.instrument_share)
+                        self.options.steiger, regions=regions, assignment=self._assignment)
 
     def _regions(self):
         """The BED file of the run's regions, as it was; None if the run had none."""

@@ -1,7 +1,6 @@
 """Instruments that act on the exposure alone: the rules direct and regions, and exact zeros."""
 
 import logging
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -241,32 +240,3 @@ def test_bad_regions(text, message, tmp_path):
     with pytest.raises(InputError, match=message) as caught:
         read_regions(str(path), effects, ["m0", "m1"])
     assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize("rule", ["own", "pooled", "direct"])
-def test_a_share_of_the_strongest_instrument(rule):
-    """What moves the mark by less than a fifth of what the locus's strongest instrument does is left out."""
-    effects = effects_with_members(5)
-    effect, se = (effects[name].values.astype(np.float64) for name in ("effect", "effect_se"))
-    whole = instruments.rule_for(effects, rule, 1.0)
-    mask, loci = whole.mask(effect, se, slice(0, len(effect))), range(len(effect))
-    expected = np.zeros_like(mask)
-    for locus in loci:
-        for mark in range(mask.shape[-1]):
-            sizes = np.abs(effect[locus, mask[locus, :, mark], mark])
-            large = np.abs(effect[locus, :, mark]) >= 0.2 * max(sizes, default=0)
-            expected[locus, :, mark] = mask[locus, :, mark] & large
-    found = replace(whole, share=0.2)
-    np.testing.assert_array_equal(found.mask(effect, se, slice(0, len(effect))), expected)
-    for locus in loci:
-        np.testing.assert_array_equal(found.mask(effect[locus], se[locus], locus), expected[locus])
-    assert 0 < expected.sum() < mask.sum()
-    table = mr.fit_pairs(effects, method="ivw", instruments=rule, instrument_z=1.0, instrument_share=0.2)
-    counts = table.groupby(["locus", "exposure"], sort=False)["n_instruments"].first()
-    assert counts.sum() == expected.sum()
-
-
-@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
-def test_shares_that_are_none(share):
-    with pytest.raises(InputError, match="share"):
-        mr.fit_pairs(effects_with_members(5), instrument_share=share)

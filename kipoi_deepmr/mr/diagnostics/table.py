@@ -115,12 +115,12 @@ def diagnose(bx, sx, by, sy, mask=None, n_draws=1000, seed=42):
 
 
 def diagnose_pairs(effects, exposures=None, outcomes=None, instruments=None, instrument_z=None, se_shrinkage=None,
-                   steiger=None, n_draws=1000, seed=42, instrument_regions=None, instrument_share=None):
+                   steiger=None, n_draws=1000, seed=42, instrument_regions=None):
     """Diagnostics of every locus and ordered pair of marks.
 
     Parameters
     ----------
-    effects, exposures, outcomes, instruments, instrument_z, se_shrinkage, steiger, instrument_regions, instrument_share
+    effects, exposures, outcomes, instruments, instrument_z, se_shrinkage, steiger, instrument_regions
         As for `fit_pairs`.
     n_draws, seed
         As for `diagnose`.
@@ -138,11 +138,11 @@ def diagnose_pairs(effects, exposures=None, outcomes=None, instruments=None, ins
     """
     options = EstimateOptions(preset="paper", exposures=exposures, outcomes=outcomes, instruments=instruments,
                               instrument_z=instrument_z, se_shrinkage=se_shrinkage, steiger=steiger,
-                              instrument_regions=instrument_regions, instrument_share=instrument_share)
+                              instrument_regions=instrument_regions)
     options.pairs(effects["mark"].values)
     effects = with_se_shrinkage(effects, options.se_shrinkage)
     rule = rule_for(effects, options.instruments, options.instrument_z, steiger=options.steiger,
-                    regions=options.instrument_regions, share=options.instrument_share)
+                    regions=options.instrument_regions)
     return pd.concat(iter_diagnostics(effects, options, rule, n_draws, seed), ignore_index=True)
 
 
