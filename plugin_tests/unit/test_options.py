@@ -84,7 +84,7 @@ def test_an_object_cannot_be_changed():
     chosen = EstimateOptions()
     with pytest.raises(dataclasses.FrozenInstanceError):
         chosen.method = ("ivw",)
-    assert chosen.replace(method="ivw").method == ("ivw",) and chosen.method == ("egger",)
+    assert chosen.replace(method="ivw").method == ("ivw",) and chosen.method == ("egger_additive",)
     with pytest.raises(InputError, match="did you mean"):
         chosen.replace(methods="ivw")
 
