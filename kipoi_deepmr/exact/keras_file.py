@@ -47,13 +47,23 @@ def read_keras_file(path: str, weights: str | None = None, sequence_input: str |
         model = json.loads(config)
         group = file["model_weights"] if "model_weights" in file else file
         version = _text(model.get("keras_version") or group.attrs.get("keras_version") or "1")
-        if _text(group.attrs.get("backend") or model.get("backend") or "tensorflow") == "theano":
-            raise UnknownLayer(f"{weights or path} was saved with Theano, whose convolutions are flipped")
+        if "layer_names" not in group.attrs:
+            raise UnknownLayer(f"{weights or path} does not name its layers, as files of Keras before 1.0")
         stored = {_text(name): _arrays(group[_text(name)]) for name in group.attrs["layer_names"]}
+        backend = _text(group.attrs.get("backend") or model.get("backend") or _backend(stored))
     layer_calls, outputs = calls(model)
     _check(layer_calls, stored, weights or path)
     return build(layer_calls, outputs, lambda path: _weights_of(path, stored), sequence_input, constants, alphabet,
-                 version)
+                 version, is_theano=backend == "theano")
+
+
+def _backend(stored):
+    """What a file of Keras 1 was saved with, which it does not say: only TensorFlow's names end in the output's number.
+
+    Theano's convolutions go through their kernels backwards.
+    """
+    names = [name for arrays in stored.values() for name in arrays]
+    return "theano" if names and not any(name.endswith(":0") for name in names) else "tensorflow"
 
 
 def _text(value):

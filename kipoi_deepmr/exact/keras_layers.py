@@ -34,13 +34,20 @@ OLD_SETTINGS = {
 IDENTITIES = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianDropout", "GaussianNoise",
               "ActivityRegularization")
 JOINS = {"Add": g.Add, "Multiply": g.Multiply, "Concatenate": g.Concatenate}
+# what Theano computes as TensorFlow does, and what it does with kernels turned round
+CONVOLUTIONS = ("Conv1D", "Conv2D")
+THEANO = ("Dense", "TimeDistributedDense", "BatchNormalization", "Activation", "LeakyReLU", "ELU", "PReLU",
+          "ThresholdedReLU", "MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D",
+          "GlobalMaxPooling1D", "GlobalAveragePooling1D", "GlobalMaxPooling2D", "GlobalAveragePooling2D", "Flatten",
+          "Reshape", "Permute", "Cropping1D", "ZeroPadding1D", "UpSampling1D", "Merge", "Lambda", *JOINS, *IDENTITIES)
 # the bytecode of `return x`, the first argument, in Python 2.7, 3.4-3.5, 3.6-3.10
 RETURNS_ITS_ARGUMENT = (b"|\x00\x00S", b"|\x00S\x00")
 
 
 def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tuple], list[np.ndarray]],
           sequence_input: str | None = None, constants: dict | None = None, alphabet: str = "ACGT",
-          keras_version: str = "2", layer_of: Callable[[tuple], object] | None = None) -> g.Graph:
+          keras_version: str = "2", layer_of: Callable[[tuple], object] | None = None,
+          is_theano: bool = False) -> g.Graph:
     """Graph of a Keras model.
 
     Parameters
@@ -57,6 +64,8 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
     keras_version : str
     layer_of : callable, optional
         Path of a layer to the layer itself; with it, layers that are not known become the graph's `rest`.
+    is_theano : bool
+        Whether the weights were saved with Theano, whose convolutions go through their kernels backwards.
 
     Returns
     -------
@@ -76,7 +85,7 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
                 if not all(key in tensors for key in call.inputs):
                     raise UnknownLayer(f"layer {call.name} takes what an unknown layer gives")
                 layer = _Layer(builder, call.name, RENAMED.get(call.class_name, call.class_name), config,
-                               weights_of(call.path), keras_version)
+                               weights_of(call.path), keras_version, is_theano)
                 tensors[call.key] = layer.apply([tensors[key] for key in call.inputs])
             except UnknownLayer as error:
                 if layer_of is None:
@@ -116,19 +125,27 @@ def _modern(call, keras_version):
 class _Layer:
     """One call of a layer: `apply` adds it to the builder's graph."""
 
-    def __init__(self, builder, name, kind, config, weights, keras_version):
+    def __init__(self, builder, name, kind, config, weights, keras_version, is_theano=False):
         self.builder, self.name, self.kind, self.config = builder, name, kind, config
         self.weights, self.is_keras1 = weights, keras_version.startswith("1")
-        self.is_keras3 = keras_version.startswith("3")
+        self.is_keras3, self.is_theano = keras_version.startswith("3"), is_theano
 
     def apply(self, inputs):
         method = self.METHODS.get(self.kind)
         if method is None:
             raise self.unknown()
+        if self.is_theano and self.kind not in THEANO and (self.kind not in CONVOLUTIONS or self._pads_otherwise()):
+            raise self.unknown(" saved with Theano")
         return method(self, inputs)
 
     def unknown(self, what=""):
         return UnknownLayer(f"layer {self.name} is of class {self.kind}{what}, which the exact engine does not know")
+
+    def _pads_otherwise(self):
+        """Whether Theano pads a convolution in another way than TensorFlow: `same` of even widths or with strides."""
+        n = 2 if "2D" in self.kind else 1
+        widths, strides = self.numbers("kernel_size", n), self.numbers("strides", n)
+        return self.padding() == "same" and (any(width % 2 == 0 for width in widths) or set(strides) != {1})
 
     # settings
 
@@ -180,6 +197,8 @@ class _Layer:
         kernel = self.weights[0]
         if self.is_keras1:
             kernel = self._keras1_kernel(kernel, n)
+        if self.is_theano:
+            kernel = np.flip(kernel, tuple(range(n)))
         x = self.builder.conv(self.inner(), inputs[0], kernel, self.bias(1), self.channel_axis(),
                               self.numbers("strides", n), self.numbers("dilation_rate", n), self.padding(),
                               int(self.config.get("groups", 1)))
@@ -288,6 +307,8 @@ class _Layer:
         return self.builder.same(self.name, g.Softmax(), inputs[0])
 
     def pool(self, inputs):
+        if self.is_theano and self.padding() == "same":
+            raise self.unknown(" saved with Theano, with padding same")
         n = 2 if "2D" in self.kind else 1
         kind = "max" if self.kind.startswith("Max") else "average"
         sizes = self.numbers("pool_size", n, 2)

@@ -1,6 +1,7 @@
 """Keras models, live and as files, through the exact engine: every mutant as the model itself predicts it."""
 
 import base64
+import gzip
 import json
 
 import h5py
@@ -17,6 +18,7 @@ from kipoi_deepmr.mutagenesis import saturation_mutants
 keras = pytest.importorskip("keras")
 BPNET = EXAMPLES / "BPNet-OSKN"
 MPRA = EXAMPLES.parent.parent / "shared" / "zoo" / "mpra_dragonn_convmodel"
+TAL_GATA = MPRA.parent / "tal_gata"
 LENGTH = 45
 
 
@@ -260,6 +262,80 @@ def test_files_of_keras_2_need_no_keras(tmp_path):
     assert_same(exact.read_keras_file(tmp_path / "model.json", tmp_path / "weights.h5"), expected, sequence)
     with pytest.raises(exact.UnknownLayer, match="without a model"):
         exact.read_keras_file(tmp_path / "weights.h5")
+
+
+def keras_1_file(folder, suffix):
+    """A convolution and a dense layer as Keras 1 saved them, weights' names ending in `suffix`; both kernels."""
+    rng = np.random.default_rng(3)
+    kernel, dense = rng.normal(size=(5, 1, 4, 6)).astype(np.float32), rng.normal(size=(6, 2)).astype(np.float32)
+    layers = [("Convolution1D", "conv", {"nb_filter": 6, "filter_length": 5, "border_mode": "valid", "bias": True,
+                                         "activation": "relu", "batch_input_shape": [None, LENGTH, 4]}),
+              ("GlobalMaxPooling1D", "pool", {}), ("Dense", "dense", {"output_dim": 2, "activation": "sigmoid"})]
+    (folder / "model.json").write_text(json.dumps({
+        "class_name": "Sequential", "keras_version": "1.2.1",
+        "config": [{"class_name": kind, "config": {"name": name, **config}} for kind, name, config in layers]}))
+    with h5py.File(folder / "weights.h5", "w") as file:
+        file.attrs["layer_names"] = [name.encode() for _, name, _ in layers]
+        for name, arrays in {"conv": [kernel, np.zeros(6, np.float32)], "pool": [],
+                             "dense": [dense, np.zeros(2, np.float32)]}.items():
+            group = file.create_group(name)
+            names = [f"{name}_{letter}{suffix}" for letter in "Wb"[:len(arrays)]]
+            group.attrs["weight_names"] = [each.encode() for each in names]
+            for each, array in zip(names, arrays, strict=True):
+                group[each] = array
+    return exact.read_keras_file(folder / "model.json", folder / "weights.h5"), kernel[:, 0], dense
+
+
+@pytest.mark.parametrize("suffix, turned", [(":0", 1), ("", -1)])
+def test_kernels_that_theano_saved_are_turned_round(tmp_path, suffix, turned):
+    """Files of Keras 1 do not say what saved them, but TensorFlow's weights have another kind of name."""
+    graph, kernel, dense = keras_1_file(tmp_path, suffix)
+    sequence = sequence_of(LENGTH)
+    one_hot = one_hot_mutants(sequence)
+    scores = sum(one_hot[:, k:LENGTH - 4 + k] @ row for k, row in enumerate(kernel[::turned]))
+    expected = 1 / (1 + np.exp(-(np.maximum(scores, 0).max(1) @ dense)))
+    assert_same(graph, expected, sequence)
+
+
+def test_theano_in_files_of_keras_2(tmp_path):
+    """They do say it; what Theano computes in another way is refused by its name."""
+    tf_keras = pytest.importorskip("tf_keras")
+    k = tf_keras.layers
+    model = tf_keras.Sequential([k.Input((LENGTH, 4, 1)), k.Conv2D(6, (5, 4), activation="relu", name="first"),
+                                 k.MaxPooling2D((2, 1)), k.Conv2D(3, (3, 1), padding="same"), k.Flatten(), k.Dense(2)])
+    randomize(model)
+    model.save(tmp_path / "model.h5", save_format="h5")
+    sequence = sequence_of(LENGTH)
+    expected = predicted(model, one_hot_mutants(sequence).reshape(-1, LENGTH, 4, 1))
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        file.attrs["backend"] = file["model_weights"].attrs["backend"] = "theano"
+        kernels = []
+        file["model_weights"].visititems(lambda name, item: kernels.append(item) if item.name.endswith("kernel:0")
+                                         and item.ndim == 4 else None)
+        for kernel in kernels:
+            kernel[...] = kernel[...][::-1, ::-1]
+    assert_same(exact.read_keras_file(tmp_path / "model.h5"), expected, sequence)
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        first, = (each["config"] for each in config["config"]["layers"] if each["config"]["name"] == "first")
+        first["padding"] = "same"
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(exact.UnknownLayer, match="layer first is of class Conv2D saved with Theano"):
+        exact.read_keras_file(tmp_path / "model.h5")
+
+
+@pytest.mark.skipif(not TAL_GATA.is_dir(), reason="the TAL1 and GATA networks are not at hand (not in the repository)")
+def test_a_network_that_theano_saved_finds_its_motifs():
+    """Of TF-MoDISco's simulated sequences it tells those with motifs from those without, as its authors' labels do."""
+    metrics = pytest.importorskip("sklearn.metrics")
+    name = "tfmodisco_record_5_model_PQzyq_model"
+    graph = exact.read_keras_file(TAL_GATA / f"{name}Json.json", TAL_GATA / f"{name}Weights.h5")
+    with gzip.open(TAL_GATA / "tfmodisco_sequences.simdata.gz", "rt") as file:
+        rows = [line.rstrip("\n").split("\t") for line in list(file)[1:600]]
+    sequences = np.array([np.frombuffer(row[1].encode(), np.uint8) for row in rows])
+    (scores,) = exact.outputs_of(graph, dna.one_hot(sequences)).values()
+    for task in range(3):
+        assert metrics.roc_auc_score([int(row[3 + task]) for row in rows], scores[:, task]) > 0.98
 
 
 @pytest.mark.parametrize("name, layer", [
