@@ -189,7 +189,7 @@ def fit_prior(variances, df):
 
     Parameters
     ----------
-    variances : (n,) array
+    variances : (..., n) array
         Those that are not finite or not above 0 are left out: a real model leaves a mark exactly alone in many mutants,
         and the prior is about the others. Those below 1e-5 of the median are taken for that.
     df : float
@@ -197,19 +197,32 @@ def fit_prior(variances, df):
 
     Returns
     -------
-    prior_df, prior_variance : float
+    prior_df, prior_variance : (...) float64
         Infinite degrees of freedom where the variances differ by no more than chance: then the prior variance is their
-        mean. (0, NaN) for fewer than two variances above 0.
+        mean. 0 and NaN for fewer than two variances above 0.
 
     References
     ----------
     Smyth GK (2004). Stat Appl Genet Mol Biol 3: 3, section 6.2. R: limma::fitFDist, without covariate.
     """
-    variances = variances[np.isfinite(variances) & (variances > 0)]
-    median = np.median(variances) if len(variances) > 1 else np.inf
-    if np.isinf(median):
-        return 0.0, np.nan
-    variances = np.maximum(variances, ZERO_IS * median)
-    logs = np.log(variances) - np.log(median)  # about the median, which loses no digits where all are very large
-    prior_df, scale = prior_of_logs(logs.mean(), logs.var(ddof=1), df)
-    return prior_df, variances.mean() if np.isinf(prior_df) else median * scale
+    usable = np.isfinite(variances) & (variances > 0)
+    n = usable.sum(-1, keepdims=True)
+    most = max(2, n.max(initial=0))  # what is left out comes last, and is cut off
+    padding = np.full((*usable.shape[:-1], max(0, most - usable.shape[-1])), np.inf)
+    variances = np.concatenate([np.where(usable, variances, np.inf), padding], -1)
+    variances.sort(-1)
+    variances = variances[..., :most]
+    median = np.take_along_axis(variances, np.maximum(n - 1, 0) // 2, -1) + np.take_along_axis(variances, n // 2, -1)
+    median /= 2
+    known = (n > 1) & np.isfinite(median)
+    median, n = np.where(known, median, 1.0), np.where(known, n, 2)
+    usable = known & np.isfinite(variances)
+    variances = np.where(usable, np.maximum(variances, ZERO_IS * median), 0.0)
+    # about the median, which loses no digits where all are very large
+    logs = np.log(np.where(usable, variances, median)) - np.log(median)
+    mean = logs.sum(-1, keepdims=True) / n
+    deviation = np.where(usable, logs - mean, 0.0)
+    known, median, n = known[..., 0], median[..., 0], n[..., 0]
+    prior_df, scale = prior_of_logs(mean[..., 0], (deviation * deviation).sum(-1) / (n - 1), df)
+    prior_variance = np.where(np.isinf(prior_df), variances.sum(-1) / n, median * scale)
+    return np.where(known, prior_df, 0.0)[()], np.where(known, prior_variance, np.nan)[()]

@@ -130,14 +130,14 @@ def prior_of_logs(mean, variance, df):
 
     Parameters
     ----------
-    mean, variance : float
+    mean, variance : (...) float64
         Of the logarithms; the variance with ddof = 1.
     df : float
         Degrees of freedom of each variance.
 
     Returns
     -------
-    prior_df, scale : float
+    prior_df, scale : (...) float64
         Infinite degrees of freedom where the variances differ by no more than chance.
 
     References
@@ -145,30 +145,40 @@ def prior_of_logs(mean, variance, df):
     Smyth GK (2004). Stat Appl Genet Mol Biol 3: 3, section 6.2. R: limma::fitFDist, without covariate.
     """
     half = df / 2
-    mean = mean - special.digamma(half) + np.log(half)
-    excess = variance - special.polygamma(1, half)
-    if excess <= 0:
-        return np.inf, np.exp(mean)
-    prior_half = inverse_trigamma(excess)
-    return 2 * prior_half, np.exp(mean + special.digamma(prior_half) - np.log(prior_half))
+    mean = np.asarray(mean - special.digamma(half) + np.log(half))
+    excess = np.asarray(variance - special.polygamma(1, half))
+    differ = excess > 0
+    prior_half = inverse_trigamma(np.where(differ, excess, 1.0))
+    shift = special.digamma(prior_half) - np.log(prior_half)
+    return np.where(differ, 2 * prior_half, np.inf), np.exp(np.where(differ, mean + shift, mean))
 
 
 def inverse_trigamma(x):
     """The y > 0 whose trigamma is x > 0: Newton's method on 1 / trigamma, which is convex and nearly linear.
 
+    Parameters
+    ----------
+    x : (...) float64
+
+    Returns
+    -------
+    (...) float64
+
     References
     ----------
     Smyth GK (2004), appendix.
     """
-    if x > 1e7:
-        return 1 / np.sqrt(x)
-    if x < 1e-6:
-        return 1 / x
-    y = 0.5 + 1 / x
+    x = np.asarray(x, np.float64)
+    y = np.where(x > 1e7, 1 / np.sqrt(x), 1 / x).ravel()
+    active = np.flatnonzero((x >= 1e-6) & (x <= 1e7))
+    goal = x.ravel()[active]
+    y[active] = 0.5 + 1 / goal
     for _ in range(50):
-        trigamma = special.polygamma(1, y)
-        step = trigamma * (1 - trigamma / x) / special.polygamma(2, y)
-        y += step
-        if -step / y < 1e-8:
+        if not len(active):
             break
-    return float(y)
+        trigamma = special.polygamma(1, y[active])
+        step = trigamma * (1 - trigamma / goal) / special.polygamma(2, y[active])
+        y[active] += step
+        going = -step / y[active] >= 1e-8
+        active, goal = active[going], goal[going]
+    return y.reshape(x.shape)

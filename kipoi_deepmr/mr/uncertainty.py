@@ -35,9 +35,10 @@ def moderation_of_spread(spreads, n_members):
     Smyth GK (2004). Stat Appl Genet Mol Biol 3: 3. R: limma::squeezeVar; limma::eBayes has the same upper limit.
     """
     df = n_members - 1.0
-    priors = np.array([fit_prior(of_pair[of_pair > 0] ** 2, df) for of_pair in spreads.T]).reshape(-1, 2)
+    with np.errstate(over="ignore"):
+        prior_df, prior_variance = fit_prior(np.where(spreads > 0, spreads, np.nan).T ** 2, df)
     most = df * np.maximum(((spreads > 0) & np.isfinite(spreads)).sum(0) - 1, 0)
-    return Moderation(df, np.minimum(priors[:, 0], most), priors[:, 1])
+    return Moderation(df, np.minimum(prior_df, most), prior_variance)
 
 
 def from_members(result, members, uncertainty, alpha=0.05, moderation=None, factor=1.0):
