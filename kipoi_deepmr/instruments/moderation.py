@@ -207,11 +207,10 @@ def fit_prior(variances, df):
     """
     usable = np.isfinite(variances) & (variances > 0)
     n = usable.sum(-1, keepdims=True)
-    most = max(2, n.max(initial=0))  # what is left out comes last, and is cut off
-    padding = np.full((*usable.shape[:-1], max(0, most - usable.shape[-1])), np.inf)
-    variances = np.concatenate([np.where(usable, variances, np.inf), padding], -1)
-    variances.sort(-1)
-    variances = variances[..., :most]
+    padding = np.full((*usable.shape[:-1], max(0, 2 - usable.shape[-1])), np.inf)
+    variances = np.concatenate([np.where(usable, variances, np.inf), padding], -1, dtype=np.float64)
+    variances = np.ascontiguousarray(variances)  # whose sums have one order, however many rows there are
+    variances.sort(-1)  # what is left out comes last
     median = np.take_along_axis(variances, np.maximum(n - 1, 0) // 2, -1) + np.take_along_axis(variances, n // 2, -1)
     median /= 2
     known = (n > 1) & np.isfinite(median)

@@ -1,5 +1,8 @@
 """The notes of a result: why a problem has no answer, in words for the column `note`."""
 
+import numpy as np
+import pandas as pd
+
 NOT_PREDICTED = "the model's predictions are not finite"
 NOT_FINITE = "an effect is not a finite number"
 SE_ZERO = "a standard error is zero"
@@ -40,3 +43,64 @@ def of_member(number, note):
 def separate_intervals(n):
     """What is special about an interval that spans several."""
     return f"the interval spans {n:.0f} separate ones"
+
+
+class Coded:
+    """Notes as numbers of a few texts, with what is done to an array of texts; many times faster.
+
+    Parameters
+    ----------
+    codes : (...) int16
+    texts : list of str
+        The first is "". It grows where a new text is set, and may be shared.
+    """
+
+    def __init__(self, codes, texts):
+        self.codes, self.texts = codes, texts
+
+    @property
+    def shape(self):
+        """As of an array."""
+        return self.codes.shape
+
+    def code(self, text):
+        """The number of a text."""
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text)
+
+    def __eq__(self, text):
+        return self.codes == self.code(text)
+
+    def __ne__(self, text):
+        return self.codes != self.code(text)
+
+    __hash__ = None
+
+    def __getitem__(self, index):
+        return Coded(self.codes[index], self.texts)
+
+    def __setitem__(self, index, value):
+        self.codes[index] = self.code(value) if isinstance(value, str) else value.codes
+
+    def copy(self):
+        """As of an array."""
+        return Coded(self.codes.copy(), self.texts)
+
+
+def blank_like(notes):
+    """Empty notes in the form of others."""
+    if isinstance(notes, Coded):
+        return Coded(np.zeros_like(notes.codes), notes.texts)
+    return np.full(notes.shape, "", dtype=object)
+
+
+def of_members(number, notes):
+    """`of_member` of an array of notes, made once for each text."""
+    if isinstance(notes, Coded):
+        codes = np.zeros(len(notes.texts), np.int16)
+        for code in np.unique(notes.codes).tolist():
+            codes[code] = notes.code(of_member(number, notes.texts[code]))
+        return Coded(codes[notes.codes], notes.texts)
+    codes, known = pd.factorize(notes)
+    return np.array([of_member(number, note) for note in known], dtype=object)[codes]

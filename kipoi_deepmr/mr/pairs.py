@@ -1,7 +1,7 @@
 """Fits over all loci and ordered pairs of marks, batched over loci and outcomes."""
 
 from dataclasses import dataclass, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from . import notes
 from .block import Block, LeaveOut
 from .estimators.closed_form import closed_form, has_closed_form
 from .fit import bind
+from .kernels.sums import Layout
 from .overlap import psi_of_members
 from .result import MRResult
 from .uncertainty import cross_fitted, from_members, moderation_of_spread
@@ -178,6 +179,11 @@ class Plan:
     adjust: tuple = ()
     min_instruments: int = 1
 
+    @cached_property
+    def layout(self):
+        """The pairs as arrays."""
+        return Layout(self.pairs)
+
 
 class Fitted(NamedTuple):
     """What is fitted in a block, before the members' spread is known.
@@ -192,7 +198,7 @@ class Fitted(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """One estimator's result, and the members' own estimates (locus, pair, member) if that is what its errors are."""
+    """One estimator's result, and the members' own estimates (member, locus, pair) if that is what its errors are."""
 
     result: MRResult
     by_member: np.ndarray | None = None
@@ -210,7 +216,7 @@ def _tables(effects, options, prepare, alpha, map_blocks=each_block):
     fitted = None
     if n_fits * len(estimators) <= HELD_FITS:
         fitted = list(map_blocks(partial(_fit_block, plan=plan), effects))
-    spreads = (spreads_of(of_block, plan) for of_block in fitted) if fitted else map_blocks(
+    spreads = (spreads_of(finished(of_block, plan)) for of_block in fitted) if fitted else map_blocks(
         partial(_spreads_of_block, plan=plan), effects)
     plan = replace(plan, spreads=_moderations(effects, plan, spreads))
     if not fitted:
@@ -255,12 +261,12 @@ def _moderations(effects, plan, spreads):
 
 
 def _spreads_of_block(effects, block, plan):
-    return spreads_of(_fit_block(effects, block, plan), plan)
+    return spreads_of(finished(_fit_block(effects, block, plan), plan))
 
 
-def spreads_of(fitted, plan):
-    """The members' spread (estimator, locus, pair)."""
-    return np.stack([fit.by_member.std(-1, ddof=1) for fit in finished(fitted, plan)])
+def spreads_of(fits):
+    """The members' spread (estimator, locus, pair), of a `Fit` for each estimator."""
+    return np.stack([fit.by_member.std(0, ddof=1) for fit in fits])
 
 
 def _fit_block(effects, loci, plan):
@@ -276,11 +282,14 @@ def views_of_block(effects, loci, plan):
     return block, map(of_member, range(n_members))
 
 
-def fit_views(block, views, plan):
-    """The `Fitted` of a block and its views, as `views_of_block` gives them."""
-    whole = [None if plan.uncertainty in CROSS_FITTED else _fit_all(block, plan, estimator)
+def fit_views(block, views, plan, texts=None):
+    """The `Fitted` of a block and its views, as `views_of_block` gives them.
+
+    With `texts` (list of str) compiled loops give notes as numbers of these.
+    """
+    whole = [None if plan.uncertainty in CROSS_FITTED else _fit_all(block, plan, estimator, texts)
              for estimator in plan.estimators]
-    by_member = [[_fit_all(each, plan, estimator) for estimator in plan.estimators] for each in views]
+    by_member = [[_fit_all(each, plan, estimator, texts) for estimator in plan.estimators] for each in views]
     return Fitted(block.lost, whole, [[each[number] for each in by_member] for number in range(len(plan.estimators))])
 
 
@@ -288,9 +297,9 @@ def finished(fitted, plan):
     """A `Fit` of arrays (locus, pair) for each estimator, with intervals from where they are to come."""
     fits = [_fit_of(whole, members, plan, plan.spreads[number] if plan.spreads else None)
             for number, (whole, members) in enumerate(zip(fitted.whole, fitted.members, strict=True))]
-    lost = fitted.lost[:, None]
-    fits = [fit._replace(result=replace(fit.result, note=np.where(lost, notes.NOT_PREDICTED, fit.result.note)))
-            for fit in fits]
+    if fitted.lost.any():
+        for fit in fits:
+            fit.result.note[fitted.lost] = notes.NOT_PREDICTED
     return [_with_enough(fit, plan.min_instruments) for fit in fits]
 
 
@@ -312,29 +321,29 @@ def _with_enough(fit, fewest):
     if not few.any():
         return fit
     note = result.note.copy()
-    codes, counts = pd.factorize(result.n_instruments[few])
-    note[few] = np.array([notes.too_few(n, fewest) for n in counts.tolist()], dtype=object)[codes]
+    for n in np.unique(result.n_instruments[few]).tolist():
+        note[few & (result.n_instruments == n)] = notes.too_few(n, fewest)
     numbers = {name: np.where(few, np.nan, values) for name, values in vars(result).items()
                if name not in ("note", "n_instruments")}
-    by_member = None if fit.by_member is None else np.where(few[..., None], np.nan, fit.by_member)
+    by_member = None if fit.by_member is None else np.where(few, np.nan, fit.by_member)
     return Fit(replace(result, note=note, **numbers), by_member)
 
 
 def _with_members(result, own):
     """A `Fit`: members' estimates beside a result, NaN where it has none."""
-    by_member = np.stack([fit.estimate for fit in own], axis=-1)
-    return Fit(result, np.where(np.isfinite(result.estimate)[..., None], by_member, np.nan))
+    by_member = np.stack([fit.estimate for fit in own])
+    return Fit(result, np.where(np.isfinite(result.estimate), by_member, np.nan))
 
 
-def _fit_all(block, plan, estimator):
+def _fit_all(block, plan, estimator, texts=None):
     """One estimator's MRResult of arrays (locus, pair)."""
     if plan.compiled and has_closed_form(estimator):
         n_loci = len(block.effect)
         numbers = np.array_split(np.arange(n_loci), min(n_threads(), n_loci))
         parts = [slice(each[0], each[-1] + 1) for each in numbers]
-        return _joined(mapped(lambda part: closed_form(estimator, block.part(part), plan.pairs), parts), axis=0)
+        return _joined(mapped(lambda part: closed_form(estimator, block.part(part), plan.layout, texts), parts), axis=0)
     each = (_fit_exposure(block, plan, estimator, exposure, outcomes)
-            for exposure, outcomes in plan.pairs.items() if outcomes)
+            for exposure, outcomes in plan.pairs.items() if len(outcomes))
     return _joined([result for results in each for result in results], axis=1)
 
 
@@ -376,8 +385,8 @@ def table_of_fits(effects, block, pairs, methods, fits):
     method = pd.Index(methods).take(np.tile(np.arange(len(methods)), fits[0].result.note.size))
     numbers = {name: np.stack([getattr(fit.result, name) for fit in fits], axis=-1).ravel() for name in NUMBERS}
     if fits[0].by_member is not None:
-        by_member = np.stack([fit.by_member for fit in fits], axis=2)
-        numbers.update((f"estimate_{k}", by_member[..., k - 1].ravel()) for k in range(1, by_member.shape[-1] + 1))
+        by_member = np.stack([fit.by_member for fit in fits], axis=-1)
+        numbers.update((f"estimate_{k}", of_one.ravel()) for k, of_one in enumerate(by_member, 1))
     return pd.DataFrame({**place, "method": method, **numbers})
 
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from ..inference import added, interval, two_sided_pvalue
 from ..instruments.moderation import Moderation, fit_prior
@@ -76,23 +75,26 @@ def from_members(result, members, uncertainty, alpha=0.05, moderation=None, fact
     """
     note, solved = _notes(result, members)
     with np.errstate(all="ignore"):
-        sd = np.std([m.estimate for m in members], axis=0, ddof=1)
-        intercept_sd = factor * np.std([m.intercept for m in members], axis=0, ddof=1)
+        estimates = np.stack([m.estimate for m in members])
+        sd = np.std(estimates, axis=0, ddof=1)
         intercept_df = np.float64(len(members) - 1)
         df = moderation.total_df if moderation else intercept_df
         sd = factor * (moderation.moderated(sd) if moderation else sd)
         if uncertainty == "members":  # all say exactly 0, as local models do: the regression's error is all there is
-            sd = np.where((sd == 0) & (np.stack([m.estimate for m in members]) == 0).all(0), result.se, sd)
-        equal = sd == 0
-        if uncertainty == "members":
-            note[solved & equal] = notes.EQUAL_MEMBERS
-            solved = solved & ~equal
-            se, intercept_se = sd, intercept_sd
+            equal = sd == 0
+            if equal.any():
+                sd = np.where(equal & (estimates == 0).all(0), result.se, sd)
+                equal = sd == 0
+                note[solved & equal] = notes.EQUAL_MEMBERS
+                solved = solved & ~equal
+            se = sd
         else:
             se, df = added(result.se, result.df, sd, df)
-            intercept_se, intercept_df = added(result.intercept_se, result.df, intercept_sd, intercept_df)
         changed = {"se": se, "df": df}
         if alpha is not None:
+            intercept_se = factor * np.std([m.intercept for m in members], axis=0, ddof=1)
+            if uncertainty != "members":
+                intercept_se, intercept_df = added(result.intercept_se, result.df, intercept_se, intercept_df)
             low, high = interval(result.estimate, se, alpha, df)
             changed.update(ci_low=low, ci_high=high, pvalue=two_sided_pvalue(result.estimate, se, df),
                            intercept_se=intercept_se,
@@ -139,14 +141,14 @@ def cross_fitted(fits, alpha=0.05, moderation=None, of_mean=False):
     names = ("estimate", "se", "n_instruments") if alpha is None else [name for name in vars(fits[0]) if name != "note"]
     means = {name: np.mean([getattr(fit, name) for fit in fits], axis=0) for name in names}
     means = {**unknown(fits[0].note.shape), **means} if alpha is None else means
-    result = MRResult(**means, note=np.full(fits[0].note.shape, "", dtype=object))
+    result = MRResult(**means, note=notes.blank_like(fits[0].note))
     factor = np.sqrt(1 / len(fits) + SHARED) if of_mean else 1.0
     result = from_members(result, fits, "members", alpha, moderation, factor)
     failed = ~np.isfinite(result.estimate)
     for number, fit in enumerate(fits, 1):
         if failed.any():
             unsolved = failed & (fit.note != "")
-            result.note[unsolved] = _of_member(number, fit.note[unsolved])
+            result.note[unsolved] = notes.of_members(number, fit.note[unsolved])
             failed &= ~unsolved
     return replace(result, n_instruments=np.rint(means["n_instruments"]).astype(fits[0].n_instruments.dtype))
 
@@ -156,12 +158,7 @@ def _notes(result, members):
     note, solved = result.note.copy(), np.isfinite(result.estimate)
     for number, member in enumerate(members, 1):
         failed = solved & ~np.isfinite(member.estimate)
-        note[failed] = _of_member(number, member.note[failed])
-        solved = solved & ~failed
+        if failed.any():
+            note[failed] = notes.of_members(number, member.note[failed])
+            solved = solved & ~failed
     return note, solved
-
-
-def _of_member(number, reasons):
-    """Why a member's fits have no answer, made once for each reason."""
-    codes, known = pd.factorize(reasons)
-    return np.array([notes.of_member(number, reason) for reason in known], dtype=object)[codes]

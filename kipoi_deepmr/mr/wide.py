@@ -4,6 +4,7 @@ import os
 import tempfile
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,13 @@ from ..effects_store import blocks_of, each_block, write_block
 from ..effects_store.local_effects import LARGEST_COUNT
 from ..inference import interval, two_sided_pvalue
 from ..instruments.moderation import Moderation
+from ..threads import mapped
+from . import notes
 from .estimators.closed_form import has_closed_form
 from .pairs import NUMBERS, finished, fit_views, moderates, plan_of, spreads_of, table_of_fits, views_of_block
 from .uncertainty import moderation_of_spread
 
-GROUP_FITS = 250_000  # pairs times loci whose results are held at a time, of every member
+GROUP_FITS = 125_000  # pairs whose results at a locus are held at a time by a thread, of every member
 VIEW_BYTES = 16_000_000  # of one block's effects in float64; each member's view of it takes as much again
 
 
@@ -43,8 +46,9 @@ class Estimation:
         self.effects, self.options, self.shape = effects, options, shape
         self._map_blocks, self._folder = map_blocks, folder
         self.plan = plan_of(effects, options, rule)
-        if pairs is not None:  # the way of computing stays that of all pairs, and so does every digit
-            self.plan = replace(self.plan, pairs=pairs)
+        # with some pairs, the way of computing stays that of all, and so does every digit
+        pairs = self.plan.pairs if pairs is None else pairs
+        self.plan = replace(self.plan, pairs={x: np.array(outcomes, np.int32) for x, outcomes in pairs.items()})
 
     def moderate(self, shown=iter):
         """Measure the members' spread at all loci and moderate it, if the options ask for that."""
@@ -71,7 +75,8 @@ class Estimation:
 
     def tables(self):
         """The local table of the pairs, a piece of whole loci after the other."""
-        size = self.shape.block if sum(map(len, self.plan.pairs.values())) * self.shape.block < GROUP_FITS else 1
+        few = sum(map(len, self.plan.pairs.values())) * self.shape.block < GROUP_FITS
+        size = self.shape.block if few else 1
         function = partial(_tables_of_block, methods=self.options.method, plan=self.plan)
         for pieces in self._map_blocks(function, self.effects, blocks_of(self.effects.sizes["locus"], size)):
             yield from pieces
@@ -86,7 +91,7 @@ def _lean(plan):
 
 def _moderation(spreads, n_members):
     """`moderation_of_spread` of (locus, pair) spreads on disk, many pairs at a time."""
-    step = max(1, 8_000_000 // len(spreads))
+    step = max(1, 1_000_000 // len(spreads))
     parts = [moderation_of_spread(np.array(spreads[:, i:i + step]), n_members)
              for i in range(0, spreads.shape[1], step)]
     return Moderation(parts[0].df, *(np.concatenate([getattr(part, name) for part in parts])
@@ -105,42 +110,59 @@ def _parts(effects, block):
 
 
 def _groups(plan, n_loci):
-    """The plan for some exposures after the other, and which of its pairs these are."""
-    first, group = 0, {}
-    n = 0
+    """Groups of exposures: numbers of their pairs (a slice), and outcomes of each."""
+    first, group, n = 0, {}, 0
     for exposure, outcomes in plan.pairs.items():
         if group and (n + len(outcomes)) * n_loci > GROUP_FITS:
-            yield _plan_of(plan, group, first, n), slice(first, first + n)
+            yield slice(first, first + n), group
             first, group, n = first + n, {}, 0
         group[exposure] = outcomes
         n += len(outcomes)
-    yield _plan_of(plan, group, first, n), slice(first, first + n)
+    if n:
+        yield slice(first, first + n), group
 
 
-def _plan_of(plan, pairs, first, n):
-    return replace(plan, pairs=pairs, spreads=tuple(_of_pairs(each, slice(first, first + n)) for each in plan.spreads))
+def _of_group(plan, pairs, group):
+    """The plan for a group."""
+    return replace(plan, pairs=group, spreads=tuple(_of_pairs(each, pairs) for each in plan.spreads))
 
 
-def _fits(effects, loci, plan):
-    """For each group of exposures the pairs (a slice) and their `Fit` by each estimator, of a few loci."""
+def _views(effects, loci, plan):
+    """A block and its views; without members' effects, if no estimator needs them."""
     block, views = views_of_block(effects, loci, plan)
-    views = list(views)
-    if not any(estimator.method.needs_members for estimator in plan.estimators):
-        block, views = replace(block, members=None), [replace(view, members=None) for view in views]
-    for group, pairs in _groups(plan, loci.stop - loci.start):
-        if any(group.pairs.values()):
-            yield pairs, fit_views(block, views, group), group
+    if any(estimator.method.needs_members for estimator in plan.estimators):
+        return block, list(views)
+    return replace(block, members=None), [replace(view, members=None) for view in views]
+
+
+def _each_group(work, effects, loci, plan):
+    """What `work` gives for each group of exposures at some loci, in order; computed in threads.
+
+    `work` takes the numbers of these loci in the Dataset and of the pairs (slices), the plan of the pairs, and a `Fit`
+    of arrays (locus, pair) for each estimator. Compiled loops get one locus at a time; arrays get all, since a sum's
+    last digit depends on how far it is padded.
+    """
+    block, views = _views(effects, loci, plan)
+
+    def of_group(here, pairs, group):
+        group, of_block = _of_group(plan, pairs, group), slice(here.start - loci.start, here.stop - loci.start)
+        fitted = fit_views(block.part(of_block), [view.part(of_block) for view in views], group, texts=[""])
+        return work(here, pairs, group, finished(fitted, group))
+
+    at_once = [slice(i, i + 1) for i in range(loci.start, loci.stop)] if plan.compiled else [loci]
+    tasks = [(here, *group) for here in at_once for group in _groups(plan, here.stop - here.start)]
+    return mapped(of_group, *zip(*tasks, strict=True)) if tasks else []
 
 
 def _spreads_of_block(effects, block, plan):
     """The members' spread (locus, estimator, pair)."""
-    n_pairs = sum(map(len, plan.pairs.values()))
-    found = np.empty((block.stop - block.start, len(plan.estimators), n_pairs))
+    spreads = np.empty((block.stop - block.start, len(plan.estimators), sum(map(len, plan.pairs.values()))))
     for part in _parts(effects, block):
-        place = slice(part.start - block.start, part.stop - block.start)
-        for pairs, fitted, group in _fits(effects, part, plan):
-            found[place, :, pairs] = np.moveaxis(spreads_of(fitted, group), 0, 1)
-    return found
+        def keep(loci, pairs, group, fits):
+            spreads[_within(block, loci), :, pairs] = np.moveaxis(spreads_of(fits), 0, 1)
+
+        _each_group(keep, effects, part, plan)
+    return spreads
 
 
 def _tables_of_block(effects, block, methods, plan):
@@ -150,25 +172,32 @@ def _tables_of_block(effects, block, methods, plan):
 
 def _table_of_part(effects, part, methods, plan):
     if part.stop - part.start == 1:
-        tables = [table_of_fits(effects, part, group.pairs, methods, finished(fitted, group))
-                  for _, fitted, group in _fits(effects, part, plan)]
-        return pd.concat(tables, ignore_index=True)
+        def as_table(_, pairs, group, fits):
+            return table_of_fits(effects, part, group.pairs, methods, fits)
+
+        return pd.concat(_each_group(as_table, effects, part, plan), ignore_index=True)
     block, views = views_of_block(effects, part, plan)
     return table_of_fits(effects, part, plan.pairs, methods, finished(fit_views(block, views, plan), plan))
 
 
 def _write_block(effects, block, path, shape, plan):
     """Fit a block of loci and write it; gives what the record says of it."""
-    data = _empty(shape, block.stop - block.start)
-    reasons, number = [], {"": 0}
-    rows, columns = _cells(shape, plan.pairs, effects)
+    data, number_of = _empty(shape, block.stop - block.start), {"": 0}
+    cells = _Cells(shape, effects)
+
+    def fill(loci, pairs, group, fits):
+        chosen = _within(block, loci), cells.of_pairs(group.layout)
+        return [(method, *chosen, _fill(data, (method, *chosen), fit)) for method, fit in enumerate(fits)]
+
     for part in _parts(effects, block):
-        place = slice(part.start - block.start, part.stop - block.start)
-        for pairs, fitted, group in _fits(effects, part, plan):
-            for method, fit in enumerate(finished(fitted, group)):
-                _fill(data, (method, place, rows[pairs], columns[pairs]), fit, number)
-    reasons = [text for text in number if text]
-    return write_block(path, shape, block.start, data, reasons)
+        for method, loci, chosen, texts in chain(*_each_group(fill, effects, part, plan)):
+            for reason in data["reason"][method, loci]:
+                _renumber(reason.reshape(-1), chosen, texts, number_of)
+    return write_block(path, shape, block.start, data, [text for text in number_of if text])
+
+
+def _within(block, loci):
+    return slice(loci.start - block.start, loci.stop - block.start)
 
 
 def _empty(shape, n_loci):
@@ -179,32 +208,49 @@ def _empty(shape, n_loci):
     return data
 
 
-def _cells(shape, pairs, effects):
-    """Place of each pair in the array: numbers of exposures and of outcomes."""
-    marks = [str(mark) for mark in effects["mark"].values]
-    row, column = (np.array([names.index(mark) if mark in names else -1 for mark in marks], np.intp)
-                   for names in (shape.exposures, shape.outcomes))
-    exposure = np.repeat(np.array(list(pairs), np.intp), [len(outcomes) for outcomes in pairs.values()])
-    outcome = np.concatenate([np.array(outcomes, np.intp) for outcomes in pairs.values()])
-    return row[exposure], column[outcome]
+class _Cells:
+    """Where pairs of marks stand among the cells (exposure, outcome) of an array."""
+
+    def __init__(self, shape, effects):
+        marks = [str(mark) for mark in effects["mark"].values]
+        numbers = ({name: i for i, name in enumerate(names)} for names in (shape.exposures, shape.outcomes))
+        self._row, self._column = (np.array([number.get(mark, -1) for mark in marks], np.intp) for number in numbers)
+        self._n_columns = len(shape.outcomes)
+
+    def of_pairs(self, layout):
+        """Numbers of the cells of the pairs."""
+        return self._row[layout.exposure] * self._n_columns + self._column[layout.outcome]
 
 
-def _fill(data, place, fit, number):
-    """Put the `Fit` of one method into the arrays of a block."""
-    method, loci, rows, columns = place
-    result = fit.result
-    codes, texts = pd.factorize(result.note.ravel())
-    for text in texts:
-        number.setdefault(text, len(number))
-    codes = np.array([number[text] for text in texts], np.uint16)[codes].reshape(result.note.shape)
+def _fill(data, place, fit):
+    """Put the `Fit` of one method at some loci into the arrays of a block; the texts whose numbers stand for notes."""
+    (method, loci, cells), result = place, fit.result
+    if isinstance(result.note, notes.Coded):
+        codes, texts = result.note.codes, result.note.texts
+    else:
+        codes, texts = pd.factorize(result.note.ravel())
+        codes = codes.reshape(result.note.shape)
     with np.errstate(over="ignore"):
         values = {"estimate": result.estimate, "se": result.se, "df": result.df,
-                  "n_instruments": np.minimum(result.n_instruments, LARGEST_COUNT), "reason": codes}
-        for name, each in values.items():
-            data[name][method][loci][:, rows, columns] = each
+                  "n_instruments": np.minimum(result.n_instruments, LARGEST_COUNT)}
+        targets = [(data[name][method, loci], each) for name, each in {**values, "reason": codes}.items()]
         if fit.by_member is not None:
-            for member in range(fit.by_member.shape[-1]):
-                data["member_estimate"][method, member][loci][:, rows, columns] = fit.by_member[..., member]
+            targets += zip(data["member_estimate"][method, :, loci], fit.by_member, strict=True)
+        for target, of_loci in targets:
+            for cells_of_locus, each in zip(target.reshape(len(target), -1), of_loci, strict=True):
+                cells_of_locus[cells] = each
+    return texts
+
+
+def _renumber(reason, cells, texts, number_of):
+    """Replace numbers of `texts`, in some cells, by those that the texts have in the whole block."""
+    codes = reason[cells]
+    used = np.flatnonzero(np.bincount(codes, minlength=len(texts)))
+    numbers = np.zeros(len(texts), np.uint16)
+    for code in used:
+        numbers[code] = number_of.setdefault(texts[code], len(number_of))
+    if (numbers[used] != used).any():
+        reason[cells] = numbers[codes]
 
 
 def empty_table(n_members):

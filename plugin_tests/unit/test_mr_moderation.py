@@ -39,6 +39,18 @@ def test_prior_against_the_paper(df, prior_df, scale):
     np.testing.assert_allclose(instruments.fit_prior(variances, df), expected, rtol=1e-8)
 
 
+def test_priors_of_many_rows_are_those_of_each():
+    """Whatever the other rows are, to the last bit; left out are numbers that are no variances."""
+    rng = np.random.default_rng(8)
+    variances = rng.chisquare(4, (30, 40)) * rng.lognormal(0, rng.uniform(0, 2, (30, 1)), (30, 40))
+    variances[rng.random(variances.shape) < 0.2] = np.nan
+    variances[0], variances[1, 1:], variances[2] = 0, np.nan, 3.0
+    for layout in (np.ascontiguousarray, np.asfortranarray):
+        together = np.transpose(instruments.fit_prior(layout(variances), 4))
+        np.testing.assert_array_equal(together, [instruments.fit_prior(row, 4) for row in variances])
+    assert together[0, 0] == together[1, 0] == 0 and together[2].tolist() == [np.inf, 3.0]
+
+
 def test_prior_by_hand():
     """Two variances of two degrees of freedom: the whole computation on paper.
 
@@ -88,7 +100,8 @@ def test_zeros_are_not_the_priors_matter_and_get_a_finite_error():
     variances = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 90.0])
     for zeros in (1, 1000):
         with_zeros = np.concatenate([np.zeros(zeros), variances])
-        assert instruments.fit_prior(with_zeros, 4) == instruments.fit_prior(variances, 4)
+        np.testing.assert_allclose(instruments.fit_prior(with_zeros, 4), instruments.fit_prior(variances, 4),
+                                   rtol=1e-14)
     np.testing.assert_allclose(instruments.fit_prior(variances, 4), by_the_paper(variances, 4), rtol=1e-10)
     found = instruments.Moderation(4.0, *np.array(instruments.fit_prior(with_zeros, 4))[:, None])
     assert 0 < found.moderated([[0.0]])[0, 0] < found.moderated([[1.0]])[0, 0]

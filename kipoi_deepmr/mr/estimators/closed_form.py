@@ -9,18 +9,19 @@ from dataclasses import replace
 import numpy as np
 
 from ..kernels.sums import INTERCEPT, ORIGIN, RATIO, REASONS, pair_sums
+from ..notes import Coded
 from ..problems import Problems, i_squared
 from .ratio import ratio_result
 from .regression import egger_result, ivw_result
 
 
 def _ivw(problems, sums, **options):
-    return ivw_result(problems, sums.estimate, sums.sxx, sums.rss, sums.smallest, **options)
+    return ivw_result(problems, sums.estimate, sums.sxx, sums.rss, sums.unit, **options)
 
 
 def _egger(problems, sums, **options):
-    return egger_result(problems, sums.estimate, sums.total, sums.mean_x, sums.mean_y, sums.sxx, sums.rss,
-                        sums.smallest, **options)
+    return egger_result(problems, sums.estimate, sums.total, sums.mean_x, sums.mean_y, sums.sxx, sums.rss, sums.unit,
+                        **options)
 
 
 def _wald_mean(problems, sums, **options):
@@ -41,7 +42,7 @@ def has_closed_form(estimator):
     return changed <= CLOSED[estimator.method.closed_form][2]
 
 
-def closed_form(estimator, block, pairs):
+def closed_form(estimator, block, layout, texts=None):
     """Fits of all pairs of a block of loci: MRResult of arrays (locus, pair).
 
     Parameters
@@ -49,19 +50,23 @@ def closed_form(estimator, block, pairs):
     estimator : Estimator
         One that `has_closed_form`.
     block : Block
-    pairs : dict of int to list of int
-        Outcomes of each exposure.
+    layout : Layout
+        The pairs.
+    texts : list of str, optional
+        Notes are numbers of these (`notes.Coded`) instead of texts.
     """
     regression, from_sums, taken = CLOSED[estimator.method.closed_form]
-    n, reason, sums = pair_sums(block, pairs, regression)
-    problems = Problems(None, None, None, n, np.full(n.shape, "", dtype=object))
+    whole = estimator.options.get("alpha", 0) is not None
+    n, reason, sums = pair_sums(block, layout, regression, whole)
+    note = np.full(n.shape, "", dtype=object) if texts is None else Coded(np.zeros(n.shape, np.int16), texts)
+    problems = Problems(None, None, None, n, note)
     problems.need(estimator.method.fewest)
-    for code in range(1, len(REASONS)):
+    for code in range(1, len(REASONS)) if reason.any() else ():
         problems.refuse(reason == code, REASONS[code])
     with np.errstate(all="ignore"):
         options = {name: value for name, value in estimator.options.items() if name in taken}
         result = from_sums(problems, sums, **options)
-        if options.get("alpha", 0) is None:
+        if not whole:
             return result
         solved = problems.note == ""
         return replace(result, f_statistic=np.where(solved, sums.f_statistic, np.nan),

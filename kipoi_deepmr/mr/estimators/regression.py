@@ -89,16 +89,16 @@ def ivw(bx, sx, by, sy, mask=None, *, model="default", weights="simple", psi=0.0
         return ivw_result(problems, estimate, sxx, rss, smallest, model, alpha, n)
 
 
-def ivw_result(problems, estimate, sxx, rss, smallest, model="default", alpha=0.05, penalized_n=None):
-    """IVW from sums of shape (...), with weights relative to that of the smallest standard error.
+def ivw_result(problems, estimate, sxx, rss, unit, model="default", alpha=0.05, penalized_n=None):
+    """IVW from sums of shape (...), with weights relative to that of a standard error of `unit`.
 
     `penalized_n` (...) says how many instruments penalties have left a weight, where there are penalties.
     """
     problems.refuse(sxx == 0, notes.NO_EXPOSURE)
     q_df = (problems.n if penalized_n is None else penalized_n) - 1.0
-    q = _q(rss, smallest, q_df)
+    q = _q(rss, unit, q_df)
     spread = np.sqrt(q / q_df)
-    se = np.where((q_df > 0) & is_random(problems, model), np.maximum(spread, 1.0), 1.0) * smallest / np.sqrt(sxx)
+    se = np.where((q_df > 0) & is_random(problems, model), np.maximum(spread, 1.0), 1.0) * unit / np.sqrt(sxx)
     return _finish(problems, alpha, estimate, se, spread, q, q_df, penalized_n)
 
 
@@ -223,17 +223,17 @@ def _line(x, y, w):
     return estimate, total, mean_x, mean_y, sxx, (w * (y - estimate[..., None] * x) ** 2).sum(-1)
 
 
-def egger_result(problems, estimate, total, mean_x, mean_y, sxx, rss, smallest, distribution="normal", alpha=0.05,
+def egger_result(problems, estimate, total, mean_x, mean_y, sxx, rss, unit, distribution="normal", alpha=0.05,
                  penalized_n=None):
-    """MR-Egger from what `_line` gives, with weights relative to that of the smallest error.
+    """MR-Egger from what `_line` gives, with weights relative to that of a standard error of `unit`.
 
     `penalized_n` (...) says how many instruments penalties have left a weight, where there are penalties.
     """
     _refuse_collinear(problems, total, mean_x, sxx)
     q_df = (problems.n if penalized_n is None else penalized_n) - 2.0
-    q = _q(rss, smallest, q_df)
+    q = _q(rss, unit, q_df)
     spread = np.sqrt(q / q_df)
-    factor = np.maximum(spread, 1.0) * smallest
+    factor = np.maximum(spread, 1.0) * unit
     se, intercept_se = factor / np.sqrt(sxx), factor * np.sqrt(1 / total + mean_x ** 2 / sxx)
     return _finish(problems, alpha, estimate, se, spread, q, q_df, penalized_n, mean_y - estimate * mean_x,
                    intercept_se, distribution)
@@ -290,7 +290,7 @@ def _delta_errors(problems, sx, sy, psi):
     return s, smallest[..., None]
 
 
-def _q(rss, smallest, q_df):
-    """Sum of squared standardized residuals, from weights relative to that of the smallest standard error."""
-    q = (np.sqrt(rss) / smallest) ** 2
+def _q(rss, unit, q_df):
+    """Sum of squared standardized residuals, from weights relative to that of a standard error of `unit`."""
+    q = (np.sqrt(rss) / unit) ** 2
     return np.where(q_df > 0, q, np.nan)

@@ -1,5 +1,6 @@
 """Sums of weighted regressions for all loci and ordered pairs at once, without arrays padded to the largest problem."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +14,12 @@ REASONS = np.array(["", notes.NOT_FINITE, notes.SE_NOT_FINITE, notes.SE_NEGATIVE
 
 
 class Sums(NamedTuple):
-    """Arrays (locus, pair); weights are relative to that of the smallest standard error.
+    """Arrays (locus, pair); weights are relative to that of a standard error of `unit`.
 
     Attributes
     ----------
-    smallest
-        The smallest standard error of the outcome.
+    unit
+        A power of two of the size of the outcome's smallest standard error; 1 for ratios, whose weights are equal.
     total, mean_x, mean_y
         Sum of weights, and weighted means (0 for a regression through the origin).
     sxx, estimate, rss
@@ -27,7 +28,7 @@ class Sums(NamedTuple):
         Mean F, and Cochran's Q of bx / sy with standard errors sx / sy.
     """
 
-    smallest: np.ndarray
+    unit: np.ndarray
     total: np.ndarray
     mean_x: np.ndarray
     mean_y: np.ndarray
@@ -38,15 +39,54 @@ class Sums(NamedTuple):
     q_gx: np.ndarray
 
 
-def pair_sums(block, pairs, regression):
+class Layout:
+    """Which pairs are fitted, as arrays.
+
+    Parameters
+    ----------
+    pairs : dict of int to list of int
+        Outcomes of each exposure, none of them the exposure itself.
+
+    Attributes
+    ----------
+    exposures, outcomes : (exposure,) and (outcome,) int
+        The outcomes ascend.
+    place : (exposure, outcome) int
+        Number of each pair, -1 for none.
+    exposure, outcome : (pair,) int
+    """
+
+    def __init__(self, pairs):
+        self.exposures = np.array(list(pairs), np.intp)
+        self.exposure = np.repeat(self.exposures, [len(several) for several in pairs.values()])
+        self.outcome = np.concatenate([np.zeros(0, np.intp), *(np.array(each, np.intp) for each in pairs.values())])
+        self.outcomes = np.unique(self.outcome)
+        self.place = np.full((len(self.exposures), len(self.outcomes)), -1)
+        row = np.repeat(np.arange(len(self.exposures)), [len(several) for several in pairs.values()])
+        self.place[row, np.searchsorted(self.outcomes, self.outcome)] = np.arange(self.n_pairs)
+
+    @property
+    def n_pairs(self):
+        """How many pairs there are."""
+        return len(self.outcome)
+
+    def of_outcomes(self, values):
+        """Those columns of (..., mark) values that are outcomes, side by side in memory."""
+        if len(self.outcomes) == values.shape[-1]:
+            return np.ascontiguousarray(values)
+        return np.ascontiguousarray(values[..., self.outcomes])
+
+
+def pair_sums(block, layout, regression, with_strength=True):
     """Sums of one regression for each locus and pair.
 
     Parameters
     ----------
     block : Block
-    pairs : dict of int to list of int
-        Outcomes of each exposure, none of them the exposure itself.
+    layout : Layout
     regression : {ORIGIN, INTERCEPT, RATIO}
+    with_strength : bool
+        Whether `f_statistic` and `q_gx` are made; they are 0 otherwise.
 
     Returns
     -------
@@ -55,42 +95,44 @@ def pair_sums(block, pairs, regression):
         Index of `REASONS`.
     sums : Sums
     """
-    exposures, outcomes = list(pairs), sorted({y for several in pairs.values() for y in several})
-    place = np.full((len(exposures), len(outcomes)), -1)
-    first = 0
-    for row, several in enumerate(pairs.values()):
-        place[row, np.searchsorted(outcomes, several)] = np.arange(first, first + len(several))
-        first += len(several)
     instruments = block.instruments
-    bx, sx, mask = (a[..., exposures] for a in (block.effect, block.effect_se, instruments.mask))
-    by, sy = (np.ascontiguousarray(a[..., outcomes]) for a in (block.effect, block.effect_se))
-    shape = len(bx), first
-    n, reason, sums = np.empty(shape, np.int64), np.empty(shape, np.int8), np.empty((len(Sums._fields), *shape))
+    bx, sx, mask = (a[..., layout.exposures] for a in (block.effect, block.effect_se, instruments.mask))
+    by, sy = map(layout.of_outcomes, (block.effect, block.effect_se))
+    shape = len(bx), layout.n_pairs
+    n, reason, sums = np.empty(shape, np.int64), np.empty(shape, np.int8), np.zeros((len(Sums._fields), *shape))
     if instruments.size is None:
-        _all_sums(bx, sx, by, sy, mask, place, regression, n, reason, sums)
+        _all_sums(bx, sx, by, sy, mask, layout.place, regression, with_strength, n, reason, sums)
     else:
-        sizes = instruments.size[..., exposures], np.ascontiguousarray(instruments.size[..., outcomes])
-        _sums_of_filtered(bx, sx, by, sy, mask, *sizes, place, regression, n, reason, sums)
+        sizes = instruments.size[..., layout.exposures], layout.of_outcomes(instruments.size)
+        _sums_of_filtered(bx, sx, by, sy, mask, *sizes, layout.place, regression, with_strength, n, reason, sums)
     return n, reason, Sums(*sums)
 
 
 @compiled
-def _all_sums(bx, sx, by, sy, mask, place, regression, n, reason, sums):
+def _all_sums(bx, sx, by, sy, mask, place, regression, with_strength, n, reason, sums):
     for locus in range(bx.shape[0]):
+        chosen_by_any = np.zeros(mask.shape[1], np.bool_)
+        for v in range(mask.shape[1]):
+            chosen_by_any[v] = mask[locus, v].any()
+        unit, weights = _weights(sy[locus], chosen_by_any, regression)
+        sound = _all_sound(by[locus], sy[locus], chosen_by_any)
         for j in range(bx.shape[2]):
             chosen = np.nonzero(mask[locus, :, j])[0]
             x, s = bx[locus, :, j][chosen], sx[locus, :, j][chosen]
-            found, why = _outcomes_of_one(x, s, by[locus], sy[locus], chosen, regression)
+            found, why = _outcomes_of_one(x, s, by[locus], sy[locus], unit, weights, sound, chosen, regression,
+                                          with_strength)
             for k in range(place.shape[1]):
                 if place[j, k] >= 0:
                     n[locus, place[j, k]] = len(chosen)
                     reason[locus, place[j, k]] = why[k]
-                    for field in range(len(found)):
+            for field in range(len(found) if with_strength else len(found) - 2):
+                for k in range(place.shape[1]):
+                    if place[j, k] >= 0:
                         sums[field, locus, place[j, k]] = found[field, k]
 
 
 @compiled
-def _sums_of_filtered(bx, sx, by, sy, mask, size_x, size_y, place, regression, n, reason, sums):
+def _sums_of_filtered(bx, sx, by, sy, mask, size_x, size_y, place, regression, with_strength, n, reason, sums):
     """As `_all_sums`, where each pair has instruments of its own: those that move the exposure more."""
     for locus in range(bx.shape[0]):
         for j in range(bx.shape[2]):
@@ -100,8 +142,10 @@ def _sums_of_filtered(bx, sx, by, sy, mask, size_x, size_y, place, regression, n
             for k in range(place.shape[1]):
                 if place[j, k] >= 0:
                     kept = np.nonzero(size > other[:, k])[0]
-                    found, why = _outcomes_of_one(x[kept], s[kept], y[:, k][kept].reshape((-1, 1)),
-                                                  se[:, k][kept].reshape((-1, 1)), np.arange(len(kept)), regression)
+                    effect, error = y[:, k][kept].reshape((-1, 1)), se[:, k][kept].reshape((-1, 1))
+                    unit, weights = _weights(error, np.ones(len(kept), np.bool_), regression)
+                    found, why = _outcomes_of_one(x[kept], s[kept], effect, error, unit, weights, False,
+                                                  np.arange(len(kept)), regression, with_strength)
                     n[locus, place[j, k]] = len(kept)
                     reason[locus, place[j, k]] = why[0]
                     for field in range(len(found)):
@@ -109,45 +153,92 @@ def _sums_of_filtered(bx, sx, by, sy, mask, size_x, size_y, place, regression, n
 
 
 @compiled
-def _outcomes_of_one(x, s, by, sy, chosen, regression):
-    """Sums (field, outcome) and reason (outcome) of one exposure at one locus; the inner loops run over outcomes."""
+def _weights(sy, chosen, regression):
+    """Unit (outcome) and weights (variant, outcome), (unit / se)^2; those of variants that are not chosen are 0.
+
+    Units are powers of two, so that a weight's digits do not depend on which other variants are chosen.
+    """
+    unit, weights = np.full(sy.shape[1], np.inf), np.zeros(sy.shape)
+    if regression == RATIO:
+        return np.ones(sy.shape[1]), np.ones(sy.shape)
+    for v in range(len(sy)):
+        if chosen[v]:
+            se = sy[v]
+            for k in range(len(unit)):
+                unit[k] = se[k] if 0 < se[k] < unit[k] else unit[k]
+    for k in range(len(unit)):
+        unit[k] = math.ldexp(0.5, math.frexp(unit[k])[1]) if unit[k] < np.inf else 1.0
+    for v in range(len(sy)):
+        if chosen[v]:
+            row, se = weights[v], sy[v]
+            for k in range(len(unit)):
+                row[k] = unit[k] / se[k]
+                row[k] *= row[k]
+    return unit, weights
+
+
+@compiled
+def _all_sound(by, sy, chosen):
+    """Whether all effects of the chosen variants are finite, and all standard errors finite and above 0."""
+    for v in range(len(by)):
+        if chosen[v]:
+            effect, se = by[v], sy[v]
+            check, positive = 0.0, True
+            for k in range(len(effect)):
+                check += 0 * effect[k] + 0 * se[k]
+                positive &= se[k] > 0
+            if check != 0 or not positive:
+                return False
+    return True
+
+
+@compiled
+def _outcomes_of_one(x, s, by, sy, unit, weights, sound, chosen, regression, with_strength):
+    """Sums (field, outcome) and reason (outcome) of one exposure at one locus; the inner loops run over outcomes.
+
+    `sound` says that neither effects nor errors of outcomes need a look.
+    """
     n_outcomes = by.shape[1]
     found, reason = np.zeros((9, n_outcomes)), np.zeros(n_outcomes, np.int8)
-    smallest, total, mean_x, mean_y, sxx, estimate, rss, f_statistic, q_gx = found
-    _check(x, by, sy, chosen, smallest, reason)
-    _strength(x, s, sy, chosen, f_statistic, q_gx)
-    q_gx[reason > 1] = np.nan
-    w, y = np.ones((len(chosen), n_outcomes)), np.empty((len(chosen), n_outcomes))
+    _, total, mean_x, mean_y, sxx, estimate, rss, f_statistic, q_gx = found
+    found[0] = unit
+    if len(chosen) == 0:
+        found[4:] = np.nan
+        return found, reason
+    if not sound:
+        _check(by, sy, chosen, reason)
+    if (0 * x).sum() != 0:
+        reason[:] = 1
+    if with_strength:
+        _strength(x, s, sy, chosen, f_statistic, q_gx)
+        q_gx[reason > 1] = np.nan
     if regression == RATIO:
         reason[reason > 1] = 0
         reason[reason == 0] = 5 * (x == 0).any()
-        smallest[:] = 1.0
-    else:
-        for i in range(len(chosen)):
-            row, se = w[i], sy[chosen[i]]
-            for k in range(n_outcomes):
-                row[k] = smallest[k] / se[k]
-                row[k] *= row[k]
+    if regression == ORIGIN:
+        _slope(x, by, chosen, weights, chosen, mean_x, sxx, estimate, rss)
+        return found, reason
+    y, rows = np.empty((len(chosen), n_outcomes)), np.arange(len(chosen))
     x = _oriented(x, by, chosen, regression, y)
     if regression == INTERCEPT:
-        _centre(x, y, w, total, mean_x, mean_y)
-    _slope(x, y, w, mean_x, sxx, estimate, rss)
+        _centre(x, y, weights, chosen, total, mean_x, mean_y)
+    _slope(x, y, rows, weights, chosen, mean_x, sxx, estimate, rss)
     return found, reason
 
 
 @compiled
-def _check(x, by, sy, chosen, smallest, reason):
-    """Smallest standard error of each outcome, and why it cannot be fitted."""
+def _check(by, sy, chosen, reason):
+    """Why each outcome cannot be fitted."""
     # 0 times a number is 0 unless it is infinite or NaN
-    effect_check, se_check = np.full(len(smallest), (0 * x).sum()), np.zeros(len(smallest))
-    smallest[:] = np.inf
+    effect_check, se_check = np.zeros(len(reason)), np.zeros(len(reason))
+    smallest = np.full(len(reason), np.inf)
     for v in chosen:
         effect, se = by[v], sy[v]
-        for k in range(len(smallest)):
+        for k in range(len(reason)):
             effect_check[k] += 0 * effect[k]
             se_check[k] += 0 * se[k]
             smallest[k] = se[k] if se[k] < smallest[k] else smallest[k]
-    for k in range(len(smallest)):
+    for k in range(len(reason)):
         if effect_check[k] != 0:
             reason[k] = 1
         elif se_check[k] != 0:
@@ -180,13 +271,11 @@ def _strength(x, s, sy, chosen, f_statistic, q_gx):
 
 @compiled
 def _oriented(x, by, chosen, regression, y):
-    """Exposure effects as the regression takes them, and the outcomes' in `y`."""
+    """Exposure effects as a regression with an intercept, or of ratios, takes them, and the outcomes' in `y`."""
     if regression == RATIO:
         divisor, x = x, np.ones(len(x))
-    elif regression == INTERCEPT:
-        divisor, x = np.where(x < 0, -1.0, 1.0), np.abs(x)
     else:
-        divisor = np.ones(len(x))
+        divisor, x = np.where(x < 0, -1.0, 1.0), np.abs(x)
     for i in range(len(chosen)):
         row, effect, d = y[i], by[chosen[i]], divisor[i]
         for k in range(y.shape[1]):
@@ -195,10 +284,10 @@ def _oriented(x, by, chosen, regression, y):
 
 
 @compiled
-def _centre(x, y, w, total, mean_x, mean_y):
+def _centre(x, y, weights, chosen, total, mean_x, mean_y):
     """Weighted means; those of y are taken from y."""
     for i in range(len(x)):
-        weight, effect = w[i], y[i]
+        weight, effect = weights[chosen[i]], y[i]
         for k in range(len(total)):
             total[k] += weight[k]
             mean_x[k] += weight[k] * x[i]
@@ -209,16 +298,17 @@ def _centre(x, y, w, total, mean_x, mean_y):
 
 
 @compiled
-def _slope(x, y, w, mean_x, sxx, estimate, rss):
+def _slope(x, y, rows, weights, chosen, mean_x, sxx, estimate, rss):
+    """Sums of squares and slopes; `rows` and `chosen` are the instruments' rows of y and of weights."""
     for i in range(len(x)):
-        weight, effect, xi = w[i], y[i], x[i]
+        weight, effect, xi = weights[chosen[i]], y[rows[i]], x[i]
         for k in range(len(sxx)):
             d = xi - mean_x[k]
             sxx[k] += weight[k] * d * d
             estimate[k] += weight[k] * d * effect[k]
     estimate /= sxx
     for i in range(len(x)):
-        weight, effect, xi = w[i], y[i], x[i]
+        weight, effect, xi = weights[chosen[i]], y[rows[i]], x[i]
         for k in range(len(sxx)):
             residual = effect[k] - estimate[k] * (xi - mean_x[k])
             rss[k] += weight[k] * residual * residual
