@@ -82,8 +82,9 @@ The script completes the command by which you call it here: kipoi or kipoi-deepm
 example:
   %(prog)s OUT/global.tsv --method ivw -o fig3.pdf""",
     "plot network": """\
-example:
-  %(prog)s OUT -o network.pdf""",
+examples:
+  %(prog)s OUT -o network.pdf
+  %(prog)s OUT --style talk -o network.png""",
     "plot heatmap": """\
 examples:
   %(prog)s OUT -o heatmap.pdf
@@ -94,6 +95,9 @@ example:
     "plot simulation": """\
 example:
   %(prog)s rounds.tsv -o fig2.pdf""",
+    "plot forest": """\
+example:
+  %(prog)s OUT --exposure GATA --outcome TAL1 -o forest.pdf""",
     "plot local": """\
 example:
   %(prog)s OUT --locus locus0008 --exposure GATA --outcome TAL1 -o locus.svg""",

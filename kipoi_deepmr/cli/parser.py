@@ -116,10 +116,13 @@ FIGURES = {
                                                           "global effects"), FIGURE),
     "simulation": Command("true against estimated effects, and coverage (the paper's Fig 2)",
                           reads=Argument("table", "ROUNDS.tsv", "table that `simulate` wrote"), writes=FIGURE),
+    "forest": Command("effects of one mark on another at each locus, and over all", (o.ForestFigureOptions,), FOLDER,
+                      FIGURE),
     "local": Command("instruments of one locus and pair, and the fitted lines", (o.LocusFigureOptions,), FOLDER,
                      FIGURE),
     "tracks": Command("effects on both marks along one locus, as letters", (o.TracksFigureOptions,), FOLDER, FIGURE),
 }
+FIGURES = {name: command._replace(options=(*command.options, o.StyleOptions)) for name, command in FIGURES.items()}
 SHELLS = ("bash", "zsh", "tcsh")
 
 

@@ -2,11 +2,15 @@
 
 import os
 
+from matplotlib.figure import Figure
+
+from ..display import shortened
 from ..errors import InputError, listed, nearest
 from ..models.mark_table import read_mark_table
-from ..options import HeatmapFigureOptions
+from ..options import HeatmapFigureOptions, StyleOptions
 from ..plots import (
     check_path,
+    forest_figure,
     global_effects_figure,
     heatmap_figure,
     heights_of,
@@ -16,6 +20,7 @@ from ..plots import (
     save,
     simulation_figure,
     strata_figure,
+    styled,
     tracks_figure,
 )
 from ..runs.finished import FinishedRun
@@ -23,35 +28,39 @@ from ..runs.outputs import NETWORK, stored, writing
 from ..runs.tables import read_table
 
 PAIR = ("exposure", "outcome")
+LETTERS = 20  # of a name in a title or beside an axis
 
 
 def figure_of(arguments):
     """Draw the figure that parsed arguments describe, and write it."""
     extension = check_path(arguments.output)
-    with writing("plot", arguments.output, [getattr(arguments, "table", None)]) as files:
-        save(FIGURES[arguments.figure](arguments), files.path, extension)
+    how = StyleOptions.among(arguments)
+    with writing("plot", arguments.output, [getattr(arguments, "table", None)]) as files, \
+            styled(how.style, how.width) as width:
+        save(FIGURES[arguments.figure](arguments, width), files.path, extension)
 
 
-def _global(arguments):
+def _global(arguments, width):
     table = read_table(arguments.table, (*PAIR, "method"), ("estimate", "se", "ci_low", "ci_high"))
-    return global_effects_figure(_of("method", arguments.method, table) if arguments.method else table)
+    return global_effects_figure(_of("method", arguments.method, table) if arguments.method else table, width)
 
 
-def _network(arguments):
-    return network_figure(_direct(_table_of(arguments.table)))
+def _network(arguments, width):
+    return network_figure(_direct(_table_of(arguments.table)), width)
 
 
-def _heatmap(arguments):
+def _heatmap(arguments, width):
     path = _table_of(arguments.table)
     try:
         direct = _direct(path)
-        return heatmap_figure(direct, groups=_groups(arguments, direct))
+        return heatmap_figure(direct, groups=_groups(arguments, direct), width=width)
     except InputError as error:
         if "direct_std" not in str(error):
             raise
     table = read_table(path, (*PAIR, "method"), ("standardised",))
     method = arguments.method or table["method"].iloc[0]
-    return plot_global_heatmap(_of("method", method, table), method, groups=_groups(arguments, table)).figure
+    table = _of("method", method, table)
+    return plot_global_heatmap(table, method, groups=_groups(arguments, table), width=width).figure
 
 
 def _groups(arguments, pairs):
@@ -77,20 +86,20 @@ def _direct(path):
     return read_table(path, PAIR, ("direct_std", "qvalue_min_effect"))
 
 
-def _simulation(arguments):
+def _simulation(arguments, width):
     return simulation_figure(read_table(arguments.table, ("scenario",), ("true_effect", "estimate", "se", "tau",
-                                                                         "coverage")))
+                                                                         "coverage")), width)
 
 
-def _spacing(arguments):
+def _spacing(arguments, width):
     table = read_table(arguments.table, ("covariate", "stratum", *PAIR, "method"), ("estimate", "se"))
     covariate = arguments.covariate or table["covariate"].iloc[0]
     table = _of("covariate", covariate, table)
     method = arguments.method or table["method"].iloc[0]
-    return strata_figure(_of("method", method, table))
+    return strata_figure(_of("method", method, table), width)
 
 
-def _local(arguments):
+def _local(arguments, width):
     run, index, marks = _locus(arguments)
     effect, se, instruments = run.effects_at(index)
     x, y = marks
@@ -101,14 +110,16 @@ def _local(arguments):
     place = {name: run.effects[name].values[index] for name in ("chrom", "start")}
     fits = local[(local["locus"] == arguments.locus) & (local["chrom"] == place["chrom"])
                  & (local["start"] == place["start"])]
-    ax = plot_local_scatter(effect[chosen, x], se[chosen, x], effect[chosen, y], se[chosen, y], fits)
-    ax.set_xlabel(f"effect on {arguments.exposure}", parse_math=False)
-    ax.set_ylabel(f"effect on {arguments.outcome}", parse_math=False)
-    ax.set_title(arguments.locus, fontsize="medium", parse_math=False)
+    ax = Figure(figsize=(width, 0.9 * width), layout="constrained").add_subplot()
+    plot_local_scatter(effect[chosen, x], se[chosen, x], effect[chosen, y], se[chosen, y], fits, ax)
+    short = shortened((arguments.exposure, arguments.outcome, arguments.locus), LETTERS)
+    ax.set_xlabel(f"effect on {short[arguments.exposure]}", parse_math=False)
+    ax.set_ylabel(f"effect on {short[arguments.outcome]}", parse_math=False)
+    ax.set_title(short[arguments.locus], fontsize="medium", parse_math=False)
     return ax.figure
 
 
-def _tracks(arguments):
+def _tracks(arguments, width):
     run, index, marks = _locus(arguments)
     effect, _, instruments = run.effects_at(index)
     sequence = "".join(run.effects["ref_base"].values[index, ::3].tolist())
@@ -118,11 +129,23 @@ def _tracks(arguments):
     positions = sorted({v // 3 for v in instruments.of_pairs(*marks).nonzero()[0] if start <= v // 3 < end})
     names = run.effects["mark"].values
     return tracks_figure(sequence[start:end], {str(names[m]): heights_of(effect[:, m])[start:end] for m in marks},
-                         [position - start for position in positions], start)
+                         [position - start for position in positions], start, width)
+
+
+def _forest(arguments, width):
+    run = FinishedRun(arguments.folder)
+    pair = _pair(arguments, run.effects["mark"].values.tolist())
+    method = arguments.method or run.methods[0]
+    local, overall = (_of("method", method, table) for table in (run.local_of([pair]), run.global_))
+    overall = overall[(overall["exposure"] == pair[0]) & (overall["outcome"] == pair[1])].iloc[0]
+    figure = forest_figure(local, overall, width)
+    short = shortened(pair, LETTERS)
+    figure.suptitle(f"{short[pair[0]]} → {short[pair[1]]}, {method}", parse_math=False, fontsize="medium")
+    return figure
 
 
 FIGURES = {"global": _global, "network": _network, "heatmap": _heatmap,
-           "simulation": _simulation, "spacing": _spacing, "local": _local, "tracks": _tracks}
+           "simulation": _simulation, "spacing": _spacing, "forest": _forest, "local": _local, "tracks": _tracks}
 
 
 def _of(column, value, table):
@@ -137,7 +160,14 @@ def _locus(arguments):
     run = FinishedRun(arguments.folder)
     index = run.locus_index(arguments.locus)
     names = run.effects["mark"].values.tolist()
+    return run, index, [names.index(mark) for mark in _pair(arguments, names)]
+
+
+def _pair(arguments, names):
+    """Exposure and outcome, which are marks of the run."""
     for role in PAIR:
         if getattr(arguments, role) not in names:
             raise InputError(f"unknown {role} {getattr(arguments, role)!r}{nearest(getattr(arguments, role), names)}")
-    return run, index, [names.index(getattr(arguments, role)) for role in PAIR]
+    if arguments.exposure == arguments.outcome:
+        raise InputError(f"exposure and outcome are the same mark, {arguments.exposure}")
+    return arguments.exposure, arguments.outcome

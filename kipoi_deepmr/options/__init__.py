@@ -17,6 +17,7 @@ from .later import (
     AnnotateOptions,
     CalibrateOptions,
     EffectsOptions,
+    ForestFigureOptions,
     GlobalFigureOptions,
     HeatmapFigureOptions,
     LeverOptions,
@@ -28,6 +29,7 @@ from .later import (
     RunOptions,
     SpacingFigureOptions,
     StrataOptions,
+    StyleOptions,
     TableOptions,
     TracksFigureOptions,
 )
@@ -47,8 +49,8 @@ from .models import (
 __all__ = ["COMPARED", "CROSS_FITTED", "ENGINES", "FORMATS", "GRAPHS", "LABELS", "LARGEST_STRENGTH",
            "LEAST_TO_CROSS_FIT", "MARK_SUMMARIES", "RECALIBRATIONS", "RESIZE", "SCALES", "SCENARIOS", "TAU2_METHODS",
            "AggregateOptions", "AnnotateOptions", "CalibrateOptions", "ClusterOptions", "Declared", "EffectsOptions",
-           "EngineOptions", "EstimateOptions", "EstimatorOptions", "GlobalFigureOptions", "HeatmapFigureOptions",
-           "LeverOptions", "LociOptions", "LocusFigureOptions", "ModelOptions", "NetworkOptions", "Option",
-           "Options", "OverwriteOptions", "PartOptions", "PredictClusterOptions", "PredictOptions", "RoundOptions",
-           "RunOptions", "SpacingFigureOptions", "StrataOptions", "TableOptions", "TracksFigureOptions",
-           "indices_of"]
+           "EngineOptions", "EstimateOptions", "EstimatorOptions", "ForestFigureOptions", "GlobalFigureOptions",
+           "HeatmapFigureOptions", "LeverOptions", "LociOptions", "LocusFigureOptions", "ModelOptions",
+           "NetworkOptions", "Option", "Options", "OverwriteOptions", "PartOptions", "PredictClusterOptions",
+           "PredictOptions", "RoundOptions", "RunOptions", "SpacingFigureOptions", "StrataOptions", "StyleOptions",
+           "TableOptions", "TracksFigureOptions", "indices_of"]

@@ -22,6 +22,7 @@ GRAPH_ROUNDS = "rounds of a causal graph with more than two marks, instead of th
 OF_PAPER = ("eta", "nu", "tau", "gamma", "sweep", "confounder_mark", "dropout")
 OF_GRAPHS = ("marks", "hidden")
 OF_INDELS = "models and genome for --predict_indels (docs/annotate.md)"
+LOOKS = "looks"
 LEVERS = "what the analysis does to effects first, kept in its own folder"
 
 _strength = kinds.Number(0, LARGEST_STRENGTH)
@@ -319,6 +320,20 @@ class PartOptions(Options):
 
 @documented
 @dataclass(frozen=True, kw_only=True)
+class StyleOptions(Options):
+    """How a figure looks.
+    """
+
+    style: str = option(
+        kinds.Text("STYLE"), "paper", group=LOOKS,
+        help="paper: a journal's column, 89 mm; notebook: a page, 165 mm; talk: a slide, 254 mm; or a style that "
+             "matplotlib knows, or a file of such settings")
+    width: float = option(
+        kinds.Number(20, 2000, metavar="MM"), group=LOOKS, default_text="that of the style", help="width of the figure")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
 class GlobalFigureOptions(Options):
     """What a figure of global effects shows.
     """
@@ -352,6 +367,17 @@ class HeatmapFigureOptions(Options):
     def _check_together(self):
         if bool(self.mark_table) != bool(self.color_by):
             raise InputError("--color_by names a column of --mark_table FILE: give both")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class ForestFigureOptions(Options):
+    """The pair of marks whose local effects a figure shows.
+    """
+
+    exposure: str = option(kinds.Text("MARK"), required=True, help="mark that is the cause")
+    outcome: str = option(kinds.Text("MARK"), required=True, help="mark that is affected")
+    method: str = option(kinds.Text(), help="which of the run's methods", default_text="the first")
 
 
 @documented

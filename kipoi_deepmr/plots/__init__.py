@@ -1,6 +1,7 @@
 """Figures. Every `plot_` function takes Axes, or makes them, and returns them."""
 
 from .axes import check_path, save
+from .forest import forest_figure
 from .global_effects import global_effects_figure, plot_global_effects
 from .heatmap import heatmap_figure, plot_global_heatmap, plot_heatmap
 from .local_scatter import plot_local_scatter
@@ -18,10 +19,12 @@ from .simulation import (
     sweep_figure,
 )
 from .spacing import plot_strata, strata_figure
+from .styles import STYLES, styled
 from .tracks import heights_of, plot_track, tracks_figure
 
-__all__ = ["check_path", "global_effects_figure", "graph_figure", "heatmap_figure", "heights_of", "levers_figure",
-           "network_figure", "plot_coverage", "plot_coverage_against_width", "plot_direct_effects",
-           "plot_global_effects", "plot_global_heatmap", "plot_heatmap", "plot_local_scatter", "plot_network",
-           "plot_reliability", "plot_strata", "plot_sweep", "plot_track", "plot_true_effects", "reliability_figure",
-           "save", "simulation_figure", "strata_figure", "sweep_figure", "tracks_figure"]
+__all__ = ["STYLES", "check_path", "forest_figure", "global_effects_figure", "graph_figure", "heatmap_figure",
+           "heights_of", "levers_figure", "network_figure", "plot_coverage", "plot_coverage_against_width",
+           "plot_direct_effects", "plot_global_effects", "plot_global_heatmap", "plot_heatmap", "plot_local_scatter",
+           "plot_network", "plot_reliability", "plot_strata", "plot_sweep", "plot_track", "plot_true_effects",
+           "reliability_figure", "save", "simulation_figure", "strata_figure", "styled", "sweep_figure",
+           "tracks_figure"]

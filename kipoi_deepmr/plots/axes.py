@@ -1,5 +1,6 @@
 """What figures have in common: Axes of their own where none are given, and files that only depend on what they show."""
 
+import contextlib
 import io
 import os
 import warnings
@@ -9,11 +10,14 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ..errors import InputError
+from .letters import letters_that_fonts_have
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "0.7"
 # what lowers the outcome is orange, what raises it blue: in heat maps, in the network, on the page of the report
 OF_EFFECTS = LinearSegmentedColormap.from_list("effects", [ORANGE, "0.97", BLUE])
-SPREAD = "tab:orange"
+SPREAD = "#e69f00"
+# Okabe and Ito's colours, which colour-blind readers tell apart
+CYCLE = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "0.35")
 # metadata without the time of writing; PNG names us, so that we know our own files
 FORMATS = {".png": {"Software": "kipoi_deepmr"}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
@@ -40,6 +44,8 @@ def check_path(path):
 def save(figure, path, extension=None, dpi=300):
     """Write a figure as PNG, PDF or SVG; the same figure gives the same bytes.
 
+    In PNG and PDF, letters that the font lacks are written as escapes; SVG holds the text itself.
+
     Parameters
     ----------
     figure : matplotlib.figure.Figure
@@ -52,9 +58,11 @@ def save(figure, path, extension=None, dpi=300):
     extension = extension or check_path(path)
     # fonts as text that journals can edit; ids in SVG that are the same each time
     settings = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "kipoi_deepmr"}
-    with warnings.catch_warnings(), matplotlib.rc_context(settings):
+    as_drawn = contextlib.nullcontext() if extension == ".svg" else letters_that_fonts_have(figure)
+    with matplotlib.rc_context(settings), as_drawn, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # whose size SVG measures as a box
         image = io.BytesIO()  # in memory first: of a full disk, matplotlib's PDF writer gives another reason
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a name's letter becomes a box
+        figure.draw_without_rendering()  # ticks depend on the room that the layout leaves, and it on the ticks
         figure.savefig(image, format=extension[1:], dpi=dpi, metadata=FORMATS[extension])
     with open(path, "wb") as file:
         file.write(image.getbuffer())

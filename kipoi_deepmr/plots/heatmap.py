@@ -1,5 +1,8 @@
 """Effects of all ordered pairs as a heat map, marks that behave alike beside each other."""
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.collections import LineCollection
@@ -7,11 +10,13 @@ from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 from scipy.cluster.hierarchy import leaves_list, linkage
 
+from ..display import shortened
 from ..errors import InputError
 from ..network import MIN_EFFECT
 from ..network.significance import FALSE_DISCOVERY_RATE
 from ..network.verdicts import DIRECT as DIRECT_VERDICT
-from .axes import OF_EFFECTS, axes_of
+from .axes import CYCLE, OF_EFFECTS, axes_of
+from .styles import MM, SMALLEST, inches_of, small
 
 DIRECT = "direct effect\n(sd of outcome\nper sd of exposure)"
 FONT, INCHES_OF_LETTER = 7, 0.6 * 7 / 72
@@ -19,16 +24,21 @@ CELL = 0.2  # inches
 WRITTEN_UP_TO = 15  # marks: more numbers cannot be read
 NAMED_UP_TO = 200  # marks: more names cannot be read
 WIDEST = 24.0  # inches of all cells
+# of a figure whose width is given
+LETTERS = 26  # of a name
+BESIDE, ABOVE = 0.35, 0.95  # inches, of titles beside, and of titles and colours below
+WIDEST_CELL = 0.9  # inches
+DOT = 1.5  # points
 STRIP = 0.09  # inches, of the colours of groups
 GROUPS_UP_TO = 20  # more colours cannot be told apart
 
 
-def heatmap_figure(direct, value="direct_std", label=DIRECT, groups=None):
+def heatmap_figure(direct, value="direct_std", label=DIRECT, groups=None, width=None):
     """A figure with `plot_heatmap` alone."""
-    return plot_heatmap(direct, value, label, groups=groups).figure
+    return plot_heatmap(direct, value, label, groups=groups, width=width).figure
 
 
-def plot_heatmap(direct, value="direct_std", label=DIRECT, ax=None, groups=None):
+def plot_heatmap(direct, value="direct_std", label=DIRECT, ax=None, groups=None, width=None):
     """A row for each exposure, a column for each outcome, the colour their effect.
 
     Marks are in the order of a hierarchical clustering (average linkage) of their effects on others and others' on
@@ -43,6 +53,8 @@ def plot_heatmap(direct, value="direct_std", label=DIRECT, ax=None, groups=None)
     ax : matplotlib.axes.Axes, optional
     groups : dict of str to str, optional
         The group of each mark: a strip of colours beside the rows and columns, with a legend.
+    width : float, optional
+        Inches of the figure, in which names that cannot be read are left out; by default so many that names can be.
 
     Returns
     -------
@@ -58,26 +70,25 @@ def plot_heatmap(direct, value="direct_std", label=DIRECT, ax=None, groups=None)
     order = clustered(effects)
     names = [str(names[i]) for i in order]
     effects, clear = effects[np.ix_(order, order)], clear[np.ix_(order, order)]
-    cell = min(_cell(names), WIDEST / len(names))
-    room = (max(map(len, names)) * INCHES_OF_LETTER if len(names) <= NAMED_UP_TO else 0) + 0.5
-    side = cell * len(names) + room
-    ax = axes_of(ax, max(side + 1.4, 4), max(side + 1.0, 3.4))
-    _draw(ax, effects, clear, label)
-    if len(names) <= NAMED_UP_TO:
-        size = min(FONT, 72 * cell / 1.25)
-        ax.set_xticks(range(len(names)), names, rotation=90, fontsize=size, parse_math=False)
-        ax.set_yticks(range(len(names)), names, fontsize=size, parse_math=False)
+    layout = _Layout.of(names, width)
+    ax = axes_of(ax, *layout.size)
+    _draw(ax, effects, clear, label, layout)
+    if layout.font:
+        shown = list(map(layout.shown.get, names))
+        ax.set_xticks(range(len(names)), shown, rotation=90, fontsize=layout.font, parse_math=False)
+        ax.set_yticks(range(len(names)), shown, fontsize=layout.font, parse_math=False)
     else:
         ax.set(xticks=[], yticks=[])
-    drawn = "in bold" if len(names) <= WRITTEN_UP_TO else "with a dot"
-    ax.set_xlabel(f"outcome\n({drawn}: beyond the\nminimum effect, q < 0.05)")
-    ax.set_ylabel("exposure")
+    drawn = "in bold" if layout.written else "with a dot"
+    ax.set_xlabel(f"outcome\n({drawn}: beyond the\nminimum effect, q < 0.05)" if width is None else
+                  f"outcome\n({drawn}: beyond the minimum, q < 0.05){layout.note}", fontsize=layout.title)
+    ax.set_ylabel("exposure", fontsize=layout.title)
     if groups:
         _draw_groups(ax, [groups[name] for name in names])
     return ax
 
 
-def plot_global_heatmap(table, method=None, ax=None, groups=None):
+def plot_global_heatmap(table, method=None, ax=None, groups=None, width=None):
     """`plot_heatmap` of standardised global effects.
 
     Parameters
@@ -86,7 +97,7 @@ def plot_global_heatmap(table, method=None, ax=None, groups=None):
         global.tsv: columns exposure, outcome, method and standardised at least.
     method : str, optional
         By default the first one.
-    ax, groups
+    ax, groups, width
         As for `plot_heatmap`.
 
     Returns
@@ -95,26 +106,72 @@ def plot_global_heatmap(table, method=None, ax=None, groups=None):
     """
     method = table["method"].iloc[0] if method is None else method
     label = f"global effect, {method}\n(sd of outcome\nper sd of exposure)"
-    return plot_heatmap(table[table["method"] == method], "standardised", label, ax, groups)
+    return plot_heatmap(table[table["method"] == method], "standardised", label, ax, groups, width)
 
 
-def _cell(names):
-    return 0.45 if len(names) <= WRITTEN_UP_TO else CELL
+class _Layout(NamedTuple):
+    """Sizes: inches of a cell and of the figure, points of names (0: there are none) and of titles, names as they are
+    shown, whether numbers are written, what to say of names that are left out, and where the colours are explained."""
+
+    cell: float
+    size: tuple
+    font: float
+    title: float | None
+    shown: dict
+    written: bool
+    note: str = ""
+    colours: str = "right"
+
+    @classmethod
+    def of(cls, names, width):
+        return cls._as_wide_as_needed(names) if width is None else cls._in(names, width)
+
+    @classmethod
+    def _as_wide_as_needed(cls, names):
+        n, few = len(names), len(names) <= WRITTEN_UP_TO
+        cell = min(0.45 if few else CELL, WIDEST / n)
+        font = min(FONT, 72 * cell / 1.25) if n <= NAMED_UP_TO else 0
+        side = cell * n + (max(map(len, names)) * INCHES_OF_LETTER if font else 0) + 0.5
+        return cls(cell, (max(side + 1.4, 4), max(side + 1.0, 3.4)), font, None, dict(zip(names, names, strict=True)),
+                   few)
+
+    @classmethod
+    def _in(cls, names, width):
+        n, title = len(names), small()
+        shown = shortened(names, LETTERS)
+        beside = inches_of(max(map(len, shown.values())), title) + BESIDE
+        font = min(title, 72 * (width - beside) / n / 1.15)
+        if font < SMALLEST:
+            needed = beside + n * SMALLEST * 1.15 / 72
+            cell = (width - BESIDE) / n
+            return cls(cell, (width, cell * n + ABOVE), 0, title, {}, False,
+                       f"\nnames of {n} marks need a width of {math.ceil(needed / MM):d} mm", "bottom")
+        cell = min((width - beside) / n, WIDEST_CELL)
+        return cls(cell, (width, cell * n + beside + ABOVE), font, title, shown, cell > inches_of(5.5, title), "",
+                   "bottom")
 
 
-def _draw(ax, effects, clear, label):
-    n = len(effects)
+def _draw(ax, effects, clear, label, layout):
     ax.set_facecolor("0.85")
     most = np.nanmax(np.abs(effects), initial=0) or 1.0
     image = ax.imshow(effects, cmap=OF_EFFECTS, vmin=-most, vmax=most, aspect="equal", interpolation="nearest")
-    ax.figure.colorbar(image, ax=ax, label=label, shrink=min(1.0, 0.3 + 3 / n), aspect=15)
+    if layout.colours == "right":
+        ax.figure.colorbar(image, ax=ax, label=label, shrink=min(1.0, 0.3 + 3 / len(effects)), aspect=15)
+    else:
+        bar = ax.figure.colorbar(image, ax=ax, location="bottom", aspect=30, pad=0.02)
+        what, *unit = label.split("\n")
+        bar.set_label(f"{what}\n{' '.join(unit)}", fontsize=layout.title)
+    dots = []
     for i, j in np.argwhere(np.isfinite(effects)):
-        dark = abs(effects[i, j]) > 0.65 * most
-        if n <= WRITTEN_UP_TO:
-            ax.text(j, i, f"{round(effects[i, j], 2) + 0.0:.2f}", ha="center", va="center", fontsize=FONT,
-                    weight="bold" if clear[i, j] == 1 else "normal", color="white" if dark else "black")
+        colour = "white" if abs(effects[i, j]) > 0.65 * most else "black"
+        if layout.written:
+            ax.text(j, i, f"{round(effects[i, j], 2) + 0.0:.2f}", ha="center", va="center", fontsize=layout.font,
+                    weight="bold" if clear[i, j] == 1 else "normal", color=colour)
         elif clear[i, j] == 1:
-            ax.plot(j, i, ".", markersize=3, color="white" if dark else "black")
+            dots.append((j, i, colour))
+    if dots:
+        x, y, colours = zip(*dots, strict=True)
+        ax.scatter(x, y, s=min(DOT, 30 * layout.cell) ** 2, c=colours, linewidths=0)
 
 
 def _draw_groups(ax, group_of_mark):
@@ -123,9 +180,9 @@ def _draw_groups(ax, group_of_mark):
     if len(shown) > GROUPS_UP_TO:
         raise InputError(f"the marks have {len(shown)} groups, and only {GROUPS_UP_TO} colours can be told apart: "
                          "use a column with fewer values")
-    colours = colormaps["tab10" if len(shown) <= 10 else "tab20"].colors
-    few = len(colours) // 5  # blue and orange, the colours of effects, come last
-    colours = dict(zip(shown, [*colours[few:], *colours[:few]], strict=False))
+    # blue and orange, the colours of effects, come last
+    colours = [*CYCLE[2:], *CYCLE[:2]] if len(shown) <= len(CYCLE) else colormaps["tab20"].colors
+    colours = dict(zip(shown, colours, strict=False))
     along = np.arange(len(group_of_mark))[:, None] + [-0.5, 0.5]
     beside = np.zeros_like(along)
     for ends, transform, shift in (((beside, along), ax.get_yaxis_transform(), (-STRIP / 2, 0)),
@@ -135,7 +192,7 @@ def _draw_groups(ax, group_of_mark):
                                transform=transform + ScaledTranslation(*shift, ax.figure.dpi_scale_trans))
         ax.add_collection(strip, autolim=False)
     ax.tick_params(length=0, pad=72 * STRIP + 2)
-    if len(group_of_mark) > NAMED_UP_TO:  # the axes' labels have no names to keep them off the strips
+    if not len(ax.get_xticks()):  # the axes' labels have no names to keep them off the strips
         ax.xaxis.labelpad = ax.yaxis.labelpad = 72 * STRIP + 4
     legend = ax.legend(handles=[Patch(color=colour, label=f" {group}") for group, colour in colours.items()],
                        loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=FONT)

@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from .axes import axes_of
+from .axes import CYCLE, axes_of
+from .styles import ink
+
+LINES = ("-", "--", ":")
 
 
 def plot_local_scatter(bx, sx, by, sy, fits, ax=None):
@@ -25,12 +28,13 @@ def plot_local_scatter(bx, sx, by, sy, fits, ax=None):
     bx, sx, by, sy = (np.asarray(values, np.float64) for values in (bx, sx, by, sy))
     sign = np.where(bx < 0, -1.0, 1.0)
     ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
-    ax.errorbar(sign * bx, sign * by, xerr=sx, yerr=sy, fmt="o", color="0.2", ecolor="0.6", markersize=3.5,
+    ax.errorbar(sign * bx, sign * by, xerr=sx, yerr=sy, fmt="o", color=ink(), ecolor="0.6", markersize=3.5,
                 elinewidth=0.8)
     ends = np.array([0.0, float(np.max(np.abs(bx) + sx, initial=0))])
-    for row in fits[fits["estimate"].notna()].itertuples():
+    for number, row in enumerate(fits[fits["estimate"].notna()].itertuples()):
         intercept = row.intercept if np.isfinite(row.intercept) else 0.0
-        ax.plot(ends, intercept + row.estimate * ends, label=row.method, linewidth=1.5)
+        ax.plot(ends, intercept + row.estimate * ends, label=row.method, linewidth=1.5,
+                color=CYCLE[number % len(CYCLE)], linestyle=LINES[number // len(CYCLE) % len(LINES)])
     ax.set_xlim(left=min(0.0, float(np.min(np.abs(bx) - sx, initial=0))))
     ax.set_xlabel("effect on the exposure")
     ax.set_ylabel("effect on the outcome")

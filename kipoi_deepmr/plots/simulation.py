@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from .axes import BLUE, GREY, ORANGE, SPREAD, axes_of
+from .axes import BLUE, CYCLE, GREY, ORANGE, SPREAD, axes_of
 
 MARKERS = "osD^v<>PX*hd"
 COLOURS = matplotlib.colormaps["tab20"].colors
@@ -137,6 +137,7 @@ def plot_sweep(table, column, ax=None):
     matplotlib.axes.Axes
     """
     ax = axes_of(ax, 4, 2.5)
+    ax.set_prop_cycle(color=CYCLE)
     label, wanted = SWEPT[column]
     if wanted:
         ax.axhspan(*wanted, color=GREY, alpha=0.4, linewidth=0, zorder=0)
@@ -161,15 +162,31 @@ def sweep_figure(table):
     return figure
 
 
-def simulation_figure(rounds):
-    """A figure with both plots for each scenario, side by side; `rounds` has columns scenario and coverage too."""
+def simulation_figure(rounds, width=None):
+    """A figure with both plots for each scenario, side by side; `rounds` has columns scenario and coverage too.
+
+    `width`, if given, is that of the figure in inches: a row of both plots for each scenario.
+    """
     scenarios = names_in(rounds, "scenario")
-    figure = Figure(figsize=(4 * len(scenarios), 6.5), layout="constrained")
-    panels = figure.subplots(2, len(scenarios), squeeze=False, height_ratios=(3, 2))
-    for (above, below), scenario in zip(panels.T, scenarios, strict=True):
+    if width is None:
+        figure = Figure(figsize=(4 * len(scenarios), 6.5), layout="constrained")
+        panels = figure.subplots(2, len(scenarios), squeeze=False, height_ratios=(3, 2)).T
+    else:
+        figure = Figure(figsize=(width, 0.45 * width * len(scenarios)), layout="constrained")
+        panels = figure.subplots(len(scenarios), 2, squeeze=False, sharex="col")
+    for (effects, coverage), scenario in zip(panels, scenarios, strict=True):
         of_scenario = rounds[rounds["scenario"] == scenario]
-        plot_true_effects(of_scenario, above).set_title(scenario, parse_math=False, fontsize="medium")
-        plot_coverage(of_scenario["coverage"], below)
+        plot_true_effects(of_scenario, effects).set_title(scenario, parse_math=False, fontsize="medium")
+        plot_coverage(of_scenario["coverage"], coverage)
+        if width is not None:
+            coverage.set_xlabel("local coverage")
+    if width is not None:
+        for ax in panels[:-1].flat:
+            ax.set_xlabel("")
+        handles = panels[0, 0].get_legend_handles_labels()
+        for ax in panels[:, 0]:
+            ax.get_legend().remove()
+        figure.legend(*handles, loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     return figure
 
 

@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .axes import OF_EFFECTS, axes_of
-from .global_effects import MAX_PAIRS
+from .global_effects import MAX_PAIRS, labels_of
+from .styles import small
 
 WRITTEN_UP_TO = 240  # cells: more numbers cannot be read
 
@@ -38,25 +39,31 @@ def plot_strata(strata, ax=None):
     ax.set_facecolor("0.85")
     most = np.nanmax(np.abs(effects), initial=0) or 1.0
     image = ax.imshow(effects, cmap=OF_EFFECTS, vmin=-most, vmax=most, aspect="auto", interpolation="nearest")
-    ax.figure.colorbar(image, ax=ax, label="global causal effect")
+    narrow = ax.figure.get_figwidth() < 5
+    ax.figure.colorbar(image, ax=ax, label="global causal effect", location="bottom" if narrow else "right",
+                       **{"aspect": 30} if narrow else {})
     ax.set_xticks(range(len(columns)), columns, rotation=30, ha="right", parse_math=False)
-    ax.set_yticks(range(len(pairs)), [f"{x} → {y}" for x, y in pairs], parse_math=False)
+    ax.set_yticks(range(len(pairs)), labels_of(pairs, 20, 18) if narrow else [f"{x} → {y}" for x, y in pairs],
+                  parse_math=False)
     if effects.size <= WRITTEN_UP_TO:
         for (i, j), effect in np.ndenumerate(effects):
             if np.isfinite(effect):
-                ax.text(j, i, f"{effect:.2g}", ha="center", va="center", fontsize="small",
+                ax.text(j, i, f"{effect:.2g}", ha="center", va="center", fontsize=small() if narrow else "small",
                         color="white" if abs(effect) > 0.65 * most else "black")
     if left_out:
         ax.set_title(f"{left_out} of {len(strength)} pairs not shown", fontsize="medium")
     return ax
 
 
-def strata_figure(strata):
-    """A figure with one panel of `plot_strata` for each covariate and method of strata.tsv, one below the other."""
+def strata_figure(strata, width=None):
+    """A figure with one panel of `plot_strata` for each covariate and method of strata.tsv, one below the other.
+
+    `width`, if given, is that of the figure in inches; by default it is as wide as the panels need.
+    """
     groups = list(strata.groupby(["covariate", "method"], sort=False))
     heights = [1.5 + 0.3 * min(MAX_PAIRS, len(table[["exposure", "outcome"]].drop_duplicates())) for _, table in groups]
-    width = 3 + 0.8 * max(table["stratum"].nunique() for _, table in groups)
-    figure = Figure(figsize=(max(width, 5), sum(heights)), layout="constrained")
+    needed = 3 + 0.8 * max(table["stratum"].nunique() for _, table in groups)
+    figure = Figure(figsize=(width or max(needed, 5), sum(heights)), layout="constrained")
     panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, ((covariate, method), table) in zip(panels, groups, strict=True):
         shown = plot_strata(table, ax).get_title()

@@ -1,15 +1,21 @@
 """Effects along the sequence: letters as tall as what is lost when they are changed."""
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.path import Path
 
+from ..display import without_middle
 from ..dna import ALPHABET
 from .axes import axes_of
 from .letters import COLOURS, outline
+from .styles import inches_of, ink
 
 WIDTH = 0.92  # of a letter, in bases
+NARROWEST = 5.5  # points a base; narrower letters cannot be read
+BAR = Path([(0, 0), (0, 1), (1, 1), (1, 0), (0, 0)], [Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY])
 
 
 def heights_of(effect):
@@ -47,30 +53,42 @@ def plot_track(sequence, heights, instruments=(), start=0, ax=None):
     """
     ax = axes_of(ax, max(4.0, min(20.0, 0.12 * len(sequence))), 1.6)
     heights, letters = np.asarray(heights, np.float64), np.array(list(sequence))
+    legible = ax.figure.get_figwidth() * 72 / max(len(sequence), 1) >= NARROWEST
     for letter in ALPHABET:
-        glyph, places = outline(letter), np.flatnonzero((letters == letter) & np.isfinite(heights) & (heights != 0))
+        glyph = outline(letter) if legible else BAR
+        places = np.flatnonzero((letters == letter) & np.isfinite(heights) & (heights != 0))
         paths = [Path(glyph.vertices * (WIDTH, heights[i]) + (start + i + (1 - WIDTH) / 2 - 0.5, 0), glyph.codes)
                  for i in places]
         ax.add_collection(PathCollection(paths, facecolor=COLOURS[letter], edgecolor="none"))
-    ax.axhline(0, color="0.3", linewidth=0.6)
+    if not legible:
+        ax.legend(handles=[Patch(color=COLOURS[letter], label=letter) for letter in ALPHABET], loc="upper right",
+                  ncols=len(ALPHABET), frameon=False, fontsize="small", handlelength=0.7, handletextpad=0.4,
+                  columnspacing=0.8, borderpad=0)
+    ax.axhline(0, color=ink(), linewidth=0.6)
     low, high = min(0.0, np.nanmin(heights, initial=0)), max(0.0, np.nanmax(heights, initial=0))
     room = 0.08 * (high - low) or 1.0
+    high += 0 if legible else 2 * room  # for the legend
     ax.set_xlim(start - 0.5, start + len(sequence) - 0.5)
     ax.set_ylim(low - 2.5 * room, high + room)
-    ax.plot(start + np.asarray(instruments, float), np.full(len(instruments), low - 1.6 * room), "^", color="0.3",
+    ax.plot(start + np.asarray(instruments, float), np.full(len(instruments), low - 1.6 * room), "^", color=ink(),
             markersize=3, linestyle="none")
     ax.set_xlabel("position in the locus, from 0")
     return ax
 
 
-def tracks_figure(sequence, heights_by_mark, instruments=(), start=0):
-    """A figure with one `plot_track` a mark, one below the other; arguments as there, heights by name of the mark."""
-    figure = Figure(figsize=(max(5.0, min(20.0, 0.12 * len(sequence))), 1.6 * len(heights_by_mark) + 0.3),
+def tracks_figure(sequence, heights_by_mark, instruments=(), start=0, width=None):
+    """A figure with one `plot_track` a mark, one below the other; arguments as there, heights by name of the mark.
+
+    `width`, if given, is that of the figure in inches. Bars stand for letters that would be narrower than 5 points.
+    """
+    height = 1.6 if width is None else 0.3 * width
+    figure = Figure(figsize=(width or max(5.0, min(20.0, 0.12 * len(sequence))), height * len(heights_by_mark) + 0.3),
                     layout="constrained")
+    letters = max(int(0.6 * height / inches_of(1, rcParams["font.size"])), 8)  # of a name beside a panel
     panels = figure.subplots(len(heights_by_mark), 1, sharex=True, squeeze=False)[:, 0]
     for ax, (mark, heights) in zip(panels, heights_by_mark.items(), strict=True):
         plot_track(sequence, heights, instruments, start, ax)
-        ax.set_ylabel(mark, parse_math=False)
+        ax.set_ylabel(without_middle(mark, letters), parse_math=False)
     for ax in panels[:-1]:
         ax.set_xlabel("")
     return figure

@@ -21,6 +21,7 @@ def test_files_are_the_same_each_time(run, tmp_path, extension, magic):
         for scenario, estimate, coverage in (("none", 0, 0.9), ("both", 1, "NA"), ("none", 2, 0.8), ("both", 3, 1))))
     commands = {"simulation": [str(rounds)],
                 "global": [str(run / "global.tsv"), "--method", "ivw"],
+                "forest": [str(run), "--exposure", "A", "--outcome", "B", "--style", "notebook", "--width", "120"],
                 "local": [str(run), "--locus", "locus1", "--exposure", "A", "--outcome", "B"],
                 "tracks": [str(run), "--locus", "locus1", "--exposure", "A", "--outcome", "B", "--window", "5:25"]}
     for name, arguments in commands.items():
@@ -35,6 +36,8 @@ def test_files_are_the_same_each_time(run, tmp_path, extension, magic):
 @pytest.mark.parametrize("change, said", [
     ({"--locus": "locus9"}, "no locus 'locus9'; did you mean"), ({"--outcome": "a"}, "unknown outcome 'a'"),
     ({"--window": "0:31"}, "the locus has 30 bases"), ({"-o": "f.jpg"}, "a figure's name ends in .png, .pdf, .svg"),
+    ({"--style": "papper"}, 'no style of that name; did you mean "paper"?'),
+    ({"--outcome": "A"}, "exposure and outcome are the same mark, A"),
 ])
 def test_bad_requests_are_one_line(run, tmp_path, capsys, change, said):
     arguments = {"--locus": "locus1", "--exposure": "A", "--outcome": "B", "-o": str(tmp_path / "f.png"), **change}
