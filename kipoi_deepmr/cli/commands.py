@@ -21,6 +21,7 @@ from ..models.sharing import write_kipoi_models
 from ..mutagenesis import agreement, engines
 from ..mutagenesis.check import measure, random_sequences
 from ..output.tables import check_format, ending_of, write_table
+from ..output.tracks import SESSION
 from ..pipeline.estimation import members_of
 from ..pipeline.progress import working
 from ..report import write_report
@@ -268,6 +269,15 @@ def table(arguments, command):
         write_table(files.path, found)
     if arguments.output:
         _say(arguments, f"written: {arguments.output}")
+
+
+def tracks(arguments, command):
+    """`tracks`: bedGraph, bigWig, BED and an IGV session."""
+    streams.refuse_stream(arguments, "a folder")
+    options = o.TracksOptions.among(arguments)
+    done = pipeline.tracks(arguments.effects, arguments.output, options, quiet=arguments.quiet)
+    _say_briefly(arguments, summary.of_tracks(done, options.value), summary.of_notes(done.notes),
+                 said(f"written to {arguments.output}; open {os.path.join(arguments.output, SESSION)} in IGV"))
 
 
 def report(arguments, command):

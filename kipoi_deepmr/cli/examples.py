@@ -63,6 +63,10 @@ examples:
 examples:
   %(prog)s OUT --exposure GATA --outcome 'T*'
   %(prog)s OUT --outcome TAL1 | cut -f 5-10""",
+    "tracks": """\
+examples:
+  %(prog)s OUT -o TRACKS
+  %(prog)s effects.zarr --marks GATA --value mean -o TRACKS2""",
     "report": """\
 example:
   %(prog)s OUT""",

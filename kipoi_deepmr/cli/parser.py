@@ -98,6 +98,12 @@ COMMANDS = {
         "your VCF with a run's effects, instruments and causal effects in INFO", (o.AnnotateOptions,), FOLDER,
         _output("OUT.vcf.gz", "file to write: .vcf.gz (with an index where the records are sorted) or .vcf; -: "
                               "standard output")),
+    "tracks": Command(
+        "tracks for genome browsers: effects and instruments of each mark, and an IGV session", (o.TracksOptions,),
+        Argument("effects", "OUT|EFFECTS.zarr", "folder that `run` wrote, or store that `predict` wrote, which has no "
+                                                "instruments"),
+        _output("FOLDER", "folder to make: MARK.effects.bedGraph, MARK.effects.bw, MARK.instruments.bed, "
+                          "igv_session.xml")),
     "simulate": Command(
         "the paper's simulation: train, estimate, score against known effects",
         (o.RoundOptions, o.EstimatorOptions, o.LeverOptions, o.AggregateOptions), defaults=OF_SIMULATE,

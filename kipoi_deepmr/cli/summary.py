@@ -5,7 +5,7 @@ import shlex
 
 import numpy as np
 
-from ..display import counted, listed, shortened
+from ..display import counted, listed, of_loci, shortened
 from ..errors import on_one_line
 from ..meta.order import strongest_first
 from ..mutagenesis import agreement
@@ -214,6 +214,18 @@ def of_calibration(calibration, found, left_out):
     lines = [f"  {n} {reason}" for reason, n in left_out.items()]
     table = table_of(header, rows, f"recalibration {calibration.recalibration}, each value by a fit to other sequences")
     return "\n".join([str(table), *(["not used:", *lines] if lines else [])])
+
+
+def of_tracks(done, value):
+    """What tracks hold."""
+    counts = done.counts
+    which = {"largest": "the largest absolute effect of its mutants, with its sign",
+             "mean": "the mean of its three mutants"}[value]
+    rows = [f"  {counts.shared:,} lie in several loci and have the mean of their values"] if counts.shared else []
+    rows += [f"  {of_loci(counts.lost)} without predictions left out"] if counts.lost else []
+    instruments = "" if counts.instruments is None else f"; {counted(counts.instruments, 'instrument')}"
+    return Part((f"tracks of {counted(done.n_marks, 'mark')}: {counted(counts.bases, 'base')}, {which}{instruments}",),
+                tuple(rows))
 
 
 def of_files(folder):

@@ -32,6 +32,7 @@ from .later import (
     StyleOptions,
     TableOptions,
     TracksFigureOptions,
+    TracksOptions,
 )
 from .models import (
     ENGINES,
@@ -53,4 +54,4 @@ __all__ = ["COMPARED", "CROSS_FITTED", "ENGINES", "FORMATS", "GRAPHS", "LABELS",
            "HeatmapFigureOptions", "LeverOptions", "LociOptions", "LocusFigureOptions", "ModelOptions",
            "NetworkOptions", "Option", "Options", "OverwriteOptions", "PartOptions", "PredictClusterOptions",
            "PredictOptions", "RoundOptions", "RunOptions", "SpacingFigureOptions", "StrataOptions", "StyleOptions",
-           "TableOptions", "TracksFigureOptions", "indices_of"]
+           "TableOptions", "TracksFigureOptions", "TracksOptions", "indices_of"]

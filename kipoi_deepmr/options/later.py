@@ -320,6 +320,21 @@ class PartOptions(Options):
 
 @documented
 @dataclass(frozen=True, kw_only=True)
+class TracksOptions(OverwriteOptions):
+    """What tracks for genome browsers show.
+    """
+
+    marks: tuple = option(kinds.Items(kinds.Text(), "A,B", once=True), default_text="all", help="which marks")
+    value: str = option(
+        kinds.Choice("largest", "mean"), "largest",
+        help="of the three mutants of a base. largest: the effect with the largest absolute value, with its sign; "
+             "mean: their mean")
+    fasta_file: str = option(
+        kinds.Text("FASTA"), default_text="that of predict", help="genome, for the lengths of contigs")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
 class StyleOptions(Options):
     """How a figure looks.
     """
