@@ -1,7 +1,9 @@
 """Tracks for genome browsers: effects as bedGraph and bigWig, instruments as BED, an IGV session that opens them."""
 
+import errno
 import os
 import re
+import shutil
 import tempfile
 import xml.etree.ElementTree as ET
 from typing import NamedTuple
@@ -16,6 +18,7 @@ from .vcf import encoded
 SESSION = "igv_session.xml"
 COLOURS = {"effects": "0,114,178", "instruments": "213,94,0"}
 ENDINGS = {"bedgraph": ".effects.bedGraph", "bigwig": ".effects.bw", "bed": ".instruments.bed"}
+ROOM_OF_BASE, ROOM_OF_CONTIG, ROOM = 20, 400, 200_000  # bytes of a bigWig, at most; some 7 of a base are used
 LONGEST_NAME = 80  # letters of a file's name, without its ending
 
 
@@ -137,7 +140,9 @@ def write_tracks(folder, effects, sizes, marks, value="largest", rule=None, geno
     instruments, lost = [[] for _ in marks], 0
     covered = np.zeros(n_bases, np.int32)
     with tempfile.TemporaryFile(dir=folder) as file:
-        file.truncate(max(4 * n_bases * len(marks), 1))
+        for _ in marks:
+            file.write(bytes(4 * n_bases))  # of a file with holes, a full disk would end us by a signal
+        file.flush()
         sums = np.memmap(file, np.float32, "r+", shape=(len(marks), n_bases))
         for block in shown(locus_blocks(effects)):
             effect = effects["effect"][block].values
@@ -187,7 +192,10 @@ def _write_effects(folder, name, places, sizes, used, values):
     bigwig = big_wig()
     if bigwig is None:
         return
-    with bigwig.open(os.path.join(folder, name + ENDINGS["bigwig"]), "w") as file:
+    path = os.path.join(folder, name + ENDINGS["bigwig"])
+    if shutil.disk_usage(folder).free < ROOM_OF_BASE * len(values) + ROOM_OF_CONTIG * len(contigs) + ROOM:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)  # on a full disk pyBigWig would never end
+    with bigwig.open(path, "w") as file:
         there = np.unique(contig)
         file.addHeader([(contigs[c], sizes[contigs[c]]) for c in range(len(contigs))])
         for c in there:

@@ -242,6 +242,7 @@ COMMANDS = {
     "plot tracks": "plot tracks {out} --locus locus0 --exposure A --outcome B -o {disk}/a.png",
     "annotate": "annotate {out} --input_vcf {out}/../v.vcf -o {disk}/a.vcf",
     "annotate gz": "annotate {out} --input_vcf {out}/../v.vcf -o {disk}/a.vcf.gz",
+    "tracks": "tracks {out} -o {disk}/TRACKS",
     "run --effects": "run --effects {out}/effects.zarr --vcf none -o {disk}/NEW",
     "calibrate": "calibrate {calibrated} -o {disk}/a.json",
 }

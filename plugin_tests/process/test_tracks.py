@@ -11,7 +11,7 @@ from finished_runs import effects_of, write_run
 
 from kipoi_deepmr import pipeline
 from kipoi_deepmr.cli import main
-from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.errors import DiskFull, InputError
 from kipoi_deepmr.output import tracks
 from kipoi_deepmr.runs.finished import FinishedRun
 
@@ -160,6 +160,17 @@ def test_what_may_be_replaced(run, tmp_path):
         with pytest.raises(InputError):
             pipeline.tracks(source, str(where), overwrite=True)
     assert (tmp_path / "mine" / "x").read_text() == "x" and {p.name for p in tmp_path.iterdir()} == {"T", "mine"}
+
+
+def test_no_room_for_a_bigwig_is_an_error(run, tmp_path, monkeypatch):
+    """pyBigWig itself would write on for ever; and no more room is asked for than some times what is taken."""
+    pytest.importorskip("pyBigWig")
+    pipeline.tracks(str(run / "OUT"), str(tmp_path / "T"), marks=["A"])
+    assert (tmp_path / "T" / "A.effects.bw").stat().st_size < tracks.ROOM + 200 * tracks.ROOM_OF_BASE
+    monkeypatch.setattr(tracks, "ROOM", 1e18)
+    with pytest.raises(DiskFull, match="No space left on device; free some space"):
+        pipeline.tracks(str(run / "OUT"), str(tmp_path / "U"), marks=["A"])
+    assert {p.name for p in tmp_path.iterdir()} == {"T"}
 
 
 def test_sequences_without_places_are_refused(tmp_path):
