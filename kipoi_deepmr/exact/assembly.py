@@ -67,6 +67,11 @@ class Program:
     n_taps: int
     n_work: int
 
+    @property
+    def needed(self) -> set[str]:
+        """Nodes with positions whose values for the reference are needed."""
+        return {name for _, names in self.saved for name in names} | {name for name, _ in self.can_sleep.values()}
+
 
 def _pad(channels):
     return -(-channels // LANE) * LANE

@@ -91,6 +91,8 @@ class Builder:
     def concatenate(self, name: str, inputs: Sequence[Tensor], axis: int) -> Tensor:
         """Along channels, where no other axis but positions is longer than 1."""
         first = inputs[0]
+        if len(inputs) == 1:
+            return first
         if first.at is not None and axis % first.ndim == first.at:
             raise UnknownLayer(f"layer {name} concatenates along positions")
         index = first.axis_in_rest(axis)

@@ -24,6 +24,8 @@ from .splitting import AfterCut
 
 BLOCK = 50  # positions whose mutants go through the heads together
 BLOCK_BYTES = 1 << 26  # of the activations at the cut of a split graph that go through what follows together
+MOST_WINDOWS = 8  # of outputs that may have programs of their own
+N_SAMPLED = 64  # positions by which the work of a program is estimated
 GROUP_BYTES = 1 << 19  # of buffers of mutants that share a pass over the weights: what a core's cache holds
 
 logger = logging.getLogger("kipoi_deepmr")
@@ -73,7 +75,7 @@ class Engine:
         self._plans = {}
         self._blas = ThreadpoolController()
         if graph.length is not None:
-            self._plan(graph.length)
+            self._parts(graph.length)
 
     def mutants(self, sequence: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
         """Outputs of a sequence and of all its single mutants, or of those of some positions.
@@ -100,22 +102,64 @@ class Engine:
         if dna.is_ambiguous(sequence).any():
             at = int(dna.is_ambiguous(sequence).argmax())
             raise InputError(f"base {at + 1} of the sequence is {dna.decode(sequence[at:at + 1])}, not A, C, G or T")
-        plan = self._plan(len(sequence))
-        runs = _runs(positions, plan.length)
+        parts = self._parts(len(sequence))
+        runs = _runs(positions, len(sequence))
         if not (propagate.signatures or is_cached(propagate)):
             logger.warning("compiling the mutagenesis engine for this machine (once, about half a minute)")
         with self._blas.limit(limits=1, user_api="blas"):
-            return plan.mutants(sequence, self._threads, runs)
+            found = [plan.mutants(sequence, self._threads, runs) for _, plan in parts]
+        return found[0] if len(parts) == 1 else _in_order(parts, found)
 
-    def _plan(self, length):
+    def _parts(self, length):
+        """The programs by which the outputs are computed: list of (outputs' numbers, plan)."""
         if length not in self._plans:
-            graph, outputs, after = self._graph, self._outputs, None
-            if graph.rest:
-                after = AfterCut(graph, outputs, length)
-                graph, outputs = after.before, [Output(name) for name in after.cut]
-            graph, names = _with_summaries(graph, outputs, length)
-            self._plans[length] = _Plan(graph, names, length, after)
+            together = list(range(len(self._outputs)))
+            by_window = {}
+            for number, output in enumerate(self._outputs):
+                by_window.setdefault(output.window, []).append(number)
+            if self._graph.rest or not 1 < len(by_window) <= MOST_WINDOWS:
+                self._plans[length] = [(together, self._plan(together, length))]
+            else:
+                self._plans[length] = self._by_windows(list(by_window.values()), length)
         return self._plans[length]
+
+    def _by_windows(self, groups, length):
+        """Outputs of different windows, together where that is less work than one after the other.
+
+        Of a dilated network for one position every 25th row counts; for two positions all rows may, which is more work
+        than to take the two in turn.
+        """
+        parts = []
+        for numbers in groups:
+            plan = self._plan(numbers, length)
+            for i, (others, other) in enumerate(parts):
+                joined = sorted(others + numbers)
+                both = self._plan(joined, length)
+                if both.work() <= other.work() + plan.work():
+                    parts[i] = joined, both
+                    break
+            else:
+                parts.append((numbers, plan))
+        return parts
+
+    def _plan(self, numbers, length):
+        """The plan for some of the outputs."""
+        graph, outputs, after = self._graph, [self._outputs[number] for number in numbers], None
+        if graph.rest:
+            after = AfterCut(graph, outputs, length)
+            graph, outputs = after.before, [Output(name) for name in after.cut]
+        graph, names = _with_summaries(graph, outputs, length)
+        return _Plan(graph, names, length, after)
+
+
+def _in_order(parts, found):
+    """Columns of several plans in the order of the outputs."""
+    columns = {}
+    for (numbers, plan), values in zip(parts, found, strict=True):
+        ends = np.cumsum([0, *plan.sizes])
+        columns.update({number: values[:, start:end] for number, (start, end) in zip(numbers, pairwise(ends),
+                                                                                     strict=True)})
+    return np.concatenate([columns[number] for number in sorted(columns)], axis=1)
 
 
 def _runs(positions, length):
@@ -156,6 +200,8 @@ class _Plan:
         self.normal = normalise(graph, names, length)
         self.program = build(self.normal)
         self.heads = Heads(self.normal, self.program)
+        self.kept = self.program.needed | {name for name in self.normal.nodes if not self.normal.is_rows(name)}
+        self.sizes = [self.normal.shapes[name][0] for name in self.normal.outputs]
         self.rows_out = np.flatnonzero(self.program.table["kind"] == int(Kind.ROWS_OUT))
         self.length = length
         letters = np.frombuffer(graph.alphabet.encode(), np.uint8)
@@ -165,7 +211,7 @@ class _Plan:
 
     def mutants(self, sequence, threads, runs):
         one_hot = dna.one_hot(sequence[None], self.letters.tobytes().decode())[0]
-        values = evaluate(self.normal.nodes.values(), self.normal.shapes, one_hot)
+        values = evaluate(self.normal.nodes.values(), self.normal.shapes, one_hot, self.kept)
         table, z = with_sleepers(self.program, values, saved_values(self.program, self.normal, values))
         inputs = Inputs(table, self.program.weights, z, np.searchsorted(dna.BASES, sequence).astype(np.uint8),
                         self.channels_of_letters)
@@ -199,6 +245,17 @@ class _Plan:
         hulls(table, self.length // 2, self.length // 2 + 1, *ends)
         size = 12 * int(((ends[1] - ends[0]) * table["channels"])[table["kind"] < Kind.SUM].sum())
         return int(np.clip(GROUP_BYTES // max(size, 1), 1, 8))
+
+    def work(self):
+        """Multiplications for the mutants of some positions, about."""
+        table, ends = self.program.table, np.empty((2, len(self.program.table)), np.int64)
+        is_conv = np.isin(table["kind"], (int(Kind.CONV), int(Kind.NARROW)))
+        each = table["channels"] * np.where(is_conv, table["width"] * table["channels"][table["x"]], 1)
+        total = 0
+        for position in np.linspace(0, self.length - 1, N_SAMPLED).astype(int):
+            hulls(table, position, position + 1, *ends)
+            total += int(((ends[1] - ends[0]) * each)[table["kind"] < Kind.SUM].sum())
+        return total
 
     def scratch(self):
         """What a thread works in."""

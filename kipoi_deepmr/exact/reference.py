@@ -1,6 +1,6 @@
 """Values of nodes in float64: of all for the reference sequence, of vectors for a batch of mutants."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from scipy import special
@@ -9,10 +9,12 @@ from . import graph as g
 from .activations import in_float64
 
 LARGE = 1 << 16  # weights; a dense layer of more is multiplied in float32
+WINDOW_BYTES = 1 << 19  # of a convolution's windows that are multiplied at once
 
 
-def evaluate(nodes: Iterable[g.Node], shapes: dict[str, tuple], one_hot: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Values of all nodes for one sequence.
+def evaluate(nodes: Iterable[g.Node], shapes: dict[str, tuple], one_hot: np.ndarray | None,
+             keep: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Values of nodes for one sequence.
 
     Parameters
     ----------
@@ -20,19 +22,27 @@ def evaluate(nodes: Iterable[g.Node], shapes: dict[str, tuple], one_hot: np.ndar
         Each after its inputs.
     shapes : dict of str to tuple
     one_hot : (L, 4)
+    keep : collection of str, optional
+        Nodes whose values are wanted, all by default; others are held only until their last use, since all those of a
+        deep network on a long sequence are gigabytes.
 
     Returns
     -------
     dict of str to float64 array
     """
-    values = {}
-    for node in nodes:
+    nodes, values = list(nodes), {}
+    last = {name: number for number, node in enumerate(nodes) for name in (*node.inputs, node.name)}
+    for number, node in enumerate(nodes):
         if isinstance(node.layer, g.Sequence):
             values[node.name] = np.asarray(one_hot, np.float64)
         elif isinstance(node.layer, g.Constant):
             values[node.name] = np.broadcast_to(np.asarray(node.layer.value, np.float64), shapes[node.name])
         else:
             values[node.name] = apply(node.layer, [values[name] for name in node.inputs])
+        if keep is not None:
+            for name in {*node.inputs, node.name}:
+                if last[name] == number and name not in keep:
+                    del values[name]
     return values
 
 
@@ -73,7 +83,13 @@ def _conv(layer, x):
     rows = (len(x) - (width - 1) * layer.dilation - 1) // layer.stride + 1
     row = x.strides[0]
     windows = np.ndarray((rows, width, n_in), x.dtype, x, 0, (row * layer.stride, row * layer.dilation, x.itemsize))
-    return windows.reshape(rows, -1) @ weight.reshape(-1, n_out) + layer.bias
+    weight, out = weight.reshape(-1, n_out), np.empty((rows, n_out))
+    step = max(WINDOW_BYTES // (8 * width * n_in), 1)
+    for start in range(0, rows, step):  # copies of windows that stay in the cache
+        block = windows[start:start + step]
+        out[start:start + step] = block.reshape(len(block), -1) @ weight
+    out += layer.bias
+    return out
 
 
 def _conv_transpose(layer, x):

@@ -91,7 +91,7 @@ def outputs_of(graph: g.Graph, one_hot: np.ndarray) -> dict[str, np.ndarray]:
     wanted = [*graph.outputs, *at_cut]
     needed = graph.ancestors(wanted)
     shapes = g.shapes(needed, one_hot.shape[1])
-    found = [evaluate(needed, shapes, each) for each in one_hot]
+    found = [evaluate(needed, shapes, each, wanted) for each in one_hot]
     values = {name: np.stack([each[name] for each in found]) for name in wanted if name in shapes}
     if graph.rest:
         values.update(graph.rest.values(values))

@@ -10,6 +10,7 @@ from profiles import fewer
 from kipoi_deepmr import dna, exact
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.exact import graph as g
+from kipoi_deepmr.exact import reference
 from kipoi_deepmr.exact.activations import ACTIVATIONS, KERAS, TORCH
 from kipoi_deepmr.exact.dormant import with_sleepers
 from kipoi_deepmr.exact.instructions import Kind
@@ -252,7 +253,7 @@ def test_outputs_with_positions(summary, window):
 def test_what_a_window_does_not_see_is_not_computed():
     graph, length = residual_net(True, False)
     engine = exact.Engine(graph, [exact.Output(graph.outputs[1], None, (30, 31))])
-    table = engine._plan(length).program.table
+    table = engine._parts(length)[0][1].program.table
     n_rows = table["high"] - table["low"]
     assert n_rows[table["kind"] == Kind.LOOKUP].max() == 9 + 2 * 2 + 2 * 4
     found = engine.mutants(random_sequence(length))
@@ -283,8 +284,8 @@ def test_positions_that_are_none_of_the_sequence(positions):
         exact.Engine(graph).mutants(random_sequence(length), positions)
 
 
-def dilated_net(at, length=120):
-    """Dilated blocks with a skip connection (SpliceAI's), of which one position is wanted."""
+def dilated_net(at=None, length=120):
+    """Dilated blocks with a skip connection (SpliceAI's), of which one position is wanted, or all."""
     rng = np.random.default_rng(5)
     nodes, add, conv = layers_with(rng)
 
@@ -296,7 +297,7 @@ def dilated_net(at, length=120):
         last = add(g.Add(), last, add(conv(3, 20, 20, dilation)))
         if i % 2:
             skip = add(g.Add(), skip, add(conv(1, 20, 20), last))
-    add(g.Crop(at, length - at - 1), skip)
+    add(g.Crop(at, length - at - 1) if at is not None else g.Crop(0, 0), skip)
     add(conv(1, 20, 3))
     add(g.Softmax())
     return exact.Graph(tuple(nodes), (nodes[-1].name,), length), length
@@ -306,16 +307,43 @@ def dilated_net(at, length=120):
 def test_rows_between_those_that_one_position_sees(at):
     graph, length = dilated_net(at)
     assert_exact(graph, length)
-    shapes = exact.Engine(graph)._plan(length).normal.shapes
+    shapes = exact.Engine(graph)._parts(length)[0][1].normal.shapes
     by_dilation = {node.layer.dilation: node.inputs[0] for node in graph.nodes
                    if isinstance(node.layer, g.Conv) and node.layer.dilation > 1}
     assert shapes[by_dilation[25]][0] <= 1 + length // 25 and shapes[by_dilation[10]][0] == 1 + (length - 1) // 5
 
 
+@pytest.mark.parametrize("second, programs", [(65, [[0, 1, 2]]), (52, [[0, 2], [1]])])
+def test_windows_that_see_other_rows_have_programs_of_their_own(second, programs):
+    """Positions 25 apart see the same rows of the layer of dilation 25; others are less work one after the other."""
+    graph, length = dilated_net(length=200)
+    name = graph.outputs[0]
+    outputs = [exact.Output(name, None, (40, 41)), exact.Output(name, "max", (second, second + 1)),
+               exact.Output(name, "sum", (40, 41))]
+    assert [numbers for numbers, _ in exact.Engine(graph, outputs)._parts(length)] == programs
+    ends = [(f"window{i}", g.Crop(output.window[0], length - output.window[1])) for i, output in enumerate(outputs)]
+    more = [node for i, (window, crop) in enumerate(ends) for node in (
+        g.Node(window, crop, (name,)), g.Node(f"end{i}", g.Flatten(), (window,)))]
+    expected = exact.Graph((*graph.nodes, *more), tuple(f"end{i}" for i in range(3)), length)
+    assert_exact(graph, length, outputs, expected)
+
+
+@pytest.mark.parametrize("length", [40, 3000])
+def test_values_that_nobody_asks_for_are_not_held(length):
+    """And a convolution whose windows are multiplied in pieces gives the same numbers."""
+    graph, _ = dilated_net(length=length) if length > 40 else residual_net(True, True)
+    known, wanted = g.shapes(graph.nodes, length), {graph.outputs[0], graph.nodes[3].name}
+    one_hot = dna.one_hot(random_sequence(length)[None])[0]
+    every, some = (reference.evaluate(graph.nodes, known, one_hot, keep) for keep in (None, wanted))
+    assert set(some) == wanted and set(every) == {node.name for node in graph.nodes}
+    for name in wanted:
+        np.testing.assert_array_equal(some[name], every[name])
+
+
 def test_only_the_outputs_asked_for():
     graph, length = residual_net(True, False)
-    counts = exact.Engine(graph, graph.outputs[:1])._plan(length).program.table
-    both = exact.Engine(graph)._plan(length).program.table
+    counts = exact.Engine(graph, graph.outputs[:1])._parts(length)[0][1].program.table
+    both = exact.Engine(graph)._parts(length)[0][1].program.table
     assert (counts["kind"] == Kind.CONV).sum() == 2
     assert (both["kind"] == Kind.CONV).sum() == 2
     assert (both["kind"] == Kind.NARROW).sum() == 1, "the two profile heads are one convolution"
