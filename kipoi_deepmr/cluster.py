@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -27,6 +28,7 @@ from .threads import limited
 
 AHEAD = 2  # blocks that wait for each thread of the cluster, so that none is idle while results travel
 CONNECT_SECONDS = 60
+POLL_SECONDS = 0.02
 KEPT = "; the effects are kept: the same command estimates from them"
 TLS_KEYS = {"tls_ca_file": ("ca-file",), "tls_client_cert": ("client", "cert"), "tls_client_key": ("client", "key")}
 
@@ -121,7 +123,9 @@ class Cluster:
             with _failures():
                 self._tell_of_missing_resources()
                 submit(self._places())
-                for future in done:
+                while pending:
+                    self._wait_until(done.has_ready)
+                    future = next(done)
                     data, dropped = future.result()
                     block = pending.pop(future)
                     submit(self._places() - len(pending))
@@ -178,11 +182,27 @@ class Cluster:
                         pending.append(self._client.submit(_of_block, *arguments, block, pure=False))
                     if not pending:
                         return
+                    self._wait_until(pending[0].done)
                     yield pending.popleft().result()
         finally:
             if self._client.status == "running":
                 with suppress(Exception):
                     self._client.cancel(list(pending))
+
+    def _wait_until(self, ready):
+        """Wait for processes of this machine, but not for ever once all have died; other clusters queue."""
+        seen = asked = time.monotonic()
+        while self._processes and not ready():
+            time.sleep(POLL_SECONDS)
+            now = time.monotonic()
+            if now - asked < 1:
+                continue
+            asked = now
+            if _asked(self._client.nthreads):
+                seen = now
+            elif now - seen > CONNECT_SECONDS:
+                raise ClusterFailed(f"all processes of --dask local:N died, and in {CONNECT_SECONDS} s none could be "
+                                    "started again: out of memory? (fewer processes)")
 
     def _places(self):
         """How many blocks the cluster, which may grow or shrink, is given at a time."""

@@ -156,10 +156,19 @@ def test_workers_that_always_die_stop_the_run_and_what_was_done_is_kept(tmp_path
     models = deadly(tmp_path, "pass")
     here, _ = written(models, loci_files, tmp_path / "here.zarr", None)
     (tmp_path / "flag").write_text("")
-    with pytest.raises(ClusterFailed, match="workers of the cluster died again and again(?s:.)*of 150 loci are kept"):
+    with pytest.raises(ClusterFailed, match="died(?s:.)*of 150 loci are kept"):
         written(models, loci_files, tmp_path / "there.zarr", two_processes)
     (tmp_path / "flag").unlink()
     assert written(models, loci_files, tmp_path / "there.zarr", two_processes)[0] == here
+
+
+def test_processes_that_cannot_be_started_again_are_not_waited_for(tmp_path, loci_files, monkeypatch):
+    models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
+    with cluster.Cluster("local:1") as running:
+        running._processes.scale(0)
+        monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+        with pytest.raises(ClusterFailed, match="all processes of --dask local:N died"):
+            written(models, loci_files, tmp_path / "there.zarr", running)
 
 
 DRIVER = """
