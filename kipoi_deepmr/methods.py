@@ -44,8 +44,8 @@ METHODS = {method.name: method for method in (
     Method("wald_mean", "ratio", 2, closed_form="ratios"),
     Method("ivw", "regression", 1, takes_psi=True, closed_form="origin"),
     Method("egger", "regression", 3, closed_form="line"),
-    Method("ivw_additive", "additive", 1),
-    Method("egger_additive", "additive", 3),
+    Method("ivw_additive", "additive", 1, closed_form="additive_origin"),
+    Method("egger_additive", "additive", 3, closed_form="additive_line"),
     Method("egger_robust", "regression", 5),  # with fewer the robust scale is 0 or hangs on one of them
     Method("egger_simex", "simex", 4),  # with 3, and errors in all of them, a mean over the draws does not exist
     Method("median_simple", "median", 3),

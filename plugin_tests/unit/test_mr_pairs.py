@@ -213,6 +213,8 @@ SPECIAL = [0.0, -0.0, 1e-300, 1e300, np.nan, np.inf, -np.inf, -1.0]
 
 @pytest.mark.parametrize("options", [
     {"ivw": {}, "egger": {}, "wald_mean": {}},
+    {"ivw_additive": {}, "egger_additive": {}},
+    {"ivw_additive": {"alpha": 0.2}, "egger_additive": {"distribution": "t", "alpha": 0.2}},
     {"ivw": {"model": "fixed", "alpha": 0.2}, "egger": {"distribution": "t", "alpha": 0.2},
      "wald_mean": {"alpha": 0.2}},
     {"ivw": {"model": "random"}},
@@ -242,10 +244,11 @@ def test_options_beyond_the_closed_form_are_fitted_one_by_one():
 
 def test_pairs_do_not_depend_on_what_else_is_fitted(effects, compiled):
     """One pair alone, some, and all give the same bits."""
-    whole = mr.fit_pairs(effects, method="egger", instrument_z=2.0)
+    methods = ["egger", "egger_additive"]
+    whole = mr.fit_pairs(effects, method=methods, instrument_z=2.0)
     for exposures, outcomes in ((["Sox2"], ["Nanog"]), (["Nanog", "Sox2"], ["Oct4", "Sox2"])):
-        part = mr.fit_pairs(effects, exposures, outcomes, "egger", instrument_z=2.0)
-        key = ["locus", "exposure", "outcome"]
+        part = mr.fit_pairs(effects, exposures, outcomes, methods, instrument_z=2.0)
+        key = ["locus", "exposure", "outcome", "method"]
         pd.testing.assert_frame_equal(part, part[key].merge(whole, on=key)[part.columns], check_exact=True)
 
 

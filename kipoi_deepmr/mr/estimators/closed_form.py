@@ -8,7 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..kernels.sums import INTERCEPT, ORIGIN, RATIO, REASONS, pair_sums
+from ..kernels.sums import (
+    ADDITIVE_INTERCEPT,
+    ADDITIVE_ORIGIN,
+    INTERCEPT,
+    ORIGIN,
+    RATIO,
+    REASONS,
+    pair_sums,
+)
 from ..notes import Coded
 from ..problems import Problems, i_squared
 from .ratio import ratio_result
@@ -30,7 +38,9 @@ def _wald_mean(problems, sums, **options):
 
 # closed form of a method: kind of regression, result from sums, options that the result takes
 CLOSED = {"origin": (ORIGIN, _ivw, {"model", "alpha"}), "line": (INTERCEPT, _egger, {"distribution", "alpha"}),
-          "ratios": (RATIO, _wald_mean, {"alpha"})}
+          "ratios": (RATIO, _wald_mean, {"alpha"}), "additive_origin": (ADDITIVE_ORIGIN, _ivw, {"alpha"}),
+          "additive_line": (ADDITIVE_INTERCEPT, _egger, {"distribution", "alpha"})}
+ADDITIVE = (ADDITIVE_ORIGIN, ADDITIVE_INTERCEPT)
 
 
 def has_closed_form(estimator):
@@ -69,5 +79,7 @@ def closed_form(estimator, block, layout, texts=None):
         if not whole:
             return result
         solved = problems.note == ""
+        if regression in ADDITIVE:
+            result = replace(result, tau2=np.where(solved & np.isfinite(result.q), sums.tau2, np.nan))
         return replace(result, f_statistic=np.where(solved, sums.f_statistic, np.nan),
                        i2_gx=np.where(solved, i_squared(sums.q_gx, n - 1.0), np.nan))

@@ -28,31 +28,36 @@ def pleiotropy_variance(x, y, s, mask, variance, with_intercept):
     """
     for j in range(len(variance)):
         chosen = np.nonzero(mask[j])[0]
-        xs, ys, errors = x[j][chosen], y[j][chosen], s[j][chosen] ** 2
-        w, target = np.empty(len(chosen)), len(chosen) - 1.0 - with_intercept
-        low, high, v = 0.0, np.inf, 0.0
-        for _ in range(MOST_STEPS if target > 0 else 0):
-            q, fall = _q(xs, ys, errors + v, w, with_intercept)
-            if q <= target and v == 0:
-                break
-            if q > target:
-                low = v
-            else:
-                high = v
-            wanted = v + (q / target - 1.0) * q / fall
-            if not low <= wanted <= high:
-                wanted = low + (high - low) / 2 if high < np.inf else 2 * low + 1.0
-            moved, v = abs(wanted - v), wanted
-            if moved <= TOLERANCE * v:
-                break
-        variance[j] = v
+        variance[j] = solution(x[j][chosen], y[j][chosen], s[j][chosen] ** 2, with_intercept)
+
+
+@compiled
+def solution(x, y, error, with_intercept):
+    """The variance for one problem; arrays (instrument,) of effects and of squared standard errors."""
+    w, target = np.empty(len(x)), len(x) - 1.0 - with_intercept
+    low, high, variance = 0.0, np.inf, 0.0
+    for _ in range(MOST_STEPS if target > 0 else 0):
+        q, fall = _q(x, y, error, variance, w, with_intercept)
+        if q <= target and variance == 0:
+            break
+        if q > target:
+            low = variance
+        else:
+            high = variance
+        wanted = variance + (q / target - 1.0) * q / fall
+        if not low <= wanted <= high:
+            wanted = low + (high - low) / 2 if high < np.inf else 2 * low + 1.0
+        moved, variance = abs(wanted - variance), wanted
+        if moved <= TOLERANCE * variance:
+            break
+    return variance
 
 
 @compiled_fast
-def _q(x, y, variance, w, with_intercept):
-    """The smallest weighted sum of squared residuals with weights 1 / variance, and what it falls by per variance."""
+def _q(x, y, error, variance, w, with_intercept):
+    """The smallest sum of squared residuals, with weights `w` of 1 / (error + variance), and what it falls by."""
     for i in range(len(x)):
-        w[i] = 1 / variance[i]
+        w[i] = 1 / (error[i] + variance)
     total = sum_x = sum_y = 0.0
     if with_intercept:
         for i in range(len(x)):

@@ -7,8 +7,11 @@ import numpy as np
 
 from ...compiled import compiled
 from .. import notes
+from .pleiotropy import solution
 
-ORIGIN, INTERCEPT, RATIO = range(3)  # regressions through the origin, of oriented effects with an intercept, of ratios
+# regressions through the origin, of oriented effects with an intercept, of ratios; and the first two with weights that
+# allow for a variance of direct effects
+ORIGIN, INTERCEPT, RATIO, ADDITIVE_ORIGIN, ADDITIVE_INTERCEPT = range(5)
 REASONS = np.array(["", notes.NOT_FINITE, notes.SE_NOT_FINITE, notes.SE_NEGATIVE, notes.SE_ZERO, notes.ZERO_EXPOSURE],
                    dtype=object)
 
@@ -24,6 +27,8 @@ class Sums(NamedTuple):
         Sum of weights, and weighted means (0 for a regression through the origin).
     sxx, estimate, rss
         Weighted sum of squares of the exposure about its mean, slope, and weighted sum of squared residuals.
+    tau2
+        The variance of direct effects, for the additive regressions; else 0.
     f_statistic, q_gx
         Mean F, and Cochran's Q of bx / sy with standard errors sx / sy.
     """
@@ -35,6 +40,7 @@ class Sums(NamedTuple):
     sxx: np.ndarray
     estimate: np.ndarray
     rss: np.ndarray
+    tau2: np.ndarray
     f_statistic: np.ndarray
     q_gx: np.ndarray
 
@@ -84,7 +90,7 @@ def pair_sums(block, layout, regression, with_strength=True):
     ----------
     block : Block
     layout : Layout
-    regression : {ORIGIN, INTERCEPT, RATIO}
+    regression : {ORIGIN, INTERCEPT, RATIO, ADDITIVE_ORIGIN, ADDITIVE_INTERCEPT}
     with_strength : bool
         Whether `f_statistic` and `q_gx` are made; they are 0 otherwise.
 
@@ -199,8 +205,8 @@ def _outcomes_of_one(x, s, by, sy, unit, weights, sound, chosen, regression, wit
     `sound` says that neither effects nor errors of outcomes need a look.
     """
     n_outcomes = by.shape[1]
-    found, reason = np.zeros((9, n_outcomes)), np.zeros(n_outcomes, np.int8)
-    _, total, mean_x, mean_y, sxx, estimate, rss, f_statistic, q_gx = found
+    found, reason = np.zeros((10, n_outcomes)), np.zeros(n_outcomes, np.int8)
+    _, total, mean_x, mean_y, sxx, estimate, rss, tau2, f_statistic, q_gx = found
     found[0] = unit
     if len(chosen) == 0:
         found[4:] = np.nan
@@ -220,10 +226,28 @@ def _outcomes_of_one(x, s, by, sy, unit, weights, sound, chosen, regression, wit
         return found, reason
     y, rows = np.empty((len(chosen), n_outcomes)), np.arange(len(chosen))
     x = _oriented(x, by, chosen, regression, y)
-    if regression == INTERCEPT:
+    with_intercept = regression in (INTERCEPT, ADDITIVE_INTERCEPT)
+    if regression in (ADDITIVE_ORIGIN, ADDITIVE_INTERCEPT):
+        weights, chosen = _additive(x, y, unit, weights, chosen, reason, with_intercept, tau2), rows
+    if with_intercept:
         _centre(x, y, weights, chosen, total, mean_x, mean_y)
     _slope(x, y, rows, weights, chosen, mean_x, sxx, estimate, rss)
     return found, reason
+
+
+@compiled
+def _additive(x, y, unit, weights, chosen, reason, with_intercept, tau2):
+    """Weights (instrument, outcome) with the variance of direct effects, which is written to `tau2`."""
+    wider, error = np.ones(y.shape), np.empty(len(x))
+    for k in range(y.shape[1]):
+        if reason[k] == 0:
+            for i in range(len(x)):
+                error[i] = 1 / weights[chosen[i], k]
+            variance = solution(x, y[:, k] / unit[k], error, with_intercept)
+            tau2[k] = variance * unit[k] ** 2
+            for i in range(len(x)):
+                wider[i, k] = 1 / (error[i] + variance)
+    return wider
 
 
 @compiled
