@@ -33,7 +33,7 @@ LANGUAGES = {"bash", "python", "yaml", "json", "text"}
 FENCE = re.compile(r"(?:^<!-- (?P<kind>[a-z ]+?)(?:: (?P<what>.*?))? -->\n)?"
                    r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$", re.M | re.S)
 KINDS = {None, "not run", "needs", "file", "output"}
-NOT_RUN = 20  # fences of commands that cannot run here, each with its reason before it
+NOT_RUN = 25  # fences of commands that cannot run here, each with its reason before it
 
 OUR_COMMAND = re.compile(r"(kipoi postproc deepmr|kipoi deepmr|kipoi-deepmr) ")
 SHELL = set("|&;<>()")
