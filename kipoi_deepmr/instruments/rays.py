@@ -13,11 +13,12 @@ CUT = 4.0  # a mutant lies on a ray if no mark is off it by more than so many of
 SLACK = 0.1  # how far, relative to its size, a mutant may be off by the curvature of effects
 SIZE = 3.0  # standard deviations by which a typical strong mutant moves its own mark
 LEAST_LOCI = 5
-LEAST_TAU = 1e-3
+LEAST_TAU, FIRST_TAU = 1e-3, 0.3
 LEAST_NOISE = 2e-3
 ALL_RAYS = 12  # of so few rays each is tried for each mutant
 NEAR_LARGEST = 0.4  # of more, those of marks that it moves by this share of what it moves most,
 MOST_TRIED = 24  # and of these marks the ones that it moves most
+FEW_MARKS = 40  # of more, medians over loci are computed in a compiled loop, and the search takes short cuts
 MOST_LOCAL = 50_000_000  # numbers that slopes by locus may take; beyond it loci have the slopes of all loci
 
 
@@ -106,6 +107,7 @@ class RayFits:
     def __init__(self, sample):
         self.sample, self.noise = sample, noise_of(sample)
         self._fits, self._columns = {}, {}  # by ray: the last fit; mutants tried on it, and how it describes them
+        self._candidates = _Candidates(sample.effect)
 
     def rays(self, mark, active, ray, on, most_tau=None):
         """Slopes of all rays from the mutants that lie on them.
@@ -144,7 +146,8 @@ class RayFits:
 
     def scores(self, rays):
         """How well the rays that were fitted last describe the sample's mutants: `Scores`."""
-        return _filled(_Columns(self.sample.effect, self.sample.locus, rays, self.noise), self._columns)
+        return _filled(_Columns(self.sample.effect, self.sample.locus, rays, self.noise, self._candidates),
+                       self._columns)
 
     def _fit(self, r, of, mutants):
         known = self._fits.get(r)
@@ -171,7 +174,8 @@ class _Fit(NamedTuple):
 
 def _fit_ray(sample, noise, of, mutants):
     (mark, most_tau, _), n_marks = of, sample.effect.shape[1]
-    slope, tau = np.eye(n_marks)[mark], np.zeros(n_marks)
+    slope, tau = np.zeros((2, n_marks))
+    slope[mark] = 1
     loci, own, error = slopes_by_locus(sample, noise, mark, mutants)
     if not len(loci):
         return _Fit(of, mutants, loci, slope, tau, tau, own, error, 0.0)
@@ -238,16 +242,26 @@ def centre_and_tau(slope, variance, most_tau=None, rounds=5):
     -------
     centre, tau : (mark,) float64
     """
-    tau = np.full(slope.shape[1], 0.3)
+    if slope.shape[1] > FEW_MARKS:
+        from .centres import centres  # imports numba
+
+        centre, tau = centres(slope, variance, FIRST_TAU, rounds)
+    else:
+        centre, tau = _centres_of_few(slope, variance, rounds)
+    if len(slope) < 3:
+        tau[:] = 0
+    return centre, tau if most_tau is None else np.minimum(tau, most_tau)
+
+
+def _centres_of_few(slope, variance, rounds):
+    tau = np.full(slope.shape[1], FIRST_TAU)
     by_slope, by_variance = (np.argsort(v, axis=0) for v in (slope, variance))
     for _ in range(rounds):
         weight = 1 / (variance + tau ** 2)
         centre = weighted_median(slope, weight, by_slope)
         spread = 1.4826 * weighted_median(np.abs(slope - centre), weight)
         tau = np.sqrt(np.maximum(spread ** 2 - weighted_median(variance, weight, by_variance), 0))
-    if len(slope) < 3:
-        tau[:] = 0
-    return centre, tau if most_tau is None else np.minimum(tau, most_tau)
+    return centre, tau
 
 
 def weighted_median(values, weights, order=None):
@@ -278,15 +292,16 @@ def score(effect, locus, rays, noise):
     A mutant that moves the ray's mark by c lies at c times its slopes, with an error of variance
     `noise_j^2 + slope_j^2 noise_i^2 + c^2 (SLACK^2 + variance of the slope)` in mark j.
     """
-    return _filled(_Columns(effect, locus, rays, noise), {})
+    return _filled(_Columns(effect, locus, rays, noise, _Candidates(effect)), {})
 
 
 def _filled(columns, known):
     """`Scores` of all active rays; `known` has what is known of some by ray, and gets what is computed."""
     rays = columns.rays
     deviance, distance = np.full((2, len(columns.effect), len(rays.mark)), np.inf, np.float32)
+    columns.candidates.begin(rays)
     for r in np.flatnonzero(rays.active):
-        tried = columns.tried(r)
+        tried = columns.candidates.of(rays.mark[r])
         known[r] = columns.completed(r, tried, known.get(r))
         mutants, *values = known[r]
         if len(mutants) > len(tried):
@@ -296,17 +311,10 @@ def _filled(columns, known):
 
 
 class _Columns:
-    """How well single rays describe mutants, and which are tried on each."""
+    """How well single rays describe mutants."""
 
-    def __init__(self, effect, locus, rays, noise):
-        self.effect, self.locus, self.rays, self.noise = effect, locus, rays, noise
-        self.least = _least_tried(effect, rays)
-
-    def tried(self, r):
-        """The mutants that are tried on a ray."""
-        if self.least is None:
-            return np.arange(len(self.effect))
-        return np.flatnonzero(np.abs(self.effect[:, self.rays.mark[r]]) >= self.least)
+    def __init__(self, effect, locus, rays, noise, candidates):
+        self.effect, self.locus, self.rays, self.noise, self.candidates = effect, locus, rays, noise, candidates
 
     def completed(self, r, tried, known):
         """Mutants, their deviance and distance: those of `known`, and those tried that were not among them."""
@@ -332,14 +340,49 @@ class _Columns:
         return deviance.astype(np.float32), np.sqrt(off.max(1, initial=0)).astype(np.float32)
 
 
-def _least_tried(effect, rays):
-    """(mutant,) How much a mutant moves a ray's mark at least where it is tried on the ray; None if all are tried."""
-    if len(rays.mark) <= ALL_RAYS:
-        return None
-    size = np.abs(effect)
-    least = NEAR_LARGEST * size.max(1)
-    marks = np.unique(rays.mark[rays.active])
-    many = np.flatnonzero((size[:, marks] >= least[:, None]).sum(1) > MOST_TRIED)
-    if len(many):
-        least[many] = np.partition(size[np.ix_(many, marks)], -MOST_TRIED, axis=1)[:, -MOST_TRIED]
-    return least
+class _Candidates:
+    """Which mutants are tried on which rays: with few rays all are; of many rays see `NEAR_LARGEST`, `MOST_TRIED`."""
+
+    def __init__(self, effect):
+        self._effect, self._near, self._crowded = effect, None, None
+        self._all, self._least, self._by_mark = True, None, {}
+
+    def begin(self, rays):
+        """What is asked for from now on is about these rays."""
+        self._all = len(rays.mark) <= ALL_RAYS
+        if self._all:
+            return
+        if self._near is None:
+            self._find_crowded()
+        if self._least is None or len(self._crowded):
+            self._least, self._by_mark = self._least_of(np.unique(rays.mark[rays.active])), {}
+
+    def of(self, mark):
+        """The mutants that are tried on a ray of a mark."""
+        if self._all:
+            return np.arange(len(self._effect))
+        if mark not in self._by_mark:
+            self._by_mark[mark] = np.flatnonzero(np.abs(self._effect[:, mark]) >= self._least)
+        return self._by_mark[mark]
+
+    def _find_crowded(self):
+        """Mutants that move many marks about as much: which of these have rays decides on which they are tried."""
+        self._near, many = np.empty(len(self._effect)), [np.zeros(0, int)]
+        for rows in _pieces(np.arange(len(self._effect))):
+            size = np.abs(self._effect[rows])
+            self._near[rows] = NEAR_LARGEST * size.max(1)
+            many.append(rows[(size >= self._near[rows, None]).sum(1) > MOST_TRIED])
+        self._crowded = np.concatenate(many)
+
+    def _least_of(self, marks):
+        """(mutant,) How much a mutant moves a mark at least, of marks with rays, where it is tried on its ray."""
+        least = self._near.copy()
+        if len(marks) > MOST_TRIED:
+            for rows in _pieces(self._crowded):
+                size = np.abs(self._effect[np.ix_(rows, marks)])
+                least[rows] = np.maximum(least[rows], np.partition(size, -MOST_TRIED, axis=1)[:, -MOST_TRIED])
+        return least
+
+
+def _pieces(rows, size=2000):
+    return np.split(rows, range(size, len(rows), size))

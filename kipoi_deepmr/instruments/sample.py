@@ -87,12 +87,10 @@ def sample(effects, map_blocks=None, most_bytes=MOST_BYTES):
         sizes += counts[0]
         errors += counts[1]
         gathered.add(*part)
-    z, members, locus = gathered.parts()
     background = 1.4826 * median(sizes)
     dense = background ** 2 - median(errors) ** 2 >= DENSE ** 2
     # where few mutants move a mark, 2 sd are far above the background; where its spread is that of errors, they are not
-    strong = (z >= np.clip(BACKGROUNDS * background, LEAST_Z, MOST_Z)).any(1)
-    members, locus = members[:, strong], locus[strong]
+    members, locus = gathered.beyond(np.clip(BACKGROUNDS * background, LEAST_Z, MOST_Z))
     return Sample(members.mean(0, dtype=np.float64), members, locus, sd, effects.sizes["locus"], background,
                   dense, int(sizes[0].sum()))
 
@@ -149,13 +147,22 @@ class _Strongest:
     def add(self, z, members, locus):
         self.held.append((z, members, locus))
         if sum(part[1].nbytes for part in self.held) > 1.5 * self.most_bytes:
-            self.held = [self.parts()]
+            self._leave_out_weak()
 
-    def parts(self):
-        z, locus = (np.concatenate([part[k] for part in self.held]) for k in (0, 2))
-        members = np.concatenate([part[1] for part in self.held], axis=1)
-        most = max(1, int(self.most_bytes // max(1, members[:, :1].nbytes)))
-        if len(z) <= most:
-            return z, members, locus
-        kept = np.sort(np.argsort(-z.max(1), kind="stable")[:most])
-        return z[kept], members[:, kept], locus[kept]
+    def beyond(self, least):
+        """Members' effects and loci of the strongest mutants: at least `least` (mark,) from the mean for some mark."""
+        self._leave_out_weak()
+        self._keep([(z >= least).any(1) for z, *_ in self.held])
+        return np.concatenate([part[1] for part in self.held], axis=1), np.concatenate([part[2] for part in self.held])
+
+    def _leave_out_weak(self):
+        size = np.concatenate([z.max(1) for z, *_ in self.held])
+        members = self.held[0][1]
+        most = max(1, int(self.most_bytes // (members.shape[0] * members.shape[2] * members.itemsize)))
+        if len(size) > most:
+            kept = np.zeros(len(size), bool)
+            kept[np.argsort(-size, kind="stable")[:most]] = True
+            self._keep(np.split(kept, np.cumsum([len(z) for z, *_ in self.held])[:-1]))
+
+    def _keep(self, kept):
+        self.held = [(z[k], members[:, k], locus[k]) for k, (z, members, locus) in zip(kept, self.held, strict=True)]

@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from .direct_effects import direct_of_total
-from .rays import CUT, LEAST_LOCI, SIZE, SLACK, RayFits, Rays, Scores, weighted_median
+from .rays import CUT, FEW_MARKS, LEAST_LOCI, SIZE, SLACK, RayFits, Rays, Scores, weighted_median
 
 ROUNDS = 25
 CHANGED = 1e-3  # share of mutants that may still change their ray at the end
 NARROW_ROUNDS, NARROW_TAU = 4, 0.02  # a start in which all loci have nearly the same slopes
-FEW_STARTS = 40  # of more marks, one start, and rays that may go are tested together
+# With more than `FEW_MARKS` there is one start, few turns, and rays that may go are tested together
+TURNS_OF_MANY = 6
 APART = 0.05  # of such rays none has more than this share of its mutants on another
-LOW = 0.5  # share of the mutants that a ray takes, below which it goes together with others
 DESCRIBED = 0.3  # share of a ray's mutants on another one from which the ray is put to the test
 LOST = 0.25  # share of a ray's mutants that no other may describe without it, for it to go
 OUTLIERS = 0.05  # share of mutants on no ray, before any is seen
@@ -76,7 +76,7 @@ def search(sample):
     fits, found = RayFits(sample), []
     for ray in _starts(sample, fits.noise):
         for narrow in (0, NARROW_ROUNDS):
-            if sample.effect.shape[1] > FEW_STARTS and found:
+            if sample.effect.shape[1] > FEW_MARKS and found:
                 continue
             found.append(_from_start(fits, ray, narrow))
     return _with_enough(fits, min(found, key=lambda f: f.criterion))
@@ -88,11 +88,10 @@ def _with_enough(fits, found):
     least = np.where(sample.dense, max(LEAST_MUTANTS, LEAST_SHARE_OF_DENSE * sample.n_mutants), LEAST_MUTANTS)
     while True:
         share = np.where(found.rays.active, found.counts, np.inf)[:len(least)] / least
-        few = [int(share.argmin())]
-        if share[few[0]] >= 1:
+        few = np.argsort(share, kind="stable")[:(share < 1).sum()].tolist()
+        if not few:
             return found._replace(too_few=too_few)
-        if len(least) > FEW_STARTS and share[few[0]] < LOW:
-            few = np.flatnonzero(share < LOW).tolist()
+        few = few[:-(-len(few) // 2) if len(least) > FEW_MARKS else 1]
         active = found.rays.active.copy()
         active[few] = False
         found, too_few = _by_turns(fits, found.rays.mark, active, found.ray, found.on), (*too_few, *few)
@@ -119,7 +118,7 @@ def _from_start(fits, ray, narrow):
 def _by_turns(fits, mark, active, ray, on, narrow=0):
     """Rays from mutants and mutants from rays, until hardly any mutant changes."""
     active = active.copy()
-    for turn in range(ROUNDS):
+    for turn in range(TURNS_OF_MANY if fits.sample.effect.shape[1] > FEW_MARKS else ROUNDS):
         rays = fits.rays(mark, active, ray, on, NARROW_TAU if turn < narrow else None)
         few = active & (rays.n_loci < LEAST_LOCI)
         if few.any():
@@ -150,7 +149,7 @@ def _without_needless(fits, found, narrow):
             break
         rows = np.flatnonzero(tested)
         rows = rows[np.argsort(-_downstream(breadth, found.rays, rows).max(1), kind="stable")]
-        together = rows[:1] if fits.sample.effect.shape[1] <= FEW_STARTS else _apart(found, rows)
+        together = rows[:1] if fits.sample.effect.shape[1] <= FEW_MARKS else _apart(found, rows)
         new, needed_now = _without(fits, found, together, narrow)
         if len(needed_now) and len(needed_now) < len(together):
             needed[needed_now] = True

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.instruments import assign, search
+from kipoi_deepmr.instruments import assign, rays, search
+from kipoi_deepmr.instruments.sample import Sample
 
 
 def strong_and_true(simulated):
@@ -138,3 +139,48 @@ def test_few_mutants_are_no_evidence(at_each_locus, enough):
     effects[..., :at_each_locus, 1] += 0.8 * own
     found = assign(linear_sem.dataset(effects))
     assert found.causes.any() == enough and (enough or "few" in found.reason)
+
+
+def test_slopes_of_many_marks_have_the_centre_and_spread_of_few():
+    rng = np.random.default_rng(5)
+    for n_loci in (1, 2, 3, 40):
+        slope, variance = rng.normal(0.3, 0.2, (n_loci, 60)), rng.gamma(1, 0.02, (n_loci, 60)) + 1e-6
+        slope[:n_loci // 2, :9] = 0
+        few = [rays.centre_and_tau(slope[:, k:k + 20], variance[:, k:k + 20]) for k in (0, 20, 40)]
+        for all_at_once, parts in zip(rays.centre_and_tau(slope, variance), zip(*few, strict=True), strict=True):
+            np.testing.assert_allclose(all_at_once, np.concatenate(parts), rtol=1e-12, atol=1e-15)
+
+
+def test_what_is_known_of_how_rays_describe_mutants_is_completed_as_marks_lose_theirs(monkeypatch):
+    """Every score is that of rays that are scored anew, whichever marks have rays, and few are tried."""
+    monkeypatch.setattr(rays, "MOST_TRIED", 3)
+    rng = np.random.default_rng(2)
+    effect = rng.normal(size=(400, 15))
+    gathered = Sample(effect, effect + rng.normal(0, 0.1, (4, 400, 15)), np.repeat(np.arange(20), 20), np.ones(15), 20,
+                      np.full(15, 0.3), np.zeros(15, bool), 1000)
+    fits, ray = rays.RayFits(gathered), np.abs(effect).argmax(1)
+    for without in ([], [3], [3, 4, 9], [9], list(range(11))):
+        active = ~np.isin(np.arange(15), without)
+        fitted = fits.rays(np.arange(15), active, ray, np.ones(400, bool))
+        known, anew = fits.scores(fitted), rays.score(effect, gathered.locus, fitted, fits.noise)
+        assert np.array_equal(known.deviance, anew.deviance) and np.array_equal(known.distance, anew.distance)
+        for row, tried in zip(np.abs(effect), np.isfinite(known.deviance), strict=True):
+            largest = np.sort(row[active])[::-1][:3]
+            assert set(row[tried]) == {size for size in largest if size >= 0.4 * row.max()}
+
+
+def test_of_many_marks_those_that_others_explain_lose_their_rays_together():
+    """Fifty marks, every second of which is moved by the one before alone."""
+    rng = np.random.default_rng(0)
+    own = np.zeros((30, 100, 50))
+    acts = 2 * rng.integers(25, size=(30, 100))
+    np.put_along_axis(own, acts[..., None], rng.normal(0, 1, (30, 100, 1)), 2)
+    own[..., 1::2] = 0.8 * own[..., ::2]
+    members = own[:, None] * rng.normal(1, 0.05, (30, 5, 1, 1)) + rng.normal(0, 0.02, (30, 5, 100, 50))
+    noisy = rng.normal(0, 0.3, (30, 5, 100, 25)) * (rng.random((30, 1, 100, 1)) < 0.05)
+    members[..., 1::2] += noisy.mean(1, keepdims=True)
+    found = assign(linear_sem.dataset(members))
+    assert found.causes[::2].all() and not found.causes[1::2].any()
+    order = rng.permutation(50)
+    again = assign(linear_sem.dataset(members[..., order]))
+    assert np.array_equal(again.causes, found.causes[order])
