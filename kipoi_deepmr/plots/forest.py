@@ -1,6 +1,7 @@
 """A forest plot: the effect of one mark on another at each locus, and over all."""
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
@@ -34,7 +35,7 @@ def forest_figure(local, overall, width=None):
     shown = local[np.isfinite(local["estimate"])].sort_values("estimate", kind="stable")
     n, named = len(shown), len(shown) <= NAMED_UP_TO
     row = 1.3 * small() / 72 if named else min(1.3 * small() / 72, MOST_INCHES / n)
-    figure = Figure(figsize=(width or 5.0, row * (n + 3) + 1.3), layout="constrained")
+    figure = Figure(figsize=(width or 5.0, row * (n + 3.2) + 0.19 * rcParams["font.size"]), layout="constrained")
     ax = figure.add_subplot()
     draw_intervals(ax, shown, np.arange(n) + 2)
     for lines in ax.collections:

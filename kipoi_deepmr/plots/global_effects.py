@@ -18,7 +18,8 @@ ONE_LINE = 40  # letters of a label; a longer one takes two lines
 LONGEST_NAME = 80  # letters; of a longer name the middle is left out
 FONT_SIZE = 8  # points
 MAX_IN_PAGE = 36  # pairs of a figure whose width is given
-LABEL_SHARE, NARROWEST = 0.3, 1.1  # of its width, for labels; inches of a panel
+LABEL_SHARE = 0.3  # of its width, for labels
+AXIS_LABEL = "global causal effect"
 PANEL_WIDTHS = (3.5, 2.5)  # inches, of up to four methods and of more
 
 
@@ -49,7 +50,7 @@ def plot_global_effects(table, ax=None, pairs=None, labels=None):
     draw_intervals(ax, shown, rows[shown.index].astype(int))
     ax.set_yticks(range(len(pairs))[::-1], labels, parse_math=False, fontsize=_font())
     ax.set_ylim(-0.8, max(len(pairs), 1) - 0.2)
-    ax.set_xlabel("global causal effect")
+    ax.set_xlabel(AXIS_LABEL)
     ax.set_title(", ".join(dict.fromkeys(table["method"])), fontsize="medium")
     return ax
 
@@ -104,15 +105,18 @@ def global_effects_figure(table, width=None):
         letters = int(LABEL_SHARE * width / inches_of(1, small()))
         labels, verdicts = labels_of(pairs, letters, letters), _verdicts(table, pairs, max(letters - 2, 16))
     beside = inches_of(_longest(labels) + _longest(verdicts), _font()) + 0.4
-    shown = methods if width is None else methods[:max(1, int((width - beside) / NARROWEST))]
+    points = matplotlib.rcParams["font.size"]
+    narrowest = inches_of(len(AXIS_LABEL) + 2, points)
+    shown = methods if width is None else methods[:max(1, int((width - beside) / narrowest))]
     two_lines = any("\n" in text for text in labels + verdicts)
-    height = 1.6 + ((0.38 if width is None else 0.3) if two_lines else 0.22) * len(pairs) * _font() / FONT_SIZE
+    row = (0.38 if width is None else 0.3) if two_lines else 0.22
+    height = (1.6 if width is None else 0.21 * points) + row * len(pairs) * _font() / FONT_SIZE
     figure = Figure(figsize=(width or beside + PANEL_WIDTHS[len(methods) > 4] * len(methods), height),
                     layout="constrained")
     panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     for ax, method in zip(panels, shown, strict=True):
         plot_global_effects(table[table["method"] == method], ax, pairs, labels).label_outer(remove_inner_ticks=True)
-        ax.set_xlabel("global causal effect")
+        ax.set_xlabel(AXIS_LABEL)
     if any(verdicts):
         right = panels[-1].secondary_yaxis("right")
         right.set_yticks(range(len(pairs))[::-1], verdicts, parse_math=False, fontsize=_font())

@@ -121,10 +121,14 @@ def _between(value, interval):
 @pytest.mark.parametrize("name", DRAW)
 def test_text_can_be_read_in_a_column(name, n, length):
     figure, texts = drawn(name, n, length)
-    box = figure.bbox
     assert texts and figure.get_figheight() <= 247 * MM  # of a page
+    assert min(text.get_fontsize() for text, _ in texts) >= SMALLEST - 1e-9
+    check_room(figure, texts)
+
+
+def check_room(figure, texts):
+    box = figure.bbox
     for text, extent in texts:
-        assert text.get_fontsize() >= SMALLEST - 1e-9, text
         assert extent.x0 >= box.x0 - 2 and extent.x1 <= box.x1 + 2, (text, extent, box)
         assert extent.y0 >= box.y0 - 2 and extent.y1 <= box.y1 + 2, (text, extent, box)
     level = [(text, extent) for text, extent in texts if text.get_rotation() in (0, 90)]
@@ -133,10 +137,12 @@ def test_text_can_be_read_in_a_column(name, n, length):
         assert apart, (text, other)
 
 
-@pytest.mark.parametrize("style", [*STYLES, "dark_background"])
-def test_styles_set_width_and_text(style):
-    _, texts = drawn("global", 2, 4, style)
+@pytest.mark.parametrize("style, name", [*itertools.product(["talk"], DRAW), *itertools.product(
+    [*STYLES, "dark_background"], ["global"])])
+def test_styles_set_width_and_text(style, name):
+    figure, texts = drawn(name, 4, 8, style)
     assert min(text.get_fontsize() for text, _ in texts) >= {"talk": 11, "notebook": 6}.get(style, 5)
+    check_room(figure, texts)
 
 
 def test_a_file_of_settings_is_a_style(tmp_path):
