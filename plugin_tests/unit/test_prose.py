@@ -1,9 +1,11 @@
-"""README and the pages under docs/: spelling, style, and lines that a diff can show."""
+"""README and the pages under docs/: spelling, style, short lines, and no option that does not exist."""
 
 import re
 from pathlib import Path
 
 import pytest
+
+from kipoi_deepmr.cli.parser import make_parser, subcommands
 
 ROOT = Path(__file__).resolve().parents[2]
 LATER = {"performance.md", "report.md"}  # still to be rewritten
@@ -20,6 +22,9 @@ HARD = re.compile(r"""\b(
     |where \ not|what \ is \ (told|found|given)|is \ told \ (of|nothing)|are \ told|by \ itself \ alone|but \ for
     |holds? \ the \ truth|here \ and \ there|say \ it \ by|as \ good \ as
 )\b""", re.X | re.I)
+OPTION = re.compile(r"(?<![\w-])--([a-zA-Z][\w-]+)")
+OF_OTHER_PROGRAMS = {"fai", "gres", "name", "nthreads", "resources", "scheduler_file", "figure", "from", "loci",
+                     "configfile", "cores", "fasta", "recipe", "rm", "samples", "snakefile", "user", "hypothesis_profile"}
 STYLE = ("archaism", "cliches", "hedging", "lexical_illusions", "malapropisms", "misc", "mixed_metaphors",
          "needless_variants", "nonwords", "redundancy", "weasel_words")
 
@@ -52,6 +57,18 @@ def test_lines_of_prose_are_short(page):
 def test_prose_is_plain(page):
     lines = prose_of(page).split("\n")
     assert not [(k, match[0], line) for k, line in enumerate(lines, 1) for match in HARD.finditer(line)]
+
+
+def test_every_option_of_a_page_exists():
+    def options(parser):
+        yield from (name for action in parser._actions for name in action.option_strings)
+        for command in subcommands(parser).values():
+            yield from options(command)
+
+    known = {name.lstrip("-").replace("-", "_") for name in options(make_parser("kipoi deepmr"))} | OF_OTHER_PROGRAMS
+    named = {(page.name, name) for page in (ROOT / "docs").glob("*.md") for name in OPTION.findall(page.read_text())}
+    assert len(named) > 200
+    assert not [(page, name) for page, name in named if name.replace("-", "_") not in known]
 
 
 def test_style(linted):
