@@ -24,7 +24,7 @@ HARD = re.compile(r"""\b(
 )\b""", re.X | re.I)
 OPTION = re.compile(r"(?<![\w-])--([a-zA-Z][\w-]+)")
 OF_OTHER_PROGRAMS = {"fai", "gres", "name", "nthreads", "resources", "scheduler_file", "figure", "from", "loci",
-                     "configfile", "cores", "fasta", "recipe", "rm", "samples", "snakefile", "user", "hypothesis_profile"}
+                     "configfile", "cores", "fasta", "recipe", "rm", "samples", "snakefile", "user"}
 STYLE = ("archaism", "cliches", "hedging", "lexical_illusions", "malapropisms", "misc", "mixed_metaphors",
          "needless_variants", "nonwords", "redundancy", "weasel_words")
 
