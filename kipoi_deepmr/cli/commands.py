@@ -252,6 +252,13 @@ def network(arguments, command):
                  _of_file(arguments.output))
 
 
+def shape(arguments, command):
+    """`shape`: the curve of one pair, and what its effect depends on."""
+    check_format(arguments.output, arguments.format)
+    found = pipeline.shape(arguments.folder, arguments.output, o.ShapeOptions.among(arguments), quiet=arguments.quiet)
+    _say(arguments, fitted([summary.of_shape(found), summary.of_state(found)]))
+
+
 def annotate(arguments, command):
     """`annotate`: a VCF with what a run tells of its variants."""
     options = o.AnnotateOptions.among(arguments)

@@ -67,6 +67,10 @@ examples:
 examples:
   %(prog)s OUT -o TRACKS
   %(prog)s effects.zarr --marks GATA --value mean -o TRACKS2""",
+    "shape": """\
+examples:
+  %(prog)s OUT --exposure GATA --outcome TAL1 -o shape.tsv
+  %(prog)s OUT --exposure GATA --outcome TAL1 --state TAL1 -o - | cut -f 1-4,16""",
     "report": """\
 example:
   %(prog)s OUT""",

@@ -94,6 +94,11 @@ COMMANDS = {
         Argument("local", "OUT|LOCAL.tsv", "folder that `run` wrote, or table that `estimate` wrote; the array of "
                                            "local effects is read, where there is one"),
         _output("PART.tsv", "table to write; .parquet: as Parquet (default: standard output)"), may_lack=("output",)),
+    "shape": Command(
+        "the shape of an effect: a line, saturating or with a threshold, and whether it depends on the locus",
+        (o.ShapeOptions, o.TableOptions), FOLDER,
+        _output("SHAPE.tsv", "table to write, with SHAPE.loci.tsv, SHAPE.curve.tsv, SHAPE.state.tsv and SHAPE.png "
+                             "beside it; -: the table alone, to standard output")),
     "annotate": Command(
         "your VCF with a run's effects, instruments and causal effects in INFO", (o.AnnotateOptions,), FOLDER,
         _output("OUT.vcf.gz", "file to write: .vcf.gz (with an index where the records are sorted) or .vcf; -: "

@@ -12,6 +12,7 @@ from ..mutagenesis import agreement
 from ..network.verdicts import DIRECT, HIDDEN, NONE, NOT_CLEAR
 from ..pipeline.duration import in_words
 from ..runs.outputs import OUTPUTS
+from ..shape.words import SATURATING
 from .tables import LETTERS_OF_NAME, MAX_LINES, Part, said, table_of
 
 NAMES_SHOWN = 3
@@ -200,6 +201,37 @@ def of_strata(found):
              _number(row.slope), _p_value(row.slope_pvalue)) for row in tests.loc[order].itertuples()]
     header = ("covariate", "exposure", "outcome", "method", "loci", "p between strata", "slope", "p of slope")
     return table_of(header, rows, "strata", len(tests))
+
+
+def of_shape(found):
+    """What the curve of a pair is called, its slopes and tests, and what the curves of single loci are called."""
+    curve, row = found.curve, found.table.iloc[0]
+    rows = [f"  slope {where}: {_interval(*(row[f'slope_{name}{end}'] for end in ('', '_ci_low', '_ci_high')))}"
+            for name, where in (("reference", "at the reference"), ("half", "at half of full ablation"),
+                                ("full", f"at full ablation ({_number(curve.full)} on {on_one_line(found.exposure)})"))]
+    rows.append(f"  test against a line: p = {_p_value(curve.pvalue)}; that it bends by more than the minimum: p = "
+                f"{_p_value(curve.pvalue_min_bend)}")
+    words = found.loci.loc[found.loci["note"] == "", "shape"].value_counts()
+    rows.append(f"  loci one by one: {', '.join(f'{n:,} {word}' for word, n in words.items())}")
+    notes = found.loci.loc[found.loci["note"] != "", "note"].value_counts()
+    rows += [f"  {counted(n, 'locus', 'loci')} left out: {note}" for note, n in notes.items()]
+    x = on_one_line(found.exposure)
+    if np.isfinite(curve.shape.turn):
+        side = "above" if curve.shape.word == SATURATING else "below"
+        rows.insert(0, f"  {side} an effect of {_number(curve.shape.turn)} on {x} the slope is less than half of the "
+                       "steepest")
+    return Part((f"{x} -> {on_one_line(found.outcome)}: {curve.shape.word} ({counted(curve.n_loci, 'locus', 'loci')}, "
+                 f"{counted(round(curve.n_instruments), 'instrument')})",), tuple(rows))
+
+
+def of_state(found):
+    """Whether the effect of a pair depends on levels and distances."""
+    rows = [(row.covariate, row.verdict, str(row.n_loci),
+             _interval(row.effect_low, row.effect_low_ci_low, row.effect_low_ci_high),
+             _interval(row.effect_high, row.effect_high_ci_low, row.effect_high_ci_high),
+             _p_value(row.pvalue_adjusted), row.note) for row in found.dependences]
+    header = ("depends on", "verdict", "loci", "slope where it is low", "slope where it is high", "adjusted p", "")
+    return table_of(header, rows, "slopes of loci by what differs between them (10 % and 90 % quantile)")
 
 
 def of_calibration(calibration, found, left_out):

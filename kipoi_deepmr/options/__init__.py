@@ -27,6 +27,7 @@ from .later import (
     PartOptions,
     RoundOptions,
     RunOptions,
+    ShapeOptions,
     SpacingFigureOptions,
     StrataOptions,
     StyleOptions,
@@ -53,5 +54,5 @@ __all__ = ["COMPARED", "CROSS_FITTED", "ENGINES", "FORMATS", "GRAPHS", "LABELS",
            "EngineOptions", "EstimateOptions", "EstimatorOptions", "ForestFigureOptions", "GlobalFigureOptions",
            "HeatmapFigureOptions", "LeverOptions", "LociOptions", "LocusFigureOptions", "ModelOptions",
            "NetworkOptions", "Option", "Options", "OverwriteOptions", "PartOptions", "PredictClusterOptions",
-           "PredictOptions", "RoundOptions", "RunOptions", "SpacingFigureOptions", "StrataOptions", "StyleOptions",
-           "TableOptions", "TracksFigureOptions", "TracksOptions", "indices_of"]
+           "PredictOptions", "RoundOptions", "RunOptions", "ShapeOptions", "SpacingFigureOptions", "StrataOptions",
+           "StyleOptions", "TableOptions", "TracksFigureOptions", "TracksOptions", "indices_of"]

@@ -23,6 +23,7 @@ OF_PAPER = ("eta", "nu", "tau", "gamma", "sweep", "confounder_mark", "dropout")
 OF_GRAPHS = ("marks", "hidden")
 OF_INDELS = "models and genome for --predict_indels (docs/annotate.md)"
 LOOKS = "looks"
+STATE = "what the effect may depend on (docs/shape.md)"
 LEVERS = "what the analysis does to effects first, kept in its own folder"
 
 _strength = kinds.Number(0, LARGEST_STRENGTH)
@@ -345,6 +346,26 @@ class StyleOptions(Options):
              "matplotlib knows, or a file of such settings")
     width: float = option(
         kinds.Number(20, 2000, metavar="MM"), group=LOOKS, default_text="that of the style", help="width of the figure")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class ShapeOptions(Options):
+    """The pair whose shape is asked for, and what its effect may depend on.
+    """
+
+    exposure: str = option(kinds.Text("MARK"), required=True, help="mark that is the cause")
+    outcome: str = option(kinds.Text("MARK"), required=True, help="mark that is affected")
+    state: tuple = option(
+        kinds.Items(kinds.Text(), "A,B"), default_text="the exposure and the outcome", group=STATE,
+        help="marks on whose level at a locus the effect there may depend")
+    motifs: str = option(
+        kinds.Text("BED"), group=STATE,
+        help="motif instances or other regions, named by mark: whether the effect depends on the distance between the "
+             "nearest ones of exposure and outcome")
+    min_bend: float = option(
+        kinds.Number(0, metavar="SHARE"), 0.2,
+        help="the least difference between slopes that counts, as a share of the mean slope")
 
 
 @documented

@@ -12,10 +12,12 @@ from .. import display, effects_store, plots
 from ..errors import InputError
 from ..meta.order import strongest_first
 from ..network import Network
+from ..options import ShapeOptions
 from ..report import write_report
 from ..runs.finished import FinishedRun
 from ..runs.outputs import DIAGNOSTICS, STORE, stored
 from ..runs.tables import read_table
+from .shape import shape_of_run
 
 PAIR = ["exposure", "outcome"]
 
@@ -115,6 +117,27 @@ class Result:
         if self.network is None:
             raise InputError(self._no_verdicts)
         return plots.plot_network(self.network.direct, ax=ax)
+
+    def shape(self, exposure, outcome, **options):
+        """The shape of one effect: a curve with its test against a line, and whether it depends on the locus.
+
+        Parameters
+        ----------
+        exposure, outcome : str
+        **options
+            Those of `ShapeOptions`: `state`, `motifs`, `min_bend`.
+
+        Returns
+        -------
+        kipoi_deepmr.shape.ShapeResult
+            `kipoi_deepmr.plots.shape_figure` draws it.
+
+        Raises
+        ------
+        InputError
+            There are no such marks, or too few members or instruments.
+        """
+        return shape_of_run(FinishedRun(self.folder), ShapeOptions(exposure=exposure, outcome=outcome, **options))
 
     def report(self, path=None):
         """Write report.html: verdicts, charts and tables in one page that works offline.

@@ -7,6 +7,7 @@ from .heatmap import heatmap_figure, plot_global_heatmap, plot_heatmap
 from .local_scatter import plot_local_scatter
 from .network import network_figure, plot_network
 from .reliability import plot_reliability, reliability_figure
+from .shape import plot_curve, plot_dependence, shape_figure
 from .simulation import (
     graph_figure,
     levers_figure,
@@ -24,7 +25,7 @@ from .tracks import heights_of, plot_track, tracks_figure
 
 __all__ = ["STYLES", "check_path", "forest_figure", "global_effects_figure", "graph_figure", "heatmap_figure",
            "heights_of", "levers_figure", "network_figure", "plot_coverage", "plot_coverage_against_width",
-           "plot_direct_effects", "plot_global_effects", "plot_global_heatmap", "plot_heatmap", "plot_local_scatter",
-           "plot_network", "plot_reliability", "plot_strata", "plot_sweep", "plot_track", "plot_true_effects",
-           "reliability_figure", "save", "simulation_figure", "strata_figure", "styled", "sweep_figure",
-           "tracks_figure"]
+           "plot_curve", "plot_dependence", "plot_direct_effects", "plot_global_effects", "plot_global_heatmap",
+           "plot_heatmap", "plot_local_scatter", "plot_network", "plot_reliability", "plot_strata", "plot_sweep",
+           "plot_track", "plot_true_effects", "reliability_figure", "save", "shape_figure", "simulation_figure",
+           "strata_figure", "styled", "sweep_figure", "tracks_figure"]
