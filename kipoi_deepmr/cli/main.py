@@ -44,7 +44,7 @@ def main(argv, prog="kipoi-deepmr"):
         arguments = config.parse(parser, argv)
         if not has_output and streams.stream_of_messages(arguments) is sys.stderr:
             raise InputError(f"-o {arguments.output}: standard output is closed")
-        with streams.logging_to_stderr(prog, arguments.verbose):
+        with streams.logging_to_stderr(prog, arguments.verbose), streams.without_warnings(arguments.verbose):
             log.info("options: %s", {name: value for name, value in vars(arguments).items() if value is not None})
             if arguments.command == "completion":
                 print(completion.completion_script(prog, arguments.shell))

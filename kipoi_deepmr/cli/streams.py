@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import sys
+import warnings
 
 from ..errors import InputError, printable
 from ..files import is_stream, open_file_of, standard_output_for_results
@@ -52,6 +53,15 @@ def own_standard_output(arguments):
     if stream_of_messages(arguments) is sys.stderr:
         return standard_output_for_results()
     return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def without_warnings(verbose):
+    """Hide what other packages warn programmers of; with `verbose`, and where Python was told of warnings, show it."""
+    with warnings.catch_warnings():
+        if not (verbose or sys.warnoptions):
+            warnings.simplefilter("ignore")
+        yield
 
 
 class _BesideTheProgressBar(logging.Handler):
