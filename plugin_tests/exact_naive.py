@@ -38,6 +38,12 @@ def layer_value(layer, inputs, one_hot):
         return x * layer.scale + layer.shift
     if isinstance(layer, g.Dense):
         return x @ layer.weight.astype(np.float64) + layer.bias
+    if isinstance(layer, g.GroupedDense):
+        groups, n_in, n_out = layer.weight.shape
+        return np.concatenate([x[:, i * n_in:(i + 1) * n_in] @ layer.weight[i].astype(np.float64)
+                               for i in range(groups)], axis=1) + layer.bias
+    if isinstance(layer, g.Reverse):
+        return x[:, ::-1]
     if isinstance(layer, g.Activation):
         return activated(layer, x)
     if isinstance(layer, g.Softmax):

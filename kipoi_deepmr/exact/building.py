@@ -22,6 +22,7 @@ class Builder:
     def __init__(self, alphabet: str = "ACGT"):
         self.nodes, self.alphabet, self.length, self._names = [], alphabet, None, set()
         self._fixed = set()  # names of nodes that do not depend on the sequence
+        self._matrices = {}  # of nodes that choose channels
 
     def graph(self, outputs: dict[str, Tensor]) -> g.Graph:
         """The graph, whose outputs bear the names given: dict of name to Tensor."""
@@ -106,6 +107,36 @@ class Builder:
             rest = tuple(sum(x.rest[i] for x in inputs) if i == index else n for i, n in enumerate(first.rest))
         return Tensor(self.add(name, g.Concatenate(), inputs), rest, first.at)
 
+    def choose(self, name: str, x: Tensor, channels: np.ndarray) -> str:
+        """A node of some of a tensor's channels, in any order and as often as they are named."""
+        n = self.n_channels(name, x)
+        matrix = (np.arange(n)[:, None] == channels).astype(np.float32)
+        node = self.add(name, _mix(x, matrix, np.zeros(len(channels))), [x])
+        self._matrices[node] = matrix
+        return node
+
+    def n_channels(self, name: str, x: Tensor) -> int:
+        """How many channels a tensor has, all axes but positions together."""
+        if None in x.rest:
+            raise UnknownLayer(f"layer {name} takes part of what was flattened")
+        return int(np.prod(x.rest))
+
+    def take(self, name: str, x: Tensor, axis: int, indices: Sequence[int]) -> Tensor:
+        """Some entries along one axis of channels, in any order and as often as they are named."""
+        at = x.axis_in_rest(axis)
+        numbers = np.arange(self.n_channels(name, x)).reshape(x.rest).take(indices, at)
+        return x._replace(node=self.choose(name, x, numbers.reshape(-1)), rest=numbers.shape)
+
+    def cut(self, name: str, x: Tensor, start: int, stop: int, step: int, length: int) -> Tensor:
+        """Positions [start, stop) of `length`, every step-th; step -1 is the whole sequence turned round."""
+        if step == -1 and abs(stop - start) == length:
+            return self.same(name, g.Reverse(), x)
+        if step < 1 or stop <= start:
+            raise UnknownLayer(f"layer {name} takes positions from {start} to {stop} in steps of {step}")
+        if (start, stop) != (0, length):
+            x = self.same(name if step == 1 else f"{name}/cut", g.Crop(start, length - stop), x)
+        return x if step == 1 else self.same(name, g.Pool("average", 1, step), x)
+
     def scale(self, name: str, x: Tensor, scale: ArrayLike, shift: ArrayLike, axis: int) -> Tensor:
         """scale * x + shift along one axis of channels."""
         if x.at is not None and axis % x.ndim == x.at:
@@ -181,6 +212,8 @@ class Builder:
 
         padding is a name, as in graph.Conv, or one (before, after) a spatial axis.
         """
+        if x.at is None and set(np.shape(kernel)[:-2]) == {1}:
+            return self._at_one_position(name, x, np.asarray(kernel, np.float32), bias, channel_axis, groups)
         along, across, first = self._spatial(name, x, channel_axis)
         kernel = _ungrouped(np.asarray(kernel, np.float32), groups)
         bias = _bias(bias, kernel.shape[-1])
@@ -196,7 +229,39 @@ class Builder:
             rest = (n_out, kernel.shape[-1]) if first else (kernel.shape[-1], n_out)
             bias = np.repeat(bias[None], n_out, 0).reshape(-1) if first else np.repeat(bias, n_out)
         layer = g.Conv(weight, bias, strides[along], dilations[along], pads[along])
-        return Tensor(self.add(name, layer, [x]), rest, x.at)
+        return Tensor(self._conv(name, layer, x), rest, x.at)
+
+    def _at_one_position(self, name, x, kernel, bias, channel_axis, groups):
+        """A convolution of width 1 on what has a single position: a dense layer, in groups."""
+        *_, n_in, n_out = kernel.shape
+        sizes = [n for axis, n in enumerate(x.rest) if axis != channel_axis % x.ndim]
+        if set(sizes) - {1} or x.rest[channel_axis % x.ndim] not in (None, groups * n_in):
+            raise UnknownLayer(f"layer {name} does not run along the sequence")
+        weight = kernel.reshape(n_in, groups, n_out // groups).swapaxes(0, 1)
+        layer = g.GroupedDense(np.ascontiguousarray(weight), _bias(bias, n_out))
+        if groups == 1:
+            layer = g.Dense(layer.weight[0], layer.bias)
+        rest = tuple(n_out if axis == channel_axis % x.ndim else 1 for axis in range(x.ndim))
+        return Tensor(self.add(name, layer, [x]), rest, None)
+
+    def _conv(self, name, layer, x):
+        """A convolution's node. What only chooses channels before it goes into its weights, a reversal behind it."""
+        nodes, turned = {node.name: node for node in self.nodes}, False
+        while True:
+            before = nodes[x.node]
+            if x.node in self._matrices:
+                layer = replace(layer, weight=self._matrices[x.node] @ layer.weight)
+            elif isinstance(before.layer, g.Reverse) and layer.stride == 1:
+                before_first, after_last = g.padded(layer, 1)
+                layer = replace(layer, weight=layer.weight[::-1], padding=(after_last, before_first))
+                turned = not turned
+            else:
+                break
+            x = x._replace(node=before.inputs[0])
+        if not turned:
+            return self.add(name, layer, [x])
+        node = self.add(f"{name}/turned", layer, [x])
+        return self.add(name, g.Reverse(), [x._replace(node=node)])
 
     def conv_transpose(self, name: str, x: Tensor, kernel: ArrayLike, bias: ArrayLike | None, channel_axis: int,
                        strides: Sequence[int], crop: str | Sequence) -> Tensor:
@@ -217,9 +282,47 @@ class Builder:
         along, across, first = self._spatial(name, x, channel_axis)
         pads = [padding] * len(sizes) if isinstance(padding, str) else padding
         if across is not None and (sizes[across] != 1 or strides[across] != 1):
-            raise UnknownLayer(f"layer {name} pools along an axis other than positions")
+            x = self._pool_across(f"{name}/across", x, kind, 0 if first else 1, sizes[across], strides[across],
+                                  pads[across])
         layer = g.Pool(kind, sizes[along], strides[along], pads[along], count_padding)
         return self.same(name, layer, x)
+
+    def _pool_across(self, name, x, kind, at, size, stride, padding):
+        """Windows along an axis of channels: their first entries, their second ones and so on, as one."""
+        n_windows = (x.rest[at] - size) // stride + 1
+        if padding not in ("valid", (0, 0)) and (padding != "same" or x.rest[at] % stride or size != stride):
+            raise UnknownLayer(f"layer {name} pools with padding along an axis other than positions")
+        axis = at if x.at is None or at < x.at else at + 1
+        parts = [self.take(f"{name}{k}", x, axis, range(k, k + n_windows * stride, stride)) for k in range(size)]
+        if len(parts) == 1:
+            return parts[0]
+        if kind == "max":
+            return self.extreme(name, parts, 1)
+        total = self.join(f"{name}/sum", g.Add(), parts)
+        return self.same(name, g.Scale(np.float32(1 / size), np.float32(0)), total)
+
+    def over_channels(self, name: str, x: Tensor, kind: str, axis: int, keep_axes: bool = False) -> Tensor:
+        """Average, sum or max over one axis of channels."""
+        at = x.axis_in_rest(axis)
+        size = x.rest[at]
+        if size is None or kind not in ("average", "sum", "max"):
+            raise UnknownLayer(f"layer {name} takes a {kind} over channels")
+        if kind == "max":
+            x = self._pool_across(name, x, kind, at, size, size, "valid")
+        else:
+            numbers = np.arange(self.n_channels(name, x)).reshape(x.rest)
+            kept = np.moveaxis(numbers, at, 0).reshape(size, -1)
+            weight = np.zeros((numbers.size, kept.shape[1]))
+            weight[kept, np.arange(kept.shape[1])] = 1 / size if kind == "average" else 1
+            node = self.add(name, _mix(x, weight, np.zeros(kept.shape[1])), [x])
+            x = x._replace(node=node, rest=(*x.rest[:at], 1, *x.rest[at + 1:]))
+        return x if keep_axes else self.without(x, axis)
+
+    def without(self, x: Tensor, axis: int) -> Tensor:
+        """A tensor without one of its axes, of size 1."""
+        at, axis = x.axis_in_rest(axis), axis % x.ndim
+        rest = x.rest[:at] + x.rest[at + 1:]
+        return x._replace(rest=rest or (1,)) if x.at is None else Tensor(x.node, rest, x.at - (axis < x.at))
 
     def summary(self, name: str, x: Tensor, kind: str, keep_axes: bool = False) -> Tensor:
         """All positions to one."""
@@ -233,7 +336,7 @@ class Builder:
     def flatten(self, name: str, x: Tensor) -> Tensor:
         """All axes to one, in their order."""
         if x.at is None:
-            return x if x.ndim == 1 else x._replace(rest=(int(np.prod(x.rest)),))
+            return x if x.ndim == 1 else x._replace(rest=(None if None in x.rest else int(np.prod(x.rest)),))
         before, after = np.prod(x.rest[:x.at]), np.prod(x.rest[x.at:])
         if before > 1 and after > 1:
             raise UnknownLayer(f"layer {name} flattens positions between two axes of channels")
@@ -245,26 +348,29 @@ class Builder:
         if len(shape) == 1:
             return self.flatten(name, x)
         real = [n for n in x.rest if n != 1]
+        if x.at is None and None not in shape and (x.rest.count(None) or np.prod(shape) == np.prod(x.rest)):
+            return x._replace(rest=shape)
         if x.at is None:
             if [n for n in shape if n not in (1, None)] in (real, []) and (None not in shape or len(real) < 2):
                 return x._replace(rest=tuple(real[0] if n is None and real else n or 1 for n in shape))
             raise UnknownLayer(f"layer {name} reshapes a vector to {shape}")
-        if len(real) > 1:
-            raise UnknownLayer(f"layer {name} reshapes a tensor of several channel axes")
-        is_before = any(n != 1 for n in x.rest[:x.at])
-        at = _position_axis(shape, real, is_before)
+        at = _position_axis(shape, x)
         if at is None:
             raise UnknownLayer(f"layer {name} reshapes positions and channels to {shape}")
-        return Tensor(x.node, tuple(real[0] if n is None else n for i, n in enumerate(shape) if i != at), at)
+        sizes = shape[:at] + shape[at + 1:]
+        missing = int(np.prod(x.rest)) // int(np.prod([n for n in sizes if n is not None]))
+        return Tensor(x.node, tuple(missing if n is None else n for n in sizes), at)
 
     def permute(self, name: str, x: Tensor, order: Sequence[int]) -> Tensor:
         """Axes in another order: order[i] is the old axis that becomes axis i."""
-        if x.at is None or [n for n in x.rest if n != 1] != [n for n in (
-                x.rest[x.axis_in_rest(axis)] for axis in order if axis != x.at) if n != 1] or sum(
-                    n != 1 for n in x.rest) > 1:
-            raise UnknownLayer(f"layer {name} changes the order of channels")
-        rest = tuple(x.rest[x.axis_in_rest(axis)] for axis in order if axis != x.at)
-        return Tensor(x.node, rest, list(order).index(x.at))
+        if x.at is None and x.rest == (None,):
+            return x
+        axes = [x.axis_in_rest(axis) for axis in order if axis != x.at]
+        rest, at = tuple(x.rest[axis] for axis in axes), None if x.at is None else list(order).index(x.at)
+        if [axis for axis in axes if x.rest[axis] != 1] == [i for i, n in enumerate(x.rest) if n != 1]:
+            return Tensor(x.node, rest, at)
+        numbers = np.arange(self.n_channels(name, x)).reshape(x.rest).transpose(axes)
+        return Tensor(self.choose(name, x, numbers.reshape(-1)), rest, at)
 
     def _spatial(self, name, x, channel_axis):
         """Which spatial axis is that of positions, which the other one, and whether that comes before the channels."""
@@ -275,13 +381,14 @@ class Builder:
         return axes.index(x.at), other[0] if other else None, x.axis_in_rest(channel_axis) != 0
 
 
-def _position_axis(shape, real, channels_first):
-    """Which axis of a new shape is that of positions, if the others hold the channels in the old order."""
+def _position_axis(shape, x):
+    """Which axis of a new shape is that of positions: as many channels before it as in the old one, and after."""
+    before, after = (int(np.prod(part)) for part in (x.rest[:x.at], x.rest[x.at:]))
     for at in range(len(shape)):
-        rest = [n for i, n in enumerate(shape) if i != at]
-        fits = [n for n in rest if n != 1] == real or [n for n in rest if n != 1] == [None] and len(real) == 1
-        before = any(n != 1 for n in shape[:at])
-        if fits and shape[at] != 1 and (not real or before == channels_first):
+        parts = shape[:at], shape[at + 1:]
+        fits = [np.prod(part) == n if None not in part else n % np.prod([m or 1 for m in part]) == 0
+                for part, n in zip(parts, (before, after), strict=True)]
+        if all(fits) and shape[at] != 1 and not (shape[at] is None and any(None in part for part in parts)):
             return at
     return None
 

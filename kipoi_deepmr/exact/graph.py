@@ -140,6 +140,14 @@ class Dense:
 
 
 @dataclass(frozen=True, eq=False)
+class GroupedDense:
+    """Vectors in equal pieces, x[group] @ weight[group] + bias; weight (groups, in, out), bias (groups * out,)."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Add:
     """Sum of the inputs."""
 
@@ -160,6 +168,11 @@ class Crop:
 
     before: int
     after: int
+
+
+@dataclass(frozen=True, eq=False)
+class Reverse:
+    """Rows in the opposite order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -314,6 +327,10 @@ def shape_of(layer: object, inputs: list[tuple], length: int | None = None) -> t
     if isinstance(layer, Dense):
         _must(len(shape) == 1 and shape[0] == layer.weight.shape[0], shape)
         return layer.weight.shape[1],
+    if isinstance(layer, GroupedDense):
+        groups, n_in, n_out = layer.weight.shape
+        _must(shape == (groups * n_in,), shape)
+        return groups * n_out,
     _must(len(shape) == 2, shape)
     if isinstance(layer, Flatten):
         return shape[0] * shape[1],

@@ -32,11 +32,12 @@ class Kind(IntEnum):
     REPEAT = 13
     SPREAD = 14
     SOFTMAX = 15
-    SUM = 16
-    MAX = 17
-    SOFTMAX_MEAN = 18
-    LOG_SUM_EXP = 19
-    ROWS_OUT = 20
+    REVERSE = 16
+    SUM = 17
+    MAX = 18
+    SOFTMAX_MEAN = 19
+    LOG_SUM_EXP = 20
+    ROWS_OUT = 21
 
 
 @dataclass

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from .errors import UnknownLayer
 
+CONSTANT = "_CONSTANT_VALUE"  # in the place of a layer's name
 MODELS = ("Functional", "Model", "Sequential")
 
 
@@ -184,7 +185,7 @@ def _arguments(node):
     if isinstance(node, dict):
         return [_value(arg) for arg in node["args"]], {name: _value(arg) for name, arg in node["kwargs"].items()}
     entries = [node] if _is_entry(node) else node
-    first = [Result(tuple(entry[:3])) for entry in entries]
+    first = [_of_entry(entry) for entry in entries]
     named = entries[0][3] if entries and len(entries[0]) == 4 else {}
     return [first[0] if len(first) == 1 else first], {name: _value(arg) for name, arg in named.items()}
 
@@ -192,7 +193,12 @@ def _arguments(node):
 def _is_entry(value):
     """Whether a list is how Keras 1 and 2 write a tensor: [layer, call number, output number, named arguments]."""
     return (isinstance(value, (list, tuple)) and len(value) in (3, 4) and isinstance(value[0], str)
-            and all(isinstance(n, int) for n in value[1:3]))
+            and (value[0] == CONSTANT or all(isinstance(n, int) for n in value[1:3])))
+
+
+def _of_entry(entry):
+    """The tensor, or what tf_keras writes in the same way: [CONSTANT, -1, value]."""
+    return entry[2] if entry[0] == CONSTANT else Result(tuple(entry[:3]))
 
 
 def _value(value):
@@ -206,10 +212,21 @@ def _value(value):
             return slice(*(value["config"][name] for name in ("start", "stop", "step")))
         return {name: _value(each) for name, each in value.items()}
     if _is_entry(value):
-        return Result(tuple(value[:3]))
+        return _of_entry(value)
     if isinstance(value, (list, tuple)):
         values = [_value(each) for each in value]
         return tuple(values) if any(isinstance(each, slice) for each in values) else values  # an index
+    return value
+
+
+def filled(value: object, values: dict[tuple, object]) -> object:
+    """Arguments of a call with what stands for each of its `Result`s, by their keys."""
+    if isinstance(value, Result):
+        return values[value.key]
+    if isinstance(value, dict):
+        return {name: filled(each, values) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(filled(each, values) for each in value)
     return value
 
 

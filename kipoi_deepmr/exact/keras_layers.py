@@ -12,7 +12,8 @@ from . import graph as g
 from .activations import KERAS
 from .building import Builder
 from .errors import UnknownLayer
-from .keras_config import Call
+from .keras_config import Call, filled
+from .keras_ops import KINDS, Operation
 from .keras_rest import keras_rest
 from .rest import Rest
 
@@ -79,27 +80,18 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
     constants, sequence_input = constants or {}, sequence_input or inputs[0]
     builder, tensors, unknown, why = Builder(alphabet), {}, [], None
     for call in calls:
-        config = _modern(call, keras_version)
-        if call.class_name != "InputLayer":
-            try:
-                if not all(key in tensors for key in call.inputs):
-                    raise UnknownLayer(f"layer {call.name} takes what an unknown layer gives")
-                layer = _Layer(builder, call.name, RENAMED.get(call.class_name, call.class_name), config,
-                               weights_of(call.path), keras_version, is_theano)
-                tensors[call.key] = layer.apply([tensors[key] for key in call.inputs])
-            except UnknownLayer as error:
-                if layer_of is None:
-                    raise
-                unknown.append(call)
-                why = why or str(error)
+        if call.class_name == "InputLayer":
+            tensors[call.key] = _input(builder, call, _modern(call, keras_version), sequence_input, constants)
             continue
-        shape = tuple((config.get("batch_shape") or config["batch_input_shape"])[1:])
-        if call.name == sequence_input:
-            tensors[call.key] = builder.sequence(call.name, shape)
-        elif call.name in constants:
-            tensors[call.key] = builder.constant(call.name, shape, constants[call.name])
-        else:
-            raise UnknownLayer(f"input {call.name} is not the sequence, and what it is held at is not given")
+        try:
+            if not all(key in tensors for key in call.inputs):
+                raise UnknownLayer(f"layer {call.name} takes what an unknown layer gives")
+            tensors[call.key] = _called(builder, call, tensors, weights_of, keras_version, is_theano)
+        except UnknownLayer as error:
+            if layer_of is None:
+                raise
+            unknown.append(call)
+            why = why or str(error)
     known = {name: tensors[key] for name, key in outputs.items() if key in tensors}
     if not unknown:
         return builder.graph(known)
@@ -108,6 +100,29 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
     compute = keras_rest(unknown, list(given), list(wanted.values()), layer_of)
     rest = Rest(tuple(tensors[key] for key in given), tuple(wanted), compute, False, why)
     return builder.split(known, rest, outputs)
+
+
+def _input(builder, call, config, sequence_input, constants):
+    """The sequence, or what another input is held at."""
+    shape = tuple((config.get("batch_shape") or config["batch_input_shape"])[1:])
+    if call.name == sequence_input:
+        return builder.sequence(call.name, shape)
+    if call.name in constants:
+        return builder.constant(call.name, shape, constants[call.name])
+    raise UnknownLayer(f"input {call.name} is not the sequence, and what it is held at is not given")
+
+
+def _called(builder, call, tensors, weights_of, keras_version, is_theano):
+    """What a layer gives, or an operation that is no layer."""
+    config, args = _modern(call, keras_version), filled(call.args, tensors)
+    if call.class_name in ("TFOpLambda", "SlicingOpLambda"):
+        kind, settings = config["function"], filled(call.kwargs, tensors)
+        return Operation(builder, call.name, kind, settings).apply(args)
+    if keras_version.startswith("3") and "trainable" not in config and call.class_name in KINDS:
+        return Operation(builder, call.name, call.class_name, {**config, **filled(call.kwargs, tensors)}).apply(args)
+    layer = _Layer(builder, call.name, RENAMED.get(call.class_name, call.class_name), config, weights_of(call.path),
+                   keras_version, is_theano)
+    return layer.apply([tensors[key] for key in call.inputs])
 
 
 def _modern(call, keras_version):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .keras_config import Call, Result
+from .keras_config import Call, filled
 
 
 def keras_rest(calls: Sequence[Call], known: Sequence[tuple], wanted: Sequence[tuple],
@@ -28,7 +28,7 @@ def keras_rest(calls: Sequence[Call], known: Sequence[tuple], wanted: Sequence[t
     def run(tensors):
         values = dict(zip(known, tensors, strict=True))
         for call, layer in zip(calls, layers, strict=True):
-            results = layer(*_filled(call.args, values), **_filled(call.kwargs, values))
+            results = layer(*filled(call.args, values), **filled(call.kwargs, values))
             results = results if isinstance(results, (list, tuple)) else [results]
             values.update({(*call.key[:2], i): result for i, result in enumerate(results)})
         return [values[key] for key in wanted]
@@ -50,13 +50,3 @@ def _is_tensorflow(layers):
 def _array(tensor):
     return np.asarray(sys.modules["keras"].ops.convert_to_numpy(tensor))
 
-
-def _filled(value, values):
-    """Arguments with tensors in the places of `Result`s."""
-    if isinstance(value, Result):
-        return values[value.key]
-    if isinstance(value, dict):
-        return {name: _filled(each, values) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_filled(each, values) for each in value)
-    return value

@@ -16,7 +16,8 @@ from .kernels import LANE, LINEAR, RELU, RELU_OF_SUM
 from .normal import Normal
 
 _KINDS = {g.Sequence: Kind.BASE, g.Add: Kind.ADD, g.Multiply: Kind.MULTIPLY, g.Concatenate: Kind.CONCATENATE,
-          g.Crop: Kind.CROP, g.Repeat: Kind.REPEAT, g.Spread: Kind.SPREAD, g.Softmax: Kind.SOFTMAX}
+          g.Crop: Kind.CROP, g.Repeat: Kind.REPEAT, g.Spread: Kind.SPREAD, g.Softmax: Kind.SOFTMAX,
+          g.Reverse: Kind.REVERSE}
 
 
 @dataclass(eq=False)
@@ -189,6 +190,9 @@ def _needed(operation, normal):
         return low * layer.stride - before, (high - 1) * layer.stride - before + span
     if operation.kind == Kind.CROP:
         return low + layer.before, high + layer.before
+    if operation.kind == Kind.REVERSE:
+        rows = normal.shapes[operation.name][0]
+        return rows - high, rows - low
     if operation.kind in (Kind.REPEAT, Kind.SPREAD):
         return low // layer.times, -(-high // layer.times)
     return low, high

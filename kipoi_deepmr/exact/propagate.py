@@ -38,6 +38,8 @@ def windows(program: np.ndarray, position: int, first: np.ndarray, last: np.ndar
             a, b = a * r.times, b * r.times
         elif kind == Kind.SPREAD:
             a, b = a * r.times, (b - 1) * r.times + 1
+        elif kind == Kind.REVERSE and a < b:
+            a, b = r.n_rows - b, r.n_rows - a
         if r.x2 >= 0:
             a2, b2 = first[r.x2], last[r.x2]
             if a2 < b2:

@@ -66,6 +66,12 @@ def _dense(layer, x):
     return x @ layer.weight.astype(np.float64, copy=False) + layer.bias
 
 
+def _grouped_dense(layer, x):
+    groups, n_in, _ = layer.weight.shape
+    parts = x.reshape(-1, groups, n_in).swapaxes(0, 1) @ layer.weight.astype(np.float64)
+    return parts.swapaxes(0, 1).reshape(*x.shape[:-1], -1) + layer.bias
+
+
 def _extended(x, before, after, fill=0.0):
     """Rows with `before` and `after` rows of `fill` added, or cut off where negative."""
     x = x[max(-before, 0):len(x) - max(-after, 0)]
@@ -139,6 +145,8 @@ _APPLY = {
     g.Summary: lambda layer, x: summarised(layer.kind, x),
     g.Flatten: lambda layer, x: (x.T if layer.channels_first else x).reshape(-1),
     g.Dense: _dense,
+    g.GroupedDense: _grouped_dense,
+    g.Reverse: lambda layer, x: x[::-1],
     g.Crop: lambda layer, x: _extended(x, -layer.before, -layer.after),
     g.Repeat: lambda layer, x: x.repeat(layer.times, axis=0),
     g.Spread: _spread,

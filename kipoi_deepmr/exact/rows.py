@@ -41,8 +41,8 @@ def whole_rows(r: np.record, a: int, b: int, mutant: Mutant, inputs: Inputs, buf
     xa, xb = first[r.x], last[r.x]
     for t in range(a, b):
         y = buffer[base + r.slot + t * channels:][:channels]
-        if kind == Kind.CROP or kind == Kind.REPEAT or kind == Kind.SPREAD:
-            u = t + r.before if kind == Kind.CROP else t // r.times
+        if kind == Kind.CROP or kind == Kind.REPEAT or kind == Kind.SPREAD or kind == Kind.REVERSE:
+            u = t + r.before if kind == Kind.CROP else r.n_rows - 1 - t if kind == Kind.REVERSE else t // r.times
             if u >= xa and u < xb and (kind != Kind.SPREAD or u * r.times == t):
                 copy(y, buffer[base + source.slot + u * channels:][:channels])
             else:

@@ -1,5 +1,6 @@
 """Graphs from PyTorch modules, by way of a record of the calls that they make; see `models.host.torch_graph`."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ BATCH_OF_REST = 32  # sequences that what the engine does not know is recorded f
 # operations by ATen's names without overload
 SAME = ("dropout", "alpha_dropout", "feature_dropout", "contiguous", "clone", "alias", "detach", "to", "_to_copy",
         "identity", "type_as", "float")
-RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "_unsafe_view")
+RESHAPES = ("view", "reshape", "flatten", "squeeze", "unsqueeze", "unflatten", "_unsafe_view")
 
 
 class Call(NamedTuple):
@@ -140,6 +141,8 @@ class _Reader:
         arguments = [self.value(argument) for argument in node.args]
         named = {key: self.value(argument) for key, argument in node.kwargs.items()}
         if name == "getitem":
+            if isinstance(arguments[0], list):
+                return arguments[0][arguments[1]]
             if arguments[1] != 0:
                 raise self.unknown(" of a second result")
             return arguments[0]
@@ -353,9 +356,12 @@ class _Reader:
 
     def over_positions(self, x, axes, keepdim, kind):
         axes = axes if isinstance(axes, (list, tuple)) else [axes]
-        if axes == [None] or [self.axis(axis, x) for axis in axes] != [x.at]:
-            raise self.unknown(" over more than positions")
-        return self.builder.summary(self.node.name, x, kind, keep_axes=keepdim)
+        if axes == [None] or not axes:
+            raise self.unknown(" over all axes")
+        for at in sorted({self.axis(axis, x) for axis in axes}, reverse=True):
+            x = (self.builder.summary(self.node.name, x, kind, keep_axes=keepdim) if at == x.at
+                 else self.builder.over_channels(self.node.name, x, kind, at, keep_axes=keepdim))
+        return x
 
     def _permute(self, x, order):
         if order[0] != 0:
@@ -429,9 +435,56 @@ class _Reader:
         start, end, _ = slice(start, end).indices(length)
         if (start, end) == (0, length) and step == 1:
             return x
-        if step != 1 or self.axis(axis, x) != x.at:
-            raise self.unknown(" of another axis than positions, or with steps")
-        return self.builder.same(self.node.name, g.Crop(start, length - end), x)
+        at = self.axis(axis, x)
+        if at == x.at:
+            return self.builder.cut(self.node.name, x, start, end, step, length)
+        return self.builder.take(self.node.name, x, at, range(start, end, step))
+
+    def _select(self, x, axis, index):
+        """One entry along an axis, which vanishes."""
+        at = self.axis(axis, x)
+        length = self.shape_of(self.node.args[0])[axis]
+        if at != x.at:
+            x = self.builder.take(self.node.name, x, at, [index % length])
+            return self.builder.without(x, at)
+        x = self.builder.cut(self.node.name, x, index % length, index % length + 1, 1, length)
+        return Tensor(self.builder.add(f"{self.node.name}/flat", g.Flatten(), [x]), x.rest or (1,), None)
+
+    def _split(self, x, size, axis=0):
+        at, length = self.axis(axis, x), self.shape_of(self.node.args[0])[axis]
+        sizes = size if isinstance(size, list) else [size] * (length // size) + [length % size] * (length % size > 0)
+        starts = np.cumsum([0, *sizes]).tolist()
+        if at == x.at:
+            return [self.builder.cut(self.node.name, x, *ends, 1, length) for ends in pairwise(starts)]
+        return [self.builder.take(self.node.name, x, at, range(*ends)) for ends in pairwise(starts)]
+
+    _split_with_sizes = _split
+
+    def _chunk(self, x, n, axis=0):
+        return self._split(x, -(-self.shape_of(self.node.args[0])[axis] // n), axis)
+
+    def _flip(self, x, axes):
+        for axis in axes:
+            at, length = self.axis(axis, x), self.shape_of(self.node.args[0])[axis]
+            x = (self.builder.same(self.node.name, g.Reverse(), x) if at == x.at
+                 else self.builder.take(self.node.name, x, at, range(length)[::-1]))
+        return x
+
+    def _repeat(self, x, times):
+        if len(times) != x.ndim + 1 or times[0] != 1 or x.at is not None and times[1 + x.at] != 1:
+            raise self.unknown(" along the batch or along positions")
+        for at, n in enumerate(times[1:]):
+            if n > 1:
+                x = self.builder.take(self.node.name, x, at, np.tile(range(x.rest[x.axis_in_rest(at)]), n))
+        return x
+
+    def _repeat_interleave(self, x, times, axis=None, **_):
+        if axis is None or not isinstance(times, int):
+            raise self.unknown(" by several numbers")
+        at = self.axis(axis, x)
+        if at == x.at:
+            return self.builder.same(self.node.name, g.Repeat(times), x)
+        return self.builder.take(self.node.name, x, at, np.repeat(range(x.rest[x.axis_in_rest(at)]), times))
 
     def _pad(self, x, pads, mode="constant", value=None):
         if mode != "constant" or value not in (None, 0) or x.at != x.ndim - 1 or any(pads[2:]):

@@ -127,6 +127,47 @@ def test_each_layer(framework, name):
                                        k.Conv1D(5, 3, activation="elu") if name != "reshape" else k.ReLU(), *ending]))
 
 
+def reduced(framework, kind, x, axis):
+    function = getattr(framework, "ops", None) or __import__("tensorflow")
+    return getattr(function, kind if hasattr(framework, "ops") else f"reduce_{kind}")(x, axis)
+
+
+BETWEEN = {
+    "numbers": lambda f, x: (x + 1) * 2 - 0.5 * x / 3, "from a number": lambda f, x: 1 - x,
+    "minus": lambda f, x: -x - x,
+    "a gate": lambda f, x: x * f.layers.Conv1D(8, 1, activation="sigmoid")(x), "positions": lambda f, x: x[:, 5:-3],
+    "channels": lambda f, x: x[:, :, 1:6:2], "turned": lambda f, x: x[:, ::-1] + x,
+    "both turned": lambda f, x: x[:, ::-1, ::-1],
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_what_stands_between_layers(framework, name):
+    """Operators and indices, which Keras 3 writes as operations and tf_keras as layers that call a function."""
+    k = framework.layers
+    first = k.Input((LENGTH, 4))
+    x = BETWEEN[name](framework, k.Conv1D(8, 6, activation="relu")(first))
+    assert_model(framework.Model(first, k.Dense(3)(k.GlobalMaxPooling1D()(k.Conv1D(5, 3)(x)))))
+
+
+@pytest.mark.parametrize("kind", ["mean", "sum", "max"])
+@pytest.mark.parametrize("axis", [1, -1])
+def test_reductions_between_layers(framework, kind, axis):
+    k = framework.layers
+    first = k.Input((LENGTH, 4))
+    x = reduced(framework, kind, k.Conv1D(8, 6, activation="relu")(first), axis)
+    assert_model(framework.Model(first, k.Dense(3)(k.Flatten()(x))))
+
+
+def test_both_strands(framework):
+    """The network itself for the sequence and for its reverse complement, and the mean of both."""
+    k = framework.layers
+    first = k.Input((LENGTH, 4))
+    inner = framework.Model(first, k.Dense(2)(k.Flatten()(k.Conv1D(6, 8, activation="relu")(first))), name="inner")
+    first = k.Input((LENGTH, 4))
+    assert_model(framework.Model(first, k.Average()([inner(first), inner(first[:, ::-1, ::-1])])))
+
+
 @pytest.mark.parametrize("name", ENDINGS)
 def test_each_ending(framework, name):
     k = framework.layers

@@ -78,6 +78,16 @@ LAYERS = {
     "hard sigmoid": nn.Hardsigmoid(), "maximum": Function(lambda x: torch.maximum(x, 0.5 - x)),
     "layer norm": nn.Sequential(Function(lambda x: x.transpose(1, 2)), nn.LayerNorm(8),
                                 Function(lambda x: x.transpose(1, 2))),
+    "a slice of channels": Function(lambda x: x[:, 2:7:2]), "every second position": Function(lambda x: x[:, :, 1::2]),
+    "one channel": Function(lambda x: x[:, 3].unsqueeze(1)), "reversed": Function(lambda x: x.flip(2)),
+    "reversed complement": Function(lambda x: x.flip((1, 2))), "pieces": Function(lambda x: torch.cat(
+        [x.chunk(2, 1)[1], torch.split(x, [3, 5], 1)[0]], 1)),
+    "repeated channels": Function(lambda x: x.repeat(1, 3, 1)),
+    "repeated positions": Function(lambda x: x.repeat_interleave(2, 2)),
+    "repeated each": Function(lambda x: x.repeat_interleave(2, 1)), "mean of channels": Function(
+        lambda x: x - x.mean(1, keepdim=True).repeat(1, 8, 1)), "max of channels": Function(
+        lambda x: x.reshape(len(x), 2, 4, -1).amax(2)), "shuffled channels": Function(
+        lambda x: x.reshape(len(x), 2, 4, -1).transpose(1, 2).reshape(len(x), 8, -1)),
     "reversed sum": Function(lambda x: 1.0 - x + 0.5 * x),
 }
 
@@ -190,6 +200,89 @@ def test_dropout_masks(recorder, monkeypatch):
     for k in range(2):
         found = exact.Engine(graph.with_masks(dict(masks.arrays(k)))).mutants(sequence)
         np.testing.assert_allclose(found, predicted[k], rtol=0, atol=1e-5 * np.abs(predicted[k]).max())
+
+
+VECTORS = {
+    "slices": Function(lambda x: torch.cat([x[:, 3:], x[:, :2]], 1)), "turned": Function(lambda x: x.flip(1)),
+    "unsqueezed": Function(lambda x: x.unsqueeze(-1).squeeze(-1)), "one": Function(lambda x: x[:, 3:4].repeat(1, 8)),
+    "two axes": Function(lambda x: x.reshape(len(x), 2, 4).amax(2)), "repeated": Function(lambda x: x.repeat(1, 2)),
+    "transposed": Function(lambda x: x.reshape(len(x), 2, 4).transpose(1, 2).flatten(1)),
+    "grouped": nn.Sequential(nn.Unflatten(1, (8, 1)), nn.Conv1d(8, 12, 1, groups=4), nn.Flatten()),
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+@pytest.mark.parametrize("end", ["mean", "position"])
+def test_each_layer_on_vectors(name, end):
+    torch.manual_seed(0)
+    end = Function((lambda x: x.mean(2)) if end == "mean" else lambda x: x[:, :, 17])
+    n = VECTORS[name](torch.zeros(1, 8)).shape[1]
+    assert_module(nn.Sequential(nn.Conv1d(4, 8, 5), nn.ELU(), end, VECTORS[name], nn.Linear(n, 3)))
+
+
+class ExplaiNN(nn.Module):
+    """A small network for each filter, side by side in groups (Novakovsky et al., 2023)."""
+
+    def __init__(self, units=5, width=7):
+        super().__init__()
+        self.units, pooled = units, (LENGTH - width + 1) // 6
+        self.inner = nn.Sequential(
+            nn.Conv1d(4 * units, units, width, groups=units), nn.BatchNorm1d(units), Function(torch.exp),
+            nn.MaxPool1d(6, 6), nn.Flatten(), Function(lambda x: x.unsqueeze(-1)),
+            nn.Conv1d(pooled * units, 9 * units, 1, groups=units), nn.BatchNorm1d(9 * units), nn.ReLU(),
+            nn.Conv1d(9 * units, units, 1, groups=units), nn.BatchNorm1d(units), nn.ReLU(), nn.Flatten())
+        self.final = nn.Linear(units, 3)
+
+    def forward(self, x):
+        return self.final(self.inner(x.repeat(1, self.units, 1)))
+
+
+def test_a_network_for_each_filter():
+    """Of its first convolution one is left, of the bases as they are."""
+    torch.manual_seed(0)
+    assert_module(ExplaiNN())
+    graph = exact.read_torch(ExplaiNN(), (4, LENGTH))
+    kernels = [node.layer.weight.shape for node in graph.nodes if isinstance(node.layer, exact.graph.Conv)]
+    assert [shape for shape in kernels if shape[0] > 1] == [(7, 4, 5)]
+
+
+@pytest.mark.parametrize("joined", [torch.add, torch.maximum, lambda x, y: (x + y) / 2])
+@pytest.mark.parametrize("kind", ["outputs", "convolutions"])
+def test_both_strands(joined, kind):
+    """The sum, the maximum or the mean over both strands, of what the network gives or of each convolution."""
+    torch.manual_seed(0)
+    conv = nn.Conv1d(4, 8, 6, padding=2)
+    inner = nn.Sequential(conv, nn.ReLU(), nn.MaxPool1d(3), nn.Conv1d(8, 5, 3), nn.Flatten(), nn.Linear(5 * 13, 2))
+
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            if kind == "outputs":
+                return joined(inner(x), inner(x.flip((1, 2))))
+            return joined(conv(x), conv(x.flip((1, 2))).flip(2)).relu().amax(2)
+
+    assert_module(Both())
+
+
+class TwoAxes(nn.Module):
+    """Two-dimensional to the end: pooling over both axes, batch normalisation, a mean over both."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 5, (7, 2)), nn.BatchNorm2d(5), nn.ReLU(), kind((3, 2), (2, 1)),
+                                    nn.Conv2d(5, 4, (3, 2), padding=(1, 1)), nn.ELU())
+
+    def forward(self, x):
+        return self.layers(x).mean((2, 3))
+
+
+@pytest.mark.parametrize("kind", [nn.MaxPool2d, nn.AvgPool2d])
+def test_two_dimensional_to_the_end(kind):
+    torch.manual_seed(0)
+    assert_module(TwoAxes(kind), (1, LENGTH, 4))
 
 
 def test_bassets_layout():
@@ -390,9 +483,9 @@ def test_a_split_module_with_several_outputs():
 
 
 @pytest.mark.parametrize("layer", [nn.LayerNorm(44), nn.LayerNorm((3, 44)), nn.Softmax(dim=2),
-                                   Function(lambda x: torch.flip(x, (2,)) + x)])
+                                   Function(lambda x: torch.roll(x, 1, 2) + x)])
 def test_an_unknown_operation_is_named(layer):
-    with pytest.raises(exact.UnknownLayer, match="operation .*(layer_norm|softmax|flip)"):
+    with pytest.raises(exact.UnknownLayer, match="operation .*(layer_norm|softmax|roll)"):
         exact.read_torch(nn.Sequential(nn.Conv1d(4, 3, 5), layer, nn.AdaptiveMaxPool1d(1)), (4, LENGTH))
 
 

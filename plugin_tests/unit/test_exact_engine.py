@@ -113,7 +113,8 @@ class Drawn:
         self.add(g.Concatenate(), *self.draw(st.permutations([left, self.last, before])))
 
     def others(self):
-        self.add(self.draw(st.sampled_from([g.Crop(1, 2), g.Crop(-2, 1), g.Repeat(2), g.Softmax(), g.Dropout()])))
+        self.add(self.draw(st.sampled_from([g.Crop(1, 2), g.Crop(-2, 1), g.Repeat(2), g.Softmax(), g.Dropout(),
+                                              g.Reverse()])))
 
     def ending(self):
         rows, channels = self.shape()
@@ -126,6 +127,9 @@ class Drawn:
             layer = g.Flatten(kind == "first") if kind in ("flatten", "first") else g.Summary(kind)
             n = channels if isinstance(layer, g.Summary) else int(np.prod(self.shape()))
             vector = self.add(layer)
+            if n % 3 == 0 and self.draw(st.booleans()):
+                vector = self.add(g.GroupedDense(self.normal(3, n // 3, 4) / np.float32(np.sqrt(n)), self.normal(12)))
+                n = 12
             hidden = self.add(g.Dense(self.normal(n, 5) / np.float32(np.sqrt(n)), self.normal(5)), vector)
             self.add(g.Activation(self.draw(st.sampled_from(["relu", "tanh"]))), hidden)
             yield self.add(g.Dense(self.normal(5, 2), self.normal(2)))
