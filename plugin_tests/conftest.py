@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -198,3 +199,16 @@ def mpra_dragonn(tmp_path_factory):
     import mpra_dragonn
 
     return mpra_dragonn.write(tmp_path_factory.mktemp("zoo") / "MPRA-DragoNN")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium; skips the test where there is none."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("needs the program chromium")
+    sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()

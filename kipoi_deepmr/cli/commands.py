@@ -17,6 +17,7 @@ from ..errors import InputError, printable
 from ..files import STDOUT, is_stream
 from ..loci import content_of
 from ..models import parse_dataloader_args
+from ..models.settings import columns_of_marks
 from ..models.sharing import write_kipoi_models
 from ..mutagenesis import agreement, engines
 from ..mutagenesis.check import measure, random_sequences
@@ -308,12 +309,14 @@ def _prepared(arguments, command):
     with load_ensemble(arguments, given) as ensemble:
         log.info("%s", summary.of_models(ensemble))
         selection = _select(arguments, ensemble, given)
+        columns = columns_of_marks(o.ModelOptions.among(arguments))
         bed = arguments.intervals_file or (given or {}).get("intervals_file")
         yield ensemble, selection, {
             "command": command,
             "directory": os.getcwd(),
             "arguments": _arguments(arguments),
             "intervals_sha256": hashlib.sha256(content_of(bed)).hexdigest() if bed else None,
+            **({"mark_columns": columns} if columns else {}),
         }
 
 

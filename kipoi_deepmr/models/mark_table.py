@@ -2,7 +2,7 @@
 
 import csv
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..errors import InputError, listed, nearest
@@ -103,6 +103,28 @@ class MarkTable:
                 raise InputError(f"{self._path}, line {row.line}: column {column} is empty, but {option} uses it; "
                                  "write a value such as none")
         return [row.cells[column] for row in self._rows]
+
+    def described(self, groups: Mapping[str, Sequence[str]] | None = None) -> dict[str, dict[str, str]]:
+        """What the further columns say of each output, or of each group: the value that all its outputs have.
+
+        Parameters
+        ----------
+        groups : mapping of str to sequence of str, optional
+            Names of outputs by group, which take the place of the outputs.
+
+        Returns
+        -------
+        dict of str to dict
+            By column, and there by output or group; without empty cells.
+        """
+        of_name = {row.cells[NAME]: row.cells for row in self._rows}
+        members = groups or {name: [name] for name in self.names}
+        found = {}
+        for column in self._columns:
+            values = {mark: {of_name[name][column] for name in names if name in of_name}
+                      for mark, names in members.items()}
+            found[column] = {mark: next(iter(each)) for mark, each in values.items() if len(each) == 1 and each != {""}}
+        return {column: values for column, values in found.items() if values and column not in (NAME, INDEX)}
 
     def _named(self, word):
         try:

@@ -54,6 +54,14 @@ def naming_of(options: ModelOptions) -> tuple[tuple[str, ...] | None, dict]:
     return marks, {name: value for name, value in (("mark_names", names), ("mark_groups", groups)) if value}
 
 
+def columns_of_marks(options: ModelOptions) -> dict[str, dict[str, str]]:
+    """What `--mark_table` says of each mark, by column; empty without a table. Raises as `naming_of`."""
+    if not options.mark_table:
+        return {}
+    table = read_mark_table(options.mark_table)
+    return table.described(_of_table(options, table)[2])
+
+
 def _of_table(options, table):
     """Marks, names and groups."""
     words = options.marks or ()

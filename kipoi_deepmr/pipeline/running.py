@@ -37,7 +37,7 @@ from .sizes import check_sizes, sizes_of
 FILES = ("fasta_file", "input_vcf", "instrument_regions", "calibration")
 
 # What the store says of itself that run.json repeats, and of the command that made it
-OF_EFFECTS = ("recipe", "engines", "approximation", "intervals_sha256", "fasta_file", "dropped")
+OF_EFFECTS = ("recipe", "engines", "approximation", "intervals_sha256", "fasta_file", "dropped", "mark_columns")
 OF_COMMAND = ("command", "directory", "arguments")
 
 

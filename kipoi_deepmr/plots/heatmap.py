@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 from matplotlib.patches import Patch
 from matplotlib.transforms import ScaledTranslation
 from scipy.cluster.hierarchy import leaves_list, linkage
@@ -180,9 +181,7 @@ def _draw_groups(ax, group_of_mark):
     if len(shown) > GROUPS_UP_TO:
         raise InputError(f"the marks have {len(shown)} groups, and only {GROUPS_UP_TO} colours can be told apart: "
                          "use a column with fewer values")
-    # blue and orange, the colours of effects, come last
-    colours = [*CYCLE[2:], *CYCLE[:2]] if len(shown) <= len(CYCLE) else colormaps["tab20"].colors
-    colours = dict(zip(shown, colours, strict=False))
+    colours = dict(zip(shown, group_colours(shown), strict=True))
     along = np.arange(len(group_of_mark))[:, None] + [-0.5, 0.5]
     beside = np.zeros_like(along)
     for ends, transform, shift in (((beside, along), ax.get_yaxis_transform(), (-STRIP / 2, 0)),
@@ -198,6 +197,13 @@ def _draw_groups(ax, group_of_mark):
                        loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=FONT)
     for text in legend.get_texts():
         text.set_parse_math(False)
+
+
+def group_colours(groups):
+    """A colour (#rrggbb) for each of up to 20 groups; blue and orange, the colours of effects, come last."""
+    few = len(groups) <= len(CYCLE)
+    colours = [*CYCLE[2:], *CYCLE[:2]] if few else colormaps["tab20"].colors
+    return [to_hex(colour) for colour in colours[:len(groups)]]
 
 
 def marks_of(direct):

@@ -5,18 +5,20 @@ import shlex
 import numpy as np
 import pandas as pd
 
-from ..meta.order import strongest_first
 from ..network.significance import FALSE_DISCOVERY_RATE
 from . import glance
+from .genome import ASSEMBLIES, assembly_of
+from .graph import graph
+from .groups import groups_of
+from .heat import heat
 from .lights import bits_of, colour_of, sentences
-from .matrix import matrix
 from .numbers import rounded
 
 MAX_PAIRS = 60  # whose local effects the page holds
-MAX_VERDICTS = 2_000
-MAX_LOCAL_ROWS = 300_000  # a row takes some 60 bytes
-MAX_GLOBAL_ROWS = 30_000  # of all methods; beyond them the page has the strongest, and a heat map of single bytes
+MAX_LOCAL_ROWS = 300_000  # a row takes some 60 bytes before it is compressed
+MAX_GLOBAL_ROWS = 30_000  # of all methods; beyond them the page lists the strongest pairs
 WIDE_LOCAL_ROWS = 60_000  # on such a page
+MAX_RULES = 2_000
 GLOBAL_NUMBERS = ("n_loci", "estimate", "se", "ci_low", "ci_high", "pvalue", "qvalue", "tau", "i2", "q_pvalue",
                   "pi_low", "pi_high")
 RULE_NUMBERS = ("n_loci", "direct", "regions", "difference", "ci_low", "ci_high", "pvalue", "spearman")
@@ -36,11 +38,10 @@ def chosen_pairs(run):
     list of (exposure, outcome)
         The strongest first.
     """
-    first = run.of_first_method
     n_loci = max(1, int(run.settings.get("loci", 1)))
     most = WIDE_LOCAL_ROWS if is_wide(run) else MAX_LOCAL_ROWS
     n = int(np.clip(most // (n_loci * len(run.methods)), 1, MAX_PAIRS))
-    return list(first.loc[strongest_first(first)[:n], PAIR].itertuples(index=False, name=None))
+    return list(run.strongest[PAIR].head(n).itertuples(index=False, name=None))
 
 
 def is_wide(run):
@@ -48,23 +49,8 @@ def is_wide(run):
     return len(run.global_) > MAX_GLOBAL_ROWS
 
 
-def listed_of(run):
-    """How many pairs of each method the page of such a run lists."""
-    return MAX_GLOBAL_ROWS // len(run.methods)
-
-
-def _listed(run, pairs):
-    """The global effects that the page lists: all, or those of the strongest pairs of each method, and of `pairs`."""
-    table = run.global_
-    if not is_wide(run):
-        return table
-    strongest = table.loc[strongest_first(table)].groupby("method", sort=False).head(listed_of(run)).index
-    chosen = pd.MultiIndex.from_frame(table[PAIR]).isin(pairs) | table.index.isin(strongest)
-    return table[chosen]
-
-
-def verdicts(run):
-    """The verdict of every pair, the strongest first, by columns of JSON values.
+def listed(run):
+    """Rows of the first method's table of global effects that the page lists: all, or the strongest.
 
     Parameters
     ----------
@@ -72,15 +58,10 @@ def verdicts(run):
 
     Returns
     -------
-    dict
-        exposure and outcome by name, verdict, standardised, qvalue and reason; or `none`, why there are no verdicts.
+    pandas.DataFrame
+        The strongest first.
     """
-    first = run.of_first_method
-    if first["verdict"].isna().all():
-        return {"none": str(first["reason"].iloc[0])}
-    first = first.loc[strongest_first(first)[:MAX_VERDICTS]]
-    return {**{name: first[name].fillna("").tolist() for name in (*PAIR, "verdict", "reason")},
-            **{name: rounded(first[name], 6) for name in ("standardised", "qvalue")}}
+    return run.strongest.head(MAX_GLOBAL_ROWS // len(run.methods)) if is_wide(run) else run.strongest
 
 
 def overview(run, pairs):
@@ -97,27 +78,41 @@ def overview(run, pairs):
     dict
         Of JSON values: marks and methods by name, everything else by their numbers, tables by columns.
     """
-    table = _listed(run, pairs)
-    marks = list(dict.fromkeys([*run.settings.get("marks", []), *table["exposure"], *table["outcome"]]))
+    first = run.of_first_method
+    marks = list(dict.fromkeys([*run.settings.get("marks", []), *first["exposure"], *first["outcome"]]))
     number = {mark: i for i, mark in enumerate(marks)}
-    columns = {name: rounded(table[name], 6) for name in GLOBAL_NUMBERS if name in table}
     return {
-        "glance": {"facts": glance.facts(run), "sentences": glance.sentences(run.of_first_method)},
-        "verdicts": verdicts(run), "rules": _rules(run), "marks": marks, "methods": run.methods,
+        "facts": glance.facts(run),
+        "sentences": glance.sentences(run.strongest, run.shares_of_red, run.direct_effects),
+        "no_verdicts": str(first["reason"].iloc[0]) if first["verdict"].isna().all() else "",
+        "marks": marks, "methods": run.methods, "groups": groups_of(run, marks),
+        "network": graph(run, number), "heat": heat(run), "effects": _effects(run, number), "rules": _rules(run),
         "pairs": [[number[x], number[y]] for x, y in pairs],
         "false_discovery_rate": FALSE_DISCOVERY_RATE, "flags": sentences(),
-        "global": {**{role: table[role].map(number).tolist() for role in PAIR},
-                   "method": table["method"].map(run.methods.index).tolist(), **columns},
-        "lights": _lights(run, number, pairs), "matrix": matrix(run) if is_wide(run) else None,
-        "provenance": _provenance(run), "dropped": run.told.get("dropped") or {},
+        "lights": _lights(run, number, pairs), "assembly": assembly_of(run), "assemblies": list(ASSEMBLIES),
+        "command": _command(run), "provenance": _provenance(run), "dropped": run.told.get("dropped") or {},
     }
+
+
+def _effects(run, number):
+    """Global effects of all methods by pair, the strongest first."""
+    table = listed(run)
+    of_pair = pd.MultiIndex.from_frame(table[PAIR])
+    verdict, names = pd.factorize(table["verdict"].fillna(""))
+    out = {**{role: table[role].map(number).tolist() for role in PAIR}, "verdict": verdict.tolist(),
+           "verdicts": names.tolist(), "reason": table["reason"].fillna("").tolist(),
+           "standardised": rounded(table["standardised"], 4), "methods": {}}
+    for method in run.methods:
+        rows = run.global_[run.global_["method"] == method].set_index(PAIR).reindex(of_pair)
+        out["methods"][method] = {name: rounded(rows[name], 5) for name in GLOBAL_NUMBERS if name in rows}
+    return out
 
 
 def _rules(run):
     """Global effects by two instrument rules, the largest difference for its error first; None if not compared."""
     if run.rules is None:
         return None
-    table = run.rules.sort_values("pvalue", kind="stable").head(MAX_VERDICTS)
+    table = run.rules.sort_values("pvalue", kind="stable").head(MAX_RULES)
     return {**{name: table[name].tolist() for name in (*PAIR, "method")},
             **{name: rounded(table[name], 6) for name in RULE_NUMBERS}}
 
@@ -140,12 +135,22 @@ def _lights(run, number, pairs):
     }
 
 
+def _command(run):
+    """A line for a shell that repeats the run; empty for a run from Python."""
+    told = run.told
+    program, *words = map(str, told.get("command") or [""])
+    if not words:
+        return ""
+    folder = told.get("directory")
+    line = f"{program} {shlex.join(words)}"  # the program may be two words, kipoi deepmr
+    return f"cd {shlex.quote(str(folder))} && {line}" if folder else line
+
+
 def _provenance(run):
     """Rows (name, text) of what the run was made of."""
     told, settings = run.told, dict(run.settings)
     models = settings.pop("models", [])
-    rows = [("command", shlex.join(map(str, told.get("command") or []))), ("in folder", told.get("directory")),
-            ("started", told.get("started")), ("finished", told.get("finished")),
+    rows = [("started", told.get("started")), ("finished", told.get("finished")),
             ("SHA-256 of the BED file", told.get("intervals_sha256")), ("genome", told.get("fasta_file"))]
     rows += [(f"SHA-256 of model {i}", checksum) for i, checksum in enumerate(models, 1)]
     rows += [(name, _told(value)) for name, value in settings.items() if name != "marks"]

@@ -8,7 +8,7 @@ from ..mr.diagnostics.influence import leave_one_out
 from ..options import CROSS_FITTED
 from .numbers import rounded
 
-MAX_BYTES = 25_000_000  # of all loci; with the rest, a page stays below 50 MB
+MAX_BYTES = 25_000_000  # of all loci, before compression to less than half
 WIDE_BYTES = 4_000_000  # of a run with more pairs than the page lists, which stays below 15 MB
 
 

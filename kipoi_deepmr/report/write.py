@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import zlib
 from functools import cache
 from importlib.resources import files
 from string import Template
@@ -17,6 +18,7 @@ from . import contents, details
 from .letters import outlines
 
 NAME = STAGES["report"].main
+SCRIPTS = ("basics", "charts", "table", "overview", "network", "heat", "pair", "locus", "page")  # in this order
 
 
 def write_report(folder, path=None, assignment=None):
@@ -63,8 +65,6 @@ def _page_of(run):
                                       details.WIDE_BYTES if contents.is_wide(run) else details.MAX_BYTES)
     overview = contents.overview(run, pairs)
     overview["loci"] = {name: loci[name].tolist() for name in loci.columns}
-    figure = run.network_figure
-    overview["network"] = figure and f"data:image/png;base64,{base64.b64encode(figure).decode()}"
     overview["left_out"] = _left_out(run, pairs, loci, of_loci, reason)
     blocks = {"data": _json(overview)}
     blocks.update((f"pair-{i}", _json(each)) for i, each in enumerate(contents.of_pairs(run, pairs, local, loci)))
@@ -77,15 +77,13 @@ def _left_out(run, pairs, loci, of_loci, reason):
     approximation, caution = run.told.get("approximation"), run.told.get("caution")
     told = [f"{caution[0].upper()}{caution[1:]}."] if caution else []
     told += [agreement.sentence(approximation)] if approximation else []
-    n_pairs, table = len(run.global_[["exposure", "outcome"]].drop_duplicates()), run.name_of("global.tsv")
+    n_pairs, n_listed = len(run.of_first_method), len(contents.listed(run))
     if len(pairs) < n_pairs:
         told.append(f"Local effects are shown for the {len(pairs)} strongest pairs by method {run.methods[0]}, of "
                     f"{n_pairs:,}: {run.local_name} has all.")
-    if n_pairs > contents.MAX_VERDICTS:
-        told.append(f"Verdicts are shown for the {contents.MAX_VERDICTS:,} strongest pairs: {table} has all.")
-    if contents.is_wide(run):
-        told.append(f"Global effects are listed for the {contents.listed_of(run):,} strongest pairs of each method: "
-                    f"{table} has all, and the heat map shows them.")
+    if n_listed < n_pairs:
+        told.append(f"Global effects are listed for the {n_listed:,} strongest pairs: {run.name_of('global.tsv')} has "
+                    "all, and the heat map shows them.")
     if reason:
         told.append(f"No instruments and no effects along the sequence are shown: {reason}.")
     elif len(of_loci) < len(loci):
@@ -112,14 +110,23 @@ def page(blocks):
     str
         HTML. Its content security policy lets run only the two scripts inside it, and load nothing.
     """
-    source = files(__package__)
-    scripts = [_charts(), source.joinpath("page.js").read_text(encoding="utf-8")]
+    scripts = [_charts(), _script()]
     letters = {"letters": _json(outlines()), **blocks}
-    held = "\n".join(f'<script type="application/json" id="{name}">{_escaped(text)}</script>'
+    held = "\n".join(f'<script type="application/octet-stream" id="{name}">{_packed(text)}</script>'
                      for name, text in letters.items())
-    return Template(source.joinpath("page.html").read_text(encoding="utf-8")).substitute(
+    return Template(_source("page.html")).substitute(
         hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts), version=__version__, charts=scripts[0],
-        script=scripts[1], style=source.joinpath("page.css").read_text(encoding="utf-8"), data=held)
+        script=scripts[1], style=_source("page.css"), data=held)
+
+
+def _source(name):
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _script():
+    """The page's own script: a function around all parts, which share their names."""
+    parts = "\n".join(_source(f"{name}.js") for name in SCRIPTS)
+    return f'(async () => {{\n"use strict";\n{parts}}})();'
 
 
 @cache
@@ -135,6 +142,6 @@ def _digest(script):
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _escaped(text):
-    """JSON in which nothing can end the element that holds it."""
-    return text.replace("<", "\\u003c")
+def _packed(text):
+    """A text compressed, in letters that cannot end the element that holds them."""
+    return base64.b64encode(zlib.compress(text.encode("utf-8", "backslashreplace"), 6)).decode()

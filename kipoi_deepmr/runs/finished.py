@@ -11,6 +11,7 @@ from ..calibration import calibrated_by
 from ..errors import InputError, nearest, one_line
 from ..files import file_checksum
 from ..instruments import rule_for, with_se_shrinkage
+from ..meta.order import strongest_first
 from ..options import EstimatorOptions
 from ..output.natural_variants import natural_variants
 from ..output.stored_loci import index_of
@@ -56,15 +57,20 @@ class FinishedRun:
     def _file(self, name):
         return stored(os.path.join(self.path, name))
 
-    @property
+    @cached_property
     def methods(self):
         """Names of the methods, in the order in which they were given."""
-        return list(dict.fromkeys(self.global_["method"]))
+        return self.global_["method"].unique().tolist()
 
-    @property
+    @cached_property
     def of_first_method(self):
         """Global effects by the first method (pandas.DataFrame)."""
         return self.global_[self.global_["method"] == self.methods[0]]
+
+    @cached_property
+    def strongest(self):
+        """Global effects by the first method, the largest absolute standardised effect first (pandas.DataFrame)."""
+        return self.of_first_method.loc[strongest_first(self.of_first_method)]
 
     def local_of(self, pairs):
         """The rows of local.tsv that belong to some ordered pairs: a table of local effects.
@@ -180,14 +186,12 @@ class FinishedRun:
         effect, se = (self.effects[name][index].values.astype(np.float64) for name in ("effect", "effect_se"))
         return effect, se, self.rule.instruments(effect, se, index)
 
-    @property
-    def network_figure(self):
-        """The bytes of network.png; None if the run inferred no network."""
-        path = self._file(NETWORK[-1])
-        if not os.path.isfile(path):
-            return None
-        with open(path, "rb") as file:
-            return file.read()
+    @cached_property
+    def direct_effects(self):
+        """network.tsv, or None if the run inferred no network."""
+        path = self._file(NETWORK[0])
+        return read_table(path, PAIR, ("direct", "direct_std", "ci_low", "ci_high", "qvalue", "qvalue_min_effect")) \
+            if os.path.isfile(path) else None
 
     def locus_index(self, name):
         """Number of the locus of that name.

@@ -141,6 +141,7 @@ def test_a_table_of_marks_does_what_names_and_groups_do(models, loci, tmp_path, 
     expected, _, plain = written(tmp_path, models, loci, *same, name="plain")
     assert marks == expected
     np.testing.assert_array_equal(store["member_effect"].values, plain["member_effect"].values)
+    assert set(marks) & set(store.attrs["mark_columns"]["assay"]) == set(marks) and "mark_columns" not in plain.attrs
 
 
 @pytest.mark.parametrize("content, options, said", [

@@ -1,32 +1,33 @@
 """report.html: what it holds of a run, and what it says that it leaves out."""
 
+import base64
 import json
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-from finished_runs import METHODS, PLAIN, seal, write_run
+from finished_runs import METHODS, PLAIN, chain_effects, seal, write_run
+from report_pages import held
+from wide_tables import long_names, write_tables
 
 from kipoi_deepmr import instruments, pipeline
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.mr.diagnostics.influence import leave_one_out
 from kipoi_deepmr.mr.diagnostics.table import RED
-from kipoi_deepmr.report import contents, details, lights, write_report
+from kipoi_deepmr.report import contents, details, genome, lights, write_report
+from kipoi_deepmr.report import heat as heat_map
 from kipoi_deepmr.report.letters import outlines
 from kipoi_deepmr.runs.finished import FinishedRun
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-
-
-def held(path):
-    """JSON blocks of a page by id."""
-    found = re.findall(r'<script type="application/json" id="([\w-]+)">(.*?)</script>', Path(path).read_text(), re.S)
-    return {name: json.loads(text) for name, text in found}
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,17 @@ def test_tables_are_those_of_the_run(finished):
     folder, _, blocks = finished
     table = pd.read_csv(folder / "global.tsv", sep="\t")
     data = blocks["data"]
-    assert [data["marks"][i] for i in data["global"]["exposure"]] == table["exposure"].tolist()
-    assert np.allclose(data["global"]["estimate"], table["estimate"], rtol=1e-5)
+    effects = data["effects"]
+    for method in METHODS:
+        rows = table[table["method"] == method]
+        rows = rows.loc[rows["standardised"].abs().sort_values(ascending=False).index]
+        if method == METHODS[0]:
+            shown = rows[["exposure", "outcome"]]
+            for role in shown:
+                assert [data["marks"][i] for i in effects[role]] == shown[role].tolist()
+            assert [effects["verdicts"][i] for i in effects["verdict"]] == rows["verdict"].tolist()
+        rows = rows.set_index(["exposure", "outcome"]).loc[list(shown.itertuples(index=False, name=None))]
+        assert np.allclose(effects["methods"][method]["estimate"], rows["estimate"], rtol=1e-4)
     local = pd.read_csv(folder / "local.tsv", sep="\t")
     assert len(data["pairs"]) == 6 and data["left_out"] == []
     for i, (x, y) in enumerate(data["pairs"]):
@@ -97,7 +107,7 @@ def test_what_does_not_fit_is_left_out_and_told(finished, tmp_path, monkeypatch)
     n_detailed = sum(name.startswith("locus-") for name in blocks)
     assert 1 <= n_detailed < 8 and f"{n_detailed} loci" in told[1]
     strength = pd.read_csv(folder / "global.tsv", sep="\t").query("method == 'ivw'").eval("abs(standardised)")
-    assert len(blocks["data"]["global"]["estimate"]) == 12
+    assert len(blocks["data"]["effects"]["exposure"]) == 6
     best = strength.nlargest(2).index
     table = pd.read_csv(folder / "global.tsv", sep="\t").loc[best]
     assert [blocks["data"]["marks"][x] for x, _ in blocks["data"]["pairs"]] == table["exposure"].tolist()
@@ -200,3 +210,116 @@ def test_outlines_fill_their_box():
         numbers = np.array(re.findall(r"(-?[\d.]+),(-?[\d.]+)", path), float)
         assert path[0] == "M" and path[-1] == "Z", letter
         assert np.allclose([numbers.min(0), numbers.max(0)], [(0, -1), (1, 0)], atol=0.03), letter
+
+
+def test_the_heat_map_has_every_effect_and_its_doubts(finished):
+    """By the bytes of the page: the order is a permutation, a cell its effect, a dot the verdict of its pair."""
+    folder, _, blocks = finished
+    heat, table = blocks["data"]["heat"], pd.read_csv(folder / "global.tsv", sep="\t").query("method == 'ivw'")
+    n = len(heat["marks"])
+    cells = np.frombuffer(base64.b64decode(heat["cells"]), np.int8).reshape(n, n)
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(heat["dots"]), np.uint8), bitorder="little")
+    dots = (bits[::2] + 2 * bits[1::2])[:n * n].reshape(n, n)
+    assert sorted(heat["marks"]) == ["A", "B", "C"] and (np.diag(cells) == -128).all() and (np.diag(dots) == 0).all()
+    for row in table.itertuples():
+        at = heat["marks"].index(row.exposure), heat["marks"].index(row.outcome)
+        assert cells[at] / 127 * heat["most"] == pytest.approx(row.standardised, abs=heat["most"] / 127)
+        believed = row.verdict == "direct effect" or row.verdict.startswith("indirect effect")
+        doubtful = not believed and row.qvalue < 0.05 and row.verdict != "no effect beyond the minimum"
+        assert dots[at] == believed + 2 * doubtful
+    assert set(dots[~np.eye(n, dtype=bool)]) - {0}
+
+
+def test_colours_end_where_the_effects_that_matter_do():
+    """Of many marks, a few wild effects lie beyond the ends; the page says on which side."""
+    rng = np.random.default_rng(0)
+    assert heat_map._most(np.array([0.5, -2.0, np.nan, 0.0]), 1.0) == 2.0
+    assert heat_map._most(np.append(rng.uniform(0.1, 1, 99), 50.0), 0.9) < 1
+    assert heat_map._most(np.array([np.nan]), 0.9) == 1.0
+
+
+def test_the_network_has_the_direct_effects(tmp_path):
+    """Solid where the verdict is a direct effect; every mark has a place of its own, edges or not."""
+    write_run(tmp_path / "out", effects=chain_effects())
+    data = held(write_report(str(tmp_path / "out")))["data"]
+    network, marks = data["network"], data["marks"]
+    edges = {(marks[x], marks[y]): doubt for x, y, doubt in
+             zip(network["exposure"], network["outcome"], network["doubtful"], strict=True)}
+    table = pd.read_csv(tmp_path / "out" / "network.tsv", sep="\t").set_index(["exposure", "outcome"])
+    verdict = pd.read_csv(tmp_path / "out" / "global.tsv", sep="\t").drop_duplicates(["exposure", "outcome"])
+    verdict = verdict.set_index(["exposure", "outcome"])["verdict"]
+    assert set(edges) == set(table.index[table["qvalue_min_effect"] < 0.05]) >= {("A", "B"), ("B", "C")}
+    assert edges == {pair: int(verdict[pair] != "direct effect") for pair in edges}
+    assert np.allclose(network["effect"], [table.loc[pair, "direct_std"] for pair in edges], rtol=1e-3)
+    places = set(zip(network["x"], network["y"], strict=True))
+    assert len(places) == len(network["marks"]) == 4 and network["alone"] == 0
+    assert all(0 <= v <= 1 for place in places for v in place)
+
+
+def test_the_network_of_many_marks_has_believed_effects_alone(tmp_path):
+    write_tables(tmp_path / "out", long_names(50), n_edges=40)
+    data = held(write_report(str(tmp_path / "out")))["data"]
+    network, verdict = data["network"], pd.read_csv(tmp_path / "out" / "global.tsv", sep="\t")["verdict"]
+    assert len(network["exposure"]) == (verdict == "direct effect").sum() and not any(network["doubtful"])
+    assert set(network["marks"]) == {*network["exposure"], *network["outcome"]}
+    assert network["alone"] == 50 - len(network["marks"])
+
+
+def test_without_a_network(tmp_path):
+    shutil.copytree(_plain(tmp_path), tmp_path / "out", ignore=shutil.ignore_patterns("network.*"))
+    seal(tmp_path / "out")
+    assert held(write_report(str(tmp_path / "out")))["data"]["network"] == {"none": "the run inferred no network"}
+
+
+def _plain(tmp_path):
+    write_run(tmp_path / "plain", n_loci=3)
+    return tmp_path / "plain"
+
+
+def test_marks_are_coloured_by_the_columns_of_the_table_of_marks(tmp_path):
+    """Columns with one group, or with more groups than colours, are left out; a mark may have no value."""
+    folder = write_tables(tmp_path / "out", [f"m{i}" for i in range(30)], n_edges=5)
+    told = json.loads((folder / "run.json").read_text())
+    told["mark_columns"].update(lab=dict.fromkeys(told["settings"]["marks"], "one"), tissue={"m0": "a", "m3": "b"},
+                                donor={f"m{i}": str(i) for i in range(30)})
+    (folder / "run.json").write_text(json.dumps(told))
+    groups = held(write_report(str(folder)))["data"]["groups"]
+    assert [by["column"] for by in groups] == ["assay", "tissue"]
+    assert [groups[0]["groups"][i] for i in groups[0]["of"]] == list(told["mark_columns"]["assay"].values())
+    assert groups[1]["of"] == [0, -1, -1, 1] + [-1] * 26
+    assert all(len(set(by["colours"])) == len(by["groups"]) and re.fullmatch("#[0-9a-f]{6}", by["colours"][0])
+               for by in groups)
+
+
+def test_the_command_can_be_pasted_into_a_shell(tmp_path):
+    """A shell runs the line in the run's folder, with the words as they were, however odd."""
+    (tmp_path / "a folder").mkdir()
+    program, words = f"{sys.executable} -c", ["import json, os, sys; print(json.dumps([os.getcwd(), *sys.argv[1:]]))",
+                                             "$(touch x)", "it's", "--marks", "a b"]
+    run = SimpleNamespace(told={"command": [program, *words], "directory": str(tmp_path / "a folder")})
+    line = contents._command(run)
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [str(tmp_path / "a folder"), *words[1:]]
+    assert contents._command(SimpleNamespace(told={})) == ""
+
+
+@pytest.mark.parametrize("name, assembly", [
+    ("/data/hg38.fa", "hg38"), ("GRCh38.primary_assembly.genome.fa.gz", "hg38"), ("hg38_chr22.fa", "hg38"),
+    ("GCA_mm10.fa", "mm10"), ("GRCm39.fa", "mm39"), ("genome.fa", ""), (None, ""), ("hg19_to_hg38.fa", ""),
+    ("thg38x.fa", ""), ("hg381.fa", "")])
+def test_the_assembly_is_read_from_the_name_of_the_genome(name, assembly):
+    assert genome.assembly_of(SimpleNamespace(told={"fasta_file": name})) == assembly
+
+
+def test_a_page_does_not_grow_with_loci_times_pairs(tmp_path, monkeypatch):
+    """Four times the loci: local effects and details stay within their limits."""
+    monkeypatch.setattr(contents, "MAX_LOCAL_ROWS", 60)
+    monkeypatch.setattr(details, "MAX_BYTES", 30_000)
+    sizes = []
+    for n_loci in (8, 32):
+        write_run(tmp_path / str(n_loci), n_loci=n_loci, methods=("ivw",))
+        blocks = held(write_report(str(tmp_path / str(n_loci))))
+        sizes.append([sum(len(json.dumps(block)) for name, block in blocks.items() if name.startswith(kind))
+                      for kind in ("pair-", "locus-")])
+        assert len(blocks["data"]["pairs"]) * n_loci <= 60
+    assert sizes[1][0] < 1.5 * sizes[0][0] and sizes[1][1] <= 30_000 + 5_000

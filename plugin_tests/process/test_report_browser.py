@@ -1,19 +1,18 @@
 """report.html in a real headless Chromium."""
 
 import http.server
-import json
 import re
 import shutil
 import threading
-import time
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 import pytest
-from finished_runs import write_run
+from finished_runs import METHODS, chain_effects, seal, write_run
+from report_pages import Opened, changed, held
 
 from kipoi_deepmr.report import write_report
-from kipoi_deepmr.report.write import page as page_of
 from kipoi_deepmr.runs.finished import FinishedRun
 
 HOSTILE = ("<script>alert(1)</script>", '"; DROP', "</script><img src=x onerror=alert(1)>", "__proto__",
@@ -24,45 +23,7 @@ INJECTED = """<script>window.sprung = 1; fetch("http://{address}/fetch")</script
 <iframe src="http://{address}/frame"></iframe><link rel="stylesheet" href="http://{address}/style">
 <script src="http://{address}/script"></script><object data="http://{address}/object"></object>
 <p style="background: url(http://{address}/background)">x</p><video src="http://{address}/video"></video>"""
-CHARTS = ("heatmap", "histogram", "forest", "scatter", "funnel", "leave-one-out", "tracks")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("needs the program chromium")
-    sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-class Opened:
-    """A report in a tab of its own, and all that the browser complained of or asked for."""
-
-    def __init__(self, browser, path, **options):
-        self.tab = browser.new_page(**options)
-        self.complaints, self.requests = [], []
-        self.tab.on("console", lambda message: self.complaints.append(message.text))
-        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.tab.on("dialog", lambda dialog: (self.complaints.append("dialog"), dialog.dismiss()))
-        self.tab.on("request", lambda request: self.requests.append(request.url))
-        self.address = f"file://{path}"
-        self.tab.goto(self.address)
-        self.tab.wait_for_selector("html[data-ready]")
-
-    def drawn(self, *charts):
-        for chart in charts:
-            self.tab.wait_for_selector(f"#{chart} svg, #{chart} canvas", timeout=10_000)
-        return self
-
-    def column(self, table, number):
-        return self.tab.locator(f"#{table} tbody td:nth-child({number})").all_inner_texts()
-
-    def count(self, table):
-        return self.tab.inner_text(f"#{table} [aria-live]")
+CHARTS = ("network", "heatmap", "telling", "histogram", "forest", "scatter", "funnel", "leave-one-out", "tracks")
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +61,45 @@ def test_search_sort_and_filter(report, folder):
     assert report.count("local-table") == "no row (of 40)"
 
 
-def test_significant_ones_only(report, folder):
-    table = pd.read_csv(folder / "global.tsv", sep="\t").query("method == 'egger'")
-    expected = (table["qvalue"] < 0.05).sum()
-    report.tab.select_option("#method", label="egger")
-    report.tab.check("#global-table input[type=checkbox]")
-    assert len(report.column("global-table", 1)) == expected
+def test_methods_side_by_side_and_only_direct_effects(browser, tmp_path):
+    """One row a pair, by size; every heading says what it means."""
+    write_run(tmp_path / "out", effects=chain_effects())
+    opened = Opened(browser, write_report(str(tmp_path / "out")))
+    table = pd.read_csv(tmp_path / "out" / "global.tsv", sep="\t")
+    first = table.query("method == 'ivw'")
+    first = first.loc[first["standardised"].abs().sort_values(ascending=False, na_position="last").index]
+    headings = opened.headings("global-table")
+    assert headings[:4] == ["exposure", "outcome", "verdict", "sd per sd"]
+    assert opened.column("global-table", 1) == first["exposure"].tolist()
+    for name, column in (("effect", "estimate"), ("adjusted p", "qvalue")):
+        for method in METHODS:
+            of_method = table[table["method"] == method].set_index(["exposure", "outcome"])[column]
+            expected = of_method.loc[list(first[["exposure", "outcome"]].itertuples(index=False, name=None))]
+            shown = opened.column("global-table", headings.index(f"{name} ({method})") + 1)
+            shown = [float(v.removeprefix("<")) for v in shown]
+            assert np.allclose(shown, expected, rtol=5e-3)
+    for heading in opened.tab.locator("th button").all():
+        assert len(heading.get_attribute("title")) > len("Click to sort. It"), heading.inner_text()
+    opened.tab.check("#global-table input[type=checkbox]")
+    assert len(opened.column("global-table", 1)) == (first["verdict"] == "direct effect").sum() > 0
+    assert opened.complaints == []
+    opened.tab.close()
+
+
+def test_significant_ones_only_without_verdicts(browser, tmp_path):
+    write_run(tmp_path / "out", n_loci=5)
+    for name in ("global.tsv", "local.tsv"):
+        assert (tmp_path / "out" / name).exists()
+    table = pd.read_csv(tmp_path / "out" / "global.tsv", sep="\t", keep_default_na=False).assign(verdict="NA")
+    table["reason"] = "no network was inferred (--network none)"
+    table.to_csv(tmp_path / "out" / "global.tsv", sep="\t", index=False)
+    seal(tmp_path / "out")
+    opened = Opened(browser, write_report(str(tmp_path / "out")))
+    assert opened.tab.inner_text("#verdict-none") == "No verdicts: no network was inferred (--network none)."
+    opened.tab.check("#global-table input[type=checkbox]")
+    significant = table[table["qvalue"].astype(float) < 0.05][["exposure", "outcome"]].drop_duplicates()
+    assert len(opened.column("global-table", 1)) == len(significant) > 0 and opened.complaints == []
+    opened.tab.close()
 
 
 def test_instrument_rules_side_by_side(report, browser, folder, tmp_path):
@@ -114,40 +108,97 @@ def test_instrument_rules_side_by_side(report, browser, folder, tmp_path):
     rules = {"exposure": ["B", "A"], "outcome": ["A", "B"], "method": ["ivw", "ivw"], "n_loci": [40, 39],
              "direct": [0.5, 0.25], "regions": [0.5, 0.125], "difference": [0.0, 0.125], "ci_low": [-0.1, None],
              "ci_high": [0.1, 0.2], "pvalue": [1.0, 0.01], "spearman": [0.9, 0.8]}
-    text = (folder / "report.html").read_text()
-    assert text.count('"rules":null') == 1
-    (tmp_path / "report.html").write_text(text.replace('"rules":null', f'"rules":{json.dumps(rules)}'))
+    (tmp_path / "report.html").write_text(changed(folder / "report.html", lambda data: {**data, "rules": rules}))
     opened = Opened(browser, tmp_path / "report.html")
     assert opened.tab.is_visible("#rules") and opened.complaints == []
     assert opened.column("rules-table", 7) == ["0", "0.125"] and opened.column("rules-table", 8) == ["-0.1", "NA"]
     opened.tab.click("#rules-table tbody tr:nth-child(1) button")
-    assert opened.tab.inner_text("#pair-summary").startswith("B \u2192 A")
+    opened.shows("#pair-summary", "B \u2192 A")
     opened.tab.close()
 
 
 def test_a_locus_is_shown_as_it_is(report, folder):
     """What is chosen by table, list or keyboard is what the locus's instruments and lines show."""
     report.tab.select_option("#pair-select", label="B \u2192 A")
+    report.shows("#pair-summary", "B \u2192 A")
     report.tab.fill("#locus-input", "locus17")
     report.tab.press("#locus-input", "Enter")
-    assert "locus17 (chr1:1700-1730, - strand), B \u2192 A" in report.tab.inner_text("#locus-summary")
+    report.shows("#locus-summary", "locus17 (chr1:1701-1730, - strand), B \u2192 A")
     run = FinishedRun(str(folder))
     effect, _, instruments = run.effects_at(17)
     chosen = np.flatnonzero(instruments.of_pairs(1, 0))
     ref, alt = (run.effects[name].values[17][chosen] for name in ("ref_base", "alt_base"))
-    substitutions = [f"{v // 3} {r}>{a}" for v, r, a in zip(chosen, ref, alt, strict=True)]
-    assert report.column("instrument-table", 1) == substitutions[:25]
+    seen = [f"{v // 3} {r}>{a}" for v, r, a in zip(chosen, ref, alt, strict=True)]
+    assert report.column("instrument-table", 2) == seen[:25]
+    other = dict(zip("ACGT", "TGCA", strict=True))  # the locus lies on the minus strand
+    genomic = [f"chr1:{1730 - v // 3} {other[r]}>{other[a]}" for v, r, a in zip(chosen, ref, alt, strict=True)]
+    assert report.column("instrument-table", 1) == genomic[:25]
     assert np.allclose([float(v) for v in report.column("instrument-table", 3)], effect[chosen, 1][:25], rtol=2e-3)
     report.drawn(*CHARTS)
     assert report.tab.locator("#scatter svg path[aria-roledescription='line mark']").count() == 2
 
 
-def test_a_cell_of_the_heat_map_shows_its_pair(report):
-    cells = report.tab.locator("#heatmap svg path[aria-roledescription='rect mark']")
-    assert cells.count() == 6
-    cells.nth(4).click(position={"x": 5, "y": 5})
-    told = report.tab.inner_text("#pair-summary").split(",")[0]
-    assert told in cells.nth(4).get_attribute("aria-label").replace("; ", ",").replace("pair: ", "").split(",")
+def test_links_to_genome_browsers(report):
+    """Only to a known assembly and of a plain name."""
+    report.tab.select_option("#pair-select", label="B \u2192 A")
+    report.shows("#pair-summary", "B \u2192 A")
+    assert report.tab.locator("#browsers a").count() == 0
+    report.tab.select_option("#assembly", "mm39")
+    report.tab.fill("#locus-input", "locus16")
+    report.tab.press("#locus-input", "Enter")
+    report.shows("#locus-summary", "locus16")
+    assert [link.get_attribute("href") for link in report.tab.locator("#browsers a").all()] == [
+        "https://genome.ucsc.edu/cgi-bin/hgTracks?db=mm39&position=chr1%3A1601-1630",
+        "https://igv.org/app/?genome=mm39&locus=chr1%3A1601-1630"]
+
+
+def test_a_name_that_is_no_contig_makes_no_link(browser, folder, tmp_path):
+    def odd(data):
+        return {**data, "assembly": "hg38", "loci": {**data["loci"], "chrom": ["chr1&x=<b>"] * 40}}
+
+    (tmp_path / "report.html").write_text(changed(folder / "report.html", odd))
+    opened = Opened(browser, tmp_path / "report.html")
+    assert "chr1&x=<b>:" in opened.tab.inner_text("#locus-summary")
+    assert opened.tab.locator("#browsers a").count() == 0
+    opened.tab.close()
+
+
+def test_a_cell_of_the_heat_map_opens_its_pair(report, folder):
+    """By mouse and by keyboard; the cell's words are the pair's effect."""
+    heat = held(folder / "report.html")["data"]["heat"]
+    box = report.tab.locator("#matrix").bounding_box()
+    side = box["width"] / len(heat["marks"])
+    report.tab.mouse.move(box["x"] + 1.5 * side, box["y"] + 0.5 * side)
+    x, y = heat["marks"][0], heat["marks"][1]
+    table = pd.read_csv(folder / "global.tsv", sep="\t").query("exposure == @x and outcome == @y and method == 'ivw'")
+    assert report.tab.inner_text("#matrix-told").startswith(
+        f"{x} \u2192 {y}: {table['standardised'].iloc[0]:.4g}, {table['verdict'].iloc[0]}")
+    report.tab.mouse.click(box["x"] + 1.5 * side, box["y"] + 0.5 * side)
+    report.shows("#pair-summary", f"{x} \u2192 {y}")
+    report.tab.focus("#matrix")
+    for key in ("ArrowUp", "ArrowDown", "ArrowLeft", "Enter"):
+        report.tab.keyboard.press(key)
+    report.shows("#pair-summary", f"{y} \u2192 {x}")
+
+
+def test_colours_of_the_heat_map_by_day_and_night(report):
+    """The middle of the scale is light by day and dark by night; both ends are those of the figures."""
+    def ends():
+        return report.tab.evaluate("""() => {
+          const canvas = document.querySelector('#matrix'), n = canvas.width;
+          const context = new OffscreenCanvas(n, n).getContext('2d', {willReadFrequently: true});
+          context.drawImage(canvas, 0, 0);
+          const pixels = [...context.getImageData(0, 0, n, n).data];
+          const seen = new Set();
+          for (let i = 0; i < pixels.length; i += 4) seen.add(pixels.slice(i, i + 3).join());
+          return [...seen]; }""")
+    assert "0,114,178" in ends()
+    middle = "getComputedStyle(document.documentElement).getPropertyValue('--middle').trim()"
+    light = report.tab.evaluate(middle)
+    report.tab.emulate_media(color_scheme="dark")
+    report.tab.wait_for_timeout(200)
+    dark = report.tab.evaluate(middle)
+    assert int(light[1:3], 16) > 230 and int(dark[1:3], 16) < 60 and "0,114,178" in ends()
 
 
 def test_keyboard_alone(report):
@@ -156,7 +207,7 @@ def test_keyboard_alone(report):
     report.tab.locator("#local-table tbody button").nth(3).focus()
     name = report.tab.evaluate("document.activeElement.textContent")
     report.tab.keyboard.press("Enter")
-    assert report.tab.inner_text("#locus-summary").startswith(f"{name} (")
+    report.shows("#locus-summary", f"{name} (")
     report.tab.locator("#local-table th button").first.focus()
     report.tab.keyboard.press("Enter")
     assert report.tab.get_attribute("#local-table th", "aria-sort") == "ascending"
@@ -174,20 +225,103 @@ def test_dark_and_on_paper(report):
     report.tab.emulate_media(media="print")
     assert colours() == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"]
     assert not report.tab.is_visible("#global-table .pager") and report.tab.is_visible("#global-table table")
+    assert len(report.column("local-table", 1)) == 40 and report.tab.is_visible("#provenance-list")
+    report.tab.emulate_media(media="screen")
+    report.tab.wait_for_timeout(300)
+    assert len(report.column("local-table", 1)) == 25 and not report.tab.is_visible("#provenance-list")
+
+
+def test_what_is_printed_has_whole_tables_and_the_settings(report, tmp_path):
+    report.tab.evaluate("""addEventListener('beforeprint', () => { window.printed = [
+        document.querySelectorAll('#local-table tbody tr').length, document.querySelector('details').open]; })""")
+    report.tab.pdf(path=str(tmp_path / "report.pdf"))
+    assert report.tab.evaluate("window.printed") == [40, True]
+    assert len(report.column("local-table", 1)) == 25
 
 
 def test_traffic_lights(report, folder):
+    """Advice for amber and red alone, by groups."""
     shares = pd.read_csv(folder / "diagnostics_by_pair.tsv", sep="\t")
     shares = shares.query("exposure == 'A' and outcome == 'B'").iloc[0]
     report.tab.select_option("#pair-select", label="A \u2192 B")
+    report.shows("#pair-summary", "A \u2192 B")
+    assert report.tab.locator("#pair-lights h4").all_inner_texts() == ["direction", "pleiotropy", "strength"]
     items = report.tab.locator("#pair-lights li").all_inner_texts()
-    by_name = {item.split(": ", 1)[1].split(" at ")[0].replace(" ", "_"): item for item in items}
+    seen = set()
     for flag, share in shares[3:].items():
-        if flag == "presso":
-            assert any("not tested pleiotropy: presso" in item for item in items)
-            continue
-        colour = "green" if share <= 0.1 else "amber" if share <= 1 / 3 else "red"
-        assert colour in by_name[flag].split(" ")[1] and f"at {round(100 * share, 1):g} % of" in by_name[flag]
+        colour = "none" if flag == "presso" else "green" if share <= 0.1 else "amber" if share <= 1 / 3 else "red"
+        item = next(item for item in items if re.match(rf"\S+ \S+ (tested )?{flag.replace('_', ' ')}( \d|$)", item))
+        assert ("not tested" if colour == "none" else colour) in item
+        assert ("Red when" in item) == (colour in ("amber", "red"))
+        assert colour == "none" or f" {round(100 * share, 1):g} %" in item
+        seen.add(colour)
+    assert "green" in seen and seen & {"amber", "red"}
+
+
+def test_the_network_answers_to_mouse_and_keyboard(browser, tmp_path):
+    """Point, drag, hide small effects, open a pair by an arrow."""
+    write_run(tmp_path / "out", effects=chain_effects())
+    path = write_report(str(tmp_path / "out"))
+    network, marks = (held(path)["data"][name] for name in ("network", "marks"))
+    opened = Opened(browser, path)
+    tab, n = opened.tab, len(network["exposure"])
+    assert tab.locator("#network .hit").count() == n >= 2 and tab.locator("#network circle").count() == 4
+    tab.focus("#network .hit[aria-label^='B \u2192 C']")
+    at = network["exposure"].index(marks.index("B"))
+    assert f"B \u2192 C: {network['effect'][at]:.4g} [" in tab.inner_text("#network-told")
+    tab.keyboard.press("Enter")
+    opened.shows("#pair-summary", "B \u2192 C")
+    circle = tab.locator("#network circle").nth(0)
+    circle.scroll_into_view_if_needed()
+    before = circle.bounding_box()
+    tab.mouse.move(before["x"] + 7, before["y"] + 7)
+    assert tab.inner_text("#network-told").startswith(f"{marks[network['marks'][0]]}: acts on 1 mark")
+    assert tab.locator("#network .faded").count() > 0
+    tab.mouse.down()
+    tab.mouse.move(before["x"] + 47, before["y"] + 27, steps=3)
+    tab.mouse.up()
+    tab.wait_for_timeout(100)
+    after = tab.locator("#network circle").nth(0).bounding_box()
+    assert (after["x"] - before["x"], after["y"] - before["y"]) == pytest.approx((40, 20), abs=2)
+    tab.fill("#network-slider", "1")
+    assert tab.locator("#network .hit").count() == 1 and f"1 of {n} effects" in tab.inner_text("#network-size")
+    assert opened.complaints == []
+    tab.close()
+
+
+LINKED = ("A>B&x=1", "</script><b>", "100 %", "C>D", "B&x=1", "#pair=A>B")
+
+
+def test_links_lead_to_their_pair_and_locus(browser, tmp_path):
+    """Also where names hold what links are made of; the address follows what is shown."""
+    write_run(tmp_path / "out", marks=LINKED, n_loci=3, methods=("ivw",))
+    path = write_report(str(tmp_path / "out"))
+    for x, y in (("A>B&x=1", "C>D"), ("</script><b>", "#pair=A>B")):
+        link = f"#pair={quote(x, safe='')}>{quote(y, safe='')}&locus=locus2"
+        opened = Opened(browser, path, link)
+        opened.shows("#pair-summary", f"{x} \u2192 {y}").shows("#locus-summary", "locus2 (")
+        assert opened.tab.is_hidden("#link-problem")
+        opened.tab.select_option("#pair-select", index=3)
+        opened.tab.fill("#locus-input", "locus1")
+        opened.tab.press("#locus-input", "Enter")
+        opened.shows("#locus-summary", "locus1 (")
+        shown, address = opened.tab.inner_text("#pair-summary"), opened.tab.evaluate("location.href")
+        assert opened.complaints == []
+        opened.tab.close()
+        again = Opened(browser, path, "#" + address.partition("#")[2])
+        assert again.tab.inner_text("#pair-summary") == shown
+        again.shows("#locus-summary", "locus1 (")
+        again.tab.close()
+
+
+@pytest.mark.parametrize("link, said", [
+    ("#pair=A>nowhere", "a pair that is not in this report: A>nowhere."), ("#pair=A", "not in this report: A."),
+    ("#pair=%E0%A4%A>B", "not in this report: "), ("#pair=A>A", "no local effects of A \u2192 A"),
+    ("#pair=A>B&locus=<b>x</b>", "a locus that is not in this report: <b>x</b>."), ("#locus=", "a locus that is not")])
+def test_a_link_that_names_nothing_says_so(browser, folder, link, said):
+    opened = Opened(browser, folder / "report.html", link)
+    assert said in opened.tab.inner_text("#link-problem") and opened.complaints == []
+    opened.tab.close()
 
 
 def test_hostile_names(browser, tmp_path):
@@ -195,18 +329,17 @@ def test_hostile_names(browser, tmp_path):
     write_run(folder, marks=HOSTILE, n_loci=3)
     write_report(str(folder))
     opened = Opened(browser, folder / "report.html").drawn(*CHARTS)
-    assert set(opened.column("global-table", 1)) | set(opened.column("global-table", 2)) == set(HOSTILE)
-    labels = set(opened.tab.locator("#heatmap svg text").all_text_contents())
-    assert set(HOSTILE) <= labels
+    assert opened.whole("global-table", 1) | opened.whole("global-table", 2) == set(HOSTILE)
+    labels = set(opened.tab.locator("#heatmap svg title").all_text_contents())
+    assert set(HOSTILE) == labels == set(opened.tab.locator("#network circle title").all_text_contents())
     for x in HOSTILE:
         y = HOSTILE[HOSTILE.index(x) - 1]
         opened.tab.select_option("#pair-select", label=f"{x} \u2192 {y}")
-        opened.drawn(*CHARTS)
-        assert f"{x} \u2192 {y}" in opened.tab.inner_text("#pair-summary")
+        opened.shows("#pair-summary", f"{x} \u2192 {y}").shows("#locus-summary", f"{x} \u2192 {y}").drawn(*CHARTS)
         assert opened.tab.locator("#instrument-table tbody tr").count() > 0
     opened.tab.fill("#global-table input[type=search]", "<script>")
     assert opened.count("global-table") == "1 to 10 of 10 (of 30)"
-    assert opened.tab.locator("main img:not(#network-image), main script").count() == 0
+    assert opened.tab.locator("main img, main script").count() == 0
     assert opened.complaints == [] and opened.requests == [opened.address]
     opened.tab.close()
 
@@ -247,8 +380,9 @@ def test_what_got_into_the_page_would_not_run_and_ask_for_nothing(browser, folde
 
 
 @pytest.mark.parametrize("options, said", [
-    ({"instrument_z": 50.0}, {"heatmap": "No pair has an estimate", "forest": "No locus has an estimate",
-                              "scatter": "No mutant of this locus is an instrument", "pair-summary": "no estimate"}),
+    ({"instrument_z": 50.0}, {"forest": "No locus has an estimate", "pair-summary": "no estimate",
+                              "telling": "The page holds no instruments of this pair's loci",
+                              "scatter": "No mutant of this locus is an instrument"}),
     ({"diagnostics": "none", "methods": ("median_simple",)}, {"pair-lights": "The run made no diagnostics"}),
 ])
 def test_little_to_show(browser, tmp_path, options, said):
@@ -264,79 +398,6 @@ def test_loci_without_details(browser, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "out", ignore=shutil.ignore_patterns("effects.zarr"))
     opened = Opened(browser, write_report(str(tmp_path / "out"))).drawn("heatmap", "histogram", "forest")
     assert "effects.zarr is not in the folder" in opened.tab.inner_text("#left-out")
-    assert "The page holds no instruments of this locus" in opened.tab.inner_text("#scatter")
+    assert "The page holds no instruments of this locus" in opened.tab.inner_text("#tracks")
     assert opened.complaints == []
-    opened.tab.close()
-
-
-def blocks_of_164_marks(folder, size):
-    """The data of a page of 26,732 pairs and 2,000 loci, from those of a small one, filled up to `size` bytes."""
-    text = (folder / "report.html").read_text()
-    found = dict(re.findall(r'<script type="application/json" id="([\w-]+)">(.*?)</script>', text, re.S))
-    del found["letters"]
-    data, pair, n = json.loads(found["data"]), json.loads(found["pair-0"]), 2000
-    rng = np.random.default_rng(0)
-    x, y = np.nonzero(~np.eye(164, dtype=bool))
-    data["marks"] = [f"mark number {i}" for i in range(164)]
-    z = rng.normal(size=len(x))
-    numbers = {name: np.abs(z).round(5).tolist() for name in data["global"]}
-    data["global"] = {**numbers, "estimate": z.round(5).tolist(), "exposure": x.tolist(), "outcome": y.tolist(),
-                      "method": [0] * len(x)}
-    data["methods"] = ["ivw"]
-    data["pairs"] = [[int(a), int(b)] for a, b in zip(x[:60], y[:60], strict=True)]
-    data["lights"] = None
-    data["loci"] = {name: [values[0]] * n for name, values in data["loci"].items()}
-    data["loci"]["locus"] = [f"locus {i}" for i in range(n)]
-    columns = {name: (1 + rng.uniform(size=n)).round(4).tolist() for name in pair["methods"]["ivw"]}
-    pair = json.dumps({"locus": list(range(n)), "n": [9] * n, "note": [""] * n, "red": [3] * n,
-                       "methods": {"ivw": columns}})
-    detail = json.loads(found["locus-0"])
-    of = dict(zip("ABC", data["marks"][:3], strict=True))
-    detail = {key: {of[k]: {of[q]: w for q, w in v.items()} if key == "without" else v for k, v in value.items()}
-              if isinstance(value, dict) else value for key, value in detail.items()}
-    blocks = {"data": json.dumps(data), **{f"pair-{i}": pair for i in range(60)}}
-    left = size - sum(map(len, blocks.values()))
-    detail = json.dumps({**detail, "filler": "x" * max(0, left // n - 3000)})
-    return {**blocks, **{f"locus-{i}": detail for i in range(n)}}
-
-
-@pytest.mark.alone
-def test_50_mb_open_in_5_seconds(browser, folder, tmp_path):
-    path = tmp_path / "big.html"
-    path.write_text(page_of(blocks_of_164_marks(folder, 50_000_000)))
-    assert 45e6 < path.stat().st_size < 55e6
-    began = time.perf_counter()
-    opened = Opened(browser, path).drawn("heatmap")
-    took = time.perf_counter() - began
-    print(f"opened in {took:.1f} s")
-    assert took < 5 and opened.count("global-table") == "1 to 25 of 26,732"
-    began = time.perf_counter()
-    opened.tab.click("#global-table button:text-is('effect')")
-    opened.tab.fill("#global-table input[type=search]", "number 163")
-    assert opened.count("global-table") == "1 to 25 of 326 (of 26,732)"
-    print(f"sorted and searched in {time.perf_counter() - began:.1f} s")
-    assert time.perf_counter() - began < 2 and opened.complaints == []
-    opened.tab.close()
-
-
-def test_a_heat_map_of_very_many_pairs_filters_and_zooms(browser, folder, tmp_path, monkeypatch):
-    """As many marks as a page cannot list: here three, with a low limit."""
-    monkeypatch.setattr("kipoi_deepmr.report.contents.MAX_GLOBAL_ROWS", 4)
-    monkeypatch.setattr("kipoi_deepmr.report.contents.MAX_PAIRS", 1)
-    copy = tmp_path / "out"
-    shutil.copytree(folder, copy)
-    write_report(str(copy))
-    opened = Opened(browser, copy / "report.html")
-    opened.tab.wait_for_selector("#matrix")
-    assert "3 of 3 marks" in opened.tab.inner_text("#matrix-told")
-    opened.tab.fill("#matrix-search", "b")
-    assert "1 of 3 marks" in opened.tab.inner_text("#matrix-told")
-    opened.tab.fill("#matrix-search", "")
-    opened.tab.evaluate("document.querySelector('#matrix').scrollIntoView()")
-    box = opened.tab.locator("#matrix").bounding_box()
-    opened.tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 6)
-    assert re.fullmatch(r"[ABC] \u2192 [ABC]: \S+( or more)?", opened.tab.inner_text("#matrix-told"))
-    pixels = opened.tab.evaluate("document.querySelector('#matrix').getContext('2d').getImageData(0, 0, 820, 820).data"
-                                 ".reduce((seen, v, i) => (i % 4 < 3 ? seen.add(v) : seen), new Set()).size")
-    assert pixels > 3 and opened.complaints == [] and opened.requests == [opened.address]
     opened.tab.close()

@@ -7,7 +7,7 @@ import pytest
 
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.models.mark_table import read_mark_table
-from kipoi_deepmr.models.settings import naming_of
+from kipoi_deepmr.models.settings import columns_of_marks, naming_of
 from kipoi_deepmr.options import ModelOptions
 
 ROWS = [("CTCF_K562", "ChIP", "K562", ""), ("ATAC_K562", "ATAC", "K562", "x"), ("ATAC_T", "ATAC", "T cell, CD4", ""),
@@ -129,3 +129,16 @@ def test_a_file_that_is_no_text(tmp_path):
     (tmp_path / "x.tsv").write_bytes(b"name\n\xff\xfe\n")
     with pytest.raises(InputError, match=r"x.tsv: --mark_table takes a tab-separated text file"):
         read_mark_table(str(tmp_path / "x.tsv"))
+
+
+def test_what_a_table_says_of_marks_and_of_groups(tmp_path):
+    """Of a group, what all its outputs have in common; empty cells say nothing."""
+    path = tmp_path / "tracks.tsv"
+    path.write_text(text_of([(str(4 - k), *row) for k, row in enumerate(ROWS)], ("index", *HEADER)))
+    assert columns_of_marks(ModelOptions(models=["m"])) == {}
+    table = pd.DataFrame(ROWS, columns=HEADER).set_index("name")
+    assert columns_of_marks(ModelOptions(models=["m"], mark_table=str(path))) == {
+        column: table[column][table[column] != ""].to_dict() for column in HEADER[1:]}
+    found = columns_of_marks(ModelOptions(models=["m"], mark_table=str(path), mark_groups_by="cell type"))
+    assert found == {"cell type": {name: name for name in set(table["cell type"])},
+                     "assay": {"HepG2": "DNase"}}
