@@ -29,6 +29,7 @@ from .threads import limited
 AHEAD = 2  # blocks that wait for each thread of the cluster, so that none is idle while results travel
 CONNECT_SECONDS = 60
 POLL_SECONDS = 0.02
+ALONE_SECONDS = 300  # a busy machine starts a process in a minute
 KEPT = "; the effects are kept: the same command estimates from them"
 TLS_KEYS = {"tls_ca_file": ("ca-file",), "tls_client_cert": ("client", "cert"), "tls_client_key": ("client", "key")}
 
@@ -200,8 +201,8 @@ class Cluster:
             asked = now
             if _asked(self._client.nthreads):
                 seen = now
-            elif now - seen > CONNECT_SECONDS:
-                raise ClusterFailed(f"all processes of --dask local:N died, and in {CONNECT_SECONDS} s none could be "
+            elif now - seen > ALONE_SECONDS:
+                raise ClusterFailed(f"all processes of --dask local:N died, and in {ALONE_SECONDS} s none could be "
                                     "started again: out of memory? (fewer processes)")
 
     def _places(self):

@@ -166,7 +166,7 @@ def test_processes_that_cannot_be_started_again_are_not_waited_for(tmp_path, loc
     models = [write_model(tmp_path / str(k), w) for k, w in enumerate(member_weights(2))]
     with cluster.Cluster("local:1") as running:
         running._processes.scale(0)
-        monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+        monkeypatch.setattr(cluster, "ALONE_SECONDS", 1)
         with pytest.raises(ClusterFailed, match="all processes of --dask local:N died"):
             written(models, loci_files, tmp_path / "there.zarr", running)
 
@@ -412,7 +412,7 @@ def first_of_block(effects, block):
 ])
 def test_clusters_that_cannot_be_used(tmp_path, loci_files, monkeypatch, capsys, options, said):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(cluster, "ALONE_SECONDS", 1)
     (tmp_path / "empty.yaml").write_text("")
     (tmp_path / "files.yaml").write_text(json.dumps({"distributed": {"comm": {"tls": {
         "ca-file": "nothing.pem", "client": {"cert": "nothing.pem", "key": "nothing.pem"}}}}}))
