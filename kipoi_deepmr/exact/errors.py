@@ -1,4 +1,4 @@
-"""UnknownLayer: the one way in which a model cannot be read as a graph."""
+"""UnknownLayer: the one way in which a model cannot be read as a graph; NotANumber, the kind that no split helps."""
 
 
 class UnknownLayer(Exception):
@@ -6,3 +6,10 @@ class UnknownLayer(Exception):
 
     Not an error of the user: whoever asked for the engine goes back to predicting every mutant as a whole.
     """
+
+
+class NotANumber(UnknownLayer):
+    """A layer's weights hold NaN: whatever computes it, nothing that follows is a number."""
+
+    def __init__(self, what: str):
+        super().__init__(f"{what} has weights that are no numbers (NaN)")

@@ -11,7 +11,7 @@ import numpy as np
 from . import graph as g
 from .activations import KERAS
 from .building import Builder
-from .errors import UnknownLayer
+from .errors import NotANumber, UnknownLayer
 from .keras_config import Call, filled
 from .keras_ops import KINDS, Operation
 from .keras_rest import keras_rest
@@ -83,6 +83,8 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
         if call.class_name == "InputLayer":
             tensors[call.key] = _input(builder, call, _modern(call, keras_version), sequence_input, constants)
             continue
+        if any(np.isnan(weight).any() for weight in weights_of(call.path) if weight.dtype.kind == "f"):
+            raise NotANumber(f"layer {call.name} ({call.class_name})")
         try:
             if not all(key in tensors for key in call.inputs):
                 raise UnknownLayer(f"layer {call.name} takes what an unknown layer gives")

@@ -11,7 +11,7 @@ from ..models.host.torch_graph import BATCH
 from . import graph as g
 from .activations import TORCH
 from .building import Builder
-from .errors import UnknownLayer
+from .errors import NotANumber, UnknownLayer
 from .rest import Rest, Tensor
 from .torch_rest import results_in, torch_rest
 
@@ -110,6 +110,9 @@ class _Reader:
         for call in self.recorded["calls"]:
             self.node = Call(**call)
             self.shapes[self.node.name] = self.node.shape
+            if any(np.isnan(self.arrays[number]).any() for number in _arrays_in([self.node.args, self.node.kwargs])
+                   if number < len(self.arrays)):
+                raise NotANumber(f"operation {self.node.name} ({self.node.target})")
             try:
                 self.values[self.node.name] = self.call(self.node)
             except UnknownLayer as error:
@@ -492,6 +495,14 @@ class _Reader:
         return self.builder.same(self.node.name, g.Crop(-pads[0], -pads[1]), x)
 
     _constant_pad_nd = _pad
+
+
+def _arrays_in(value):
+    """Numbers of the arrays in recorded arguments."""
+    if isinstance(value, dict) and "array" in value:
+        return [value["array"]]
+    each = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [number for part in each for number in _arrays_in(part)]
 
 
 def _several(value, n):

@@ -454,6 +454,17 @@ def test_summaries_of_an_output_after_the_cut(framework):
         [expected[:, 3:20].max(1), expected.mean(1)], axis=1), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("at", ["conv", "memory"])
+def test_weights_that_are_no_numbers_are_refused_by_name(framework, at):
+    k = framework.layers
+    model = framework.Sequential([k.Input((LENGTH, 4)), k.Conv1D(3, 5, name="conv"), k.LSTM(4, name="memory")])
+    kernel, *others = model.get_layer(at).get_weights()
+    kernel[-1] = np.nan
+    model.get_layer(at).set_weights([kernel, *others])
+    with pytest.raises(exact.UnknownLayer, match=rf"layer {at} .*no numbers \(NaN\)"):
+        exact.read_keras(model, split=True)
+
+
 def test_nothing_is_split_where_nothing_is_known(framework):
     k = framework.layers
     model = framework.Sequential([k.Input((LENGTH, 4)), k.LSTM(4, name="memory"), k.Dense(2)])

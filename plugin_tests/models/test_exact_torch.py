@@ -511,3 +511,13 @@ def test_the_module_is_left_as_it_was():
     module.train()
     exact.read_torch(module, (4, LENGTH))
     assert module.training and all(layer.training for layer in module)
+
+
+@pytest.mark.parametrize("at", [0, 2])
+def test_weights_that_are_no_numbers_are_refused_by_name(at):
+    """Before the cut and after it."""
+    module = nn.Sequential(nn.Conv1d(4, 3, 5), nn.ReLU(), nn.GroupNorm(1, 3))
+    with torch.no_grad():
+        module[at].weight[-1] = float("nan")
+    with pytest.raises(exact.UnknownLayer, match=r"operation (conv1d|group_norm) .*no numbers \(NaN\)"):
+        exact.read_torch(module, (4, LENGTH), split=True)
