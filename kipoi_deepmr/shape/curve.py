@@ -97,7 +97,7 @@ class _Tests:
         sign = 1.0 if chord >= 0 else -1.0
         upwards = 1.0 if full < 0 else -1.0  # the reference is the upper end
         bends = sign * np.stack([upwards * (at[0] - at[2]), at[1] - (at[0] + at[2]) / 2])
-        if len(found.free) == 2:  # one bend: the slope at half is the mean of both ends
+        if len(found.free) == 2:  # one bend says one thing
             bends = bends[:1]
         values = bends @ found.free
         tests = beyond_pvalue(values, *errors.of(bends), max(min_bend * abs(chord), min_slope))

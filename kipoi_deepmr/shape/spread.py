@@ -31,9 +31,12 @@ class Spread(NamedTuple):
         loci, members = (np.maximum(np.einsum("...i,ij,...j->...", contrast, each, contrast), 0.0)
                          for each in (self.loci, self.members))
         total = loci + members
-        with np.errstate(divide="ignore", invalid="ignore"):
-            df = total ** 2 / (loci ** 2 / self.loci_df + members ** 2 / self.members_df)
-        return np.sqrt(total), df
+        share = np.divide(members, total, out=np.zeros_like(total), where=total > 0)
+        return np.sqrt(total), self._df(share)
+
+    def _df(self, share):
+        """Satterthwaite's degrees of freedom where the members have a share of the variance."""
+        return 1 / ((1 - share) ** 2 / self.loci_df + share ** 2 / self.members_df)
 
     def wald(self, estimate, which):
         """P-value that some of the estimates (a slice) are all 0: Hotelling's T squared.
@@ -42,12 +45,12 @@ class Spread(NamedTuple):
         """
         total = self.loci[which, which] + self.members[which, which]
         values = estimate[which]
-        share = np.trace(np.linalg.solve(total, self.members[which, which])) / len(values)
-        df = 1 / ((1 - share) ** 2 / self.loci_df + share ** 2 / self.members_df)
+        inverse = linalg.pinvh(total)  # no error at all is possible
+        df = self._df(np.trace(inverse @ self.members[which, which]) / len(values))
         rest = df - len(values) + 1
         if rest <= 0:
             return np.nan
-        size = values @ np.linalg.solve(total, values) * rest / (df * len(values))
+        size = values @ inverse @ values * rest / (df * len(values))
         return float(special.fdtrc(len(values), rest, size))
 
 

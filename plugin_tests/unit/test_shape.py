@@ -281,3 +281,16 @@ def test_a_figure_shows_the_curve_and_what_the_effect_depends_on():
     np.testing.assert_array_equal(lines["curve"].get_ydata(), found.curve.y)
     ends = lines["a line"].get_ydata()
     assert ends[0] == pytest.approx(np.interp(found.curve.full, found.curve.x, found.curve.y))
+
+
+@pytest.mark.parametrize("n_loci", [1, 6, 12])
+def test_members_that_agree_exactly(n_loci):
+    """No errors at all: a line is a line, at one locus and at many, and nothing is divided by zero."""
+    known = simulate("linear", n_loci=n_loci, noise=0, leak=0, pleiotropy=0, slopes=0, seed=11)
+    effects = dataset_of(known.effects, MARKS, np.full((n_loci, 20), ord("A"), np.uint8))
+    folds = shape.gather(effects, instruments.rule_for(effects, "pooled", 0.3), 0, 1)
+    with np.errstate(all="raise"):
+        curve = shape.curve_of(folds)
+    assert curve.shape.word == LINEAR
+    np.testing.assert_allclose(curve.slopes, 1, rtol=1e-4)
+    assert np.isfinite(curve.slopes_se).all() and np.isfinite(curve.slopes_df).all() and curve.slopes_se.max() < 1e-3
