@@ -7,10 +7,10 @@ no compiler is needed. Input channels that are zero in all rows of the block are
 
 from collections.abc import Callable
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 FLOAT, BYTE, WORD, INT = ir.FloatType(), ir.IntType(8), ir.IntType(64), ir.IntType(32)
@@ -21,10 +21,11 @@ ROWS = (1, 2, 4, 6)
 
 def _vector_and_widths():
     """Floats in a vector register, and the widths of column blocks: six rows of the widest just fit the registers."""
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
+    features = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()  # as numba does
+    features = features.split(",")
+    if "+avx512f" in features:
         return 16, (64, 32, 16)
-    if features.get("avx"):
+    if "+avx" in features:
         return 8, (16,)
     return 4, (16,)
 
