@@ -11,7 +11,7 @@ BLOCK = re.compile(r'(<script type="application/octet-stream" id="([\w-]+)">)(.*
 
 def held(path):
     """JSON blocks of a page by id."""
-    return {name: _unpacked(packed) for _, name, packed in BLOCK.findall(Path(path).read_text())}
+    return {name: _unpacked(packed) for _, name, packed in BLOCK.findall(Path(path).read_text(encoding="utf-8"))}
 
 
 def changed(path, change):
@@ -20,7 +20,7 @@ def changed(path, change):
         data = change(_unpacked(match[3])) if match[2] == "data" else None
         return match[0] if data is None else f"{match[1]}{_packed(data)}</script>"
 
-    return BLOCK.sub(new, Path(path).read_text())
+    return BLOCK.sub(new, Path(path).read_text(encoding="utf-8"))
 
 
 def _unpacked(packed):

@@ -32,20 +32,18 @@ def write_tables(folder, marks, n_edges, n_loci=3, seed=0):
     verdict = np.full(len(x), NONE, object)
     verdict[edges] = np.where(direct, DIRECT, HIDDEN)
     table = pd.DataFrame({"exposure": names[x], "outcome": names[y]})
-    numbers = {"n_loci": np.full(len(x), n_loci), "estimate": effect.round(5), "se": 0.02, "ci_low": effect - 0.04,
-               "ci_high": effect + 0.04, "pvalue": np.where(np.abs(effect) > 0.1, 1e-9, 0.5),
-               "tau": 0.01, "tau2": 1e-4, "i2": 0.1, "q": 1.0, "q_pvalue": 0.5, "pi_low": effect - 0.1,
-               "pi_high": effect + 0.1, "standardised": effect.round(5)}
-    global_ = table.assign(method="ivw", **numbers, verdict=verdict, reason="")
-    global_["qvalue"] = global_["pvalue"]
+    effect = effect.round(4)
+    global_ = table.assign(method="ivw", n_loci=n_loci, estimate=effect, se=0.02, ci_low=(effect - 0.04).round(4),
+                           ci_high=(effect + 0.04).round(4), standardised=effect,
+                           qvalue=np.where(np.abs(effect) > 0.1, 1e-9, 0.5), verdict=verdict, reason="")
     write_table(str(folder / "global.tsv"), [global_])
     network = table.iloc[edges].assign(direct=effect[edges], direct_std=effect[edges], ci_low=effect[edges] - 0.04,
                                        ci_high=effect[edges] + 0.04, qvalue=1e-9, qvalue_min_effect=1e-9)
     write_table(str(folder / "network.tsv"), [network])
     strongest = global_.loc[global_["standardised"].abs().sort_values(ascending=False).index[:60]]
-    local = pd.concat([strongest[["exposure", "outcome", "method", "estimate", "se", "ci_low", "ci_high", "pvalue"]]
+    local = pd.concat([strongest[["exposure", "outcome", "method", "estimate", "se", "ci_low", "ci_high"]]
                        .assign(chrom="chr1", start=1000 * k, end=1000 * k + 100, strand="+", locus=f"locus{k}",
-                               n_instruments=9, note="NA", **dict.fromkeys(
+                               pvalue=1e-9, n_instruments=9, note="NA", **dict.fromkeys(
                                    ("intercept", "intercept_se", "intercept_pvalue", "q", "q_pvalue"), np.nan))
                        for k in range(n_loci)])
     write_table(str(folder / "local.tsv"), [local])

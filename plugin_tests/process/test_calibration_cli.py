@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from conftest import EXAMPLES, LENGTH, MARKS, member_weights, write_model
 from finished_runs import PLAIN_WORDS
+from report_pages import held
 
 from kipoi_deepmr import calibration, effects_store, pipeline
 from kipoi_deepmr.cli import main
@@ -142,7 +143,8 @@ def test_run_with_a_calibration(store, tmp_path, capsys):
     assert (tmp_path / "OUT" / "local.tsv").read_bytes() == (tmp_path / "local.tsv").read_bytes()
     run = FinishedRun(str(tmp_path / "OUT"))
     assert run.settings["calibration"] == calibration.identity(str(tmp_path / "c.json"))
-    assert "sha256=" + run.settings["calibration"]["sha256"] in (tmp_path / "OUT" / "report.html").read_text()
+    provenance = dict(held(tmp_path / "OUT" / "report.html")["data"]["provenance"])
+    assert "sha256=" + run.settings["calibration"]["sha256"] in provenance["calibration"]
     raw = effects_store.open_effects(str(tmp_path / "OUT" / "effects.zarr"))
     ratio = run.effects["effect_se"].values / raw["effect_se"].values
     assert np.nanmedian(ratio, (0, 1)) == pytest.approx(FACTORS, rel=1e-3)

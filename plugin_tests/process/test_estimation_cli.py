@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from finished_runs import PLAIN_WORDS
 from mr_problems import MARKS, made_data, made_loci
+from report_pages import held
 from vcf_files import info, line, records, snvs, write
 
 from kipoi_deepmr import effects_store, mr
@@ -112,9 +113,8 @@ def test_a_run_with_steigers_filter_and_what_reads_it(run, tmp_path):
     assert of_vcf.value_counts().to_dict() == counts[counts > 0].to_dict()
     assert all(len(v["CE_ivw"].split(",")) == len(v["PAIRS"].split(",")) for v in served)
 
-    page = (out / "report.html").read_text()
-    detail = json.loads(page.split('id="locus-0">')[1].split("</script>")[0])
-    name = json.loads(page.split('id="data">')[1].split("</script>")[0])["loci"]["locus"][0]
+    page = held(out / "report.html")
+    detail, name = page["locus-0"], page["data"]["loci"]["locus"][0]
     for x, y in (("A", "B"), ("B", "A")):
         assert len(detail["instruments"][x][y]) == len(detail["without"][x][y]["estimate"]) == counts[name, x, y]
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pysam
 import pytest
+from report_pages import held
 from wide_case import make_store
 
 from kipoi_deepmr import effects_store, mr, pipeline
@@ -241,11 +242,10 @@ def test_a_run_whose_local_effects_are_an_array_and_its_report(store, tmp_path, 
             assert re.search(f"^{stage}(, block .*)?: ", lines, re.MULTILINE), stage
         assert {"local.zarr", "local.tsv", "global.tsv", "report.html"} <= set(os.listdir(out))
         assert "local.zarr/completed.jsonl" in json.loads((out / "run.json").read_text())["files"]
-    text = (out / "report.html").read_text()
-    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    data = held(out / "report.html")["data"]
     table = read(out / "global.tsv")
-    assert len(data["global"]["estimate"]) < len(table) == 84
-    matrix = data["matrix"]
+    assert len(METHODS) * len(data["effects"]["exposure"]) < len(table) == 84
+    matrix = data["heat"]
     cells = np.frombuffer(base64.b64decode(matrix["cells"]), np.int8).reshape(7, 7)
     effect = table[table["method"] == "ivw"].set_index(["exposure", "outcome"])["standardised"]
     for i, x in enumerate(matrix["marks"]):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from finished_runs import chain_effects, write_run
+from report_pages import held
 
 from kipoi_deepmr import effects_store, pipeline
 from kipoi_deepmr.cli import main
@@ -148,9 +149,9 @@ def test_the_summary_leads_with_verdicts_the_strongest_first(run, tmp_path, caps
 def test_the_report_leads_with_verdicts(run, tmp_path):
     shutil.copytree(run, tmp_path / "OUT")
     assert main(["report", str(tmp_path / "OUT"), "-q"]) == 0
-    text = (tmp_path / "OUT" / "report.html").read_text()
-    assert text.index('id="verdicts"') < text.index('id="global"') and "data:image/png;base64," in text
-    assert "indirect effect (through B)" in text
+    text, data = (tmp_path / "OUT" / "report.html").read_text(), held(tmp_path / "OUT" / "report.html")["data"]
+    assert text.index('id="overview"') < text.index('id="global"') and data["network"]["exposure"]
+    assert "indirect effect (through B)" in data["effects"]["verdicts"]
 
 
 @pytest.mark.parametrize("figure, source", [("network", ""), ("network", "network.tsv"), ("heatmap", ""),

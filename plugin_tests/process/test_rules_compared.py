@@ -1,12 +1,11 @@
 """Where a run has regions, effects by direct instruments and by regions are compared: files, summary and report."""
 
-import json
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
 from finished_runs import dataset_of
+from report_pages import held
 
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.output.tables import EXACT
@@ -91,14 +90,13 @@ def test_the_summary_and_the_report_show_it(run, tmp_path, capsys):
     assert "instruments that the effects show against those of your regions" in said and "Spearman over loci" in said
     (out.parent / "sites.bed").rename(tmp_path / "moved.bed")  # which the rule direct does not need
     try:
-        page = open(write_report(str(out))).read()
+        rules = held(write_report(str(out)))["data"]["rules"]
     finally:
         (tmp_path / "moved.bed").rename(out.parent / "sites.bed")
-    held = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])["rules"]
     table = read(out / "rules.tsv").set_index(["exposure", "outcome"])
-    for i, pair in enumerate(zip(held["exposure"], held["outcome"], strict=True)):
-        assert held["difference"][i] == pytest.approx(table.loc[pair, "difference"], rel=1e-5)
-    assert held["pvalue"] == sorted(held["pvalue"])
+    for i, pair in enumerate(zip(rules["exposure"], rules["outcome"], strict=True)):
+        assert rules["difference"][i] == pytest.approx(table.loc[pair, "difference"], rel=1e-5)
+    assert rules["pvalue"] == sorted(rules["pvalue"])
 
 
 def test_two_members_have_nothing_to_compare_with(tmp_path, capsys):

@@ -1,13 +1,13 @@
 """Tables as Parquet: the same rows as in TSV, by every command, and read by every stage."""
 
 import os
-import re
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from finished_runs import chain_effects
+from report_pages import held
 
 from kipoi_deepmr import effects_store, pipeline
 from kipoi_deepmr import options as o
@@ -60,8 +60,10 @@ def same(folder, other):
 
 def test_run_writes_the_same_rows(folders):
     assert same(folders / "tsv", folders / "parquet") >= 6
-    pages = [re.sub(r'"provenance":\[.*?\]\]', "", (folders / name / "report.html").read_text()) for name in o.FORMATS]
-    assert len(pages[0]) > 100_000 and pages[0] == pages[1]
+    pages = [held(folders / name / "report.html") for name in o.FORMATS]
+    for page in pages:
+        assert page["data"].pop("provenance") and page["data"].pop("command") is not None
+    assert len(pages[0]) > 3 and pages[0] == pages[1]
 
 
 def test_stages_write_the_same_rows(store, folders, tmp_path):
