@@ -8,7 +8,7 @@ import numpy as np
 
 from .rays import CUT, LEAST_NOISE, Rays, score
 from .sample import Sample, sample, standardise
-from .search import Found, direct_action, search
+from .search import Found, direct_action, direct_of_rays, search
 
 OWN, SHARED, NOTHING_MOVES, DENSE, FEW = "own", "shared", "nothing moves it", "dense", "few"
 REASONS = {
@@ -143,7 +143,7 @@ class Assignment:
         acts_on = np.where(on & (ray < n_marks), ray, -1)
         off = np.flatnonzero(~on)
         if len(off) and self.causes.any():
-            z = direct_action(x[off], locus[off], self.rays, noise[off])[1]
+            z = direct_action(x[off], locus[off], self.rays, noise[off], self._direct_at)[1]
             acts_on[off] = np.where(self.causes, z, -1).argmax(1)
             acts_on[off[~self.causes[z.argmax(1)]]] = -1
         moves = (np.abs(x) >= LEAST_SIZE * noise).any(1) & np.isfinite(x).all(1)
@@ -159,7 +159,14 @@ class Assignment:
 
     def action_of_mutants(self, effect, locus):
         """The same of single mutants: (mutant, mark); parameters are those of `of_mutants`."""
-        return direct_action(standardise(effect, self.sd), locus, self.rays, self.noise)[0] * self.sd
+        return direct_action(standardise(effect, self.sd), locus, self.rays, self.noise, self._direct_at)[0] * self.sd
+
+    @cached_property
+    def _direct_at(self):
+        return direct_of_rays(self.rays)
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_direct_at"}
 
 
 def _flat(effect, loci):

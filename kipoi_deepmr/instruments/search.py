@@ -5,6 +5,7 @@ mutants other rays describe as well loses its ray; a mark may get one back from 
 that lie on a ray which is no mark's get that of a hidden cause.
 """
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ LEAST_SEEDS = 20
 LEAST_MUTANTS, LEAST_SHARE_OF_DENSE = 10, 0.003
 HIDDEN_WIDTH = 0.3
 LEAST_SECOND = 0.2  # a hidden cause moves a second mark by at least this share of what it moves most
+KEPT_BYTES = 100_000_000  # of direct effects at loci
 TIE = 0.5  # how much a mark that most mutants move counts against its being upstream
 
 
@@ -279,7 +281,22 @@ def _hidden_seeds(sample, found):
     return best
 
 
-def direct_action(effect, locus, rays, noise):
+def direct_of_rays(rays):
+    """A function of a locus: the direct effects (mark, mark) there, of all loci for None. It keeps some of the last.
+
+    Every member's view of a locus needs them, and an inverse of many marks takes longest of all.
+    """
+    n_marks = rays.slope.shape[1]
+
+    @lru_cache(max(1, KEPT_BYTES // (8 * n_marks ** 2)))
+    def direct_at(locus):
+        total = rays.slope if locus is None else rays.local[locus].astype(np.float64)
+        return direct_of_total(total[:n_marks])
+
+    return direct_at
+
+
+def direct_action(effect, locus, rays, noise, direct_at=None):
     """What mutants do to each mark directly: `a = d (I - G)` with the direct effects G of their locus.
 
     Parameters
@@ -289,6 +306,8 @@ def direct_action(effect, locus, rays, noise):
     locus : (mutant,) int
         Ascending.
     rays, noise
+    direct_at : callable, optional
+        That of `direct_of_rays`, if there is one.
 
     Returns
     -------
@@ -296,14 +315,13 @@ def direct_action(effect, locus, rays, noise):
     z : (mutant, mark) float64
         Its size over its error.
     """
-    n_marks = effect.shape[1]
     action, explained = np.empty_like(effect), np.empty_like(effect)
-    pieces = [(slice(None), direct_of_total(rays.slope[:n_marks]))]
+    direct_at = direct_at or direct_of_rays(rays)
+    pieces = [slice(None)]
     if rays.local is not None:
-        starts = [*np.flatnonzero(np.diff(locus, prepend=-1)), len(locus)]
-        rows = (slice(a, b) for a, b in pairwise(starts))
-        pieces = ((part, direct_of_total(rays.local[locus[part.start], :n_marks].astype(np.float64))) for part in rows)
-    for rows, direct in pieces:
+        pieces = [slice(a, b) for a, b in pairwise([*np.flatnonzero(np.diff(locus, prepend=-1)), len(locus)])]
+    for rows in pieces:
+        direct = direct_at(None if rays.local is None else int(locus[rows.start]))
         action[rows] = effect[rows] - effect[rows] @ direct
         explained[rows] = effect[rows] ** 2 @ direct ** 2
     return action, np.abs(action) / np.sqrt(noise ** 2 + SLACK ** 2 * explained)

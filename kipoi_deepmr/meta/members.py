@@ -9,43 +9,43 @@ from .pooled import prediction_df
 OF_MEMBER = r"^estimate_\d+$"  # columns of the local table with the estimates from each member's own effects
 
 
-def members_global_effects(group, estimates, ses, tau2):
+def members_global_effects(estimates, ses, tau2):
     """Every member's global effect: the mean of its local effects by the weights of the meta-analysis.
 
     Parameters
     ----------
-    group : (n,) int array
-        Number of each row's meta-analysis.
-    estimates : iterable of (n,) arrays
+    estimates : iterable of (locus, analysis) arrays
         Of one member after the other.
-    ses : (n,) array
-        Standard error of the ensemble's estimate; positive and finite.
-    tau2 : (n_groups,) array
+    ses : (locus, analysis) array
+        Standard error of the ensemble's estimate, positive and finite; NaN where a locus is not used.
+    tau2 : (analysis,) array
         Variance between loci; NaN, of a single locus, counts as 0.
 
     Returns
     -------
-    (n_groups, K) float64
-        NaN for a group without rows. None without members.
+    (analysis, K) float64
+        NaN for an analysis without loci. None without members.
 
     Raises
     ------
     InputError
         An estimate is not a finite number.
     """
-    error = np.hypot(ses, np.sqrt(np.nan_to_num(tau2))[group])
-    smallest = np.full(len(tau2), np.inf)
-    np.minimum.at(smallest, group, error)
-    weight = (smallest[group] / error) ** 2
-    total = np.bincount(group, weight, len(tau2))
-    found = []
+    error = np.hypot(ses, np.sqrt(np.nan_to_num(tau2)))
+    smallest = np.fmin.reduce(error, axis=0, initial=np.inf)
+    weight = (smallest / error) ** 2
+    unused = np.isnan(error)
+    weight[unused] = 0.0
+    total, found = weight.sum(0), []
     for number, own in enumerate(estimates, 1):
+        own = np.where(unused, 0.0, own)
         bad = own[~np.isfinite(own)]
         if len(bad):
             raise InputError("a locus of the local table has an estimate and a standard error, but its "
                              f"estimate_{number} is {bad[0]}")
+        own *= weight
         with np.errstate(invalid="ignore"):
-            found.append(np.bincount(group, weight * own, len(tau2)) / total)
+            found.append(own.sum(0) / total)
     return np.stack(found, axis=1) if found else None
 
 

@@ -54,7 +54,7 @@ class MeanModel:
 
     def __init__(self, y, v, v0, k):
         self.y, self.v, self.v0, self.k = y, v, v0, k
-        self._buffers = np.empty_like(y), np.empty_like(y)
+        self._buffers = np.empty_like(y), np.empty_like(y), np.empty_like(y)
 
     @property
     def df(self):
@@ -67,7 +67,7 @@ class MeanModel:
 
     def sums(self, tau2, want=("q0",)):
         """Weighted sums at tau2 (shape (m,)); `want` names those that cost a pass over the studies."""
-        w, r = self._buffers
+        w, r, wr = self._buffers
         np.add(self.v, tau2[:, None], out=w)
         np.divide(1.0, w, out=w)
         w0 = 1.0 / (self.v0 + tau2)
@@ -78,16 +78,17 @@ class MeanModel:
         np.subtract(self.y, mean[:, None], out=r)
         tr1 = others - others2 / w1 + w0 * others / w1
         out = {"mean": mean, "w1": w1, "w2": w0**2 + others2, "tr1": tr1}
+        np.multiply(w, r, out=wr)
         if "q0" in want:
-            out["q0"] = w0 * mean**2 + _weighted_square(w, r)
+            out["q0"] = w0 * mean**2 + _dot(wr, r)
         if "q1" in want or "q2" in want:
-            np.multiply(w, r, out=r)
-            out["q1"] = (w0 * mean) ** 2 + _dot(r, r)
+            out["q1"] = (w0 * mean) ** 2 + _dot(wr, wr)
         if "q2" in want:
-            a = _dot(w, r)
-            out["q2"] = w0**3 * mean**2 * others / w1 + (2 * w0**2 * mean * a - a**2) / w1 + _weighted_square(w, r)
+            a = _dot(w, wr)
+            last = _dot(np.multiply(w, wr, out=r), wr)
+            out["q2"] = w0**3 * mean**2 * others / w1 + (2 * w0**2 * mean * a - a**2) / w1 + last
         if "tr2" in want:
-            others3 = _weighted_square(w, w)
+            others3 = _dot(np.multiply(w, w, out=r), w)
             out["tr2"] = others2 - 2 * others3 / w1 + (w0 / w1) ** 2 * (others**2 + 2 * others2) + (others2 / w1) ** 2
         return Sums(**out)
 
@@ -118,10 +119,6 @@ class MeanModel:
         return v1 * (k - 1) / k, v2 * (1 - 2 / k) + (v1 / k) ** 2
 
 
-def _weighted_square(w, r):
-    return np.einsum("ij,ij,ij->i", w, r, r)
-
-
 def mean_model(effects, ses, usable):
     """Build the model of one block.
 
@@ -137,12 +134,14 @@ def mean_model(effects, ses, usable):
         An effect is centre + scale * y; a variance scale^2 * v. Where a variance or a squared effect would leave the
         range of double precision, v0 is NaN and so is every sum.
     """
-    se = np.where(usable, ses, np.inf).T
-    order = np.argsort(se, axis=1, kind="stable")
+    se, effect = (np.array(values.T, order="C") for values in (np.where(usable, ses, np.inf), effects))
     k = usable.sum(axis=0)
-    order = order[:, : int(k.max())]
-    se = np.take_along_axis(se, order, axis=1)
-    effect = np.take_along_axis(effects.T, order, axis=1)
+    if not usable.all():  # those that are used come first
+        order = np.argsort(~usable.T, axis=1, kind="stable")[:, : int(k.max())]
+        se, effect = (np.take_along_axis(values, order, axis=1) for values in (se, effect))
+    row, best = np.arange(len(se)), se.argmin(axis=1)  # and first of all the most precise
+    for values in (se, effect):
+        values[row, 0], values[row, best] = values[row, best], values[row, 0]
     # a power of two: scaling by it is exact
     scale = np.ldexp(0.5, np.frexp(se[:, 0])[1])
     centre = effect[:, 0]

@@ -74,6 +74,15 @@ def _parts(table, found, group):
     with np.errstate(invalid="ignore"):
         share = weight / np.bincount(group, weight, len(found))[group]
     own = list(table.filter(regex=OF_MEMBER))
-    members = members_global_effects(group[used], (table[name].to_numpy(np.float64)[used] for name in own), se[used],
+    members = members_global_effects((_columns(table[name].to_numpy(np.float64), group) for name in own),
+                                     _columns(np.where(used, se, np.nan), group),
                                      found["tau2"].to_numpy()) if len(own) > 1 else None
     return np.where(used, share * (estimate - mean), np.nan), members
+
+
+def _columns(values, group):
+    """Values of rows as columns, one a group."""
+    row = pd.Series(group).groupby(group).cumcount().to_numpy()
+    padded = np.full((row.max(initial=-1) + 1, group.max(initial=-1) + 1), np.nan)
+    padded[row, group] = values
+    return padded

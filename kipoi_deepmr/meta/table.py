@@ -8,6 +8,7 @@ import pandas as pd
 from ..errors import InputError, listed
 from ..inference import check_alpha, check_choice
 from ..tabular import to_numbers
+from ..threads import mapped
 from .members import OF_MEMBER, members_global_effects, with_members
 from .pooled import CI, PREDICTION, random_effects
 from .studies import UNWEIGHTABLE
@@ -73,8 +74,8 @@ def aggregate(local, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.0
     def pieces():
         for first, last in _slices(counts):
             place = _Places(codes, order, counts, first, last)
-            yield (groups.iloc[first:last], place.columns(effects), place.columns(ses),
-                   partial(map, place.columns, own if len(own) > 1 else []))
+            yield [lambda place=place, keys=groups.iloc[first:last]: (
+                keys, place.columns(effects), place.columns(ses), map(place.columns, own if len(own) > 1 else []))]
 
     return aggregate_pieces(pieces(), tau2_method, ci, prediction, alpha)
 
@@ -84,10 +85,10 @@ def aggregate_pieces(pieces, tau2_method="REML", ci="wald", prediction="t_k1", a
 
     Parameters
     ----------
-    pieces : iterable of (keys, estimates, ses, members)
-        keys: a pandas.DataFrame with columns exposure, outcome and method, one row an analysis; estimates and ses:
-        (locus, analysis) arrays, NaN where a locus has none; members: a callable that gives such an array for each
-        member, or none.
+    pieces : iterable of lists of callables
+        Those of a list are called in threads. Each gives keys, estimates, ses and members. keys: a pandas.DataFrame
+        with columns exposure, outcome and method, one row an analysis; estimates and ses: (locus, analysis) arrays,
+        NaN where a locus has none; members: an iterator of such arrays of each member, or of none.
     tau2_method, ci, prediction, alpha
         As in `random_effects`.
 
@@ -105,35 +106,36 @@ def aggregate_pieces(pieces, tau2_method="REML", ci="wald", prediction="t_k1", a
     check_choice("ci", ci, CI)
     check_choice("prediction", prediction, PREDICTION)
     check_alpha(alpha)
-    tables, notes = [], []
-    for keys, estimates, ses, members in pieces:
-        found = _found(estimates, ses, tau2_method, ci, prediction, alpha)
-        excluded = found.pop("n_excluded")
-        table = keys.reset_index(drop=True).assign(**found)
-        tables.append(_with_shared_error(table, estimates, ses, members(), ci, prediction, alpha)[GLOBAL_COLUMNS])
-        for position in np.flatnonzero(excluded):
-            pair = " ".join(str(table.at[position, key]) for key in KEYS)
-            notes.append(f"{pair}: {excluded[position]} loci {UNWEIGHTABLE} not used")
-    table = pd.concat(tables, ignore_index=True) if tables else EMPTY.copy()
-    table.attrs["notes"] = notes
+    pooled = partial(_pooled, tau2_method=tau2_method, ci=ci, prediction=prediction, alpha=alpha)
+    found = [each for some in pieces for each in mapped(pooled, some)]
+    table = pd.concat([each for each, _ in found], ignore_index=True) if found else EMPTY.copy()
+    table.attrs["notes"] = [note for _, notes in found for note in notes]
     return table
+
+
+def _pooled(piece, tau2_method, ci, prediction, alpha):
+    """The global table of one piece, and its notes."""
+    keys, estimates, ses, members = piece()
+    found = _found(estimates, ses, tau2_method, ci, prediction, alpha)
+    excluded = found.pop("n_excluded")
+    table = keys.reset_index(drop=True).assign(**found)
+    notes = [f"{' '.join(str(table.at[i, key]) for key in KEYS)}: {excluded[i]} loci {UNWEIGHTABLE} not used"
+             for i in np.flatnonzero(excluded)]
+    return _with_shared_error(table, estimates, ses, members, ci, prediction, alpha)[GLOBAL_COLUMNS], notes
 
 
 def _found(estimates, ses, tau2_method, ci, prediction, alpha):
     """Columns of the global table, and n_excluded, of some analyses."""
-    width = max(1, PADDED_ELEMENTS // max(1, len(estimates)))
-    results = [random_effects(estimates[:, i:i + width], ses[:, i:i + width], tau2_method=tau2_method, ci=ci,
-                              prediction=prediction, tau2_ci=None, alpha=alpha)
-               for i in range(0, estimates.shape[1], width)]
+    result = random_effects(estimates, ses, tau2_method=tau2_method, ci=ci, prediction=prediction, tau2_ci=None,
+                            alpha=alpha)
     fields = {**{name: name for name in FOUND}, "n_loci": "n_studies", "n_excluded": "n_excluded"}
-    return {name: np.concatenate([getattr(result, field) for result in results]) for name, field in fields.items()}
+    return {name: getattr(result, field) for name, field in fields.items()}
 
 
 def _with_shared_error(table, estimates, ses, members, ci, prediction, alpha):
     """Global effects, with the members' spread in their errors if there is every member's estimates."""
     used = np.isfinite(estimates) & np.isfinite(ses) & (ses > 0)
-    group = np.broadcast_to(np.arange(len(table)), used.shape)[used]
-    by_member = members_global_effects(group, (own[used] for own in members), ses[used], table["tau2"].to_numpy())
+    by_member = members_global_effects(members, np.where(used, ses, np.nan), table["tau2"].to_numpy())
     if by_member is None:
         return table.assign(se_loci=table["se"], se_members=np.nan)
     return with_members(table, by_member, ci, prediction, alpha)

@@ -20,6 +20,7 @@ from .pairs import NUMBERS, finished, fit_views, moderates, plan_of, spreads_of,
 from .uncertainty import moderation_of_spread
 
 GROUP_FITS = 125_000  # pairs whose results at a locus are held at a time by a thread, of every member
+PIECE_FITS = 500_000  # local effects that a thread pools at a time
 VIEW_BYTES = 16_000_000  # of one block's effects in float64; each member's view of it takes as much again
 
 
@@ -260,7 +261,7 @@ def empty_table(n_members):
 
 
 def pieces(local, loci=slice(None)):
-    """Local effects of all pairs as arrays, a group of exposures after the other.
+    """Local effects of all pairs as arrays, as `meta.aggregate_pieces` takes them.
 
     Parameters
     ----------
@@ -268,33 +269,34 @@ def pieces(local, loci=slice(None)):
 
     Yields
     ------
-    keys : pandas.DataFrame
-        Columns exposure, outcome, method; a row a meta-analysis.
-    estimates, ses : (locus, row) float64
-    members : callable
-        Gives every member's estimates, (locus, row) float64, one after the other; nothing if the array has none.
+    list of callables
+        Of a group of exposures, which is held as it is read. Each gives of some pairs: a pandas.DataFrame with columns
+        exposure, outcome, method, a row a meta-analysis; estimates and standard errors, (locus, row) float64; an
+        iterator of every member's estimates, alike, of nothing if the array has none.
     """
     for group in local.groups():
-        pair = local.is_pair(group)
-        rows, columns = np.nonzero(pair)
-        names = np.array(local.exposures, object)[group][rows], np.array(local.outcomes, object)[columns]
-        n_methods = len(local.methods)
-        keys = pd.DataFrame({"exposure": names[0].repeat(n_methods), "outcome": names[1].repeat(n_methods),
-                             "method": np.tile(np.array(local.methods, object), len(rows))})
-
-        def flat(values, cells=(rows, columns)):
-            """(method, locus, exposure, outcome) to (locus, pair and method)."""
-            chosen = np.moveaxis(values[:, :, cells[0], cells[1]], 0, 2)
-            return chosen.reshape(len(chosen), -1).astype(np.float64)
-
-        estimates, ses = (flat(local.read(name, loci, group)) for name in ("estimate", "se"))
-        yield keys, estimates, ses, partial(_members, local, loci, group, flat)
+        held = [local.read(name, loci, group) for name in ("estimate", "se")]
+        if local.n_members:
+            held += list(np.moveaxis(local.read("member_estimate", loci, group), 1, 0))
+        names = np.array(local.exposures, object)[group], np.array(local.outcomes, object)
+        cells = np.nonzero(local.is_pair(group))
+        width = max(1, PIECE_FITS // max(1, len(local.methods) * held[0].shape[1]))
+        yield [partial(_piece, held, local.methods, names, [side[i:i + width] for side in cells])
+               for i in range(0, len(cells[0]), width)]
 
 
-def _members(local, loci, group, flat):
-    """Every member's estimates, one after the other."""
-    for member in range(local.n_members):
-        yield flat(local.read("member_estimate", loci, group, member=member))
+def _piece(held, methods, names, cells):
+    """What `pieces` gives of some cells (numbers of exposures and of outcomes)."""
+    exposure, outcome = (side[number].repeat(len(methods)) for side, number in zip(names, cells, strict=True))
+    keys = pd.DataFrame({"exposure": exposure, "outcome": outcome,
+                         "method": np.tile(np.array(methods, object), len(cells[0]))})
+
+    def flat(values):
+        """(method, locus, exposure, outcome) to (locus, pair and method)."""
+        chosen = values[:, :, cells[0], cells[1]].astype(np.float64)
+        return np.moveaxis(chosen, 0, 2).reshape(chosen.shape[1], -1)
+
+    return keys, flat(held[0]), flat(held[1]), map(flat, held[2:])
 
 
 def rows(local, loci=slice(None), exposures=slice(None), outcomes=slice(None), members=True):

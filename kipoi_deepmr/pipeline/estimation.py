@@ -26,7 +26,7 @@ from ..output.stored_loci import index_of
 from ..output.vcf import CausalEffects, write_vcf
 from ..runs.outputs import BY_RULE, CALIBRATION, DIAGNOSTICS, LOCAL_ARRAY, VCF, writing
 from .progress import progress
-from .sizes import check_sizes, is_wide, shape_of, sizes_of
+from .sizes import check_sizes, is_wide, shape_of, share_with_estimate, sizes_of
 
 KEPT = "the effects are kept; free some space and start again"
 PRESSO_DRAWS = 1000
@@ -94,7 +94,8 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
                                   vcf=_none_beside("vcf", options.vcf))
     wide = is_wide(options, effects.sizes) and not is_stream(local_path)
     if wide:
-        expected = sizes_of(options, marks, effects.sizes, whole_run=False, like=os.fspath(local_path))
+        expected = sizes_of(options, marks, effects.sizes, whole_run=False, like=os.fspath(local_path),
+                            share=share_with_estimate(effects, options))
         check_sizes(expected, local_path)
         if not quiet and judged is None:  # `run`, which knows the network, has announced all stages
             log.warning("%s", expected.text)

@@ -31,7 +31,7 @@ from .estimation import cautious, estimate, genome_of, members_of
 from .network import effects_of, judge
 from .prediction import GO_ON, of_models, predict_locked, predict_settings
 from .progress import working
-from .sizes import check_sizes, sizes_of
+from .sizes import check_sizes, share_with_estimate, sizes_of
 
 # the same from a copy elsewhere is the same run
 FILES = ("fasta_file", "input_vcf", "instrument_regions", "calibration")
@@ -151,7 +151,7 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
         variants = natural_variants(later.estimate.input_vcf, index_of(effects))
     later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet, ending=ending)
     predicted = effects.attrs.get("settings", {})
-    expected = _expected(later, effects["mark"].values.tolist(), effects.sizes, out)
+    expected = _expected(later, effects["mark"].values.tolist(), effects.sizes, out, effects)
 
     def copy(folder):
         if not folder.holds_effects:
@@ -167,9 +167,10 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
                      effects.attrs.get("approximation"))
 
 
-def _expected(later, marks, sizes, out):
+def _expected(later, marks, sizes, out, effects=None):
     """What follows the predictions takes; refused before they begin where there is no room for it."""
-    expected = sizes_of(later.estimate, marks, sizes, like=later.ending)
+    share = None if effects is None else share_with_estimate(effects, later.estimate)
+    expected = sizes_of(later.estimate, marks, sizes, like=later.ending, share=share)
     check_sizes(expected, os.path.join(out, STORE))
     return expected
 

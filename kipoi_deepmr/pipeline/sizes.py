@@ -3,8 +3,13 @@
 import os
 from typing import NamedTuple
 
+import numpy as np
+from scipy import special
+
 from .. import effects_store
 from ..errors import InputError
+from ..instruments.search import LEAST_MUTANTS
+from ..methods import METHODS
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
 from ..output.tables import TSV, in_format_of, is_parquet
 from .disk import free_bytes, size_in_words
@@ -15,6 +20,9 @@ SURE_FROM = 1_000_000_000  # bytes; of less, a disk that fills up is told when i
 
 # Bytes of a row of each table, measured; each member adds one number.
 LOCAL_ROW, DIAGNOSTICS_ROW, PAIR_ROW, GLOBAL_ROW, NETWORK_ROW, NUMBER = 260, 480, 70, 400, 385, 19
+# Compressed bytes of the array's numbers of a local effect that there is, and of all numbers of one that there is not
+ESTIMATE, SE, DF, NO_ESTIMATE = 3.9, 3.4, 2.5, 0.15
+SAMPLED, SAMPLE_BYTES = 4, 64_000_000  # loci from which the share with an estimate is taken
 VCF_NUMBER, BRIEF_RECORD = 6, 80  # compressed
 PLAIN_REPORT, WIDE_REPORT = 4_000_000, 15_000_000
 # Bytes in memory, roughly: the program with its libraries; a pair of the network and of the tables of pairs; a fit
@@ -64,7 +72,44 @@ class Sizes(NamedTuple):
                 f"disk after the predictions, up to: {files}")
 
 
-def sizes_of(options, marks, sizes, whole_run=True, like=TSV):
+def share_with_estimate(effects, options):
+    """Roughly, which share of pairs and loci has an estimate, from a few loci.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+    options : EstimateOptions
+
+    Returns
+    -------
+    float
+        Between 0 and 1. For the rule direct as if a mutant acted on the mark that it moves most, in standard
+        deviations, since who acts on what is not known yet.
+    """
+    if not is_wide(options, effects.sizes):  # whose tables have a row for those without an estimate, too
+        return 1.0
+    n_loci, marks = effects.sizes["locus"], effects["mark"].values.tolist()
+    n_sampled = int(np.clip(SAMPLE_BYTES // (4 * effects.sizes["variant"] * len(marks)), 1, min(SAMPLED, n_loci)))
+    loci = np.unique(np.linspace(0, n_loci - 1, n_sampled).astype(int))
+    effect, effect_se = (effects[name][loci].values for name in ("effect", "effect_se"))
+    causes = 1.0
+    with np.errstate(all="ignore"):
+        mean, sd = (function(effect, axis=(0, 1)) for function in (np.nanmean, np.nanstd))
+        if options.instruments in ("pooled", "variants"):
+            chosen = np.abs(effect - mean) >= options.instrument_z * sd
+        else:
+            chosen = np.abs(effect) >= options.instrument_z * effect_se
+        if options.instruments == "direct":
+            size = np.nan_to_num(np.abs(effect) / sd, posinf=0)
+            chosen &= size == size.max(-1, keepdims=True)
+            of_mark = chosen.sum() / len(loci) * n_loci / len(marks)
+            causes = special.pdtrc(LEAST_MUTANTS - 1, of_mark)  # share of marks with enough, as if by chance
+    counts = chosen.sum(1)[:, np.isin(marks, options.exposures or marks)]
+    fewest = [max(options.min_instruments, METHODS[name].fewest) for name in options.method]
+    return float(causes * np.mean([counts >= n for n in fewest]))
+
+
+def sizes_of(options, marks, sizes, whole_run=True, like=TSV, share=None):
     """What estimation, or all of a run after the predictions, takes.
 
     Parameters
@@ -77,6 +122,8 @@ def sizes_of(options, marks, sizes, whole_run=True, like=TSV):
         Whether the network, the global table and the report follow.
     like : str
         Name, or ending, of a table in the format of all; those of Parquet are smaller than TSV but for their footers.
+    share : float, optional
+        As `share_with_estimate` gives it; by default the most that there can be.
 
     Returns
     -------
@@ -89,7 +136,9 @@ def sizes_of(options, marks, sizes, whole_run=True, like=TSV):
     shape = shape_of(options, marks, sizes)
     files = {}
     if wide:
-        files["local.zarr"] = shape.n_bytes
+        most = min(1.0, sizes["variant"] / len(marks)) if options.instruments == "direct" else 1.0
+        of_one = ESTIMATE * (1 + members) + SE + (DF if twice else 0)
+        files["local.zarr"] = int(rows * (NO_ESTIMATE + of_one * (most if share is None else share)))
         if twice:
             files["a temporary file"] = 8 * rows
     if not wide or options.tables == "all":

@@ -66,7 +66,7 @@ class Layout:
         self.exposures = np.array(list(pairs), np.intp)
         self.exposure = np.repeat(self.exposures, [len(several) for several in pairs.values()])
         self.outcome = np.concatenate([np.zeros(0, np.intp), *(np.array(each, np.intp) for each in pairs.values())])
-        self.outcomes = np.unique(self.outcome)
+        self.outcomes = np.flatnonzero(np.bincount(self.outcome))
         self.place = np.full((len(self.exposures), len(self.outcomes)), -1)
         row = np.repeat(np.arange(len(self.exposures)), [len(several) for several in pairs.values()])
         self.place[row, np.searchsorted(self.outcomes, self.outcome)] = np.arange(self.n_pairs)

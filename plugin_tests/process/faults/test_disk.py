@@ -270,6 +270,30 @@ def test_a_disk_that_is_full_whatever_is_written(given, finished_run, small_disk
     assert main(words) == 0
 
 
+def test_an_array_of_local_effects_for_which_there_is_no_room(finished_run, small_disk, tmp_path, capsys):
+    """What is finished of it is kept, nothing else is there, and with room it has the bytes of any other."""
+    words = ["estimate", str(finished_run / "effects.zarr"), "-q", "--tables", "none", "--vcf", "none", "-o"]
+    for keep in (0, 8_000, 24_000):
+        fill(small_disk / "filler", keep)
+        assert main([*words, str(small_disk / "a.tsv")]) == 1
+        told = capsys.readouterr().err
+        assert "No space left on device; the effects are kept" in told and told.count("\n") == 1
+        assert {path.name for path in small_disk.iterdir()} <= {"filler", "a.estimates.zarr.partial"}
+        (small_disk / "filler").unlink()
+    assert main([*words, str(small_disk / "a.tsv")]) == main([*words, str(tmp_path / "a.tsv")]) == 0
+    array, fresh = (folder / "a.estimates.zarr" for folder in (small_disk, tmp_path))
+    written = [path.relative_to(array) for path in array.rglob("*") if path.is_file()]
+    assert len(written) > 20 and all((array / name).read_bytes() == (fresh / name).read_bytes() for name in written)
+    before = set(small_disk.rglob("*"))
+    fill(small_disk / "filler")
+    words = ["aggregate", str(small_disk / "a.tsv"), "-q", "-o", str(small_disk / "g.tsv")]
+    assert main(words) == 1
+    assert "No space left on device; " in capsys.readouterr().err
+    assert set(small_disk.rglob("*")) == {*before, small_disk / "filler"}
+    (small_disk / "filler").unlink()
+    assert main(words) == 0
+
+
 @pytest.mark.parametrize("words", ["estimate {out}/effects.zarr -o -", "aggregate {out}/local.tsv -o /dev/stdout",
                                    "annotate {out} --input_vcf {out}/../v.vcf -o -", "check {model} --source dir",
                                    "aggregate {out}/local.tsv -o {out}/../g.tsv", "--help", "completion bash"])
