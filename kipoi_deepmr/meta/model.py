@@ -11,6 +11,7 @@ import numpy as np
 
 # Beyond this, a variance or squared effect in units of the smallest variance: its products would overflow.
 LARGEST = 1e150
+COMPILED_FROM = 20_000  # effects; fewer go through arrays, without the seconds that compiling takes
 
 
 def _dot(a, b):
@@ -54,7 +55,7 @@ class MeanModel:
 
     def __init__(self, y, v, v0, k):
         self.y, self.v, self.v0, self.k = y, v, v0, k
-        self._buffers = np.empty_like(y), np.empty_like(y), np.empty_like(y)
+        self._buffers = np.empty((3, *(y.shape if y.size < COMPILED_FROM else (0,))))
 
     @property
     def df(self):
@@ -67,30 +68,41 @@ class MeanModel:
 
     def sums(self, tau2, want=("q0",)):
         """Weighted sums at tau2 (shape (m,)); `want` names those that cost a pass over the studies."""
+        w0 = 1.0 / (self.v0 + tau2)
+        others, others2, others3, mean, q0, q1, a, q2 = self.of_studies(tau2, want)
+        w1 = w0 + others
+        tr1 = others - others2 / w1 + w0 * others / w1
+        out = {"mean": mean, "w1": w1, "w2": w0**2 + others2, "tr1": tr1}
+        if "q0" in want:
+            out["q0"] = w0 * mean**2 + q0
+        if "q1" in want or "q2" in want:
+            out["q1"] = (w0 * mean) ** 2 + q1
+        if "q2" in want:
+            out["q2"] = w0**3 * mean**2 * others / w1 + (2 * w0**2 * mean * a - a**2) / w1 + q2
+        if "tr2" in want:
+            out["tr2"] = others2 - 2 * others3 / w1 + (w0 / w1) ** 2 * (others**2 + 2 * others2) + (others2 / w1) ** 2
+        return Sums(**out)
+
+    def of_studies(self, tau2, want):
+        """Sums over the studies but the most precise, each of shape (m,); those that nobody wants may be None.
+
+        Of w, w^2 and w^3, the weighted mean of all, and with r = y - mean sums of w r^2, w^2 r^2, w^2 r and w^3 r^2.
+        """
+        if self.y.size >= COMPILED_FROM:
+            from .loops import sums_of_studies  # which imports numba
+
+            return sums_of_studies(self.y, self.v, self.v0, tau2)
         w, r, wr = self._buffers
         np.add(self.v, tau2[:, None], out=w)
         np.divide(1.0, w, out=w)
-        w0 = 1.0 / (self.v0 + tau2)
         others = w.sum(axis=1)
-        others2 = _dot(w, w)
-        w1 = w0 + others
-        mean = _dot(w, self.y) / w1
+        mean = _dot(w, self.y) / (1.0 / (self.v0 + tau2) + others)
         np.subtract(self.y, mean[:, None], out=r)
-        tr1 = others - others2 / w1 + w0 * others / w1
-        out = {"mean": mean, "w1": w1, "w2": w0**2 + others2, "tr1": tr1}
         np.multiply(w, r, out=wr)
-        if "q0" in want:
-            out["q0"] = w0 * mean**2 + _dot(wr, r)
-        if "q1" in want or "q2" in want:
-            out["q1"] = (w0 * mean) ** 2 + _dot(wr, wr)
-        if "q2" in want:
-            a = _dot(w, wr)
-            last = _dot(np.multiply(w, wr, out=r), wr)
-            out["q2"] = w0**3 * mean**2 * others / w1 + (2 * w0**2 * mean * a - a**2) / w1 + last
-        if "tr2" in want:
-            others3 = _dot(np.multiply(w, w, out=r), w)
-            out["tr2"] = others2 - 2 * others3 / w1 + (w0 / w1) ** 2 * (others**2 + 2 * others2) + (others2 / w1) ** 2
-        return Sums(**out)
+        q0, q1 = _dot(wr, r), _dot(wr, wr)
+        a, q2 = (_dot(w, wr), _dot(np.multiply(w, wr, out=r), wr)) if "q2" in want else (None, None)
+        others3 = _dot(np.multiply(w, w, out=r), w) if "tr2" in want else None
+        return others, _dot(w, w), others3, mean, q0, q1, a, q2
 
     def log_likelihood(self, tau2, restricted):
         """Profile log likelihood (restricted or full) at tau2, up to a constant of each analysis."""

@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InputError
 
 # Elements of one block: a few arrays of this size stay in a core's cache.
-BLOCK_ELEMENTS = 65_536
+BLOCK_ELEMENTS = 32_768
 
 UNWEIGHTABLE = "with infinite effect or zero, negative or infinite standard error"
 TOO_FAR = "effects and standard errors are too far apart in size for double precision"

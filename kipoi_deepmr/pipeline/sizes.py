@@ -10,6 +10,7 @@ from .. import effects_store
 from ..errors import InputError
 from ..instruments.search import LEAST_MUTANTS
 from ..methods import METHODS
+from ..mr.pairs import COMPILED_FROM
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
 from ..output.tables import TSV, in_format_of, is_parquet
 from .disk import free_bytes, size_in_words
@@ -25,14 +26,15 @@ ESTIMATE, SE, DF, NO_ESTIMATE = 3.9, 3.4, 2.5, 0.15
 SAMPLED, SAMPLE_BYTES = 4, 64_000_000  # loci from which the share with an estimate is taken
 VCF_NUMBER, BRIEF_RECORD = 6, 80  # compressed
 PLAIN_REPORT, WIDE_REPORT = 4_000_000, 15_000_000
-# Bytes in memory, roughly: the program with its libraries; a pair of the network and of the tables of pairs; a fit
-PROGRAM, PAIR, FIT = 400_000_000, 4_000, 500
+# Bytes in memory, roughly: the program with its libraries; a pair of the network and of the tables of pairs, and one
+# that is only estimated; a fit
+PROGRAM, PAIR, LEAN_PAIR, FIT = 400_000_000, 4_000, 50, 300
 FOOTER = 30_000  # bytes that a Parquet file has beyond its rows, which are shorter than those of a TSV
-# A second, roughly: fits by ivw and by other methods, rows with diagnostics, numbers that the network reads, and the
-# pairs of each later stage (docs/performance.md)
-IVW_FITS, OTHER_FITS, ROWS, NUMBERS = 1_500_000, 150_000, 5_000, 3_000_000
-NETWORK_PAIRS, GLOBAL_PAIRS, GLOBAL_ROWS, REPORT_PAIRS = 100_000, 20_000, 2_000_000, 40_000
-LEAST_AGGREGATE, LEAST_REPORT = 0.5, 3.0  # seconds
+# A second of a processor, roughly: fits in compiled loops and by other methods, pairs whose spread is moderated, rows
+# with diagnostics, numbers that the network reads, and the pairs of each later stage (docs/performance.md)
+COMPILED_FITS, OTHER_FITS, MODERATED_PAIRS, ROWS, NUMBERS = 8_000_000, 150_000, 200_000, 5_000, 3_000_000
+NETWORK_PAIRS, GLOBAL_PAIRS, GLOBAL_ROWS, REPORT_PAIRS = 100_000, 20_000, 5_000_000, 40_000
+LEAST_ESTIMATE, LEAST_AGGREGATE, LEAST_REPORT = 1.0, 0.5, 3.0  # seconds
 
 
 def is_wide(options, sizes):
@@ -156,8 +158,9 @@ def sizes_of(options, marks, sizes, whole_run=True, like=TSV, share=None):
         files["report.html"] = WIDE_REPORT if wide else PLAIN_REPORT
     if is_parquet(like):
         files = {in_format_of(name, like): n + FOOTER * name.endswith(TSV) for name, n in files.items()}
-    held = min(rows, shape.block * pairs * len(options.method)) * (16 + 4 * members) if wide else 0
-    views = min(VIEW_BYTES, 8 * sizes["locus"] * sizes["variant"] * len(marks)) * 5 * (1 + members)
+    held = shape.block * pairs * len(options.method) * (16 + 4 * members) + LEAN_PAIR * pairs if wide else 0
+    of_locus = 8 * sizes["variant"] * len(marks)
+    views = min(max(VIEW_BYTES, of_locus), shape.block * of_locus) * 4 * (1 + members)
     memory = PROGRAM + held + views + min(rows, GROUP_FITS) * FIT * (1 + members) + (0 if wide else rows * LOCAL_ROW)
     return Sizes(pairs, fits, rows, files, max(memory, PROGRAM + (PAIR * len(marks) ** 2 if whole_run else 0)),
                  _seconds(options, sizes, pairs, fits, not wide and options.diagnostics != "none", whole_run))
@@ -166,7 +169,9 @@ def sizes_of(options, marks, sizes, whole_run=True, like=TSV, share=None):
 def _seconds(options, sizes, pairs, fits, diagnosed, whole_run):
     """Roughly how long each stage takes."""
     rows, each = rows_of(options, sizes), fits / len(options.method)
-    estimate = sum(each / (IVW_FITS if method == "ivw" else OTHER_FITS) for method in options.method)
+    loops = [bool(METHODS[name].closed_form) and each >= COMPILED_FROM for name in options.method]
+    estimate = LEAST_ESTIMATE + sum(each / (COMPILED_FITS if looped else OTHER_FITS) for looped in loops)
+    estimate += pairs * len(options.method) / MODERATED_PAIRS if options.spread_shrinkage == "moderated" else 0
     estimate += rows / ROWS if diagnosed else 0
     if not whole_run:
         return {"estimate": estimate}

@@ -14,6 +14,7 @@ from scipy import optimize, stats
 
 from kipoi_deepmr import meta
 from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.meta import model
 from kipoi_deepmr.meta.jackson import probability_below
 
 SHIFTED = ("estimate", "ci_low", "ci_high", "pi_low", "pi_high", "common_estimate", "common_ci_low", "common_ci_high")
@@ -451,3 +452,23 @@ def test_shapes_are_checked():
         meta.random_effects(["a"], [0.1])
     with pytest.raises(InputError, match="1-D"):
         meta.leave_one_out(np.ones((3, 2)), np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("method", ["REML", "DL", "PM", "HE"])
+def test_compiled_loops_give_what_arrays_do(monkeypatch, method):
+    """Many analyses of any number of studies, some of them missing, from very small to very large errors."""
+    rng = np.random.default_rng(4)
+    ses = np.exp(rng.normal(0, 1.5, (60, 200)) + rng.normal(0, 20, 200))
+    effects = rng.normal(0, 2, 200) * ses.mean(0) + ses * rng.normal(size=ses.shape)
+    effects[rng.random(ses.shape) < rng.random(200)] = np.nan
+    found = []
+    for size in (0, np.inf):
+        monkeypatch.setattr(model, "COMPILED_FROM", size)
+        found.append(meta.random_effects(effects, ses, tau2_method=method, prediction="hk"))
+    assert np.isfinite(found[0].tau2).sum() > 150
+    for field in fields(meta.MetaResult):
+        loops, arrays = (getattr(each, field.name) for each in found)
+        if field.name == "note":
+            assert loops.tolist() == arrays.tolist()
+        else:
+            np.testing.assert_allclose(loops, arrays, rtol=1e-8, atol=1e-12, err_msg=field.name)
