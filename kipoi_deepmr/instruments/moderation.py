@@ -71,7 +71,7 @@ class Moderation:
         return np.where(usable, np.hypot(np.sqrt(1 - weight) * effect_se, prior), effect_se)
 
 
-def with_se_shrinkage(effects, se_shrinkage, map_blocks=None):
+def with_se_shrinkage(effects, se_shrinkage, map_blocks=None, quiet=False):
     """A Dataset of effects by `--se_shrinkage`: as it is, or with moderated standard errors.
 
     Parameters
@@ -80,6 +80,8 @@ def with_se_shrinkage(effects, se_shrinkage, map_blocks=None):
     se_shrinkage : {"none", "moderated", "trend"}
     map_blocks : callable, optional
         As `each_block`, which is the default: where blocks are read.
+    quiet : bool
+        Do not name marks whose standard errors cannot be moderated.
 
     Returns
     -------
@@ -92,16 +94,16 @@ def with_se_shrinkage(effects, se_shrinkage, map_blocks=None):
         An unknown se_shrinkage, or as `moderation_for`.
     """
     check_choice("se_shrinkage", se_shrinkage, SE_SHRINKAGES)
-    return effects if se_shrinkage == "none" else moderated(effects, se_shrinkage == "trend", map_blocks)
+    return effects if se_shrinkage == "none" else moderated(effects, se_shrinkage == "trend", map_blocks, quiet)
 
 
-def moderated(effects, trend=False, map_blocks=None):
+def moderated(effects, trend=False, map_blocks=None, quiet=False):
     """A Dataset of effects whose standard errors are moderated when they are read.
 
     Parameters
     ----------
     effects : xarray.Dataset
-    trend, map_blocks
+    trend, map_blocks, quiet
         As for `moderation_for`, which reads all standard errors once, with a trend all effects twice.
 
     Returns
@@ -116,7 +118,7 @@ def moderated(effects, trend=False, map_blocks=None):
     """
     if moderation_of(effects):
         raise InputError("the standard errors are already moderated")
-    reader = _Reader(effects, moderation_for(effects, trend, map_blocks))
+    reader = _Reader(effects, moderation_for(effects, trend, map_blocks, quiet))
     view = with_computed(effects, {"effect_se": reader}, np.float64)
     view["effect_se"].attrs["moderation"] = reader.moderation
     return view
@@ -139,7 +141,7 @@ class _Reader:
         return self.moderation.moderated(values, effect, mark)
 
 
-def moderation_for(effects, trend=False, map_blocks=None):
+def moderation_for(effects, trend=False, map_blocks=None, quiet=False):
     """The moderation of a Dataset's standard errors: one prior a mark, over all mutants of all loci.
 
     Parameters
@@ -152,6 +154,8 @@ def moderation_for(effects, trend=False, map_blocks=None):
         marks at a time as `MARKS_BYTES` hold.
     map_blocks : callable, optional
         As `each_block`, which is the default: where blocks are read.
+    quiet : bool
+        Do not name marks whose standard errors cannot be moderated.
 
     Returns
     -------
@@ -168,7 +172,7 @@ def moderation_for(effects, trend=False, map_blocks=None):
     df = sizes["member"] - 1.0
     curve, priors = fit_trend(effects, df, map_blocks) if trend else (None, _flat_priors(effects, df))
     unfit = [str(mark) for mark, prior in zip(effects["mark"].values, priors, strict=True) if np.isnan(prior[1])]
-    if unfit:
+    if unfit and not quiet:
         log.warning("the standard errors on %s are not moderated: fewer than two of them are above 0",
                     ", ".join(unfit[:5]))
     prior_df, prior_variance = np.array(priors).T

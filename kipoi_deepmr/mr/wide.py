@@ -62,10 +62,9 @@ class Estimation:
             for piece in shown(pieces):  # (locus, estimator, pair)
                 file.write(np.ascontiguousarray(piece).tobytes())
             file.flush()
-            held = np.memmap(file, np.float64, "r", shape=(self.effects.sizes["locus"], len(self.plan.estimators),
-                                                           n_pairs))
+            sizes = self.effects.sizes["locus"], len(self.plan.estimators), n_pairs
             self.plan = replace(self.plan, spreads=tuple(
-                _moderation(held[:, number], self.effects.sizes["member"])
+                _moderation(file, sizes, number, self.effects.sizes["member"])
                 for number in range(len(self.plan.estimators))))
 
     def write(self, writer, shown=iter):
@@ -90,11 +89,16 @@ def _lean(plan):
     return replace(plan, alpha=None, estimators=quick)
 
 
-def _moderation(spreads, n_members):
-    """`moderation_of_spread` of (locus, pair) spreads on disk, many pairs at a time."""
-    step = max(1, 1_000_000 // len(spreads))
-    parts = [moderation_of_spread(np.array(spreads[:, i:i + step]), n_members)
-             for i in range(0, spreads.shape[1], step)]
+def _moderation(file, sizes, estimator, n_members):
+    """`moderation_of_spread` of one estimator's spreads (locus, estimator, pair) in a file, many pairs at a time."""
+    n_loci, n_estimators, n_pairs = sizes
+    step, parts = max(1, 1_000_000 // n_loci), []
+    for first in range(0, n_pairs, step):
+        spreads = np.empty((n_loci, min(step, n_pairs - first)))
+        for locus, row in enumerate(spreads):  # read, not mapped: pages of a map count as memory of the process
+            file.seek(8 * ((locus * n_estimators + estimator) * n_pairs + first))
+            file.readinto(row)
+        parts.append(moderation_of_spread(spreads, n_members))
     return Moderation(parts[0].df, *(np.concatenate([getattr(part, name) for part in parts])
                                      for name in ("prior_df", "prior_variance")))
 

@@ -207,8 +207,9 @@ def _estimate_array(files, how, identity, network):
         fits.write(writer, writer_progress)
     writer.finish()
     local = effects_store.LocalEffects(unfinished)
-    beyond, direct = _chosen(network, options.pairs(marks), marks)
-    pairs = {"all": options.pairs(marks), "none": {}}.get(options.tables, beyond)
+    every = options.pairs(marks)
+    beyond, direct = _chosen(network, every, marks)
+    pairs = {"all": every, "none": {}}.get(options.tables, beyond)
     log.warning("%s", _told(files.path, pairs, options, network, shape))
     table = _write_some(files, how, shape, pairs)
     if genome:
@@ -237,20 +238,22 @@ def _write_some(files, how, shape, pairs):
 
 
 def _chosen(network, every, marks):
-    """Pairs beyond the minimum effect, and those with a direct effect (dicts of int to list): none without network."""
-    beyond, direct = {}, []
-    if network is not None:
-        number = {mark: i for i, mark in enumerate(marks)}
-        known = {x: set(outcomes) for x, outcomes in every.items()}
-        edges = network.direct.loc[network.is_edge, ["exposure", "outcome"]]
-        for x, y in edges.itertuples(index=False, name=None):
-            if number[y] in known.get(number[x], ()):
-                beyond.setdefault(number[x], []).append(number[y])
-        told = network.verdicts
-        direct = [(x, y) for x, y in told.loc[told["verdict"] == DIRECT, ["exposure", "outcome"]].itertuples(
-            index=False, name=None) if number[y] in known.get(number[x], ())]
-    beyond = {x: set(outcomes) for x, outcomes in beyond.items()}
-    return {x: [y for y in outcomes if y in beyond[x]] for x, outcomes in every.items() if x in beyond}, direct
+    """Pairs beyond the minimum effect (dict of int to list), and names of those with a direct effect, if any."""
+    if network is None:
+        return {}, []
+    columns, verdicts = ["exposure", "outcome"], network.verdicts
+    beyond, direct = (_among(every, table.itertuples(index=False, name=None), marks) for table in (
+        network.direct.loc[network.is_edge, columns], verdicts.loc[verdicts["verdict"] == DIRECT, columns]))
+    return beyond, [(marks[x], marks[y]) for x, outcomes in direct.items() for y in outcomes]
+
+
+def _among(every, named, marks):
+    """Those of all pairs, in their order, that are among some pairs of names."""
+    number, wanted = {mark: i for i, mark in enumerate(marks)}, {}
+    for x, y in named:
+        wanted.setdefault(number[x], set()).add(number[y])
+    chosen = {x: [y for y in outcomes if y in wanted[x]] for x, outcomes in every.items() if x in wanted}
+    return {x: outcomes for x, outcomes in chosen.items() if outcomes}
 
 
 def _told(path, pairs, options, network, shape):

@@ -1,6 +1,7 @@
 """What estimation and all that follows takes, said before it begins; refused where disk or memory cannot hold it."""
 
 import os
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +9,10 @@ from scipy import special
 
 from .. import effects_store
 from ..errors import InputError
+from ..instruments import rule_for, with_se_shrinkage
 from ..instruments.search import LEAST_MUTANTS
 from ..methods import METHODS
+from ..mr.block import Block, LeaveOut
 from ..mr.pairs import COMPILED_FROM
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
 from ..output.tables import TSV, in_format_of, is_parquet
@@ -93,22 +96,32 @@ def share_with_estimate(effects, options):
     n_loci, marks = effects.sizes["locus"], effects["mark"].values.tolist()
     n_sampled = int(np.clip(SAMPLE_BYTES // (4 * effects.sizes["variant"] * len(marks)), 1, min(SAMPLED, n_loci)))
     loci = np.unique(np.linspace(0, n_loci - 1, n_sampled).astype(int))
-    effect, effect_se = (effects[name][loci].values for name in ("effect", "effect_se"))
+    sample = with_se_shrinkage(effects.isel(locus=loci).load(), options.se_shrinkage, quiet=True)
+    if not np.isfinite(sample["effect"].values).any():  # all sampled loci are lost
+        return 1.0
+    rule = rule_for(sample, {"direct": "own", "regions": "own", "variants": "pooled"}.get(
+        options.instruments, options.instruments), options.instrument_z)
+    block = Block.read(sample, slice(0, len(loci)), rule, options.is_cross_fitted)
+    views = [block]
+    if options.is_cross_fitted:
+        leave_out = LeaveOut.of(sample, rule)
+        views = [leave_out.without(block, k) for k in range(effects.sizes["member"])]
     causes = 1.0
+    if options.instruments == "direct":  # marks with enough mutants in all, as if by chance
+        views = [_of_largest(view) for view in views]
+        of_mark = views[0].instruments.mask.sum() / len(loci) * n_loci / len(marks)
+        causes = special.pdtrc(LEAST_MUTANTS - 1, of_mark)
+    fewest = min(max(options.min_instruments, METHODS[name].fewest) for name in options.method)
+    enough = np.all([view.instruments.mask.sum(1) >= fewest for view in views], axis=0)
+    return float(causes * enough[:, np.isin(marks, options.exposures or marks)].mean())
+
+
+def _of_largest(block):
+    """The block, where only the mark that a mutant moves most has it as an instrument."""
     with np.errstate(all="ignore"):
-        mean, sd = (function(effect, axis=(0, 1)) for function in (np.nanmean, np.nanstd))
-        if options.instruments in ("pooled", "variants"):
-            chosen = np.abs(effect - mean) >= options.instrument_z * sd
-        else:
-            chosen = np.abs(effect) >= options.instrument_z * effect_se
-        if options.instruments == "direct":
-            size = np.nan_to_num(np.abs(effect) / sd, posinf=0)
-            chosen &= size == size.max(-1, keepdims=True)
-            of_mark = chosen.sum() / len(loci) * n_loci / len(marks)
-            causes = special.pdtrc(LEAST_MUTANTS - 1, of_mark)  # share of marks with enough, as if by chance
-    counts = chosen.sum(1)[:, np.isin(marks, options.exposures or marks)]
-    fewest = [max(options.min_instruments, METHODS[name].fewest) for name in options.method]
-    return float(causes * np.mean([counts >= n for n in fewest]))
+        size = np.nan_to_num(np.abs(block.effect) / np.nanstd(block.effect, axis=(0, 1)), posinf=0)
+    chosen = block.instruments.mask & (size == size.max(-1, keepdims=True))
+    return replace(block, instruments=block.instruments._replace(mask=chosen))
 
 
 def sizes_of(options, marks, sizes, whole_run=True, like=TSV, share=None):
