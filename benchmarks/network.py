@@ -21,8 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "plugin_tests"))
 
 import linear_sem  # noqa: E402
+import wide_case  # noqa: E402
 
 from kipoi_deepmr import network  # noqa: E402
+from kipoi_deepmr.effects_store import open_effects  # noqa: E402
 from kipoi_deepmr.instruments.assignment import assignment_of  # noqa: E402
 from kipoi_deepmr.instruments.sample import sample  # noqa: E402
 
@@ -34,7 +36,7 @@ def main():
     parser.add_argument("--loci", type=int, default=2000)
     parser.add_argument("--mutants", type=int, default=3000)
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--only", choices=("store", "30", "164"))
+    parser.add_argument("--only", choices=("store", "30", "164", "919"))
     args = parser.parse_args()
     if args.only in (None, "store"):
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
@@ -52,6 +54,29 @@ def main():
         off = ~np.eye(n_marks, dtype=bool)
         error = np.nan_to_num(fitted.direct["direct_std"]) - simulated.standardised[off]
         print(f"{'':20}RMSE of standardised direct effects {np.sqrt(np.mean(error ** 2)):.3f}")
+    if args.only in (None, "919"):
+        with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+            wide(Path(folder))
+
+
+def wide(folder, n_marks=919, n_loci=200, length=50):
+    """A network of many marks from a store, each of which acts on one other on average."""
+    store = wide_case.make_store(folder, n_marks, n_loci, length, 5)
+    fitted = report(f"{n_marks} marks, {n_loci} loci x {3 * length} mutants x 5 members, store, with verdicts",
+                    lambda: _with_verdicts(network.fit(open_effects(store))))
+    off = ~np.eye(n_marks, dtype=bool)
+    true, sd = wide_case.direct_effects(n_marks, n_loci, length), fitted.instruments.sd
+    size = np.abs(true * sd[:, None] / sd)[off]
+    edge, known = fitted.is_edge, fitted.direct["direct"].notna().to_numpy()
+    error = (np.nan_to_num(fitted.direct["direct"]) - true[off])[known & (size > 0)]
+    print(f"{'':20}{fitted.instruments.causes.sum()} causes; {edge.sum()} direct effects, {(edge & (size == 0)).sum()} "
+          f"of them false; {(edge & (size > fitted.min_effect)).sum()} of {(size > fitted.min_effect).sum()} true ones "
+          f"beyond the minimum; RMSE of true effects {np.sqrt(np.mean(error ** 2)):.3f}")
+
+
+def _with_verdicts(fitted):
+    fitted.verdicts  # noqa: B018, computed when it is first asked for
+    return fitted
 
 
 def write(path, n_loci, n_mutants):

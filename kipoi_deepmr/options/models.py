@@ -205,4 +205,5 @@ class PredictOptions(EngineOptions):
         kinds.IntegerChoice(0, 1), 1, group="effects", help="of the standard deviation over members")
     keep: str = option(
         kinds.Choice("members", "summary"), "members", group="effects",
-        help="store every member's effects, or only mean and standard error")
+        help="store every member's effects (float32, whatever the number of marks), or only mean and standard error: "
+             "with five members less than a third of the disk, but no network and no intervals from members")

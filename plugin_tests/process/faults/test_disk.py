@@ -235,6 +235,7 @@ COMMANDS = {
     "estimate": "estimate {out}/effects.zarr --vcf none -o {disk}/a.tsv",
     "aggregate": "aggregate {out}/local.tsv -o {disk}/a.tsv",
     "strata": "aggregate {out}/local.tsv --strata {out}/../covariates.tsv -o {disk}/a.tsv",
+    "network": "network {out}/effects.zarr -o {disk}/a.tsv",
     "report": "report {disk}/OUT",
     "plot png": "plot global {out}/global.tsv -o {disk}/a.png",
     "plot pdf": "plot global {out}/global.tsv -o {disk}/a.pdf",
@@ -307,6 +308,7 @@ def test_standard_output_that_is_full(given, finished_run, words):
 
 @pytest.mark.parametrize("name, held", [
     ("estimate", "a.tsv"), ("estimate", "a.vcf.gz"), ("aggregate", "a.tsv"), ("aggregate", "a.png"),
+    ("network", "a.tsv"), ("network", "a.graphml"),
     ("report", "OUT/effects.zarr"), ("plot png", "a.png"), ("annotate gz", "a.vcf.gz"), ("annotate gz", "a.vcf.gz.tbi"),
     ("calibrate", "a.json"), ("calibrate", "a.png"), ("run --effects", "NEW/effects.zarr")])
 def test_two_commands_that_write_the_same_file(given, finished_run, tmp_path, capsys, name, held):
