@@ -32,6 +32,9 @@ async function draw(id, specOf, { many = 0, onClick, fit = true } = {}) {
   drawn.get(id).finalize = () => result.finalize();
   byId(id).replaceChildren(holder);
   await result.view.resize().runAsync();
+  // Vega-Embed's menu and Vega's groups of marks have no names for screen readers
+  holder.querySelector("summary")?.setAttribute("aria-label", "Save this chart");
+  holder.querySelectorAll("[aria-roledescription]:not([aria-label])").forEach((each) => each.setAttribute("aria-label", each.getAttribute("aria-roledescription")));
   if (onClick) result.view.addEventListener("click", (event, item) => item && item.datum && onClick(item.datum));
 }
 
