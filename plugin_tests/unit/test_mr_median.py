@@ -148,8 +148,8 @@ def r_mode(ratio, w, phi):
     return x[np.argmax(np.interp(x, np.linspace(low, high, 512), density))]
 
 
-@pytest.mark.parametrize("n", [3, 10, 40])
-@pytest.mark.parametrize("phi", [0.3, 1.0])
+@pytest.mark.parametrize("n", [3, 10, 40, 150])
+@pytest.mark.parametrize("phi", [0.02, 0.3, 1.0, 3.0])
 def test_bootstrapped_modes_one_by_one(n, phi):
     bx, sx, by, sy = problem(n + 50, n)
     ratio = by / bx

@@ -15,6 +15,12 @@ from .regression import WEIGHTS
 GRID = 512  # points of R's density()
 CUT, MARGIN = 3, 4  # bandwidths that its grid reaches beyond the ratios, and its convolution beyond the grid
 REACH = 8.5  # bandwidths at which the kernel has fallen below rounding
+# The coarse density, by which most points of the grid need not be computed
+PER_WIDTH = 3  # its points per bandwidth
+PLACES = 24  # of these that a ratio reaches: 4 bandwidths to either side
+FRACTIONS = 64  # places of a ratio between two of them that are told apart
+COARSE_ERROR = 0.0025  # of the total weight: by the fractions (0.607 / 3 / 128) and beyond the places (exp(-8) / 2)
+COARSEST = 0.125  # of the grid's steps in bandwidths, beyond which all points are computed
 MAD = 1.4826  # makes the median absolute deviation that of a normal distribution's standard deviation
 
 
@@ -93,77 +99,165 @@ def _mode(bx, sx, by, sy, mask, weights, weighted, phi, n_bootstrap, seed, alpha
 @compiled
 def _modes(ratio, se_ratio, w, n, estimate, se, phi, draws):
     """Write the modes of P problems and their bootstrap standard errors to estimate and se (P,)."""
-    work, sample, modes = np.empty((3, 2 * GRID)), np.empty(ratio.shape[1]), np.empty(len(draws))
+    work, sample = np.empty((4, 2 * GRID + PLACES)), np.empty((2, ratio.shape[1]))
+    modes, bells = np.empty(len(draws)), _coarse_bells()
     for i in range(n.size):
         k = n[i]
         estimate[i] = se[i] = np.nan
         if k:
-            estimate[i] = _highest(ratio[i, :k], w[i, :k], phi, work)
+            estimate[i] = _highest(ratio[i, :k], w[i, :k], phi, sample[1, :k], work, bells)
             for b in range(len(draws)):
+                drawn = draws[b, 0]
                 for j in range(k):
-                    sample[j] = ratio[i, j] + se_ratio[i, j] * draws[b, 0, j]
-                modes[b] = _highest(sample[:k], w[i, :k], phi, work)
-            se[i] = _mad(modes)
+                    sample[0, j] = ratio[i, j] + se_ratio[i, j] * drawn[j]
+                modes[b] = _highest(sample[0, :k], w[i, :k], phi, sample[1, :k], work, bells)
+            modes.sort()
+            se[i] = _mad(modes) if np.isfinite(modes.sum()) else np.nan
 
 
 @compiled
 def _mad(x):
-    return MAD * np.median(np.abs(x - np.median(x)))
+    """Normal-consistent median absolute deviation of values that ascend: the deviations ascend on either side."""
+    n = x.size
+    median = 0.5 * (x[(n - 1) // 2] + x[n // 2])
+    left, right = (n - 1) // 2, (n - 1) // 2 + 1
+    before = last = 0.0
+    for _ in range(n // 2 + 1):
+        before = last
+        below = median - x[left] if left >= 0 else np.inf
+        above = x[right] - median if right < n else np.inf
+        if below <= above:
+            last, left = below, left - 1
+        else:
+            last, right = above, right + 1
+    return MAD * (last if n % 2 else 0.5 * (before + last))
 
 
 @compiled
-def _highest(ratio, w, phi, work):
+def _sort(x, out):
+    """The values of x, which nearly ascend, in order."""
+    for j in range(x.size):
+        value, m = x[j], j
+        while m > 0 and out[m - 1] > value:
+            out[m] = out[m - 1]
+            m -= 1
+        out[m] = value
+
+
+@compiled
+def _highest(ratio, w, phi, ordered, work, bells):
     """Where the kernel density of the ratios is highest, on R's grid."""
     n = ratio.size
     if not np.isfinite(ratio.sum()):
         return np.nan
-    spread = min(np.sqrt(((ratio - ratio.mean()) ** 2).sum() / (n - 1)), _mad(ratio))
-    if not spread > 1e-15 * np.abs(ratio).max():
+    _sort(ratio, ordered)
+    mean, square = ratio.mean(), 0.0
+    for j in range(n):
+        square += (ratio[j] - mean) ** 2
+    spread = min(np.sqrt(square / (n - 1)), _mad(ordered))
+    if not spread > 1e-15 * max(abs(ordered[0]), abs(ordered[n - 1])):
         return _most_frequent(ratio, w)
     width = phi * 0.9 * spread / n ** 0.2
-    start, end = ratio.min() - CUT * width, ratio.max() + CUT * width
+    start, end = ordered[0] - CUT * width, ordered[n - 1] + CUT * width
     low, high = start - MARGIN * width, end + MARGIN * width
     step = (high - low) / (GRID - 1)
     if not (width > 0 and 0 < step < np.inf):
         return np.nan
-    density = _density(ratio, w, low, step, width, work)
-    best, where = -1.0, 0
+    unit = step * (2 * GRID - 2) / (2 * GRID - 1) / width
     offset, slope = MARGIN * width / step, (end - start) / (high - low)
-    for m in range(GRID):
+    where = _highest_place(ratio, w, low, step, unit, offset, slope, work, bells)
+    return start + where * (end - start) / (GRID - 1)
+
+
+@compiled
+def _highest_place(ratio, w, low, step, unit, offset, slope, work, bells):
+    """Number of the grid's highest point: only those near high points of a coarse density are computed."""
+    span = GRID - 1 if unit > COARSEST else int(GRID - 1 - 2 * (CUT + MARGIN - 1) / unit)
+    _set_bell(unit, work[2], min(span, GRID - 1))
+    if unit > COARSEST:
+        return _highest_between(0, GRID - 1, ratio, w, low, step, unit, offset, slope, work)[1]
+    coarse, spacing = work[3], 1 / (PER_WIDTH * unit)
+    n_coarse = int((GRID - 1) / spacing) + 1
+    coarse[:n_coarse + PLACES] = 0.0
+    for j in range(ratio.size):
+        place = (ratio[j] - low) / step / spacing
+        left = int(place)
+        out, bell, weight = coarse[left:left + PLACES], bells[int((place - left) * FRACTIONS)], w[j]
+        for m in range(PLACES):
+            out[m] += weight * bell[m]
+    coarse = coarse[PLACES // 2 - 1:]  # point c lies at c * spacing
+    near = 0.625 * unit ** 2
+    least = coarse[:n_coarse + 1].max() - w.sum() * (
+        0.125 / PER_WIDTH ** 2 + np.sqrt(2 * near) / (2 * PER_WIDTH) + near + 2 * COARSE_ERROR)
+    best, where, c = -1.0, 0, 0
+    while c <= n_coarse:
+        if coarse[c] < least:
+            c += 1
+            continue
+        first = c
+        while c <= n_coarse and coarse[c] >= least:
+            c += 1
+        a = int(((first - 0.5) * spacing - offset) / slope)
+        b = int(((c - 0.5) * spacing - offset) / slope) + 1
+        if a < GRID and b >= 0:
+            value, place = _highest_between(max(a, 0), min(b, GRID - 1), ratio, w, low, step, unit, offset, slope, work)
+            if value > best:
+                best, where = value, place
+    return where
+
+
+@compiled
+def _highest_between(a, b, ratio, w, low, step, unit, offset, slope, work):
+    """Value and number of the highest of the grid's points a to b."""
+    first, last = int(offset + a * slope), min(int(offset + b * slope), GRID - 2) + 1
+    density, reach = work[1], min(int(REACH / unit) + 1, GRID - 1)
+    density[first:last + 1] = 0.0
+    for j in range(ratio.size):
+        place = (ratio[j] - low) / step
+        left = min(int(place), GRID - 2)
+        for i, weight in ((left, w[j] * (left + 1 - place)), (left + 1, w[j] * (place - left))):
+            begin, stop = max(i - reach, first), min(i + reach, last) + 1
+            if begin < stop:
+                out, near = density[begin:stop], work[2][GRID + begin - i:GRID + stop - i]
+                for m in range(stop - begin):
+                    out[m] += weight * near[m]
+    best, where = -1.0, a
+    for m in range(a, b + 1):
         place = offset + m * slope
         left = min(int(place), GRID - 2)
         value = density[left] + (density[left + 1] - density[left]) * (place - left)
         if value > best:
             best, where = value, m
-    return start + where * (end - start) / (GRID - 1)
+    return best, where
 
 
 @compiled
-def _density(ratio, w, low, step, width, work):
-    """Density at the places low + step m of R's convolution, up to a factor.
+def _set_bell(unit, bell, span):
+    """exp(-(unit m)^2 / 2) at bell[GRID + m], for m from -span - 1 to span + 1; four by one recurrence.
 
     R's distances in the convolution are (2 GRID - 2) / (2 GRID - 1) of the grid's (old.coords in R 4.4).
     """
-    binned, density, bell = work[0, :GRID], work[1, :GRID], work[2]
-    binned[:], density[:] = 0.0, 0.0
-    for j in range(ratio.size):
-        place = (ratio[j] - low) / step
-        left = min(int(place), GRID - 2)
-        binned[left] += w[j] * (left + 1 - place)
-        binned[left + 1] += w[j] * (place - left)
-    unit = step * (2 * GRID - 2) / (2 * GRID - 1) / width
-    reach = min(int(REACH / unit) + 1, GRID - 1)
-    value, ratio_of_next, ratio_of_ratios = 1.0, np.exp(-0.5 * unit ** 2), np.exp(-unit ** 2)
-    for m in range(reach + 1):
-        bell[reach + m] = bell[reach - m] = value
-        value *= ratio_of_next
-        ratio_of_next *= ratio_of_ratios
-    for i in range(GRID):
-        if binned[i] != 0:
-            first, last = max(i - reach, 0), min(i + reach, GRID - 1)
-            for m in range(first, last + 1):
-                density[m] += binned[i] * bell[reach + m - i]
-    return density
+    right, reach = bell[GRID:], min(int(REACH / unit) + 1, span + 1)
+    half, four = -0.5 * unit ** 2, np.exp(-16 * unit ** 2)
+    v0, v1, v2, v3 = 1.0, np.exp(half), np.exp(4 * half), np.exp(9 * half)
+    f0, f1, f2, f3 = np.exp(16 * half), np.exp(24 * half), np.exp(32 * half), np.exp(40 * half)
+    for m in range(0, reach + 1, 4):
+        right[m], right[m + 1], right[m + 2], right[m + 3] = v0, v1, v2, v3
+        v0, v1, v2, v3 = v0 * f0, v1 * f1, v2 * f2, v3 * f3
+        f0, f1, f2, f3 = f0 * four, f1 * four, f2 * four, f3 * four
+    right[reach + 1:span + 2] = 0.0
+    for m in range(1, span + 2):
+        bell[GRID - m] = right[m]
+
+
+@compiled
+def _coarse_bells():
+    """The kernel at the `PLACES` coarse points around a ratio, by where between two of them the ratio lies."""
+    bells = np.empty((FRACTIONS, PLACES))
+    for f in range(FRACTIONS):
+        for m in range(PLACES):
+            bells[f, m] = np.exp(-0.5 * ((m - (PLACES // 2 - 1) - (f + 0.5) / FRACTIONS) / PER_WIDTH) ** 2)
+    return bells
 
 
 @compiled
