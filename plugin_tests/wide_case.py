@@ -18,11 +18,12 @@ def make_store(folder, n_marks, n_loci, length=12, n_members=3, edges_per_mark=1
                                  dna.encode(sequence[i * length:(i + 1) * length])) for i in range(n_loci)])
     marks = [f"mark{j}".ljust(name_length, "x") for j in range(n_marks)]
     members = [f"m{k}" for k in range(n_members)]
+    total = np.linalg.inv(np.eye(n_marks) - g)
     path = str(folder / "effects.zarr")
     writer = Writer(path, loci, marks, members, {"settings": {"made": [n_marks, n_loci, length, n_members, seed]},
                                                  "fasta_file": str(folder / "genome.fa")})
     for block in writer.blocks():
-        writer.write(block, _effects(loci.sequences[block], g, n_members, rng))
+        writer.write(block, _effects(loci.sequences[block], total, n_members, rng))
     writer.close()
     return path
 
@@ -42,11 +43,11 @@ def _begun(n_marks, n_loci, length, edges_per_mark, seed):
     return rng, sequence, g
 
 
-def _effects(sequences, g, n_members, rng):
-    n_loci, n_variants, n_marks = len(sequences), 3 * sequences.shape[1], len(g)
+def _effects(sequences, total, n_members, rng):
+    n_loci, n_variants, n_marks = len(sequences), 3 * sequences.shape[1], len(total)
     acted_on = rng.integers(n_marks, size=(n_loci, n_variants))
     size = rng.choice([-1, 1], acted_on.shape) * rng.uniform(0.5, 2, acted_on.shape)
-    true = size[..., None] * np.linalg.inv(np.eye(n_marks) - g)[acted_on]
+    true = size[..., None] * total[acted_on]
     of_member = (true[:, None] * rng.normal(1, 0.05, (n_loci, n_members, n_variants, 1))
                  + rng.normal(0, 0.03, (n_loci, n_members, n_variants, n_marks))).astype(np.float32)
     ref = np.array([[base for base in dna.decode(s) for _ in range(3)] for s in sequences])
