@@ -33,9 +33,11 @@ PLAIN_REPORT, WIDE_REPORT = 4_000_000, 15_000_000
 # that is only estimated; a fit
 PROGRAM, PAIR, LEAN_PAIR, FIT = 400_000_000, 4_000, 50, 300
 FOOTER = 30_000  # bytes that a Parquet file has beyond its rows, which are shorter than those of a TSV
-# A second of a processor, roughly: fits in compiled loops and by other methods, pairs whose spread is moderated, rows
-# with diagnostics, numbers that the network reads, and the pairs of each later stage (docs/performance.md)
-COMPILED_FITS, OTHER_FITS, MODERATED_PAIRS, ROWS, NUMBERS = 8_000_000, 150_000, 200_000, 5_000, 3_000_000
+# A second of a processor, roughly: fits in compiled loops, those that solve an equation first, and by other methods;
+# pairs whose spread is moderated, rows with diagnostics, numbers that the network reads, and the pairs of each later
+# stage (docs/performance.md)
+COMPILED_FITS, ADDITIVE_FITS, OTHER_FITS = 8_000_000, 2_500_000, 150_000
+MODERATED_PAIRS, ROWS, NUMBERS = 200_000, 5_000, 3_000_000
 NETWORK_PAIRS, GLOBAL_PAIRS, GLOBAL_ROWS, REPORT_PAIRS = 100_000, 20_000, 5_000_000, 40_000
 LEAST_ESTIMATE, LEAST_AGGREGATE, LEAST_REPORT = 1.0, 0.5, 3.0  # seconds
 
@@ -182,8 +184,7 @@ def sizes_of(options, marks, sizes, whole_run=True, like=TSV, share=None):
 def _seconds(options, sizes, pairs, fits, diagnosed, whole_run):
     """Roughly how long each stage takes."""
     rows, each = rows_of(options, sizes), fits / len(options.method)
-    loops = [bool(METHODS[name].closed_form) and each >= COMPILED_FROM for name in options.method]
-    estimate = LEAST_ESTIMATE + sum(each / (COMPILED_FITS if looped else OTHER_FITS) for looped in loops)
+    estimate = LEAST_ESTIMATE + sum(each / _fits_a_second(METHODS[name], each) for name in options.method)
     estimate += pairs * len(options.method) / MODERATED_PAIRS if options.spread_shrinkage == "moderated" else 0
     estimate += rows / ROWS if diagnosed else 0
     if not whole_run:
@@ -192,6 +193,13 @@ def _seconds(options, sizes, pairs, fits, diagnosed, whole_run):
     return {"network": numbers / NUMBERS + sizes["mark"] ** 2 / NETWORK_PAIRS, "estimate": estimate,
             "aggregate": LEAST_AGGREGATE + pairs * len(options.method) / GLOBAL_PAIRS + rows / GLOBAL_ROWS,
             "report": LEAST_REPORT + pairs / REPORT_PAIRS}
+
+
+def _fits_a_second(method, n_fits):
+    """How many fits of a method a processor makes in a second, if there are `n_fits` of it."""
+    if not method.closed_form or n_fits < COMPILED_FROM:
+        return OTHER_FITS
+    return ADDITIVE_FITS if method.module == "additive" else COMPILED_FITS
 
 
 def check_sizes(sizes, path):
