@@ -92,8 +92,8 @@ def test_the_summary_tells_how_well_it_does(fasta, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "caution: effects are approximated (integrated_gradients), not predicted; against exact effects of " \
            "1,500 mutants at 5 loci:" in said
-    assert re.search(r"correlation 0\.\d+ to 0\.\d+, error 0\.\d+ to 0\.\d+ of their standard deviation, share of the 100 "
-                     r"largest 0\.\d+ to 0\.\d+\n", said)
+    assert re.search(r"correlation 0\.\d+ to 0\.\d+, error 0\.\d+ to 0\.\d+ of their standard deviation, share of the "
+                     r"100 largest 0\.\d+ to 0\.\d+\n", said)
 
 
 def test_check_tells_it_before_a_run(fasta, capsys):
