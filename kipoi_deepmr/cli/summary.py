@@ -130,7 +130,7 @@ def of_global(table, where):
                      _number(row.standardised), str(row.n_loci), _p_value(row.pvalue)))
     header = ("exposure", "outcome", "verdict", f"{methods[0] if methods else 'effect'} [95 % interval]", "sd per sd",
               "loci", "p")
-    of_others = f" (of {len(methods)} methods {methods[0]})" if len(methods) > 1 else ""
+    of_others = f" (by {methods[0]}, the first of {len(methods)} methods)" if len(methods) > 1 else ""
     return table_of(header, rows, f"{_of_verdicts(first)}{of_others}", len(first), where)
 
 

@@ -133,8 +133,7 @@ def test_chrombpnet_with_its_model_of_the_bias():
     sequences = dna.BASES[np.random.default_rng(1).integers(0, 4, (3, LENGTH))]
     expected = [net.predict_on_batch(dna.one_hot(sequences))[1] for net in nets]
     np.testing.assert_allclose(ensemble.predict(sequences), expected, rtol=1e-5, atol=1e-6)
-    assert [choice.engine for choice in engines.choose(ensemble).choices] == ["naive", "naive"]
-    assert len(engines.choose(ensemble).notes()) == 1
+    compared(ensemble)
 
 
 @pytest.mark.parametrize("options", [{}, {"mark_summary": "profile_mean", "mark_window": (10, 60)}], ids=str)

@@ -379,7 +379,7 @@ def test_dev_stdout_is_standard_output(finished_run, tmp_path):
     """Also where that is a file, which what ran before has written to and what runs next will."""
     done = subprocess.run(["bash", "-c", f"(echo before; {PROGRAM} aggregate {finished_run}/local.tsv -o /dev/stdout; "
                                          "echo after) > file"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    assert "global effects" in done.stderr
+    assert "verdicts on 6 ordered pairs" in done.stderr
     assert (tmp_path / "file").read_text() == f"before\n{(finished_run / 'global.tsv').read_text()}after\n"
 
 

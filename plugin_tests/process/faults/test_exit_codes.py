@@ -21,7 +21,8 @@ WORDS = {  # of each command, naming inputs that are not there
     "init": "{here}/none/x {here}/m.pt --module {here}/net.py:Net", "table": "l.tsv",
     "run": "{here}/m --source dir -o OUT", "predict": "{here}/m --source dir -o e.zarr", "estimate": "e.zarr -o l.tsv",
     "aggregate": "l.tsv -o g.tsv", "network": "e.zarr -o n.tsv", "report": "OUT",
-    "annotate": "OUT --input_vcf v.vcf -o a.vcf", "tracks": "OUT -o T", "simulate": "-o SIM --stored",
+    "annotate": "OUT --input_vcf v.vcf -o a.vcf", "tracks": "OUT -o T",
+    "shape": "OUT --exposure A --outcome B -o s.tsv", "simulate": "-o SIM --stored",
     **{f"plot {name}": "none -o x.png" for name in FIGURES}}
 WORDS["plot forest"] = "none --exposure A --outcome B -o x.png"
 WORDS["plot local"] = WORDS["plot tracks"] = "none --locus a --exposure A --outcome B -o x.png"
