@@ -1,4 +1,7 @@
-"""The slow, obvious version of exact/: every mutant as a whole, layer by layer, position by position, in float64."""
+"""The slow, obvious version of exact/: every mutant as a whole, layer by layer, position by position, in float64.
+
+And layers drawn at random, to try both on.
+"""
 
 import numpy as np
 from scipy import special
@@ -113,3 +116,18 @@ def activated(layer, x):
         "log": np.log(np.where(x > 0, x, 1)), "sqrt": np.sqrt(np.where(x > 0, x, 0)),
         "threshold": np.where(x > a, x, b),
     }[layer.kind]
+
+
+def layers_with(rng):
+    """A list of nodes that begins with the sequence, a function that adds one, and one that draws a convolution."""
+    nodes = [g.Node("seq", g.Sequence())]
+
+    def add(layer, *inputs):
+        nodes.append(g.Node(f"n{len(nodes)}", layer, inputs or (nodes[-1].name,)))
+        return nodes[-1].name
+
+    def conv(width, n_in, n_out, dilation=1):
+        weight = rng.normal(size=(width, n_in, n_out)) / np.sqrt(width * n_in)
+        return g.Conv(weight.astype(np.float32), rng.normal(size=n_out).astype(np.float32), 1, dilation, "same")
+
+    return nodes, add, conv

@@ -25,19 +25,8 @@ import numpy as np
 from kipoi_deepmr import dna, exact
 from kipoi_deepmr.exact import graph as g, kernels
 
-rng, nodes = np.random.default_rng(0), [g.Node("seq", g.Sequence())]
-
-
-def add(layer, *inputs):
-    nodes.append(g.Node(f"n{len(nodes)}", layer, inputs or (nodes[-1].name,)))
-    return nodes[-1].name
-
-
-def conv(width, n_in, n_out, dilation=1):
-    weight = rng.normal(size=(width, n_in, n_out)) / np.sqrt(width * n_in)
-    return g.Conv(weight.astype(np.float32), rng.normal(size=n_out).astype(np.float32), 1, dilation, "same")
-
-
+rng = np.random.default_rng(0)
+nodes, add, conv = exact_naive.layers_with(rng)
 add(conv(9, 4, 64))
 last = add(g.Activation("relu"))
 for dilation in (1, 4):

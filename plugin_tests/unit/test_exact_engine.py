@@ -3,6 +3,7 @@
 import exact_naive
 import numpy as np
 import pytest
+from exact_naive import layers_with
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from profiles import fewer
@@ -163,21 +164,6 @@ def test_a_mutant_far_above_the_reference_overflows_no_summary(kind, size):
              g.Node("s", g.Summary(kind), ("c",)))
     assert_exact(g.Graph(nodes, ("s",), 9, "ACGT"), 9)
     assert_exact(g.Graph(nodes, ("s",), 1, "ACGT"), 1)
-
-
-def layers_with(rng):
-    """A list of nodes that begins with the sequence, a function that adds one, and one that draws a convolution."""
-    nodes = [g.Node("seq", g.Sequence())]
-
-    def add(layer, *inputs):
-        nodes.append(g.Node(f"n{len(nodes)}", layer, inputs or (nodes[-1].name,)))
-        return nodes[-1].name
-
-    def conv(width, n_in, n_out, dilation=1):
-        weight = rng.normal(size=(width, n_in, n_out)) / np.sqrt(width * n_in)
-        return g.Conv(weight.astype(np.float32), rng.normal(size=n_out).astype(np.float32), 1, dilation, "same")
-
-    return nodes, add, conv
 
 
 def residual_net(before_sum, after_sum, activation="relu", length=60):

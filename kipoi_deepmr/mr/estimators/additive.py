@@ -75,16 +75,16 @@ def egger_additive(bx, sx, by, sy, mask=None, *, distribution="normal", alpha=0.
 def _pleiotropy(bx, by, sy, mask, method):
     """The variance of direct effects (...), and the standard errors (..., V) with it; impossible ones as they are."""
     with np.errstate(all="ignore"):
-        problems = prepare(bx, by, mask, METHODS[method].fewest)
+        problems, with_intercept = prepare(bx, by, mask, METHODS[method].fewest), method == "egger_additive"
         s, smallest = problems.standard_errors(sy)
         fit = (problems.note == "")[..., None] & problems.mask
-        turned = np.where(problems.bx < 0, -1.0, 1.0) if method == "egger_additive" else 1.0
+        turned = np.where(problems.bx < 0, -1.0, 1.0) if with_intercept else 1.0
         widest = np.abs(problems.bx).max(-1, initial=0.0)[..., None]
         shape = (problems.note.size, problems.mask.shape[-1])
         x, y, s, fit = (np.broadcast_to(values, (*problems.note.shape, shape[1])).reshape(shape) for values in (
             problems.bx * turned / widest, problems.by * turned / smallest, s / smallest, fit))
         relative = np.zeros(len(x))
-        in_threads(pleiotropy_variance, (x, y, s, fit, relative), (method == "egger_additive",))
+        in_threads(pleiotropy_variance, (x, y, s, fit, relative), (with_intercept,))
         tau2 = relative.reshape(problems.note.shape) * smallest[..., 0] ** 2
         sy = np.asarray(sy, np.float64)
         return tau2, np.where(sy > 0, np.hypot(sy, np.sqrt(tau2)[..., None]), sy)
