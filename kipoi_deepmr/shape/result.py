@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .. import display
 from ..inference import interval
 from .curve import Curve, curve_of
 from .folds import Folds
@@ -70,6 +71,24 @@ class ShapeResult:
         folds = self.folds
         table = pd.DataFrame({"locus": folds.locus, "variant": folds.variant, "x": folds.exposure, "y": folds.outcome})
         return table.groupby(["locus", "variant"])[["x", "y"]].mean().reset_index()
+
+    @property
+    def _title(self):
+        pair = f"{self.exposure} → {self.outcome}"
+        return display.on_one_line(f"{pair}: {self.curve.shape.word} ({display.of_loci(self.curve.n_loci)})")
+
+    def _rows(self):
+        """Where, and the slope there with its interval, as texts."""
+        numbers = _numbers(self.curve)
+        for name in AT:
+            slope, low, high = (numbers[f"slope_{name}{ending}"] for ending in ("", "_ci_low", "_ci_high"))
+            yield f"slope, {name}", f"{slope:.3g} [{low:.3g}, {high:.3g}]"
+
+    def __repr__(self):
+        return display.as_text(f"Shape: {self._title}", [": ".join(row) for row in self._rows()])
+
+    def _repr_html_(self):
+        return display.as_html(self._title, ("where", "slope [95 % interval]"), list(self._rows()))
 
 
 def loci_table(effects, folds, names, min_bend, min_slope, shown=iter):

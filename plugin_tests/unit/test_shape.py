@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from finished_runs import dataset_of
 from known_curves import CURVES, MARKS, simulate
@@ -13,6 +14,7 @@ from kipoi_deepmr import instruments, shape
 from kipoi_deepmr.plots import shape_figure
 from kipoi_deepmr.shape import fit as fits
 from kipoi_deepmr.shape.curve import slopes_of_loci, weights_of_loci
+from kipoi_deepmr.shape.result import ShapeResult
 from kipoi_deepmr.shape.spline import Bends, calibrated, sides
 from kipoi_deepmr.shape.spread import spread_of
 from kipoi_deepmr.shape.state import Covariate, _holm
@@ -294,3 +296,11 @@ def test_members_that_agree_exactly(n_loci):
     assert curve.shape.word == LINEAR
     np.testing.assert_allclose(curve.slopes, 1, rtol=1e-4)
     assert np.isfinite(curve.slopes_se).all() and np.isfinite(curve.slopes_df).all() and curve.slopes_se.max() < 1e-3
+
+
+def test_a_result_shows_itself_in_a_few_lines():
+    _, folds, curve = next(curves_of("linear", [1]))
+    found = ShapeResult("<b>X\n", "Y", curve, [], pd.DataFrame(), folds, [])
+    text, page = repr(found), found._repr_html_()
+    assert text.startswith("Shape: <b>X") and len(text.splitlines()) == 4 and "slope, half: " in text
+    assert "&lt;b&gt;X" in page and "<b>X" not in page and page.count("<tr>") == 4
