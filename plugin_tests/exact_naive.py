@@ -13,7 +13,11 @@ from kipoi_deepmr.mutagenesis import saturation_mutants
 
 def mutants(graph, sequence):
     """Outputs of the reference and all its mutants, flattened: (1 + 3 L, n)."""
-    sequences = np.concatenate([sequence[None], saturation_mutants(sequence)[0]])
+    return outputs(graph, np.concatenate([sequence[None], saturation_mutants(sequence)[0]]))
+
+
+def outputs(graph, sequences):
+    """Outputs of sequences (n, L), flattened: (n, output)."""
     values = {}
     for node in graph.nodes:
         values[node.name] = layer_value(node.layer, [values[name] for name in node.inputs],

@@ -54,35 +54,52 @@ def _lane(n, taps, n_taps, groups, addresses, column, mode):
 
 @compiled_inline
 def lookup(r: np.record, a: int, b: int, mutant: Mutant, inputs: Inputs, buffer: np.ndarray) -> None:
-    """The first convolution: the mutation moves each output by the difference of two columns of the kernel.
+    """The first convolution: a changed base moves each output by the difference of two columns of the kernel.
 
     For each letter the taps lie in the order of the rows that they move, the last tap first.
     """
-    channels, width, reach = r.channels, r.width, mutant.position + r.before
-    weights, y0 = inputs.weights, mutant.base + r.slot
-    to = r.weight + mutant.new * width * channels
-    of = r.weight + mutant.old * width * channels
-    if r.stride == 1 and r.dilation == 1:
-        skip, n = (a - (reach - width + 1)) * channels, (b - a) * channels
-        y, after, before = buffer[y0 + a * channels:][:n], weights[to + skip:][:n], weights[of + skip:][:n]
-        for j in range(n):
-            y[j] = after[j] - before[j]
-        return
-    clear(buffer, y0 + a * channels, (b - a) * channels)
-    for k in range(width):
-        at = reach - k * r.dilation
-        t, row = at // r.stride, (width - 1 - k) * channels
-        if at % r.stride == 0 and t >= a and t < b:
-            y, after, before = buffer[y0 + t * channels:], weights[to + row:], weights[of + row:]
-            for j in range(channels):
+    channels, width, weights, y0 = r.channels, r.width, inputs.weights, mutant.base + r.slot
+    is_plain = r.stride == 1 and r.dilation == 1
+    if not is_plain or mutant.stop - mutant.start > 1:
+        clear(buffer, y0 + a * channels, (b - a) * channels)
+    for u in range(mutant.start, mutant.stop):
+        old, new, reach = inputs.bases[u], mutant.letters[u - mutant.start], u + r.before
+        if new == old and mutant.stop - mutant.start > 1:
+            continue
+        to = r.weight + inputs.letters[new] * width * channels
+        of = r.weight + inputs.letters[old] * width * channels
+        if not is_plain:
+            _add_taps(r, a, b, reach, to, of, weights, buffer[y0:])
+            continue
+        t, end = max(a, reach - width + 1), min(b, reach + 1)
+        skip, n = (t - (reach - width + 1)) * channels, max(0, end - t) * channels
+        y, after, before = buffer[y0 + t * channels:][:n], weights[to + skip:][:n], weights[of + skip:][:n]
+        if mutant.stop - mutant.start == 1:
+            for j in range(n):
                 y[j] = after[j] - before[j]
+        else:
+            for j in range(n):
+                y[j] += after[j] - before[j]
+
+
+@compiled
+def _add_taps(r, a, b, reach, to, of, weights, y):
+    """What one changed base adds to rows [a, b) of a convolution with strides or dilation."""
+    channels = r.channels
+    for k in range(r.width):
+        at = reach - k * r.dilation
+        t, row = at // r.stride, (r.width - 1 - k) * channels
+        if at % r.stride == 0 and t >= a and t < b:
+            moved, after, before = y[t * channels:], weights[to + row:], weights[of + row:]
+            for j in range(channels):
+                moved[j] += after[j] - before[j]
 
 
 @compiled
 def conv(q: int, n: int, size: int, inputs: Inputs, scratch: Scratch) -> None:
-    """Convolution of differences, all positions of the group for one block of weights before the next block.
+    """Convolution of differences, all places of the group for one block of weights before the next block.
 
-    A position's three mutants share blocks of rows: of fewer rows each, fewer taps hit nothing.
+    A place's three mutants share blocks of rows: of fewer rows each, fewer taps hit nothing.
     """
     program, weights, z = inputs.program, inputs.weights, inputs.z
     buffers, firsts, lasts, taps, addresses = (scratch.buffers, scratch.firsts, scratch.lasts, scratch.taps,
@@ -120,7 +137,7 @@ def conv(q: int, n: int, size: int, inputs: Inputs, scratch: Scratch) -> None:
 
 @compiled
 def conv_awake(q: int, p: int, size: int, inputs: Inputs, scratch: Scratch) -> None:
-    """Convolution of one position's three mutants that leaves out channels which no change can wake: see dormant.py."""
+    """Convolution of one place's three mutants that leaves out channels which no change can wake: see dormant.py."""
     program, weights, z = inputs.program, inputs.weights, inputs.z
     buffers, first, last, taps, addresses = (scratch.buffers, scratch.firsts[p], scratch.lasts[p], scratch.taps,
                                              scratch.addresses)

@@ -1,4 +1,4 @@
-"""Predictions of all single mutants of a sequence, from the differences that they make."""
+"""Predictions of mutants of a sequence, from the differences that they make."""
 
 import logging
 from collections.abc import Sequence
@@ -15,17 +15,18 @@ from ..threads import limited, mapped
 from . import graph as g
 from .dormant import with_sleepers
 from .heads import Heads, saved_values
-from .instructions import ADDRESSES, INSTRUCTION, STEP, TAP, Inputs, Kind, Results, Scratch
+from .instructions import ADDRESSES, INSTRUCTION, STEP, TAP, Inputs, Kind, Places, Results, Scratch
 from .normal import normalise
+from .places import places_of, runs, single_places
 from .program import build
 from .propagate import hulls, propagate
 from .reference import evaluate
 from .splitting import AfterCut
 
-BLOCK = 50  # positions whose mutants go through the heads together
+BLOCK = 50  # places whose mutants go through the heads together
 BLOCK_BYTES = 1 << 26  # of the activations at the cut of a split graph that go through what follows together
 MOST_WINDOWS = 8  # of outputs that may have programs of their own
-N_SAMPLED = 64  # positions by which the work of a program is estimated
+N_SAMPLED = 64  # places by which the work of a program is estimated
 GROUP_BYTES = 1 << 19  # of buffers of mutants that share a pass over the weights: what a core's cache holds
 
 logger = logging.getLogger("kipoi_deepmr")
@@ -98,16 +99,42 @@ class Engine:
         InputError
             A letter is none of the four, or `positions` are not ascending positions of the sequence.
         """
-        sequence = np.asarray(sequence, np.uint8)
-        if dna.is_ambiguous(sequence).any():
-            at = int(dna.is_ambiguous(sequence).argmax())
-            raise InputError(f"base {at + 1} of the sequence is {dna.decode(sequence[at:at + 1])}, not A, C, G or T")
+        bases = _numbers(sequence)
+        return self._at(sequence, bases, single_places(bases, positions))
+
+    def changed(self, sequence: np.ndarray, mutants: np.ndarray) -> np.ndarray:
+        """Outputs of a sequence and of others that differ from it.
+
+        It takes the longer, the further apart their first and last differences are.
+
+        Parameters
+        ----------
+        sequence : (L,) uint8
+            Upper-case A, C, G, T.
+        mutants : (n, L) uint8
+            In any order, with any differences; those that differ in the same places go fastest in a row.
+
+        Returns
+        -------
+        (1 + n, output) float32
+            The reference first.
+
+        Raises
+        ------
+        InputError
+            A letter is none of the four.
+        """
+        bases = _numbers(sequence)
+        places, rows = places_of(bases, _numbers(mutants))
+        return self._at(sequence, bases, places)[np.r_[0, 1 + rows]]
+
+    def _at(self, sequence, bases, places):
+        """The reference's outputs, and those of the three mutants of each place."""
         parts = self._parts(len(sequence))
-        runs = _runs(positions, len(sequence))
         if not (propagate.signatures or is_cached(propagate)):
             logger.warning("compiling the mutagenesis engine for this machine (once, about half a minute)")
         with self._blas.limit(limits=1, user_api="blas"):
-            found = [plan.mutants(sequence, self._threads, runs) for _, plan in parts]
+            found = [plan.mutants(sequence, bases, self._threads, places) for _, plan in parts]
         return found[0] if len(parts) == 1 else _in_order(parts, found)
 
     def _parts(self, length):
@@ -152,6 +179,16 @@ class Engine:
         return _Plan(graph, names, length, after)
 
 
+def _numbers(sequences):
+    """Letters as numbers, 0 to 3 in the order of `dna.BASES`: uint8 of the same shape."""
+    sequences = np.asarray(sequences, np.uint8)
+    if dna.is_ambiguous(sequences).any():
+        at = int(dna.is_ambiguous(sequences).argmax())
+        letter = dna.decode(sequences.reshape(-1)[at:at + 1])
+        raise InputError(f"base {at % sequences.shape[-1] + 1} of the sequence is {letter}, not A, C, G or T")
+    return np.searchsorted(dna.BASES, sequences).astype(np.uint8)
+
+
 def _in_order(parts, found):
     """Columns of several plans in the order of the outputs."""
     columns = {}
@@ -160,18 +197,6 @@ def _in_order(parts, found):
         columns.update({number: values[:, start:end] for number, (start, end) in zip(numbers, pairwise(ends),
                                                                                      strict=True)})
     return np.concatenate([columns[number] for number in sorted(columns)], axis=1)
-
-
-def _runs(positions, length):
-    """Ascending positions as pieces [start, stop) without a gap."""
-    if positions is None:
-        return [(0, length)]
-    positions = np.asarray(positions, np.int64).reshape(-1)
-    steps = np.diff(positions)
-    if not len(positions) or (steps <= 0).any() or positions[0] < 0 or positions[-1] >= length:
-        raise InputError(f"mutated positions must ascend from 0 to {length - 1} at most, but they are {positions}")
-    ends = np.flatnonzero(steps > 1)
-    return list(zip(positions[np.r_[0, ends + 1]].tolist(), (positions[np.r_[ends, -1]] + 1).tolist(), strict=True))
 
 
 def _with_summaries(graph, outputs, length):
@@ -207,53 +232,54 @@ class _Plan:
         letters = np.frombuffer(graph.alphabet.encode(), np.uint8)
         self.letters = letters
         self.channels_of_letters = np.array([int(np.flatnonzero(letters == base)[0]) for base in dna.BASES], np.int64)
-        self.group = self.positions_at_once()
+        self.group = self.places_at_once()
 
-    def mutants(self, sequence, threads, runs):
+    def mutants(self, sequence, bases, threads, places):
         one_hot = dna.one_hot(sequence[None], self.letters.tobytes().decode())[0]
         values = evaluate(self.normal.nodes.values(), self.normal.shapes, one_hot, self.kept)
         table, z = with_sleepers(self.program, values, saved_values(self.program, self.normal, values))
-        inputs = Inputs(table, self.program.weights, z, np.searchsorted(dna.BASES, sequence).astype(np.uint8),
-                        self.channels_of_letters)
-        n_positions = sum(stop - start for start, stop in runs)
+        inputs = Inputs(table, self.program.weights, z, bases, self.channels_of_letters)
         reference = np.concatenate([values[name] for name in self.normal.outputs])
         block = BLOCK if threads > 1 or len(self.rows_out) else 2 * BLOCK
         if self.after:
             block = int(np.clip(BLOCK_BYTES // (3 * reference.nbytes), 1, block))
             reference = self.after(reference[None])[0]
-        out = np.empty((1 + 3 * n_positions, len(reference)), np.float32)
+        out = np.empty((1 + 3 * len(places.starts), len(reference)), np.float32)
         out[0] = reference
-        pieces, row = [], 1  # positions from start to stop, and where their mutants begin in `out`
-        for first, last in runs:
-            cuts = np.linspace(first, last, 1 + max(1, round((last - first) / block))).astype(int).tolist()
-            pieces += [(start, stop, row + 3 * (start - first)) for start, stop in pairwise(cuts)]
-            row += 3 * (last - first)
+        pieces = [piece for first, last in runs(places) for piece in pairwise(
+            np.linspace(first, last, 1 + max(1, round((last - first) / block))).astype(int).tolist())]
         unused = [self.scratch() for _ in range(min(threads, len(pieces)))]
 
-        def run(start, stop, row):
+        def run(first, last):
             scratch = unused.pop()
-            out[row:row + 3 * (stop - start)] = self.block(start, stop, inputs, values, scratch)
+            piece = Places(*(each[first:last] for each in places))
+            out[1 + 3 * first:1 + 3 * last] = self.block(piece, inputs, values, scratch)
             unused.append(scratch)
 
         with limited(threads):
             mapped(run, *zip(*pieces, strict=True))
         return out
 
-    def positions_at_once(self):
-        """How many positions' mutants pass a layer together: as many as the cache holds the changed rows of."""
-        table, ends = self.program.table, np.empty((2, len(self.program.table)), np.int64)
-        hulls(table, self.length // 2, self.length // 2 + 1, *ends)
+    def places_at_once(self):
+        """How many places' mutants pass a layer together: as many as the cache holds the changed rows of."""
+        table, ends = self.program.table, self.rows_of(self.length // 2)
         size = 12 * int(((ends[1] - ends[0]) * table["channels"])[table["kind"] < Kind.SUM].sum())
         return int(np.clip(GROUP_BYTES // max(size, 1), 1, 8))
 
+    def rows_of(self, position):
+        """Rows [first, last) of every instruction's result that a mutation changes: (2, instruction) int64."""
+        ends = np.empty((2, len(self.program.table)), np.int64)
+        hulls(self.program.table, np.array([position]), np.array([position + 1]), *ends)
+        return ends
+
     def work(self):
         """Multiplications for the mutants of some positions, about."""
-        table, ends = self.program.table, np.empty((2, len(self.program.table)), np.int64)
+        table = self.program.table
         is_conv = np.isin(table["kind"], (int(Kind.CONV), int(Kind.NARROW)))
         each = table["channels"] * np.where(is_conv, table["width"] * table["channels"][table["x"]], 1)
         total = 0
         for position in np.linspace(0, self.length - 1, N_SAMPLED).astype(int):
-            hulls(table, position, position + 1, *ends)
+            ends = self.rows_of(position)
             total += int(((ends[1] - ends[0]) * each)[table["kind"] < Kind.SUM].sum())
         return total
 
@@ -264,23 +290,23 @@ class _Plan:
         return Scratch(np.empty(self.group * 3 * max(1, program.buffer_size), np.float32), firsts, lasts,
                        np.empty(program.n_taps, TAP), np.zeros(STEP, ADDRESSES), np.empty(program.n_work, np.float32))
 
-    def block(self, start, stop, inputs, values, scratch):
-        """Outputs of all mutants of the positions from start to stop."""
-        n = 3 * (stop - start)
-        table, spans, width = self.spans(inputs.program, start, stop)
+    def block(self, places, inputs, values, scratch):
+        """Outputs of all mutants of some places."""
+        n = 3 * len(places.starts)
+        table, spans, width = self.spans(inputs.program, places)
         results = Results(np.empty((n, self.program.sum_columns)), np.empty((n, width), np.float32))
-        propagate(start, stop, inputs._replace(program=table), scratch, results)
+        propagate(places, inputs._replace(program=table), scratch, results)
         found = self.heads.outputs(values, results.sums, results.rows, spans)
         return self.after(found) if self.after else found
 
-    def spans(self, table, start, stop):
+    def spans(self, table, places):
         """The program with room for the flattened rows that some mutant of the block changes."""
         if not len(self.rows_out):
             return table, {}, 0
         # as integers, since numpy copies records field by field
         table, spans, width = table.view(np.int64).copy().view(INSTRUCTION), {}, 0
         ends = np.empty((2, len(table)), np.int64)
-        hulls(table, start, stop, *ends)
+        hulls(table, places.starts, places.stops, *ends)
         for q in self.rows_out:
             first, last = ends[:, q]
             n_values = (last - first) * table["real"][q]

@@ -117,7 +117,7 @@ class Scratch(NamedTuple):
     Attributes
     ----------
     buffers : (group * 3 * buffer,) float32
-        Room for the mutants that go through an instruction together: the three of each position of a group.
+        Room for the mutants that go through an instruction together: the three of each place of a group.
     firsts, lasts : (group, instruction) int64
         Changed rows [first, last) of each result.
     taps : (the widest kernel,) TAP
@@ -134,7 +134,7 @@ class Scratch(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What is filled, in the order of mutagenesis.saturation_mutants.
+    """What is filled, in the order of places and of the three mutants of each.
 
     Attributes
     ----------
@@ -148,23 +148,40 @@ class Results(NamedTuple):
     rows: np.ndarray
 
 
+class Places(NamedTuple):
+    """Stretches of the sequence, each with three mutants that change nothing outside it.
+
+    Attributes
+    ----------
+    starts, stops : (place,) int64
+        Bases [start, stop) of each stretch; ascending starts.
+    letters : (place, 3, longest) uint8
+        What the mutants have there, as numbers of letters like `Inputs.bases`.
+    """
+
+    starts: np.ndarray
+    stops: np.ndarray
+    letters: np.ndarray
+
+
 class Mutant(NamedTuple):
     """One mutant on its way through the program.
 
     Attributes
     ----------
-    position : int
-    old, new : int
-        Channels of the reference's letter and of its own.
+    start, stop : int
+        Bases that may change.
+    letters : (longest,) uint8
+        What it has there.
     base : int
         Where its buffer begins.
     first, last : (instruction,) int64
         Changed rows [first, last) of each result.
     """
 
-    position: int
-    old: int
-    new: int
+    start: int
+    stop: int
+    letters: np.ndarray
     base: int
     first: np.ndarray
     last: np.ndarray

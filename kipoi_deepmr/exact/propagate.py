@@ -1,6 +1,6 @@
 """Differences of mutants from the reference, carried through the rows of a graph: the compiled interpreter.
 
-A program (see program.py) is a list of instructions. The result of one is the difference that one mutation makes to a
+A program (see program.py) is a list of instructions. The result of one is the difference that one mutant makes to a
 node's value, and lives in a slot of a buffer: only a window of its rows [first, last) changes at all. Rows just outside
 the window are kept at zero, since blocks of rows overrun it.
 """
@@ -10,21 +10,19 @@ import numpy as np
 from ..compiled import compiled_fast as compiled
 from ..compiled import compiled_inline
 from .convolutions import conv, conv_awake, lookup, narrow
-from .instructions import Inputs, Kind, Mutant, Results, Scratch
+from .instructions import Inputs, Kind, Mutant, Places, Results, Scratch
 from .rows import activation, base_difference, clear, whole_rows
 from .sinks import sink
 
 
 @compiled
-def windows(program: np.ndarray, position: int, first: np.ndarray, last: np.ndarray) -> None:
-    """Changed rows [first, last) of every instruction's result, for a mutation at a position."""
+def windows(program: np.ndarray, start: int, stop: int, first: np.ndarray, last: np.ndarray) -> None:
+    """Changed rows [first, last) of every instruction's result, for a mutant of bases [start, stop)."""
     for q in range(len(program)):
         r = program[q]
         kind = r.kind
-        if kind == Kind.BASE:
-            a, b = position, position + 1
-        elif kind == Kind.LOOKUP:
-            a, b = position, position + 1
+        if kind == Kind.BASE or kind == Kind.LOOKUP:
+            a, b = start, stop
         else:
             a, b = first[r.x], last[r.x]
         if (kind == Kind.LOOKUP or kind == Kind.CONV or kind == Kind.NARROW or kind == Kind.MAX_POOL
@@ -51,12 +49,12 @@ def windows(program: np.ndarray, position: int, first: np.ndarray, last: np.ndar
 
 
 @compiled
-def hulls(program: np.ndarray, start: int, stop: int, first: np.ndarray, last: np.ndarray) -> None:
-    """Rows [first, last) of every instruction's result that a mutation at some position from start to stop changes."""
+def hulls(program: np.ndarray, starts: np.ndarray, stops: np.ndarray, first: np.ndarray, last: np.ndarray) -> None:
+    """Rows [first, last) of every instruction's result that some mutant of bases [start, stop) changes."""
     a, b = np.empty_like(first), np.empty_like(last)
     first[:], last[:] = 0, 0
-    for position in range(start, stop):
-        windows(program, position, a, b)
+    for p in range(len(starts)):
+        windows(program, starts[p], stops[p], a, b)
         for q in range(len(program)):
             if a[q] < b[q]:
                 first[q] = min(first[q], a[q]) if first[q] < last[q] else a[q]
@@ -64,23 +62,23 @@ def hulls(program: np.ndarray, start: int, stop: int, first: np.ndarray, last: n
 
 
 @compiled
-def propagate(start: int, stop: int, inputs: Inputs, scratch: Scratch, results: Results) -> None:
-    """Differences of all mutants of the positions from start to stop in all sinks.
+def propagate(places: Places, inputs: Inputs, scratch: Scratch, results: Results) -> None:
+    """Differences of all mutants of some places in all sinks.
 
     Parameters
     ----------
-    start, stop : int
+    places : Places
     inputs : Inputs
     scratch : Scratch
     results : Results
-        Filled; their first row is the first mutant of `start`.
+        Filled.
     """
     program, firsts, lasts = inputs.program, scratch.firsts, scratch.lasts
     size = len(scratch.buffers) // (3 * len(firsts))
-    for begin in range(start, stop, len(firsts)):
-        n = min(len(firsts), stop - begin)
+    for begin in range(0, len(places.starts), len(firsts)):
+        n = min(len(firsts), len(places.starts) - begin)
         for p in range(n):
-            windows(program, begin + p, firsts[p], lasts[p])
+            windows(program, places.starts[begin + p], places.stops[begin + p], firsts[p], lasts[p])
         for q in range(len(program)):
             r = program[q]
             if r.kind == Kind.CONV and r.awake > 0:
@@ -90,15 +88,14 @@ def propagate(start: int, stop: int, inputs: Inputs, scratch: Scratch, results: 
                 conv(q, n, size, inputs, scratch)
             for p in range(n):
                 first, last = firsts[p], lasts[p]
-                old = inputs.bases[begin + p]
                 for m in range(3):
                     base = (3 * p + m) * size
                     if r.kind >= Kind.SUM:
-                        i = 3 * (begin + p - start) + m
+                        i = 3 * (begin + p) + m
                         sink(r, first[q], last[q], base, i, inputs, scratch, results)
                     elif first[q] < last[q]:
-                        new = m + 1 if m >= old else m
-                        mutant = Mutant(begin + p, inputs.letters[old], inputs.letters[new], base, first, last)
+                        mutant = Mutant(places.starts[begin + p], places.stops[begin + p],
+                                        places.letters[begin + p, m], base, first, last)
                         _step(q, mutant, inputs, scratch)
 
 
@@ -109,7 +106,7 @@ def _step(q, mutant, inputs, scratch):
     a, b = mutant.first[q], mutant.last[q]
     y = mutant.base + r.slot
     if r.kind == Kind.BASE:
-        base_difference(r, y + a * r.channels, mutant, buffers)
+        base_difference(r, a, b, mutant, inputs, buffers)
     elif r.kind == Kind.LOOKUP:
         lookup(r, a, b, mutant, inputs, buffers)
     elif r.kind == Kind.NARROW:

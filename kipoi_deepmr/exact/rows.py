@@ -25,11 +25,14 @@ def copy(y: np.ndarray, x: np.ndarray) -> None:
 
 
 @compiled_inline
-def base_difference(r: np.record, y: int, mutant: Mutant, buffer: np.ndarray) -> None:
-    """The one-hot sequence itself: -1 at the old letter, 1 at the new."""
-    clear(buffer, y, r.channels)
-    buffer[y + mutant.old] = -1
-    buffer[y + mutant.new] = 1
+def base_difference(r: np.record, a: int, b: int, mutant: Mutant, inputs: Inputs, buffer: np.ndarray) -> None:
+    """Rows [a, b) of the one-hot sequence itself: -1 at the old letter, 1 at the new."""
+    y0 = mutant.base + r.slot
+    clear(buffer, y0 + a * r.channels, (b - a) * r.channels)
+    for u in range(a, b):
+        y = y0 + u * r.channels
+        buffer[y + inputs.letters[inputs.bases[u]]] -= 1
+        buffer[y + inputs.letters[mutant.letters[u - mutant.start]]] += 1
 
 
 @compiled_inline

@@ -24,11 +24,26 @@ def random_sequence(length, seed=0):
     return np.random.default_rng(seed).choice(dna.BASES, length)
 
 
+def mutants_of_several_bases(sequence):
+    """Two windows of random bases each, one moved by a base, the sequence itself and another one: (n, L)."""
+    rng, length = np.random.default_rng(len(sequence)), len(sequence)
+    made = np.repeat(sequence[None], 9, axis=0)
+    for mutant in made[:6]:
+        for start in rng.integers(0, length, 2):
+            part = mutant[start:start + 8]
+            part[:] = rng.choice(dna.BASES, len(part))
+    made[6] = np.roll(sequence, -1)
+    made[8] = rng.choice(dna.BASES, length)
+    return rng.permutation(made)
+
+
 def assert_exact(graph, length, outputs=None, expected_graph=None, **options):
     """All mutants agree with the naive pass to a few float32 roundings of the largest value."""
     sequence = random_sequence(length)
-    found = exact.Engine(graph, outputs, **options).mutants(sequence)
-    expected = exact_naive.mutants(expected_graph or graph, sequence)
+    engine, several = exact.Engine(graph, outputs, **options), mutants_of_several_bases(sequence)
+    found = np.concatenate([engine.mutants(sequence), engine.changed(sequence, several)[1:]])
+    expected = np.concatenate([exact_naive.mutants(expected_graph or graph, sequence),
+                               exact_naive.outputs(expected_graph or graph, several)])
     assume(np.isfinite(expected).all())  # an exponential of an exponential is too large for a float32
     assert found.shape == expected.shape and found.dtype == np.float32
     scale = np.abs(expected).max(0) + np.abs(expected - expected[0]).max(0) + 1e-3
