@@ -68,7 +68,7 @@ def check(arguments, command):
         measured = measure(chosen, sequence, item)
     n_loci = len(selection.loci) if selection else arguments.n_loci or LOCI_OF_CHECK
     if selection:
-        measured = measured._replace(mutants_per_locus=round(3 * selection.loci.mutated.sum(1).mean()))
+        measured = measured._replace(mutants_per_locus=selection.loci.sequences_per_locus)
     fitness = summary.of_fitness(measured)
     _say(arguments, summary.of_models(ensemble), summary.of_selection(selection) if selection else "",
          summary.of_reference(ensemble, measured, of_what), summary.of_engines(chosen),
@@ -348,7 +348,8 @@ def _cluster(arguments):
 def _select(arguments, ensemble, dataloader_args):
     options = o.LociOptions.among(arguments)
     selection = pipeline.select_loci(ensemble, dataloader_args, options.intervals_file, options.fasta_file,
-                                     options.n_loci, options.seed, options.resize, options.mutate)
+                                     options.n_loci, options.seed, options.resize, options.mutate,
+                                     o.MutantOptions.among(arguments))
     if not arguments.quiet:
         for note in selection.notes:
             print(printable(note), file=sys.stderr, flush=True)

@@ -50,7 +50,7 @@ COMMANDS = {
     "example": Command("copy an ensemble whose causal effect is known, to try things on",
                        writes=_output("FOLDER", "folder to make")),
     "check": Command("whether models are fit for DeepMR, how they are read, and what a run costs",
-                     (o.ModelOptions, o.EngineOptions, o.LociOptions), basics=LOCI_AND_MODELS),
+                     (o.ModelOptions, o.EngineOptions, o.LociOptions, o.MutantOptions), basics=LOCI_AND_MODELS),
     "init": Command("Kipoi directories of your networks' files, for sharing", (o.ModelOptions,),
                     Argument("folder", "FOLDER", "folder to write, with a Kipoi directory for each network")),
     "calibrate": Command(
@@ -60,14 +60,15 @@ COMMANDS = {
                                            "it, ending in .png")),
     "run": Command(
         "predict, estimate and aggregate in a row, into one folder",
-        (o.ModelOptions, o.PredictOptions, o.LociOptions, o.PredictClusterOptions, o.EstimateOptions,
+        (o.ModelOptions, o.PredictOptions, o.LociOptions, o.MutantOptions, o.PredictClusterOptions, o.EstimateOptions,
          o.AggregateOptions, o.NetworkOptions, o.RunOptions, o.TableOptions),
         may_lack=("models",), basics=(*LOCI_AND_MODELS, "preset", "output"),
         writes=_output("OUT", "folder to write: effects.zarr, instruments.vcf.gz, local.tsv, diagnostics.tsv, "
                               "diagnostics_by_pair.tsv, global.tsv, global.png, run.json, report.html")),
     "predict": Command(
-        "effects of all single mutants of the loci (steps 1-4)",
-        (o.ModelOptions, o.PredictOptions, o.LociOptions, o.PredictClusterOptions, o.OverwriteOptions),
+        "effects of the mutants of the loci (steps 1-4)",
+        (o.ModelOptions, o.PredictOptions, o.LociOptions, o.MutantOptions, o.PredictClusterOptions,
+         o.OverwriteOptions),
         basics=(*LOCI_AND_MODELS, "output", "overwrite"),
         writes=_output("EFFECTS.zarr", "store of effects to write")),
     "estimate": Command(

@@ -6,9 +6,10 @@ On disk it is a Zarr store of format 2, the one that both zarr 2 (Python 3.10) a
 from .blocks import each_block, locus_blocks, not_predicted, predicted_mutants
 from .computed import with_computed
 from .local_effects import LocalEffects, LocalWriter, Shape, blocks_of, write_block
+from .mutants import StoredMutants
 from .reading import check_chunks, ddof_of, open_effects, settings_of
 from .record import RECORD, damaged_chunks
-from .variables import COORDINATES, DATA, MAX_LOCI_PER_CHUNK, OPTIONAL, bytes_on_disk, dataset, loci_per_block
+from .variables import DECLARED, MAX_LOCI_PER_CHUNK, OF_MUTANTS, OPTIONAL, bytes_on_disk, dataset, loci_per_block
 from .writer import (
     PARTIAL_SUFFIX,
     Writer,
@@ -18,8 +19,8 @@ from .writer import (
     reopen,
 )
 
-__all__ = ["COORDINATES", "DATA", "LocalEffects", "LocalWriter", "MAX_LOCI_PER_CHUNK", "OPTIONAL", "PARTIAL_SUFFIX",
-           "RECORD", "Shape", "Writer", "blocks_of", "bytes_left_by_an_earlier_run", "bytes_on_disk", "check_chunks",
-           "damaged_chunks", "dataset", "ddof_of", "differences", "each_block", "is_replaceable", "loci_per_block",
-           "locus_blocks", "not_predicted", "open_effects", "predicted_mutants", "reopen", "settings_of",
-           "with_computed", "write_block"]
+__all__ = ["DECLARED", "LocalEffects", "LocalWriter", "MAX_LOCI_PER_CHUNK", "OF_MUTANTS", "OPTIONAL", "PARTIAL_SUFFIX",
+           "RECORD", "Shape", "StoredMutants", "Writer", "blocks_of", "bytes_left_by_an_earlier_run", "bytes_on_disk",
+           "check_chunks", "damaged_chunks", "dataset", "ddof_of", "differences", "each_block", "is_replaceable",
+           "loci_per_block", "locus_blocks", "not_predicted", "open_effects", "predicted_mutants", "reopen",
+           "settings_of", "with_computed", "write_block"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError
 from . import record
-from .variables import COORDINATES, DATA
+from .variables import DECLARED
 
 LEAST_CLAIM = 1 << 28  # bytes of coordinates that are believed
 MOST_COMPRESSED = 1000  # bytes for each byte of all files
@@ -66,7 +66,7 @@ def _check_claim(path, variable, array):
 
 
 def _check_layout(path, variable, array):
-    dtypes = {v.name: np.dtype(v.dtype) for v in (*COORDINATES, *DATA)}
+    dtypes = {v.name: np.dtype(v.dtype) for each in DECLARED.values() for v in each.all}
     if variable not in dtypes or dtypes[variable].kind == "U":
         allowed = {"order": ("C",)}
     else:

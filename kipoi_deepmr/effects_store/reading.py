@@ -12,19 +12,27 @@ import pandas as pd
 import xarray as xr
 
 from ..errors import InputError, one_line
+from ..loci.mutants import AVERAGED
 from . import record
 from .metadata import check_metadata
-from .variables import COORDINATES, DATA, FORMAT, FORMAT_VERSION, OPTIONAL
+from .mutants import StoredMutants
+from .variables import DECLARED, FORMAT, OPTIONAL
 
 BYTES_AT_A_TIME = 16_000_000
-LETTERS = ("ref_base", "alt_base")
+LETTERS = ("ref_base", "alt_base", "sequence")
 MOST_START = 2 ** 31 - 1  # that a VCF holds
 DECODERS = ("scale_factor", "add_offset", "missing_value", "_Unsigned")  # by which xarray reads other numbers
 ATTRIBUTES = {"settings": dict, "dropped": dict, "fasta_file": (str, type(None))}  # those that are read
 
 
-def open_effects(path):
+def open_effects(path, pairs=False):
     """Open a store without loading it.
+
+    Parameters
+    ----------
+    path : str
+    pairs : bool
+        With mutants of two regions at once, which serve for nothing but to compare them with the mutants of each alone.
 
     Returns
     -------
@@ -45,10 +53,11 @@ def open_effects(path):
     if opened.attrs.get("format") != FORMAT:
         raise InputError(f"{path}: a Zarr store, but not one of DeepMR effects")
     version = opened.attrs.get("format_version")
-    if version != FORMAT_VERSION:
-        raise InputError(f"{path}: effects format version {version!r}; this kipoi_deepmr reads {FORMAT_VERSION}")
+    if isinstance(version, bool) or version not in DECLARED:
+        raise InputError(f"{path}: effects format version {version!r}; this kipoi_deepmr reads "
+                         f"{' and '.join(map(str, DECLARED))}")
     _check_declared(path, opened)
-    return opened
+    return opened if pairs else StoredMutants(opened).without_pairs(opened)
 
 
 def settings_of(path):
@@ -105,7 +114,8 @@ def open_zarr(path):
 
 def _check_declared(path, opened):
     """Raise `InputError` unless variables and attributes are as declared."""
-    known = [v for v in (*COORDINATES, *DATA) if v.name in opened or v.name not in OPTIONAL]
+    declared = DECLARED[opened.attrs["format_version"]].all
+    known = [v for v in declared if v.name in opened or v.name not in OPTIONAL]
     missing = [v.name for v in known if v.name not in opened]
     if missing:
         raise InputError(f"{path}: incomplete effects store, without {', '.join(missing)}")
@@ -163,8 +173,8 @@ def check_chunks(path, loci=slice(None)):
         if loci == slice(None):
             _check_repeats(path, open_effects(path))
         return
-    effects = open_effects(path)
-    for variable in (*COORDINATES, *DATA):
+    effects = open_effects(path, pairs=True)
+    for variable in DECLARED[effects.attrs["format_version"]].all:
         if variable.name in effects:
             _check_readable(path, effects[variable.name], loci)
     _check_places(path, effects)
@@ -183,17 +193,24 @@ def _check_readable(path, values, loci):
                 piece.tolist()  # fails for numbers that are no characters
         except Exception as error:
             raise InputError(f"{path}: {values.name} cannot be read ({one_line(error)})") from error
-        if values.name in LETTERS and not np.isin(piece, list("ACGT")).all():
+        if values.name in LETTERS and not _are_letters(piece, "kind" in values.coords):
             raise InputError(f"{path}: {values.name} holds letters other than A, C, G and T")
 
 
+def _are_letters(texts, of_several):
+    """Whether all are letters of DNA or, of mutants of several bases, texts of such letters, nothing or `AVERAGED`."""
+    if not of_several:
+        return np.isin(texts, list("ACGT")).all()
+    letters = np.ascontiguousarray(np.where(texts == AVERAGED, "", texts)).view("U1")
+    return np.isin(letters, ["", *"ACGT"]).all()
+
+
 def _check_places(path, effects):
-    """Raise `InputError` unless loci are of one length, and there are three mutants of each base."""
-    start, end, strand, position = (effects[name].values for name in ("start", "end", "strand", "position"))
+    """Raise `InputError` unless loci are of one length, and mutants are where those of such loci can be."""
+    start, end, strand = (effects[name].values for name in ("start", "end", "strand"))
     length = end - start
     if (start < 0).any() or (end > MOST_START).any() or (length != length[0]).any() or (
-            not np.isin(strand, ("+", "-")).all() or len(position) != 3 * length[0]
-            or (position != np.arange(len(position)) // 3).any()):
+            not np.isin(strand, ("+", "-")).all()) or not StoredMutants(effects).fit(int(length[0])):
         raise InputError(f"{path}: start, end, strand and position are not those of loci of one length and their "
                          "mutants")
 
@@ -213,11 +230,15 @@ def _check_repeats(path, effects):
 
 
 def _check_mutants(path, effects, loci):
-    """Raise `InputError` unless a locus holds, at each position, the three mutants of one base."""
+    """Raise `InputError` unless a locus holds, at each position, the three single mutants of one base."""
+    n_single = StoredMutants(effects).n_single
+    if not n_single:
+        return
     first, last, _ = loci.indices(effects.sizes["locus"])
     step = max(1, BYTES_AT_A_TIME // (8 * effects.sizes["variant"]))
     for begin in range(first, last, step):
-        ref, alt = (np.asarray(effects[name][begin:min(begin + step, last)].values, "U1") for name in LETTERS)
+        ref, alt = (np.asarray(effects[name][begin:min(begin + step, last), :n_single].values, "U1")
+                    for name in ("ref_base", "alt_base"))
         ref, alt = (each.reshape(len(each), -1, 3) for each in (ref, alt))
         bases = np.sort(np.concatenate([ref[:, :, :1], alt], axis=2), axis=2)
         right = (bases == list("ACGT")).all(2) & (ref == ref[:, :, :1]).all(2)

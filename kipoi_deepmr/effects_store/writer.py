@@ -11,7 +11,7 @@ import dask.array
 from ..errors import InputError, one_line
 from . import record
 from .reading import settings_of
-from .variables import COORDINATES, DATA, OPTIONAL, dataset, loci_per_block
+from .variables import DECLARED, dataset, loci_per_block, shapes_of, version_of
 
 PARTIAL_SUFFIX = ".partial"
 
@@ -60,12 +60,12 @@ class Writer:
     def __init__(self, path, loci, marks, members, attributes, keep_members=True, replace=False):
         self.path = path
         self.partial = path + PARTIAL_SUFFIX
-        n_variants = 3 * loci.sequences.shape[1]
-        self.block = loci_per_block(len(members), n_variants, len(marks))
+        self.block = loci_per_block(len(members), loci.n_variants, len(marks))
         self._loci, self._marks, self._members = loci, marks, members
-        self._sizes = {"locus": len(loci), "member": len(members), "variant": n_variants, "mark": len(marks)}
+        self._shapes = shapes_of(loci, len(marks), len(members), keep_members)
+        self._declared = DECLARED[version_of(loci)]
         self._settings = json.loads(json.dumps(attributes.get("settings", {})))
-        self._chunked = [v for v in DATA if keep_members or v.name not in OPTIONAL]
+        self._chunked = [v for v in self._declared.data if v.name in self._shapes]
         self._done = {}  # first locus of each block on disk: its entry in the record
         if os.path.exists(os.path.join(self.partial, record.RECORD)) and self._is_resumed(replace):
             self._remove_fragments()
@@ -85,7 +85,7 @@ class Writer:
         record.append(self.partial, self._head)
 
     def _make_head(self):
-        names = sorted(str(chunk.relative_to(self.partial)) for v in COORDINATES
+        names = sorted(str(chunk.relative_to(self.partial)) for v in self._declared.coordinates
                        for chunk in Path(self.partial, v.name).glob("[0-9]*"))
         return {"format": record.FORMAT, "loci": len(self._loci), "block": self.block, "settings": self._settings,
                 "files": record.checksums(self.partial, [*record.metadata(self.partial), *names])}
@@ -94,8 +94,10 @@ class Writer:
         """A store of coordinates and attributes, with nothing in its data variables."""
         data, encoding = {}, {}
         for variable in self._chunked:
-            shape = tuple(self._sizes[d] for d in variable.dims)
-            data[variable.name] = dask.array.zeros(shape, dtype=variable.dtype, chunks=-1)  # a shape, never computed
+            shape, dtype = self._shapes[variable.name], variable.dtype
+            if dtype == "U":
+                dtype = f"U{self._loci.plan.longest}"
+            data[variable.name] = dask.array.zeros(shape, dtype=dtype, chunks=-1)  # a shape, never computed
             encoding[variable.name] = {"chunks": (min(self.block, len(self._loci)), *shape[1:])}
         template = dataset(self._loci, self._marks, self._members, data, attributes)
         # a chunk of zeros that is not written may be anything to zarr 2

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError, nearest
 from ..files import file_checksum
-from ..loci import read_bed
+from ..loci import parts_in_loci, read_bed
 
 FEW = 5  # names that a message lists
 
@@ -25,6 +25,8 @@ class Regions:
         Number of the locus and of the mark; sorted by locus.
     first, last : (part,) int
         Positions in the locus, 0-based on the strand that the model sees; last is one after the end.
+    is_whole : (part,) bool
+        Whether the locus holds the whole region.
     length, n_marks : int
         Bases of a locus; marks.
     """
@@ -35,6 +37,7 @@ class Regions:
     mark: np.ndarray
     first: np.ndarray
     last: np.ndarray
+    is_whole: np.ndarray
     length: int
     n_marks: int
 
@@ -79,29 +82,14 @@ def read_regions(path, loci, marks):
     if not known:
         raise InputError(f"{path}: no region is named as a mark ({', '.join(marks[:FEW])}); the first name is "
                          f"{others[0]!r}{nearest(others[0], marks)}")
-    parts = _parts(known, marks, loci)
-    if not len(parts):
+    parts = parts_in_loci(known, loci)
+    if not len(parts.locus):
         raise InputError(f"{path}: no region of a mark lies in a locus; are they of the same genome?")
-    unnamed, outside = len(intervals) - len(known), len(known) - len(np.unique(parts[:, 0]))
+    unnamed, outside = len(intervals) - len(known), len(known) - len(np.unique(parts.interval))
     left_out = [f"{path}: {unnamed} of {len(intervals)} regions name no mark: {', '.join(others[:FEW])}"] * bool(others)
     left_out += [f"{path}: {outside} of {len(known)} regions lie outside all loci"] * bool(outside)
-    _, locus, mark, first, last = parts[np.lexsort((parts[:, 3], parts[:, 1]))].T
+    order = np.lexsort((parts.first, parts.locus))
+    mark = np.array([marks.index(each.name) for each in known])[parts.interval]
+    columns = (each[order] for each in (parts.locus, mark, parts.first, parts.last, parts.is_whole))
     length = int(np.asarray(loci.end)[0] - np.asarray(loci.start)[0])
-    return Regions(file_checksum(path), tuple(left_out), locus, mark, first, last, length, len(marks))
-
-
-def _parts(intervals, marks, loci):
-    """Number of the interval, locus, mark, first and last of each part of an interval that lies in a locus."""
-    chrom, start, end, strand = map(np.asarray, (loci.chrom, loci.start, loci.end, loci.strand))
-    length, parts = int((end - start).max()), []
-    on_chrom = {name: np.flatnonzero(chrom == name) for name in np.unique(chrom)}
-    on_chrom = {name: loci[np.argsort(start[loci], kind="stable")] for name, loci in on_chrom.items()}
-    for number, each in enumerate(intervals):
-        sorted_loci = on_chrom.get(each.chrom, np.zeros(0, np.intp))
-        near = sorted_loci[slice(*np.searchsorted(start[sorted_loci], [each.start - length + 1, each.end]))]
-        for locus in near[end[near] > each.start]:
-            first, last = max(each.start, start[locus]), min(each.end, end[locus])
-            where = (end[locus] - last, end[locus] - first) if strand[locus] == "-" else (
-                first - start[locus], last - start[locus])
-            parts.append((number, locus, marks.index(each.name), *where))
-    return np.array(parts, np.int64).reshape(-1, 5)
+    return Regions(file_checksum(path), tuple(left_out), *columns, length, len(marks))

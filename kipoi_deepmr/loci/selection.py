@@ -12,11 +12,12 @@ from ..errors import InputError
 from .assembly import DroppedLocus, check_place, compare
 from .bed import read_bed
 from .genome import Genome
+from .mutants import Plan, single_mutants
 from .mutate import Mutated
 from .resize import common_length, resized
 from .sequences import places_of
 
-OF_ALL = ("fasta_file", "dropped")  # attributes of `Loci` that are not one of each locus
+OF_ALL = ("plan", "fasta_file", "dropped")  # attributes of `Loci` that are not one of each locus
 
 DUPLICATE = "duplicate of an earlier locus"
 AMBIGUOUS = "has N or other ambiguous letters"
@@ -53,6 +54,8 @@ class Loci:
         Number of each in the model's own dataloader, where the model needs more of it than DNA; else -1.
     mutated : (n, L) bool
         Which positions are mutated; all by default.
+    plan : Plan or None
+        Of mutants other than all single ones.
     fasta_file : str or None
         That they were read from, if it is known.
     dropped : dict of str to list of str
@@ -67,6 +70,7 @@ class Loci:
     sequences: np.ndarray
     item: np.ndarray = None
     mutated: np.ndarray = None
+    plan: Plan | None = None
     fasta_file: str | None = field(default=None, kw_only=True)
     dropped: dict = field(default_factory=dict, kw_only=True)
 
@@ -81,9 +85,23 @@ class Loci:
         item = int(self.item[number])
         return None if item < 0 else item
 
-    def positions_of(self, number):
-        """Positions of a locus that are mutated, ascending; None where all are."""
-        return None if self.mutated[number].all() else np.flatnonzero(self.mutated[number])
+    @property
+    def n_variants(self):
+        """Mutants that a locus has at most, and for which there is a place in a store."""
+        return len(self.mutants_of(0).kind)
+
+    @property
+    def sequences_per_locus(self):
+        """Sequences by which the mutants of a locus are predicted, in the mean."""
+        if not self.plan:
+            return round(3 * self.mutated.sum(1).mean())
+        tables = [self.mutants_of(number) for number in range(len(self))]
+        return round(np.mean([self.plan.draws_of(table)[table.length > 0].sum() for table in tables]))
+
+    def mutants_of(self, number):
+        """The `Mutants` of a locus."""
+        mutated = self.mutated[number]
+        return self.plan.table(number, mutated) if self.plan else single_mutants(mutated)
 
     @classmethod
     def from_list(cls, loci, mutated=None):
@@ -179,7 +197,7 @@ class Loci:
     def __getitem__(self, index):
         """The loci of a slice or of an array of indices."""
         columns = (getattr(self, f.name)[index] for f in fields(self) if f.name not in OF_ALL)
-        return Loci(*columns, fasta_file=self.fasta_file)
+        return Loci(*columns, plan=self.plan and self.plan[index], fasta_file=self.fasta_file)
 
 
 @dataclass(frozen=True)

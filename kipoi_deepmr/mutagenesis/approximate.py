@@ -15,7 +15,7 @@ WHY = {
 }
 
 
-def make(method: str, model: Model, probes: list, quiet: bool, used: list) -> tuple[Callable, str]:
+def make(method: str, model: Model, probes: list, quiet: bool, used: list) -> tuple[Callable, None, str]:
     """What `engines.MAKERS` asks for: mutants by one of `host.attributions.METHODS`, tried on the first probe.
 
     Raises
@@ -33,7 +33,7 @@ def make(method: str, model: Model, probes: list, quiet: bool, used: list) -> tu
         raise
     except InputError as error:
         raise Unusable(str(error).removeprefix(f"model {model.describe().name}: ")) from error
-    return mutants, WHY[method]
+    return mutants, None, WHY[method]
 
 
 MAKERS = {method: partial(make, method) for method in METHODS}

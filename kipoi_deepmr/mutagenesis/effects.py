@@ -1,12 +1,14 @@
 """From members' predictions to effects and their standard errors, locus by locus."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from .. import effects_store
 from ..errors import InputError
 from ..loci import Loci
+from ..loci.mutants import SINGLE
 from ..models import Ensemble
 from ..models.host.saturation import alternative_bases
 from ..models.host.session import DEFAULT_BATCH_SIZE
@@ -20,7 +22,7 @@ class NotFinite(InputError):
 
 
 def saturate(ensemble: Ensemble, loci: Loci, ddof: int = 1, engines: Engines | None = None):
-    """Effects of all single mutants of loci, in memory.
+    """Effects of the mutants of loci, in memory.
 
     Parameters
     ----------
@@ -70,29 +72,68 @@ def iter_effects(engines: Engines, loci: Loci, ddof: int = 1, dropped: dict | No
     ensemble = engines.ensemble
     if len(ensemble.names) <= ddof:
         raise InputError(f"ddof = {ddof} needs more than {len(ensemble.names)} members")
-    each = zip(loci.name, loci.sequences, loci.mutated, _predicted(engines, loci), strict=True)
-    for number, (name, sequence, mutated, predicted) in enumerate(each):
+    for number, (name, pieces) in enumerate(zip(loci.name, _predicted(engines, loci), strict=True)):
+        mutants, sequence = loci.mutants_of(number), loci.sequences[number]
+        pieces = list(pieces)
         try:
-            _check_finite(predicted, name, ensemble)
+            for piece in pieces:
+                _check_finite(piece, name, ensemble)
         except NotFinite as error:
             if dropped is None:
                 raise
             dropped[number] = str(error)
-            predicted = np.full_like(predicted, np.nan)
-        yield {**_with_missing(_effects(predicted, ddof), mutated), "ref_base": _letters(np.repeat(sequence, 3)),
-               "alt_base": _letters(alternative_bases(sequence))}
+            pieces = [piece._replace(predicted=np.full_like(piece.predicted, np.nan)) for piece in pieces]
+        yield {**_with_missing([(piece.variants, _effects(piece.predicted, ddof)) for piece in pieces],
+                               len(mutants.kind)),
+               **_described(loci.plan, sequence, mutants)}
+
+
+class _Piece(NamedTuple):
+    """Predictions of a locus and some of its mutants."""
+
+    variants: np.ndarray  # their numbers: (n,) int
+    predicted: np.ndarray  # (members, 1 + n, marks), the reference first
 
 
 def _predicted(engines, loci):
-    """Predictions (members, 1 + variants, marks) of each locus; short ones share a batch."""
+    """The `_Piece`s of each locus, one locus after the other; short ones share a batch."""
     n_together, ensemble = 1, engines.ensemble
-    if not ensemble.needs_item and loci.mutated.all():
+    if not ensemble.needs_item and loci.mutated.all() and not loci.plan:
         n_together = max(1, (ensemble.batch_size or DEFAULT_BATCH_SIZE) // (1 + 3 * loci.sequences.shape[1]))
     for start in range(0, len(loci), n_together):
         if n_together > 1:
-            yield from engines.mutants_of(loci.sequences[start:start + n_together])
+            found = engines.mutants_of(loci.sequences[start:start + n_together])
+            yield from ([_Piece(np.arange(predicted.shape[1] - 1), predicted)] for predicted in found)
         else:
-            yield engines.mutants(loci.sequences[start], loci.item_of(start), loci.positions_of(start))
+            yield _pieces(engines, loci, start)
+
+
+def _pieces(engines, loci, number):
+    sequence, item, mutants = loci.sequences[number], loci.item_of(number), loci.mutants_of(number)
+    singles = np.flatnonzero((mutants.kind == SINGLE) & (mutants.length > 0))
+    if len(singles):
+        positions = None if len(singles) == 3 * len(sequence) else mutants.position[singles[::3]].astype(np.int64)
+        yield _Piece(singles, engines.mutants(sequence, item, positions))
+    for variants, n_draws, made in loci.plan.sequences(number, sequence, mutants) if loci.plan else ():
+        predicted = engines.changed(sequence, made, item)
+        of_draws = predicted[:, 1:].reshape(len(predicted), len(variants), n_draws, -1)
+        means = of_draws.mean(2, dtype=np.float64) if n_draws > 1 else of_draws[:, :, 0]
+        yield _Piece(variants, np.concatenate([predicted[:, :1], means], axis=1))
+    if not (mutants.length > 0).any():
+        yield _Piece(np.zeros(0, np.int64), engines.ensemble.predict(sequence[None], item))
+
+
+def _described(plan, sequence, mutants):
+    """What the Dataset says of a locus's mutants beside their effects."""
+    has_single = not plan or plan.has_single
+    ref, alt = ((_letters(np.repeat(sequence, 3)), _letters(alternative_bases(sequence))) if has_single else
+                (np.zeros(0, "U1"), np.zeros(0, "U1")))
+    if not plan:
+        return {"ref_base": ref, "alt_base": alt}
+    others = (np.array(letters, f"U{plan.longest}") for letters in plan.letters(sequence, mutants))
+    told = {name: getattr(mutants, name) for name in effects_store.OF_MUTANTS if name in plan.columns}
+    ref, alt = (np.concatenate(each) for each in zip((ref, alt), others, strict=True))
+    return {"ref_base": ref, "alt_base": alt, "sequence": _letters(sequence), **told}
 
 
 def effects_of_block(engines: Engines, loci: Loci, ddof: int = 1, keep: str = "members",
@@ -135,24 +176,25 @@ def _effects(predicted, ddof):
     }
 
 
-def _with_missing(effects, mutated):
-    """Effects with a place for every mutant: NaN for those of positions that are not mutated."""
-    if mutated.all():
-        return effects
-    variants = np.repeat(mutated, 3)
-    full = dict(effects)
+def _with_missing(found, n_variants):
+    """Effects with a place for every mutant, NaN for those that are not predicted; `found`: (variants, effects)."""
+    full = dict(found[0][1])
+    if len(found) == 1 and len(found[0][0]) == n_variants:
+        return full
     for name in ("effect", "effect_se", "member_effect"):
-        values = effects[name]
-        full[name] = np.full((*values.shape[:-2], len(variants), values.shape[-1]), np.nan, values.dtype)
-        full[name][..., variants, :] = values
+        values = found[0][1][name]
+        full[name] = np.full((*values.shape[:-2], n_variants, values.shape[-1]), np.nan, values.dtype)
+        for variants, effects in found:
+            full[name][..., variants, :] = effects[name]
     return full
 
 
-def _check_finite(predicted, locus, ensemble):
+def _check_finite(piece, locus, ensemble):
+    predicted = piece.predicted
     wrong = np.argwhere(~np.isfinite(predicted))
     if len(wrong):
         member, row, mark = wrong[0]
-        what = "the reference" if row == 0 else f"mutant {row} of {predicted.shape[1] - 1}"
+        what = "the reference" if row == 0 else f"mutant {piece.variants[row - 1] + 1}"
         raise NotFinite(f"locus {locus}: member {ensemble.names[member]} predicts {predicted[member, row, mark]} "
                          f"for mark {ensemble.marks[mark]} of {what}; every prediction must be a finite number")
 

@@ -16,8 +16,9 @@ from . import agreement, approximate, exact_engine
 from .unusable import Unusable
 
 NAIVE, EXACT = "naive", "exact"
-# By name what makes an engine: (model, probes, quiet, marks used) to a function like `Model.mutants`, and why it may be
-# used, in a few words. It raises Unusable where it cannot be trusted. probes: see `_probes`.
+# By name what makes an engine: (model, probes, quiet, marks used) to a function like `Model.mutants`, one like
+# `ModelEngine.changed` or None where the model itself must predict other mutants, and why it may be used, in a few
+# words. It raises Unusable where it cannot be trusted. probes: see `_probes`.
 MAKERS = {EXACT: exact_engine.make, **approximate.MAKERS}
 AUTO = {EXACT: exact_engine.make_if_faster}  # what `auto` tries, in this order, before naive
 assert {"auto", *MAKERS, NAIVE} == set(ENGINES)
@@ -56,6 +57,9 @@ class ModelEngine(NamedTuple):
         The same for some positions alone, its third argument, where the engine can do that.
     predict : callable or None
         Of the naive engine: as `Model.predict`.
+    changed : callable
+        From a sequence (L,), mutants of several bases (n, L) and the number of the dataloader's item or None to the
+        predictions (replicates, 1 + n, marks) of the sequence and of these.
     is_apart : bool
         Whether another process does the work.
     """
@@ -63,6 +67,7 @@ class ModelEngine(NamedTuple):
     mutants: Callable
     mutants_at: Callable | None
     predict: Callable | None
+    changed: Callable
     is_apart: bool
 
     @property
@@ -136,6 +141,23 @@ class Engines:
                  for engine in self.by_model]
         found = self.ensemble.answers(n * n_rows, calls, self._apart)
         return found.reshape(len(found), n, n_rows, -1).swapaxes(0, 1)
+
+    def changed(self, sequence: np.ndarray, mutants: np.ndarray, item: int | None = None) -> np.ndarray:
+        """Predictions of every member of a sequence and of mutants of several bases.
+
+        Parameters
+        ----------
+        sequence : (L,) uint8
+        mutants : (n, L) uint8
+        item : int, optional
+            As for `Ensemble.predict`.
+
+        Returns
+        -------
+        (members, 1 + n, marks) float32 or float64
+        """
+        calls = [partial(engine.changed, sequence, mutants, item) for engine in self.by_model]
+        return self.ensemble.answers(1 + len(mutants), calls, self._apart)
 
     @property
     def _apart(self):
@@ -223,7 +245,8 @@ def again(ensemble: Ensemble, choices: Sequence[tuple[str, int | None]]) -> Engi
 
 def naive(ensemble: Ensemble) -> Engines:
     """The naive engine for all models, in batches of the ensemble's size."""
-    return _engines(ensemble, NAIVE, lambda part, *_: (part.mutants, Choice(part.describe().name, NAIVE, AS_ASKED)))
+    return _engines(ensemble, NAIVE, lambda part, *_: (
+        part.mutants, None, Choice(part.describe().name, NAIVE, AS_ASKED)))
 
 
 def _engines(ensemble, asked, chosen):
@@ -233,7 +256,7 @@ def _engines(ensemble, asked, chosen):
         parts = list(model.parts) or [model]
         used = _used(ensemble.columns_used(number), [len(part.describe().marks) for part in parts])
         made = [chosen(part, len(choices) + k, used[k]) for k, part in enumerate(parts)]
-        choices += [choice for _, choice in made]
+        choices += [choice for *_, choice in made]
         by_model.append(_of_model(model, parts, made))
     return Engines(ensemble, asked, tuple(choices), tuple(by_model))
 
@@ -247,15 +270,23 @@ def _used(columns, sizes):
 
 def _of_model(model, parts, made):
     """The `ModelEngine` of a model from the mutants and choices of its parts."""
-    functions = [mutants for mutants, _ in made]
-    is_naive = all(choice.engine == NAIVE for _, choice in made)
-    predict = None
-    if is_naive:
-        predict = _side_by_side([_predict(part, choice) for part, (_, choice) in zip(parts, made, strict=True)])
-    is_apart = model.own_process and (is_naive or all(choice.engine in approximate.MAKERS for _, choice in made))
-    can_choose = all(choice.engine == EXACT for _, choice in made)
+    functions, changed, choices = zip(*made, strict=True)
+    is_naive = all(choice.engine == NAIVE for choice in choices)
+    predicts = [_predict(part, choice) for part, choice in zip(parts, choices, strict=True)]
+    predict = _side_by_side(predicts) if is_naive else None
+    is_apart = model.own_process and (is_naive or all(choice.engine in approximate.MAKERS for choice in choices))
+    can_choose = all(choice.engine == EXACT for choice in choices)
     mutants = _side_by_side(functions)
-    return ModelEngine(mutants, mutants if can_choose else None, predict, is_apart)
+    others = _side_by_side([each or partial(_each_as_a_whole, whole) for each, whole in zip(changed, predicts,
+                                                                                            strict=True)])
+    return ModelEngine(mutants, mutants if can_choose else None, predict, others, is_apart)
+
+
+def _each_as_a_whole(predict, sequence, mutants, item):
+    """`ModelEngine.changed` by a model's predictions; mutants go to it in pieces."""
+    sequences, step = np.concatenate([sequence[None], mutants]), max(1, BYTES_OF_SEQUENCES // len(sequence))
+    return np.concatenate([predict(sequences[first:first + step], item) for first in range(0, len(sequences), step)],
+                          axis=1)
 
 
 def _predict(part, choice):
@@ -264,27 +295,27 @@ def _predict(part, choice):
 
 def _sized(part, chosen, batch_size, measured):
     """What `_chosen` gives, with the batch size of a naive one: as given, else as `measured` for it."""
-    mutants, choice = chosen
+    mutants, changed, choice = chosen
     if choice.engine != NAIVE or not hasattr(part, "measure_batch"):
         return chosen
     batch_size = batch_size or measured(part)
-    return partial(mutants, batch_size=batch_size), choice._replace(batch_size=batch_size)
+    return partial(mutants, batch_size=batch_size), changed, choice._replace(batch_size=batch_size)
 
 
 def _chosen(part: Model, engine, probes, quiet, used):
-    """What predicts the mutants of a model or of a part of a stack, and the choice of it."""
+    """What predicts the single mutants of a model or of a part of a stack, what others, and the choice of it."""
     name = part.describe().name
     refused = AS_ASKED
     makers = AUTO if engine == "auto" else {engine: MAKERS[engine]} if engine != NAIVE else {}
     for candidate, make in makers.items():
         try:
-            mutants, why = make(part, probes, quiet, used)
-            return mutants, Choice(name, candidate, why)
+            mutants, changed, why = make(part, probes, quiet, used)
+            return mutants, changed, Choice(name, candidate, why)
         except Unusable as error:
             refused = str(error)
             if engine != "auto":
                 raise InputError(f"--engine {engine}: model {name}: {refused}") from error
-    return part.mutants, Choice(name, NAIVE, refused)
+    return part.mutants, None, Choice(name, NAIVE, refused)
 
 
 def _side_by_side(functions):

@@ -27,8 +27,9 @@ SEED = 3
 SPLIT = "split"  # how the reason of a split network begins
 
 
-def make(model: Model, probes: list, quiet: bool, used: list, must_be_faster: bool = False) -> tuple[Callable, str]:
-    """What `engines.MAKERS` asks for: mutants and why, once both have shown that they are those of the model.
+def make(model: Model, probes: list, quiet: bool, used: list,
+         must_be_faster: bool = False) -> tuple[Callable, Callable, str]:
+    """What `engines.MAKERS` asks for, once the mutants have shown that they are those of the model.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ def make(model: Model, probes: list, quiet: bool, used: list, must_be_faster: bo
 
     Returns
     -------
-    callable, str
+    callable, callable, str
 
     Raises
     ------
@@ -61,20 +62,20 @@ def make(model: Model, probes: list, quiet: bool, used: list, must_be_faster: bo
     engine = ExactEngine(described, internals, len(probes[0][0]))
     try:
         with _telling(not quiet):
-            trust.check(model, engine.mutants, probes, used)
+            trust.check(model, engine.mutants, engine.changed, probes, used)
     except UnknownLayer as error:
         raise Unusable(str(error)) from error
     why = f"it predicts what the model does, within {trust.PREDICTIONS:g} of the largest prediction"
     if not engine.unknown:
-        return engine.mutants, why
+        return engine.mutants, engine.changed, why
     taken = worth.time_by_naive(model, engine.mutants, *probes[0])
     if must_be_faster and taken > worth.ENOUGH:
         raise Unusable(f"{engine.unknown}, and to split the network there takes {taken:.1f} times as long")
-    return engine.mutants, (f"{SPLIT} at what is not known, which the model itself computes ({engine.unknown}): "
-                            f"{taken:.2f} of naive's time; {why}")
+    return engine.mutants, engine.changed, (f"{SPLIT} at what is not known, which the model itself computes "
+                                            f"({engine.unknown}): {taken:.2f} of naive's time; {why}")
 
 
-def make_if_faster(model: Model, probes: list, quiet: bool, used: list) -> tuple[Callable, str]:
+def make_if_faster(model: Model, probes: list, quiet: bool, used: list) -> tuple[Callable, Callable, str]:
     """`make`, which refuses a split network that takes as long as predicting every mutant."""
     return make(model, probes, quiet, used, must_be_faster=True)
 
@@ -132,6 +133,11 @@ class ExactEngine:
                 # of the reverse complement, mutants come in the opposite order
                 replicates.append(np.concatenate([marks[:1], marks[:0:-1]]) if view.reverse else marks)
         return np.stack(replicates)
+
+    def changed(self, sequence: np.ndarray, mutants: np.ndarray, item: int | None = None) -> np.ndarray:
+        """See `engines.ModelEngine.changed`."""
+        return np.stack([self._marks_of(engine.changed(view.apply(sequence[None])[0], view.apply(mutants)))
+                         for engine in self._engines for view in self._views])
 
     def _marks_of(self, numbers):
         """Marks from what the engine gives."""

@@ -38,21 +38,23 @@ from .later import (
 from .models import (
     ENGINES,
     MARK_SUMMARIES,
+    REPLACEMENTS,
     RESIZE,
     SCALES,
     ClusterOptions,
     EngineOptions,
     LociOptions,
     ModelOptions,
+    MutantOptions,
     PredictClusterOptions,
     PredictOptions,
 )
 
-__all__ = ["COMPARED", "CROSS_FITTED", "ENGINES", "FORMATS", "GRAPHS", "LABELS", "LARGEST_STRENGTH",
-           "LEAST_TO_CROSS_FIT", "MARK_SUMMARIES", "RECALIBRATIONS", "RESIZE", "SCALES", "SCENARIOS", "TAU2_METHODS",
-           "AggregateOptions", "AnnotateOptions", "CalibrateOptions", "ClusterOptions", "Declared", "EffectsOptions",
-           "EngineOptions", "EstimateOptions", "EstimatorOptions", "ForestFigureOptions", "GlobalFigureOptions",
-           "HeatmapFigureOptions", "LeverOptions", "LociOptions", "LocusFigureOptions", "ModelOptions",
-           "NetworkOptions", "Option", "Options", "OverwriteOptions", "PartOptions", "PredictClusterOptions",
-           "PredictOptions", "RoundOptions", "RunOptions", "ShapeOptions", "SpacingFigureOptions", "StrataOptions",
-           "StyleOptions", "TableOptions", "TracksFigureOptions", "TracksOptions", "indices_of"]
+__all__ = ["AggregateOptions", "AnnotateOptions", "COMPARED", "CROSS_FITTED", "CalibrateOptions", "ClusterOptions",
+           "Declared", "ENGINES", "EffectsOptions", "EngineOptions", "EstimateOptions", "EstimatorOptions", "FORMATS",
+           "ForestFigureOptions", "GRAPHS", "GlobalFigureOptions", "HeatmapFigureOptions", "LABELS", "LARGEST_STRENGTH",
+           "LEAST_TO_CROSS_FIT", "LeverOptions", "LociOptions", "LocusFigureOptions", "MARK_SUMMARIES", "ModelOptions",
+           "MutantOptions", "NetworkOptions", "Option", "Options", "OverwriteOptions", "PartOptions",
+           "PredictClusterOptions", "PredictOptions", "RECALIBRATIONS", "REPLACEMENTS", "RESIZE", "RoundOptions",
+           "RunOptions", "SCALES", "SCENARIOS", "ShapeOptions", "SpacingFigureOptions", "StrataOptions", "StyleOptions",
+           "TAU2_METHODS", "TableOptions", "TracksFigureOptions", "TracksOptions", "indices_of"]

@@ -12,6 +12,7 @@ RESIZE = ("summit", "center", "none")
 # Options that decide the same thing; marks of stacks, members' columns and windows have names that no table holds
 NOT_TOGETHER = (("mark_table", "mark_names"), ("mark_table", "stack"), ("mark_table", "member_columns"),
                 ("mark_table", "mark_windows"), ("mark_groups_by", "mark_groups"))
+REPLACEMENTS = ("background", "dinucleotide")
 ENGINES = ("auto", "exact", "gradient", "integrated_gradients", "deeplift", "naive")
 
 MODELS = "models: the members of one deep ensemble"
@@ -19,6 +20,7 @@ MEMBERS = "members of one model, where there is no deep ensemble (docs/ensembles
 ENVIRONMENTS = "where models run (default: in this process)"
 ADAPTERS = "input and output of a model (`check` shows what is detected without them)"
 LOCI = "loci: from the model's own dataloader, or from BED and FASTA"
+MUTANTS = "mutants of each locus"
 CLUSTER = "a Dask cluster (docs/cluster.md; default: this process)"
 
 
@@ -142,7 +144,32 @@ class LociOptions(Options):
              "or those in the intervals of a BED file (docs/peaks.md)")
     n_loci: int = option(
         kinds.Integer(1), group=LOCI, default_text="all", help="use a random sample of this many loci")
-    seed: int = option(kinds.Integer(0), 42, group=LOCI, help="of the random sample, and of --mc_dropout")
+    seed: int = option(kinds.Integer(0), 42, group=LOCI, help="of the random sample, of --mc_dropout and of --mutants")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
+class MutantOptions(Options):
+    """Which mutants of each locus are predicted.
+    """
+
+    mutants: str = option(
+        kinds.Text("KIND,KIND"), "single", group=MUTANTS,
+        help="which mutants of each locus: single bases (single), windows of W bases, by default side by side "
+             "(windows:W[:STEP]), deletions (deletions:W[:STEP]), each region of --instrument_regions and its single "
+             "bases (regions), each two of these regions together (pairs); docs/mutants.md")
+    mutant_draws: int = option(
+        kinds.Integer(1, metavar="R"), 10, group=MUTANTS,
+        help="sequences that replace a window or region; its effect is their mean")
+    mutant_bases: str = option(
+        kinds.Choice(*REPLACEMENTS), "background", group=MUTANTS,
+        help="what replaces it: bases drawn as often as the locus has them, or its own, shuffled so that each two are "
+             "neighbours as often as before")
+    instrument_regions: str = option(
+        kinds.Text("BED"), group=MUTANTS,
+        help="regions of marks, such as motif instances: the names are marks. For --mutants regions and pairs, and for "
+             "--instruments regions; effects by direct and by regions are then compared (rules.tsv), and so they are "
+             "where direct is the rule")
 
 
 @documented
@@ -188,7 +215,7 @@ class EngineOptions(Options):
     """
 
     engine: str = option(
-        kinds.Choice(*ENGINES), "auto", group="mutants of each locus",
+        kinds.Choice(*ENGINES), "auto", group=MUTANTS,
         help="how they are predicted. exact: by the differences they make, for networks that it knows "
              "(docs/engine.md); naive: each as a whole; auto: exact where it agrees with the model on a sample, else "
              "naive; gradient, integrated_gradients, deeplift: approximations, with their error on a sample of loci "

@@ -11,8 +11,8 @@ from ..errors import DiskFull
 
 def check_disk(ensemble, loci, path, keep):
     """What the effects will take at most, and what there is, as a text; raises `DiskFull` if they cannot be held."""
-    total = effects_store.bytes_on_disk(len(loci), ensemble.length, len(ensemble.names), len(ensemble.marks),
-                                        keep == "members", _share(loci.mutated))
+    total = effects_store.bytes_on_disk(loci, len(ensemble.names), len(ensemble.marks), keep == "members",
+                                        1.0 if loci.plan else _share(loci.mutated))
     needed, free = max(0, total - effects_store.bytes_left_by_an_earlier_run(path)), free_bytes(path)
     if needed > free:
         leaner = "" if keep == "summary" else ", --keep summary to store no member's effects"

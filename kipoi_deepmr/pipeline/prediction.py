@@ -34,10 +34,13 @@ def predict_settings(chosen, loci, options=None, **changes):
     digest.update(np.ascontiguousarray(loci.sequences).tobytes())
     if not loci.mutated.all():
         digest.update(np.packbits(loci.mutated).tobytes())
-    ensemble = chosen.ensemble
-    return {**ensemble.settings, "engine": chosen.setting, "models": list(ensemble.checksums),
-            "members": list(ensemble.names), "marks": list(ensemble.marks), "loci": len(loci),
-            "loci_sha256": digest.hexdigest(), **options.to_json(without=("engine",))}
+    ensemble, plan = chosen.ensemble, loci.plan
+    if plan:
+        digest.update(plan.regions.tobytes())
+        digest.update(plan.flanks.tobytes())
+    return {**ensemble.settings, **(plan.to_json() if plan else {}), "engine": chosen.setting,
+            "models": list(ensemble.checksums), "members": list(ensemble.names), "marks": list(ensemble.marks),
+            "loci": len(loci), "loci_sha256": digest.hexdigest(), **options.to_json(without=("engine",))}
 
 
 def predict(ensemble, selection, path, options=None, *, details=None, overwrite=False, quiet=False, cluster=None,

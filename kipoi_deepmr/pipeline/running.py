@@ -107,8 +107,9 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     predicted = predict_settings(chosen, selection.loci, predict_options)
     later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet, ending=ending)
     check_disk(ensemble, selection.loci, os.path.join(out, STORE), predict_options.keep)
-    expected = _expected(later, ensemble.marks, {"locus": len(selection.loci), "mark": len(ensemble.marks),
-                                                 "member": len(ensemble.names), "variant": 3 * ensemble.length}, out)
+    sizes = {"locus": len(selection.loci), "mark": len(ensemble.marks), "member": len(ensemble.names),
+             "variant": selection.loci.n_variants}
+    expected = _expected(later, ensemble.marks, sizes, out)
 
     def predict(folder):
         return predict_locked(chosen, selection, folder.file(STORE), predicted, details, overwrite, quiet, cluster)

@@ -58,7 +58,7 @@ def test_round_trip(tmp_path, loci, data):
 def test_every_variable_is_as_declared(tmp_path, loci, data):
     write(tmp_path / "e.zarr", loci, data).close()
     opened = effects_store.open_effects(str(tmp_path / "e.zarr"))
-    declared = {v.name: v for v in (*effects_store.COORDINATES, *effects_store.DATA)}
+    declared = {v.name: v for v in effects_store.DECLARED[1].all}
     assert set(opened.variables) == set(declared)
     for name, variable in declared.items():
         assert opened[name].dims == variable.dims
@@ -191,7 +191,7 @@ def test_stores_that_are_refused(tmp_path, loci, data):
         effects_store.open_effects(str(tmp_path / "other.zarr"))
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", True, None])
 def test_other_format_versions_are_refused(tmp_path, loci, data, version):
     write(tmp_path / "e.zarr", loci, data).close()
     (tmp_path / "e.zarr" / effects_store.RECORD).unlink()
@@ -200,7 +200,7 @@ def test_other_format_versions_are_refused(tmp_path, loci, data, version):
         content = json.loads(path.read_text())
         (content if name == ".zattrs" else content["metadata"][".zattrs"])["format_version"] = version
         path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=f"format version {version!r}; this kipoi_deepmr reads 1"):
+    with pytest.raises(InputError, match=f"format version {version!r}; this kipoi_deepmr reads 1 and 2"):
         effects_store.open_effects(str(tmp_path / "e.zarr"))
 
 

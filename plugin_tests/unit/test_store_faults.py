@@ -99,7 +99,7 @@ def test_metadata_of_a_store_without_a_record(store, name, changes, said):
 
 
 def test_all_loci_claimed_without_a_record(store):
-    names = {v.name: v.dims for v in (*effects_store.COORDINATES, *effects_store.DATA) if v.dims[0] == "locus"}
+    names = {v.name: v.dims for v in effects_store.DECLARED[1].all if v.dims[0] == "locus"}
     for name in names:
         shape = json.loads((store / name / ".zarray").read_text())["shape"]
         edit_arrays(store, name, shape=[2 * 10 ** 9, *shape[1:]])

@@ -1,0 +1,78 @@
+"""What the mutants of a Dataset of effects are, whichever version of the format it has."""
+
+import numpy as np
+
+from ..loci.mutants import PAIRS, SINGLE
+
+LOCI_AT_ONCE = 64
+
+
+class StoredMutants:
+    """The mutants of a Dataset of effects.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+
+    Attributes
+    ----------
+    kind : (variant,) str
+    kinds : list of str
+        In the order of the variants.
+    of_kind : (variant,) int
+        The number of each variant's kind among `kinds`.
+    n_single : int
+        Single mutants, three a position, which come first; 0 where there are none.
+    length : int
+        Bases of a locus.
+    """
+
+    def __init__(self, effects):
+        self._effects = effects
+        n = effects.sizes["variant"]
+        self.kind = effects["kind"].values.astype(str) if "kind" in effects.coords else np.full(n, SINGLE)
+        self.kinds = list(dict.fromkeys(self.kind.tolist()))
+        self.of_kind = np.array([self.kinds.index(kind) for kind in self.kind.tolist()], np.intp)
+        self.n_single = int((self.kind == SINGLE).sum())
+        self.length = effects.sizes["base"] if "base" in effects.sizes else n // 3
+
+    @property
+    def are_single(self):
+        """Whether there are no others than single mutants."""
+        return self.n_single == len(self.kind)
+
+    def places(self, loci):
+        """First base and number of bases that change, of some loci: two (locus, variant) int64; 0 bases: no mutant.
+
+        Parameters
+        ----------
+        loci : slice or array of int
+        """
+        if "kind" not in self._effects.coords:
+            position = self._effects["position"].values
+            shape = len(np.arange(self._effects.sizes["locus"])[loci]), len(position)
+            return np.broadcast_to(position, shape), np.ones(shape, np.int64)
+        return tuple(self._effects[name][loci].values for name in ("position", "length"))
+
+    def sequences(self, loci):
+        """Bases of some loci as the model sees them: (locus, L) uint8."""
+        letters = (self._effects["sequence"][loci] if "kind" in self._effects.coords else
+                   self._effects["ref_base"][loci, ::3]).values
+        return np.ascontiguousarray(letters).astype("S1").view(np.uint8)
+
+    def without_pairs(self, effects):
+        """The Dataset without the mutants that are pairs, which come last."""
+        n = int((self.kind != PAIRS).sum())
+        return effects if n == len(self.kind) else effects.isel(variant=slice(0, n))
+
+    def fit(self, length):
+        """Whether mutants are where those of loci of this length can be."""
+        if self.length != length or self.n_single not in (0, 3 * length) or (self.kind[:self.n_single] != SINGLE).any():
+            return False
+        for first in range(0, self._effects.sizes["locus"], LOCI_AT_ONCE):
+            position, n = self.places(slice(first, first + LOCI_AT_ONCE))
+            inside = (position >= 0) & (n >= 0) & (position + n <= length)
+            singles = position[:, :self.n_single] == np.arange(self.n_single) // 3
+            if not (inside.all() and singles.all() and (n[:, :self.n_single] <= 1).all()):
+                return False
+        return True
