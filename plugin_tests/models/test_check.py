@@ -157,11 +157,19 @@ def test_an_engine_is_tried_on_few_mutants():
         found[..., wrong] *= 1.1
         return found
 
-    asked, wrong = [], 1
-    trust.check(Sums(1), mutants, [(random_sequences(1, 2000)[0], None)], used=[0])
-    assert asked == [22, 7]
+    def changed(sequence, several, item):
+        found = Slow.predict(Slow(1), np.concatenate([sequence[None], several])).astype(np.float64)
+        found[:, 1:] += lost
+        return found
+
+    asked, wrong, lost, probes = [], 1, 0, [(random_sequences(1, 2000)[0], None)]
+    trust.check(Sums(1), mutants, changed, probes, used=[0])
+    assert asked == [22 + 7, 7]
     with pytest.raises(Unusable, match="mark B"):
-        trust.check(Sums(1), mutants, [(random_sequences(1, 2000)[0], None)], used=[0, 1])
+        trust.check(Sums(1), mutants, changed, probes, used=[0, 1])
+    lost = 100
+    with pytest.raises(Unusable, match="mark A"):
+        trust.check(Sums(1), mutants, changed, probes, used=[0])
 
 
 class Terminal(io.StringIO):
