@@ -226,7 +226,7 @@ class Graph:
                 return node
         raise KeyError(name)
 
-    def with_masks(self, masks: dict[str, np.ndarray], length: int | None = None) -> "Graph":
+    def with_masks(self, masks: dict[str, np.ndarray], length: int | None = None, number: int | None = None) -> "Graph":
         """The same graph with dropout masks held fixed.
 
         Parameters
@@ -236,11 +236,13 @@ class Graph:
             1 / (1 - rate) where kept and 0 where not.
         length : int, optional
             Of sequences, where the graph takes any.
+        number : int, optional
+            Of these masks, by which the graph's rest knows them.
 
         Raises
         ------
         KeyError
-            No dropout node asks for such a mask.
+            No dropout node asks for such a mask, and there is no rest that may.
         ValueError
             A mask is of another size than its node.
         """
@@ -253,9 +255,9 @@ class Graph:
                     mask = np.moveaxis(np.asarray(masks[name], np.float32), at, 0).reshape(known[node.name])
                     node = replace(node, layer=Scale(mask, np.float32(0)))
             nodes.append(node)
-        if left:
+        if left and not self.rest:
             raise KeyError(min(left))
-        return replace(self, nodes=tuple(nodes))
+        return replace(self, nodes=tuple(nodes), rest=self.rest and replace(self.rest, mask=number))
 
     def ancestors(self, names: Iterable[str]) -> list[Node]:
         """The nodes that those of the given names need, themselves included, in order."""

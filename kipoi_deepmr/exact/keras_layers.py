@@ -5,6 +5,7 @@ A layer is known by its class name; whatever in its settings would change the re
 
 import base64
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from .building import Builder
 from .errors import NotANumber, UnknownLayer
 from .keras_config import Call, filled
 from .keras_ops import KINDS, Operation
-from .keras_rest import keras_rest
+from .keras_rest import plan_of
 from .rest import Rest
 
 # what is the same in Keras 2 under another name
@@ -47,8 +48,7 @@ RETURNS_ITS_ARGUMENT = (b"|\x00\x00S", b"|\x00S\x00")
 
 def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tuple], list[np.ndarray]],
           sequence_input: str | None = None, constants: dict | None = None, alphabet: str = "ACGT",
-          keras_version: str = "2", layer_of: Callable[[tuple], object] | None = None,
-          is_theano: bool = False) -> g.Graph:
+          keras_version: str = "2", rest: Callable | None = None, is_theano: bool = False) -> g.Graph:
     """Graph of a Keras model.
 
     Parameters
@@ -63,8 +63,8 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
         What the other inputs are held at, for one sequence; a number fills the input.
     alphabet : str
     keras_version : str
-    layer_of : callable, optional
-        Path of a layer to the layer itself; with it, layers that are not known become the graph's `rest`.
+    rest : callable, optional
+        `HostedModel.rest` of whoever has the model; with it, layers that are not known become the graph's `rest`.
     is_theano : bool
         Whether the weights were saved with Theano, whose convolutions go through their kernels backwards.
 
@@ -88,9 +88,9 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
         try:
             if not all(key in tensors for key in call.inputs):
                 raise UnknownLayer(f"layer {call.name} takes what an unknown layer gives")
-            tensors[call.key] = _called(builder, call, tensors, weights_of, keras_version, is_theano)
+            tensors[call.key] = _tried(builder, call, tensors, weights_of, keras_version, is_theano)
         except UnknownLayer as error:
-            if layer_of is None:
+            if rest is None:
                 raise
             unknown.append(call)
             why = why or str(error)
@@ -99,9 +99,9 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
         return builder.graph(known)
     given = dict.fromkeys(key for call in unknown for key in call.inputs if key in tensors)
     wanted = {name: key for name, key in outputs.items() if key not in tensors}
-    compute = keras_rest(unknown, list(given), list(wanted.values()), layer_of)
-    rest = Rest(tuple(tensors[key] for key in given), tuple(wanted), compute, False, why)
-    return builder.split(known, rest, outputs)
+    compute = partial(rest, plan_of(unknown, list(given), list(wanted.values())))
+    after = Rest(tuple(tensors[key] for key in given), tuple(wanted), compute, False, why)
+    return builder.split(known, after, outputs)
 
 
 def _input(builder, call, config, sequence_input, constants):
@@ -112,6 +112,16 @@ def _input(builder, call, config, sequence_input, constants):
     if call.name in constants:
         return builder.constant(call.name, shape, constants[call.name])
     raise UnknownLayer(f"input {call.name} is not the sequence, and what it is held at is not given")
+
+
+def _tried(*arguments):
+    """`_called`, where settings and arguments may be of any form."""
+    try:
+        return _called(*arguments)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        call = arguments[1]
+        raise UnknownLayer(f"layer {call.name} is of class {call.class_name}, set or called in a way that the exact "
+                           f"engine does not know ({error})") from error
 
 
 def _called(builder, call, tensors, weights_of, keras_version, is_theano):

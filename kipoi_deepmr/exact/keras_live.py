@@ -1,18 +1,21 @@
-"""Graphs from Keras models in memory, of Keras 3 or tf_keras."""
+"""Graphs from Keras models in memory, in this process or another, of any Keras; see `models.host.keras_graph`."""
 
-import sys
+from collections.abc import Callable
 
 import numpy as np
 
+from ..models.host.errors import ModelError
+from ..models.host.keras_graph import KerasGraph
+from ..models.host.keras_rest import KerasRest
 from .errors import UnknownLayer
 from .graph import Graph
-from .keras_config import MODELS, calls
+from .keras_config import calls
 from .keras_layers import build
 
 
 def read_keras(model: object, sequence_input: str | None = None, constants: dict | None = None,
-               alphabet: str = "ACGT", split: bool = False) -> Graph:
-    """Graph of a Keras 3 or tf_keras model (Sequential or functional).
+               alphabet: str = "ACGT", split: bool = False, shape: tuple | None = None) -> Graph:
+    """Graph of a Keras 3 or tf_keras model.
 
     Parameters
     ----------
@@ -21,6 +24,8 @@ def read_keras(model: object, sequence_input: str | None = None, constants: dict
         As in `read_keras_file`.
     split : bool
         Let the model itself compute what follows the layers that are known: the graph's `rest`.
+    shape : tuple of int, optional
+        Of one sequence, as (L, 4); needed for a model of a class of its own, whose code is followed.
 
     Returns
     -------
@@ -30,36 +35,51 @@ def read_keras(model: object, sequence_input: str | None = None, constants: dict
     ------
     UnknownLayer
     """
-    name = type(model).__name__
-    if name not in MODELS:
-        raise UnknownLayer(f"the model is of class {name}, which is not among {', '.join(MODELS)}")
-    version = sys.modules[type(model).__module__.partition(".")[0]].__version__
-    layer_calls, outputs = calls({"class_name": name, "config": _config(model)})
+    try:
+        layers = KerasGraph(model, shape)
+        recorded, weights = layers.described()
+    except ModelError as error:
+        raise UnknownLayer(str(error)) from error
+    rests = []
 
-    def layer_of(path):
-        layer = model
-        for part in path:
-            layer = next(each for each in _operations(layer) if each.name == part)
-        return layer
+    def rest(plan, given, _):
+        if not rests:
+            rests.append(KerasRest(model, layers.operations, plan))
+        return rests[0](given)
 
-    def weights_of(path):
-        layer = layer_of(path)
-        return [np.asarray(weight) for weight in layer.get_weights()] if hasattr(layer, "get_weights") else []
-
-    return build(layer_calls, outputs, weights_of, sequence_input, constants, alphabet, version,
-                 layer_of if split else None)
+    return read_keras_recorded(recorded, weights, sequence_input, constants, alphabet, rest if split else None)
 
 
-def _operations(model):
-    """Layers of a model, and of Keras 3 the operations that are no layers, `x + 1` for example."""
-    return getattr(model, "operations", None) or model.layers
+def read_keras_recorded(recorded: dict, weights: list[np.ndarray], sequence_input: str | None = None,
+                        constants: dict | None = None, alphabet: str = "ACGT", rest: Callable | None = None) -> Graph:
+    """Graph of a Keras model that was recorded in any process.
 
+    Parameters
+    ----------
+    recorded, weights
+        As `keras_graph.KerasGraph.described` returns them.
+    sequence_input, constants, alphabet
+        As in `read_keras_file`.
+    rest : callable, optional
+        `HostedModel.rest` of whoever has the model; with it, what is not known becomes the graph's `rest`.
 
-def _config(model):
-    config = model.get_config()
-    if isinstance(config, dict) and config["layers"] and config["layers"][0]["class_name"] != "InputLayer":
-        if type(model).__name__ == "Sequential" and model.inputs:
-            first = {"class_name": "InputLayer",
-                     "config": {"name": f"{model.name}_input", "batch_shape": tuple(model.inputs[0].shape)}}
-            config = {**config, "layers": [first, *config["layers"]]}
-    return config
+    Returns
+    -------
+    Graph
+
+    Raises
+    ------
+    UnknownLayer
+    """
+    weights_of, start = {}, 0
+    for path, n in recorded["layers"]:
+        weights_of[tuple(path)] = weights[start:start + n]
+        start += n
+    if start != len(weights):
+        raise UnknownLayer(f"the record of the model has {len(weights)} arrays for {start} weights")
+    try:
+        layer_calls, outputs = calls(recorded)
+        return build(layer_calls, outputs, lambda path: weights_of.get(path, []), sequence_input, constants, alphabet,
+                     recorded["version"], rest, recorded["backend"] == "theano")
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UnknownLayer(f"the model's configuration is of a form that is not known ({error!r})") from error

@@ -1,52 +1,48 @@
-"""Layers of a live Keras model run as they are, from the activations that layers before them gave."""
+"""What is left of a Keras network after a cut, in plain values for the process that has it."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from .keras_config import Call, filled
+from .keras_config import Call, Result
 
 
-def keras_rest(calls: Sequence[Call], known: Sequence[tuple], wanted: Sequence[tuple],
-               layer_of: Callable[[tuple], object]) -> Callable:
-    """What `rest.Rest.compute` is.
+def plan_of(calls: Sequence[Call], known: Sequence[tuple], wanted: Sequence[tuple]) -> dict:
+    """The plan of a `models.host.keras_rest.KerasRest`.
 
     Parameters
     ----------
     calls : list of keras_config.Call
         Each after its inputs.
-    known : list of tuple
-        Keys of the tensors that are given.
-    wanted : list of tuple
-        Keys of those that are returned.
-    layer_of : callable
-        Path of a layer to the layer.
+    known, wanted : list of tuple
+        Keys of the tensors that are given, and of those that are returned.
     """
-    layers = [layer_of(call.path) for call in calls]
-
-    def run(tensors):
-        values = dict(zip(known, tensors, strict=True))
-        for call, layer in zip(calls, layers, strict=True):
-            results = layer(*filled(call.args, values), **filled(call.kwargs, values))
-            results = results if isinstance(results, (list, tuple)) else [results]
-            values.update({(*call.key[:2], i): result for i, result in enumerate(results)})
-        return [values[key] for key in wanted]
-
-    if not _is_tensorflow(layers):
-        return lambda arrays: [_array(result) for result in run(arrays)]
-    import tensorflow as tf
-
-    traced = tf.function(run, reduce_retracing=True, autograph=False)
-    return lambda arrays: [result.numpy() for result in traced([tf.constant(array) for array in arrays])]
+    numbers = {key: number for number, key in enumerate(known)}
+    taken = [*(key for call in calls for key in call.inputs), *wanted]
+    plan = []
+    for call in calls:
+        results = [key for key in dict.fromkeys(taken) if key[:2] == call.key[:2] and key not in numbers]
+        numbers.update({key: len(numbers) + i for i, key in enumerate(results)})
+        plan.append((call, results))
+    return {"calls": [{"path": list(call.path), "args": _list(call.args, numbers),
+                       "kwargs": {name: _plain(value, numbers) for name, value in call.kwargs.items()},
+                       "results": [[key[2], numbers[key]] for key in results]} for call, results in plan],
+            "n_known": len(known), "wanted": [numbers[key] for key in wanted]}
 
 
-def _is_tensorflow(layers):
-    keras = sys.modules.get("keras")
-    is_keras3 = keras is not None and any(isinstance(layer, keras.Operation) for layer in layers)
-    return not is_keras3 or keras.backend.backend() == "tensorflow"
+def _list(values, numbers):
+    return [_plain(value, numbers) for value in values]
 
 
-def _array(tensor):
-    return np.asarray(sys.modules["keras"].ops.convert_to_numpy(tensor))
-
+def _plain(value, numbers):
+    if isinstance(value, Result):
+        return {"tensor": numbers[value.key]}
+    if isinstance(value, slice):
+        return {"slice": [value.start, value.stop, value.step]}
+    if isinstance(value, tuple):
+        return {"tuple": _list(value, numbers)}
+    if isinstance(value, list):
+        return _list(value, numbers)
+    if isinstance(value, dict):
+        return {"dict": {name: _plain(each, numbers) for name, each in value.items()}}
+    return {"array": [value.tolist(), str(value.dtype)]} if isinstance(value, np.ndarray) else value

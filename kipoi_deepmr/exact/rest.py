@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import ModelFailed
 from .errors import UnknownLayer
 
 
@@ -53,11 +54,13 @@ class Rest:
     outputs : tuple of str
         Those of the network's outputs that it computes.
     compute : callable
-        List of (n, ...) float32 arrays, as the framework has them, to the list of `outputs`, (n, ...) each.
+        List of (n, ...) float32 arrays, as the framework has them, and `mask` to the list of `outputs`, (n, ...) each.
     by_channel : bool
         Whether channels come before positions in an output of two axes.
     why : str
         A sentence about the first layer that is in no graph.
+    mask : int or None
+        Number of the dropout mask with which the layers compute; None: without dropout.
     """
 
     inputs: tuple[Tensor, ...]
@@ -65,6 +68,7 @@ class Rest:
     compute: Callable
     by_channel: bool
     why: str
+    mask: int | None = None
 
     def values(self, activations: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Outputs for a batch: (n, positions, channels), or (n, k).
@@ -78,9 +82,13 @@ class Rest:
         ------
         UnknownLayer
             The layers fail.
+        ModelFailed
+            The process that has them does.
         """
         try:
-            results = self.compute([tensor.in_axes(activations[tensor.node]) for tensor in self.inputs])
+            results = self.compute([tensor.in_axes(activations[tensor.node]) for tensor in self.inputs], self.mask)
+        except ModelFailed:
+            raise
         except Exception as error:  # whatever a framework raises: the model is predicted as a whole then
             raise UnknownLayer(f"{self.why}, and from there on it fails: {str(error).partition(chr(10))[0]}") from error
         return {name: self._as_rows(np.asarray(value)) for name, value in zip(self.outputs, results, strict=True)}

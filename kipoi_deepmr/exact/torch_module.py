@@ -1,5 +1,7 @@
 """Graphs from PyTorch modules, by way of a record of the calls that they make; see `models.host.torch_graph`."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -8,12 +10,12 @@ import numpy as np
 from ..models.host import torch_graph, torch_masks
 from ..models.host.errors import ModelError
 from ..models.host.torch_graph import BATCH
+from ..models.host.torch_rest import TorchRest, results_in
 from . import graph as g
 from .activations import TORCH
 from .building import Builder
 from .errors import NotANumber, UnknownLayer
 from .rest import Rest, Tensor
-from .torch_rest import results_in, torch_rest
 
 BATCH_OF_REST = 32  # sequences that what the engine does not know is recorded for
 
@@ -57,12 +59,18 @@ def read_torch(module: object, shape: tuple[int, ...], alphabet: str = "ACGT", s
     ------
     UnknownLayer
     """
-    batch = BATCH_OF_REST if split else BATCH
     try:
-        recorded, arrays = torch_graph.record(module, shape, batch=batch)
+        recorded, arrays = torch_graph.record(module, shape, batch=BATCH_OF_REST if split else BATCH)
     except ModelError as error:
         raise UnknownLayer(str(error)) from error
-    return _Reader(recorded, arrays, shape, alphabet, batch, _device(module) if split else None).graph()
+    rests = []
+
+    def rest(plan, given, _):
+        if not rests:
+            rests.append(TorchRest(recorded, arrays, plan["known"], plan["wanted"], _device(module)))
+        return rests[0](given)
+
+    return read_recorded(recorded, arrays, shape, alphabet, rest if split else None)
 
 
 def _device(module):
@@ -70,7 +78,8 @@ def _device(module):
     return "cpu" if weight is None else weight.device
 
 
-def read_recorded(recorded: dict, arrays: list[np.ndarray], shape: tuple[int, ...], alphabet: str = "ACGT") -> g.Graph:
+def read_recorded(recorded: dict, arrays: list[np.ndarray], shape: tuple[int, ...], alphabet: str = "ACGT",
+                  rest: Callable | None = None) -> g.Graph:
     """Graph of a PyTorch module that was recorded in any process.
 
     Parameters
@@ -79,6 +88,8 @@ def read_recorded(recorded: dict, arrays: list[np.ndarray], shape: tuple[int, ..
         As `torch_graph.record` returns them.
     shape, alphabet
         As for `read_torch`.
+    rest : callable, optional
+        `HostedModel.rest` of whoever has the module; with it, what is not known becomes the graph's `rest`.
 
     Returns
     -------
@@ -89,22 +100,22 @@ def read_recorded(recorded: dict, arrays: list[np.ndarray], shape: tuple[int, ..
     ------
     UnknownLayer
     """
-    return _Reader(recorded, arrays, shape, alphabet).graph()
+    return _Reader(recorded, arrays, shape, alphabet, rest).graph()
 
 
 class _Reader:
     """Walks the recorded calls; every value is a Tensor of the graph, a numpy array or a plain Python value.
 
     `node` is the call that is being read, `shapes` the shapes of the results by the calls' names, `rest` the calls that
-    are not known by their names, where these are PyTorch's own to compute, on `device`; `why` is about the first.
+    are not known by their names, where `compute` computes these; `why` is about the first.
     """
 
-    def __init__(self, recorded, arrays, shape, alphabet, batch=BATCH, device=None):
-        self.recorded, self.arrays, self.builder, self.batch = recorded, arrays, Builder(alphabet), batch
-        name = recorded["input"]
+    def __init__(self, recorded, arrays, shape, alphabet, compute=None):
+        self.recorded, self.arrays, self.builder = recorded, arrays, Builder(alphabet)
+        name, self.batch = recorded["input"], recorded["batch"]
         self.values = {name: self.builder.sequence(name, tuple(shape))}
-        self.shapes = {name: (batch, *shape)}
-        self.node, self.rest, self.why, self.device = None, {}, None, device
+        self.shapes = {name: (self.batch, *shape)}
+        self.node, self.rest, self.why, self.compute = None, {}, None, compute
 
     def graph(self):
         for call in self.recorded["calls"]:
@@ -116,7 +127,7 @@ class _Reader:
             try:
                 self.values[self.node.name] = self.call(self.node)
             except UnknownLayer as error:
-                if self.device is None:
+                if self.compute is None:
                     raise
                 self.rest[self.node.name] = self.node
                 self.why = self.why or str(error)
@@ -132,9 +143,8 @@ class _Reader:
         cut = {name: self.values[name] for name in self.values if name in taken}
         outputs = dict(self.recorded["outputs"])
         wanted = {name: value["call"] for name, value in outputs.items() if name not in known}
-        compute = torch_rest(list(self.rest.values()), list(cut), list(wanted.values()), self.arrays, self.batch,
-                             self.device)
-        rest = Rest(tuple(cut.values()), tuple(wanted), compute, True, self.why)
+        plan = {"batch": self.batch, "known": list(cut), "wanted": list(wanted.values())}
+        rest = Rest(tuple(cut.values()), tuple(wanted), partial(self.compute, plan), True, self.why)
         return self.builder.split(known, rest, tuple(outputs))
 
     def call(self, node):

@@ -15,7 +15,8 @@ DESCRIBED = {"name": (str,), "length": (int, type(None)), "alphabet": (str,), "c
              "item": (int, type(None)), "precision": (str, type(None)), "marks": (list,), "replicates": (list,),
              "notes": (list,)}
 assert set(DESCRIBED) == set(Description._fields)
-RECORDED = {"input": (str,), "calls": (list,), "outputs": (list,)}
+KERAS_RECORD = {"class_name": (str,), "config": (dict, list), "version": (str,), "backend": (str,), "layers": (list,)}
+RECORDED = {"batch": (int,), "input": (str,), "calls": (list,), "outputs": (list,)}
 CALL = {"name": (str,), "op": (str,), "target": (str,), "args": (list,), "kwargs": (dict,),
         "shape": (list, type(None)), "dropout": (int, type(None))}
 
@@ -121,7 +122,17 @@ def are_names(value: object) -> bool:
 
 
 def is_recorded(value: object) -> bool:
-    """Whether a value is the record of a network's calls; see `torch_graph.record`."""
+    """Whether a value is the record of a network; see `HostedModel.recorded`."""
+    return _is_keras_record(value) if isinstance(value, dict) and "config" in value else _is_torch_record(value)
+
+
+def _is_keras_record(value):
+    return _has(value, KERAS_RECORD) and all(
+        isinstance(entry, list) and len(entry) == 2 and are_names(entry[0]) and _is_count(entry[1])
+        for entry in value["layers"])
+
+
+def _is_torch_record(value):
     if not _has(value, RECORDED):
         return False
     known = {value["input"]}
@@ -171,11 +182,17 @@ def are_probed(described: dict) -> Callable[[list], bool]:
     return are_arrays
 
 
-def are_floats(n: int | None = None) -> Callable[[list], bool]:
-    """A test whether arrays are numbers, with as many rows each where `n` says so."""
+def are_floats(n: int | None = None, many: int | None = None) -> Callable[[list], bool]:
+    """A test whether arrays are numbers: with `n` rows each, and as `many`, where these are given."""
     def are_arrays(listed: list) -> bool:
-        return all(dtype in FLOATS and (n is None or shape[:1] == [n]) for dtype, shape in listed)
+        return many in (None, len(listed)) and all(
+            dtype in FLOATS and (n is None or shape[:1] == [n]) for dtype, shape in listed)
     return are_arrays
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number that is not negative."""
+    return type(value) in (int, float) and value >= 0
 
 
 def _is_count(value: object) -> bool:

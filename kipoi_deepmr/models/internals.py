@@ -1,6 +1,8 @@
 """What an engine needs to know of a model: its network, and how its answers follow from it."""
 
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from .host.marks import Marks
@@ -16,10 +18,12 @@ class Internals(NamedTuple):
     ----------
     networks : list of str
         The frameworks of the networks that the model holds: `masks.TORCH` or `masks.KERAS`.
-    modules : list
-        The networks themselves, where the model is in this process.
     recorded : callable
-        The calls of its only PyTorch network, wherever it is; see `HostedModel.recorded`.
+        What its only network computes, wherever it is; see `HostedModel.recorded`.
+    rest : callable
+        A part of what that network computes; see `HostedModel.rest`.
+    cpu_seconds : callable
+        CPU time that this process and the model's have taken, since some moment.
     files : dict of str to str
         The files among the model's arguments: absolute paths by the arguments' names.
     input : str or None
@@ -38,8 +42,9 @@ class Internals(NamedTuple):
     """
 
     networks: list
-    modules: list
     recorded: Callable
+    rest: Callable
+    cpu_seconds: Callable
     files: dict
     input: str | None
     shape: tuple | None
@@ -50,14 +55,8 @@ class Internals(NamedTuple):
     masks: list
 
 
-def internals_of(host: HostedModel | Worker, modules: list) -> Internals:
+def internals_of(host: HostedModel | Worker) -> Internals:
     """The internals of a `host.session.HostedModel` or of a `worker.Worker`.
-
-    Parameters
-    ----------
-    host : HostedModel or Worker
-    modules : list
-        As for `Internals`.
 
     Raises
     ------
@@ -68,5 +67,10 @@ def internals_of(host: HostedModel | Worker, modules: list) -> Internals:
     shape = values["shape"] and tuple(values["shape"])
     views = [View(*view) for view in values["views"]]
     masks = [host.masks_of(number) for number in range(values["n_masks"])]
-    return Internals(values["networks"], modules, host.recorded, values["files"], values["input"], shape,
-                     values["letters"], Marks.from_json(values["marks"]), host.outputs, views, masks)
+    return Internals(values["networks"], host.recorded, host.rest, partial(_cpu_seconds, host), values["files"],
+                     values["input"], shape, values["letters"], Marks.from_json(values["marks"]), host.outputs, views,
+                     masks)
+
+
+def _cpu_seconds(host):
+    return time.process_time() + (host.cpu_seconds() if isinstance(host, Worker) else 0)

@@ -118,7 +118,7 @@ class KipoiModel(Model):
         ModelError
             See `internals.internals_of`.
         """
-        return internals_of(self._host, self.host.networks() if self.host else [])
+        return internals_of(self._host)
 
     @property
     def host(self) -> HostedModel | None:

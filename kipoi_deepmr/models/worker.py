@@ -24,6 +24,7 @@ from .environments import check_interpreter
 from .host import errors, frames
 from .host.file_model import is_file
 from .host.session import DEFAULT_BATCH_SIZE
+from .host.torch_graph import BATCH
 
 DEFAULT_TIMEOUT = 600.0
 LOAD_SECONDS = 3600.0  # a zoo model's weights may have to be downloaded first
@@ -140,10 +141,19 @@ class Worker:
                                   are_arrays=answers.are_floats())
         return list(zip(names, arrays, strict=True))
 
-    def recorded(self):
+    def recorded(self, batch=BATCH):
         """See `HostedModel.recorded`."""
-        return self._ask({"request": "recorded"}, limit=LOAD_SECONDS, is_value=answers.is_recorded,
+        return self._ask({"request": "recorded", "batch": batch}, limit=LOAD_SECONDS, is_value=answers.is_recorded,
                          are_arrays=answers.are_floats())
+
+    def rest(self, plan, arrays, mask=None, batch_size=None):
+        """See `HostedModel.rest`."""
+        request = {"request": "rest", "plan": plan, "mask": mask, "batch_size": batch_size}
+        return self._ask(request, arrays, are_arrays=answers.are_floats(len(arrays[0]), len(plan["wanted"])))[1]
+
+    def cpu_seconds(self):
+        """CPU time that the process has taken, since some moment."""
+        return self._ask({"request": "cpu_seconds"}, is_value=answers.is_number)[0]
 
     def predict(self, sequences, item=None, batch_size=None):
         """See `HostedModel.predict`."""

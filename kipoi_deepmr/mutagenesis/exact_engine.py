@@ -68,11 +68,22 @@ def make(model: Model, probes: list, quiet: bool, used: list,
     why = f"it predicts what the model does, within {trust.PREDICTIONS:g} of the largest prediction"
     if not engine.unknown:
         return engine.mutants, engine.changed, why
-    taken = worth.time_by_naive(model, engine.mutants, *probes[0])
+    taken = worth.time_by_naive(model, engine.mutants, *probes[0], internals.cpu_seconds)
     if must_be_faster and taken > worth.ENOUGH:
         raise Unusable(f"{engine.unknown}, and to split the network there takes {taken:.1f} times as long")
-    return engine.mutants, engine.changed, (f"{SPLIT} at what is not known, which the model itself computes "
-                                            f"({engine.unknown}): {taken:.2f} of naive's time; {why}")
+    why = (f"{SPLIT} at what is not known, which the model itself computes ({engine.unknown}): {taken:.2f} of naive's "
+           f"time; {why}")
+    return _naming(described.name, engine.mutants), _naming(described.name, engine.changed), why
+
+
+def _naming(name, function):
+    """The function, which names the model where what that itself computes fails."""
+    def named(*arguments):
+        try:
+            return function(*arguments)
+        except UnknownLayer as error:
+            raise InputError(f"model {name}: {error}") from error
+    return named
 
 
 def make_if_faster(model: Model, probes: list, quiet: bool, used: list) -> tuple[Callable, Callable, str]:
@@ -122,7 +133,13 @@ class ExactEngine:
 
     def mutants(self, sequence: np.ndarray, item: int | None = None,
                 positions: Sequence[int] | None = None) -> np.ndarray:
-        """See `Model.mutants`; with `positions`, ascending, the mutants of these alone."""
+        """See `Model.mutants`; with `positions`, ascending, the mutants of these alone.
+
+        Raises
+        ------
+        UnknownLayer
+            What the network itself computes fails.
+        """
         replicates = []
         for engine in self._engines:
             for view in self._views:
@@ -173,7 +190,7 @@ def _masked(graph, masks, length):
     if not masks:
         return [graph]
     try:
-        return [graph.with_masks(dict(mask), length) for mask in masks]
+        return [graph.with_masks(dict(mask), length, number) for number, mask in enumerate(masks)]
     except (KeyError, ValueError) as error:
         raise Unusable(f"its dropout layers are not those of its graph ({error})") from error
 

@@ -1,4 +1,4 @@
-"""A model's network as a graph of the exact engine: from memory, or from its files."""
+"""A model's network as a graph of the exact engine: as the process that has it records it, or from its files."""
 
 import json
 
@@ -6,7 +6,7 @@ import h5py
 
 from .. import exact
 from ..models.host.errors import ModelError
-from ..models.host.masks import TORCH
+from ..models.host.masks import KERAS, TORCH
 from ..models.internals import Internals
 from .unusable import Unusable
 
@@ -14,7 +14,7 @@ from .unusable import Unusable
 def graph_of(internals: Internals) -> exact.Graph:
     """The graph of a model's network, with inputs other than the sequence held at zero.
 
-    Of a network in memory, what is not known is left to the network: the graph's `rest`.
+    What is not known of a recorded network is left to the network: the graph's `rest`.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def graph_of(internals: Internals) -> exact.Graph:
     try:
         if TORCH in internals.networks:
             return _of_torch(internals)
-        if internals.modules:
+        if KERAS in internals.networks:
             return _of_keras(internals)
         return _of_files(internals)
     except (exact.UnknownLayer, ModelError) as error:
@@ -45,16 +45,13 @@ def _of_torch(internals):
     try:
         return exact.read_recorded(*recorded, internals.shape, internals.letters)
     except exact.UnknownLayer:
-        if not internals.modules:
-            raise
-    return exact.read_torch(internals.modules[0], internals.shape, internals.letters, split=True)
+        recorded = internals.recorded(exact.BATCH_OF_REST)
+    return exact.read_recorded(*recorded, internals.shape, internals.letters, internals.rest)
 
 
 def _of_keras(internals):
-    if len(internals.modules) > 1:
-        raise Unusable(f"it holds {len(internals.modules)} networks")
-    module, = internals.modules
-    return exact.read_keras(module, split=True, **_inputs(module.get_config(), internals))
+    recorded, weights = internals.recorded()
+    return exact.read_keras_recorded(recorded, weights, **_inputs(recorded["config"], internals), rest=internals.rest)
 
 
 def _of_files(internals):

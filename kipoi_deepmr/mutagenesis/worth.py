@@ -1,6 +1,5 @@
 """Whether the mutants of a split network take less work than predicting each as a whole: measured, briefly."""
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -9,40 +8,50 @@ from ..models import Model
 from ..models.host import saturation
 
 FEW, MANY = 2, 22  # positions; the difference is what the mutants of a locus take, without what is done once
+CLEAR = 0.1  # CPU-seconds that naive takes for many positions; where it takes less, twice as many are tried
 ENOUGH = 0.9  # of naive's time: from there on a split is not worth its while
 REPEATS = 3
 
 
-def time_by_naive(model: Model, mutants_at: Callable, sequence: np.ndarray, item: int | None) -> float:
-    """CPU time of an engine in this process for a mutant, over that of predicting it.
+def time_by_naive(model: Model, mutants_at: Callable, sequence: np.ndarray, item: int | None,
+                  cpu_seconds: Callable) -> float:
+    """CPU time of an engine for a mutant, over that of predicting it.
 
     Parameters
     ----------
     model : Model
-        In this process.
     mutants_at : callable
         (sequence, item, positions) to the mutants of these.
     sequence : (L,) uint8
     item : int or None
+    cpu_seconds : callable
+        CPU time that all who work have taken, since some moment.
     """
-    few, many = (np.arange(n) + (len(sequence) - n) // 2 for n in (min(FEW, len(sequence)), min(MANY, len(sequence))))
-    if len(few) == len(many):
-        few = few[:1]
+    def by_engine(positions):
+        mutants_at(sequence, item, positions)
 
     def predicted(positions):
         rows = (1 + 3 * positions[:, None] + np.arange(3)).ravel()
         model.predict(saturation.some_rows(sequence, rows), item)
 
-    by_engine, by_naive = (_seconds(each, many) - _seconds(each, few)
-                           for each in (lambda positions: mutants_at(sequence, item, positions), predicted))
-    return max(by_engine, 0.0) / max(by_naive, 1e-9)
+    length, n = len(sequence), min(MANY, len(sequence))
+    while n < length and _seconds(predicted, _middle(n, length), cpu_seconds, 1) < CLEAR:
+        n = min(2 * n, length)
+    few = _middle(max(1, min(FEW, n - 1)), length)
+    ours, naive = (_seconds(each, _middle(n, length), cpu_seconds) - _seconds(each, few, cpu_seconds)
+                   for each in (by_engine, predicted))
+    return max(ours, 0.0) / max(naive, 1e-9)
 
 
-def _seconds(call, positions):
+def _middle(n, length):
+    return np.arange(n) + (length - n) // 2
+
+
+def _seconds(call, positions, cpu_seconds, repeats=REPEATS):
     """The least of several calls: the first may compile."""
     found = []
-    for _ in range(REPEATS):
-        start = time.process_time()
+    for _ in range(repeats):
+        start = cpu_seconds()
         call(positions)
-        found.append(time.process_time() - start)
+        found.append(cpu_seconds() - start)
     return min(found)

@@ -379,14 +379,19 @@ def test_a_network_that_theano_saved_finds_its_motifs():
         assert metrics.roc_auc_score([int(row[3 + task]) for row in rows], scores[:, task]) > 0.98
 
 
+def in_order(x):
+    """A function of TensorFlow, which Keras 3 cannot follow and tf_keras can; the engine does not know it."""
+    return __import__("tensorflow").sort(x, axis=1)
+
+
 @pytest.mark.parametrize("name, layer", [
     ("lstm", lambda k: k.LSTM(4, return_sequences=True)), ("norm", lambda k: k.LayerNormalization(axis=1)),
-    ("wrapped", lambda k: k.TimeDistributed(k.BatchNormalization())), ("lambda", lambda k: k.Lambda(lambda x: x * 2))])
+    ("wrapped", lambda k: k.TimeDistributed(k.BatchNormalization())), ("lambda", lambda k: k.Lambda(in_order))])
 def test_an_unknown_layer_is_named(framework, name, layer):
     k = framework.layers
     unknown = layer(k)
     model = framework.Sequential([k.Input((LENGTH, 4)), k.Conv1D(4, 3), unknown, k.GlobalAveragePooling1D()])
-    with pytest.raises(exact.UnknownLayer, match=f"{unknown.name}.*({type(unknown).__name__}|another axis)"):
+    with pytest.raises(exact.UnknownLayer, match=f"{unknown.name}.*({type(unknown).__name__}|another axis|sort)"):
         exact.read_keras(model)
 
 
@@ -414,7 +419,7 @@ SPLIT = {
     "squeeze and excitation": ("gated", squeeze_and_excitation),
     "attention pooling": ("shares", attention_pooling),
     "normalised over positions": ("norm", lambda k, x: k.LayerNormalization(axis=1, name="norm")(x)),
-    "a function of its own": ("own", lambda k, x: k.Lambda(lambda x: x[:, ::-1] * 2, name="own")(x)),
+    "a function of its own": ("own", lambda k, x: k.Lambda(in_order, name="own")(x)),
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from kipoi_deepmr import exact
 from kipoi_deepmr.models import answers
 
-RECORD = {"input": "x", "calls": [
+RECORD = {"batch": 2, "input": "x", "calls": [
     {"name": "linear", "op": "linear", "target": "aten.linear.default", "kwargs": {},
      "args": [{"call": "x"}, {"array": 0, "whole": False}], "shape": [2, 9, 3], "dropout": None},
     {"name": "mean", "op": "mean", "target": "aten.mean.dim", "args": [{"call": "linear"}, [1]],
@@ -32,6 +32,7 @@ def test_a_record_is_taken_and_read():
 @pytest.mark.parametrize("change", [
     lambda record: record.pop("input"),
     lambda record: record.update(more=1),
+    lambda record: record.update(batch="2"),
     lambda record: record.update(calls={}),
     lambda record: record["calls"].append(None),
     lambda record: record["calls"][0].pop("op"),

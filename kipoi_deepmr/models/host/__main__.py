@@ -8,6 +8,7 @@ sees to that.
 import os
 import signal
 import sys
+import time
 import traceback
 
 from . import guard
@@ -42,7 +43,7 @@ class Session:
         self._requests = {"load": self._load, "open_loci": self._open_loci, "locus": self._locus, "probe": self._probe,
                           "predict": self._predict, "mutants": self._mutants, "outputs": self._outputs,
                           "masks": self._masks, "recorded": self._recorded, "measure_batch": self._measure_batch,
-                          "approximate": self._approximate}
+                          "approximate": self._approximate, "rest": self._rest, "cpu_seconds": self._cpu_seconds}
 
     def answer(self, header, arrays, check=None):
         """Answer one request; `check` is called before each frame is sent."""
@@ -98,7 +99,13 @@ class Session:
         return [name for name, _ in named], [array for _, array in named]
 
     def _recorded(self, header, arrays):
-        return self._model.recorded()
+        return self._model.recorded(header["batch"])
+
+    def _rest(self, header, arrays):
+        return None, self._model.rest(header["plan"], arrays, header["mask"], header["batch_size"])
+
+    def _cpu_seconds(self, header, arrays):
+        return time.process_time(), []
 
     def _predict(self, header, arrays):
         sequences = arrays[0]

@@ -17,7 +17,7 @@ KINDS = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 
 def is_network(value):
     """Whether a value is a Keras model."""
-    return _package(value) is not None and hasattr(value, "predict_on_batch") and hasattr(value, "layers")
+    return package_of(value) is not None and hasattr(value, "predict_on_batch") and hasattr(value, "layers")
 
 
 def dropouts(networks):
@@ -149,7 +149,7 @@ def _call(multiply, number):
     return call
 
 
-def _package(value):
+def package_of(value):
     """The Keras that a model or layer is of: keras, tf_keras or tensorflow."""
     roots = [kind.__module__.split(".") for kind in type(value).__mro__]
     known = (root[0] for root in roots if root[0] in PACKAGES and (root[0] != "tensorflow" or "keras" in root))
@@ -158,7 +158,7 @@ def _package(value):
 
 def backend_of(network):
     """The backend module of the Keras that a model or layer is of."""
-    package = _package(network)
+    package = package_of(network)
     return import_module("tensorflow").keras.backend if package == "tensorflow" else import_module(package + ".backend")
 
 

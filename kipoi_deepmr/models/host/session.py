@@ -1,5 +1,6 @@
 """The requests that a model answers: what it is, its dataloader's loci, predictions of sequences and of mutants."""
 
+import json
 import time
 from contextlib import contextmanager
 
@@ -8,7 +9,10 @@ import numpy as np
 from . import attributions, checksums, file_model, items, layout, live, marks, masks, nested, saturation, sources, views
 from .columns import arrays_of
 from .errors import ItemError, ModelError, OutOfMemory, model_code
-from .torch_graph import record
+from .keras_graph import KerasGraph
+from .keras_rest import KerasRest
+from .torch_graph import BATCH, record
+from .torch_rest import TorchRest
 
 DEFAULT_BATCH_SIZE = 512
 BATCHES = (64, 256, 1024, 4096)  # that are tried
@@ -65,6 +69,7 @@ class HostedModel:
             self._dataloader = items.describe(self._model)
         self._items = self._layout = self._length = self._marks = self._masks = self._first_probe = None
         self._attributed = None
+        self._recorded, self._rests = {}, {}
         try:
             self._set_layout(None)
         except layout.ItemNeeded:
@@ -124,19 +129,84 @@ class HostedModel:
         """The Keras and PyTorch networks that the model holds."""
         return masks.networks_of(self._model)
 
-    def recorded(self):
-        """The calls that its PyTorch network makes; see `torch_graph.record`.
+    def recorded(self, batch=BATCH):
+        """What its network computes, as `torch_graph.record` or `keras_graph.KerasGraph.described` say it.
+
+        Parameters
+        ----------
+        batch : int
+            Sequences for which PyTorch's calls are recorded, and made in `rest`.
 
         Raises
         ------
         ModelError
             It cannot be recorded, or is not the only one.
         """
+        network = self._network()
+        if masks.kind_of(network) == masks.KERAS:
+            return self._keras_graph().described()
+        if batch not in self._recorded:
+            self._recorded[batch] = record(network, self._shape(), self._masks.torch_modules if self._masks else [],
+                                           batch)
+        return self._recorded[batch]
+
+    def rest(self, plan, arrays, mask=None, batch_size=None):
+        """What its network computes of the results of some of its calls.
+
+        Parameters
+        ----------
+        plan : dict of JSON values
+            Of a Keras network, see `keras_rest.KerasRest`; of PyTorch's known and wanted (see `torch_rest.TorchRest`)
+            and batch.
+        arrays : list of (n, ...) float32 array
+        mask : int, optional
+            Number of the dropout mask with which it predicts; by default it predicts without dropout.
+        batch_size : int, optional
+            Most sequences that are computed at once.
+
+        Returns
+        -------
+        list of (n, ...) float array
+
+        Raises
+        ------
+        OutOfMemory
+        ModelError
+            The network fails.
+        """
+        network, n = self._network(), len(arrays[0])
+        is_keras = masks.kind_of(network) == masks.KERAS
+        key = json.dumps([plan, is_keras and mask is not None])
+        step, parts = batch_size or n, []
+        with model_code("what follows fails"), self._predicting(), self._mask(mask if is_keras else None):
+            if key not in self._rests:
+                self._rests[key] = self._rest_of(network, plan)
+            more = {} if is_keras else {"masks": None if mask is None else dict(self._masks.arrays(mask))}
+            for start in range(0, n, step):
+                parts.append(self._rests[key]([array[start:start + step] for array in arrays], **more))
+        return [np.concatenate(each) for each in zip(*parts)]
+
+    def _rest_of(self, network, plan):
+        if masks.kind_of(network) == masks.KERAS:
+            return KerasRest(network, self._keras_graph().operations, plan)
+        device = next((parameter.device for parameter in network.parameters()), "cpu")
+        return TorchRest(*self.recorded(plan["batch"]), plan["known"], plan["wanted"], device)
+
+    def _network(self):
+        """Its only network."""
         networks = self.networks()
-        if [masks.kind_of(network) for network in networks] != [masks.TORCH]:
-            raise ModelError(f"it holds {len(networks)} networks" if networks else "it holds no PyTorch network")
-        shape = self._layout.one_hot()[1].shape(self._length)
-        return record(networks[0], shape, self._masks.torch_modules if self._masks else [])
+        if len(networks) != 1:
+            raise ModelError(f"it holds {len(networks)} networks")
+        return networks[0]
+
+    def _keras_graph(self):
+        if None not in self._recorded:
+            self._recorded[None] = KerasGraph(self._network(), self._shape())
+        return self._recorded[None]
+
+    def _shape(self):
+        """Of one sequence as its network takes it."""
+        return self._layout.one_hot()[1].shape(self._length)
 
     def outputs(self, sequences):
         """What the model itself returns for sequences, without dropout masks and views: list of (n, ...) arrays."""
@@ -375,7 +445,7 @@ class HostedModel:
 
     @contextmanager
     def _mask(self, number):
-        if self._masks is None:
+        if self._masks is None or number is None:
             yield
         else:
             with self._masks.use(number):

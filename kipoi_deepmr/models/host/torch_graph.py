@@ -40,11 +40,11 @@ def record(network, shape, dropouts=(), batch=BATCH):
     Returns
     -------
     dict of JSON values
-        input : name of the sequence. calls : list of dict of name; op, ATen's name without overload; target, the
-        name in full; args and kwargs; shape of the result with its batch axis, or None of several results; dropout, the
-        number of the module, or None. outputs : list of [name, value]. Among the arguments {"call": name} is the result
-        of a call, {"array": number, "whole": bool} an array (of whole numbers, where it says so), {"text": str} what
-        else there is.
+        batch, as above; input, name of the sequence; outputs, list of [name, value]; calls, list of dict of name; op,
+        ATen's name without overload; target, the name in full; args and kwargs; shape of the result with its batch
+        axis, or None of several results; dropout, the number of the module, or None. Among the arguments {"call": name}
+        is the result of a call, {"array": number, "whole": bool} an array (of whole numbers, where it says so),
+        {"text": str} what else there is.
     list of array
         float32 and float64.
 
@@ -65,7 +65,8 @@ def record(network, shape, dropouts=(), batch=BATCH):
     for call in calls.calls:
         if call["op"] in DROPOUTS and len(call["args"]) > 1:
             call["dropout"] = numbers.get(call["args"][1])
-    return calls.described()
+    recorded, arrays = calls.described()
+    return dict(recorded, batch=batch), arrays
 
 
 def _recorders(torch):
