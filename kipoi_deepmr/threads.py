@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from joblib import cpu_count
+from threadpoolctl import ThreadpoolController
 
 _of_thread = threading.local()
 
@@ -37,6 +38,29 @@ def limited(most: int | None) -> Iterator[None]:
         yield
     finally:
         _of_thread.limit = before
+
+
+class _SingleThreadedBlas:
+    """Holds BLAS to one thread within a context; several threads may be within it, and leave it in any order."""
+
+    def __init__(self):
+        self._lock, self._n, self._controller, self._limits = threading.Lock(), 0, None, None
+
+    def __enter__(self):
+        with self._lock:
+            if not self._n:
+                self._controller = self._controller or ThreadpoolController()
+                self._limits = self._controller.limit(limits=1, user_api="blas")
+            self._n += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._n -= 1
+            if not self._n:
+                self._limits.restore_original_limits()
+
+
+single_threaded_blas = _SingleThreadedBlas()
 
 
 def mapped(function: Callable, *arguments: Iterable) -> list[Any]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from .. import dna
 from ..compiled import is_cached
 from ..errors import InputError
-from ..threads import limited, mapped
+from ..threads import limited, mapped, single_threaded_blas
 from . import graph as g
 from .dormant import with_sleepers
 from .heads import Heads, saved_values
@@ -74,7 +73,6 @@ class Engine:
         outputs = [Output(o) if isinstance(o, str) else o for o in (outputs or graph.outputs)]
         self._graph, self._outputs, self._threads = graph, outputs, threads
         self._plans = {}
-        self._blas = ThreadpoolController()
         if graph.length is not None:
             self._parts(graph.length)
 
@@ -133,7 +131,7 @@ class Engine:
         parts = self._parts(len(sequence))
         if not (propagate.signatures or is_cached(propagate)):
             logger.warning("compiling the mutagenesis engine for this machine (once, about half a minute)")
-        with self._blas.limit(limits=1, user_api="blas"):
+        with single_threaded_blas:
             found = [plan.mutants(sequence, bases, self._threads, places) for _, plan in parts]
         return found[0] if len(parts) == 1 else _in_order(parts, found)
 

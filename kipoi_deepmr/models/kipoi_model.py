@@ -120,11 +120,6 @@ class KipoiModel(Model):
         """
         return internals_of(self._host)
 
-    @property
-    def host(self) -> HostedModel | None:
-        """The `HostedModel` itself, None where it is in another process."""
-        return None if self.own_process else self._host
-
     def measure_batch(self) -> int:
         """How many sequences the model should be given at once; see `HostedModel.measure_batch`."""
         with _input_errors():

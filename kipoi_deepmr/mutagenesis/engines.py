@@ -274,7 +274,7 @@ def _of_model(model, parts, made):
     is_naive = all(choice.engine == NAIVE for choice in choices)
     predicts = [_predict(part, choice) for part, choice in zip(parts, choices, strict=True)]
     predict = _side_by_side(predicts) if is_naive else None
-    is_apart = model.own_process and (is_naive or all(choice.engine in approximate.MAKERS for choice in choices))
+    is_apart = model.own_process and all(map(_is_apart, choices))
     can_choose = all(choice.engine == EXACT for choice in choices)
     mutants = _side_by_side(functions)
     others = _side_by_side([each or partial(_each_as_a_whole, whole) for each, whole in zip(changed, predicts,
@@ -287,6 +287,11 @@ def _each_as_a_whole(predict, sequence, mutants, item):
     sequences, step = np.concatenate([sequence[None], mutants]), max(1, BYTES_OF_SEQUENCES // len(sequence))
     return np.concatenate([predict(sequences[first:first + step], item) for first in range(0, len(sequences), step)],
                           axis=1)
+
+
+def _is_apart(choice):
+    """Whether a model's own process does the work of its engine, most of it at least."""
+    return choice.engine in (NAIVE, *approximate.MAKERS) or choice.why.startswith(exact_engine.SPLIT)
 
 
 def _predict(part, choice):

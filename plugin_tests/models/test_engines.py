@@ -382,6 +382,96 @@ def test_a_layer_that_is_not_known_is_named_and_left_to_the_model_if_that_pays(w
         np.testing.assert_array_equal(again.mutants(sequence), by_name.mutants(sequence))
 
 
+OLD_KERAS = """
+import keras
+import numpy as np
+from kipoi.model import BaseModel
+
+
+class Model(BaseModel):
+    def __init__(self):
+        k = keras.layers
+        first = k.Input((40, 4), name="seq")
+        x = k.Dropout(0.2)(k.MaxPooling1D(2)(k.Conv1D(12, 5, activation="relu")(first)))
+        x = k.Dropout(0.3)(k.Bidirectional(k.LSTM(4, return_sequences=True), name="memory")(x))
+        self.model = keras.models.Model(first, k.Dense(3)(k.GlobalMaxPooling1D()(x)))
+        random = np.random.RandomState(0)
+        self.model.set_weights([random.normal(size=each.shape) / 2 for each in self.model.get_weights()])
+
+    def predict_on_batch(self, x):
+        return self.model.predict_on_batch(x)
+"""
+
+
+def old_keras(folder):
+    """A Kipoi model that makes its network in any Keras, with a recurrent layer and dropout before and after it."""
+    folder.mkdir()
+    (folder / "model.py").write_text(OLD_KERAS)
+    (folder / "model.yaml").write_text(YAML.format(defined_as="model.Model", arguments="", length=LENGTH,
+                                                   shape=(LENGTH, 4), targets='{shape: "(3,)", doc: marks}'))
+    return [str(folder)]
+
+
+TORCH_WITH_MEMORY = """
+import torch
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Sequential(torch.nn.Conv1d(4, 8, 5), torch.nn.ReLU(), torch.nn.Dropout(0.3),
+                                         torch.nn.MaxPool1d(2))
+        self.memory, self.last = torch.nn.GRU(8, 5, batch_first=True, bidirectional=True), torch.nn.Linear(10, 3)
+        self.drop = torch.nn.Dropout(0.2)
+
+    def forward(self, x):
+        x = self.first(x).transpose(1, 2)
+        return self.last(self.drop(self.drop(self.memory(x)[0]).mean(1)))
+
+
+net = Net()
+"""
+
+
+def split_as_naive(models, settings, python, layer):
+    """Mutants by a split network are those of the model, each member with its own dropout masks."""
+    with Ensemble.from_kipoi(models, "dir", settings=settings, pythons=python and len(models) * [python],
+                             strict=False) as ensemble:
+        chosen = engines.choose(ensemble, "exact")
+        assert layer in chosen.choices[0].why and chosen.choices[0].why.startswith(exact_engine.SPLIT)
+        assert chosen.by_model[0].is_apart == bool(python)
+        sequence = random_sequence(LENGTH)
+        found = chosen.mutants(sequence)
+        assert_same(found, engines.naive(ensemble).mutants(sequence))
+        if settings:
+            members = found.reshape(-1, 2, *found.shape[1:])[:2, 0]
+            assert np.abs(members[0] - members[1]).max() > 1e-3 * np.abs(found).max()
+        return found
+
+
+@pytest.mark.parametrize("settings", [{}, {"mc_dropout": 2, "augment": ["rc"]}])
+@pytest.mark.parametrize("kind, layer", [("keras", "memory is of class Bidirectional"), ("torch", "operation gru")])
+def test_a_network_is_split_in_any_process(tmp_path, kind, layer, settings):
+    """In this process and in the model's own, to which the changed activations go."""
+    models = old_keras(tmp_path / "m") if kind == "keras" else torch_models(tmp_path, TORCH_WITH_MEMORY)[:1]
+    found = [split_as_naive(models, settings, python, layer) for python in (None, sys.executable)]
+    assert_same(*found, tolerance=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{}, {"mc_dropout": 2, "augment": ["rc"]}])
+@pytest.mark.parametrize("name", ["bpnet-py37", "keras2-py38"])
+@pytest.mark.environment
+def test_a_network_of_an_older_keras_is_split(tmp_path, name, settings):
+    """TensorFlow 1 with Keras 2.2, and TensorFlow 2 with Keras 2.13."""
+    split_as_naive(old_keras(tmp_path / "m"), settings, environment_python(name), "memory is of class Bidirectional")
+
+
+@pytest.mark.parametrize("settings", [{}, {"mc_dropout": 2, "augment": ["rc"]}])
+@pytest.mark.environment
+def test_a_network_of_an_older_torch_is_split(tmp_path, settings):
+    split_as_naive(torch_models(tmp_path, TORCH_WITH_MEMORY)[:1], settings, environment_python("torch-py38"), "gru")
+
+
 def test_what_a_split_takes_is_measured(with_memory, monkeypatch):
     """By CPU time of what 20 positions more take: a model that is slow before its unknown layer gains, another not."""
     with Ensemble.from_kipoi(with_memory[:1], "dir", strict=False) as ensemble:

@@ -51,14 +51,16 @@ def assert_same(graph, expected, sequence, tolerance=1e-5, must_change=True):
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
-def assert_model(model, shape=None, length=LENGTH, must_change=True):
+def assert_model(model, shape=None, length=LENGTH, must_change=True, split=False):
     """The model's graph predicts what the model does; shape: of one input, where it is not (length, 4)."""
     sequence = sequence_of(length)
     one_hot = one_hot_mutants(sequence)
     if shape is not None:
         one_hot = (one_hot if shape.index(4) > shape.index(length) else one_hot.swapaxes(1, 2)).reshape(-1, *shape)
     randomize(model)
-    assert_same(exact.read_keras(model), predicted(model, one_hot), sequence, must_change=must_change)
+    graph = exact.read_keras(model, split=split)
+    assert bool(graph.rest) == split
+    assert_same(graph, predicted(model, one_hot), sequence, must_change=must_change)
 
 
 def randomize(model):
@@ -255,9 +257,11 @@ def built(length, steps, ending):
     k = keras.layers
     x = first = k.Input((length, 4))
     for kind, *settings_of in steps:
-        if x.shape[1] < 8:
-            break
-        if kind == "conv":
+        if x.shape[1] < 8 and kind != "unknown":
+            continue
+        if kind == "unknown":
+            x = UNKNOWN[settings_of[0]](x)
+        elif kind == "conv":
             filters, width, padding, dilation, activation = settings_of
             x = k.Conv1D(filters, min(width, 1 + (x.shape[1] - 1) // dilation), padding=padding, activation=activation,
                          dilation_rate=dilation)(x)
@@ -287,6 +291,39 @@ def test_random_architectures(drawn):
     length, steps, ending, seed = drawn
     keras.utils.set_random_seed(seed)
     assert_model(built(length, steps, ending), length=length, must_change=False)  # units may all be off
+
+
+class Own(keras.layers.Layer):
+    """A layer of a class of its own, with weights of its own, that says nothing of its settings."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.width = width
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1],), initializer="ones", name="kernel")
+
+    def call(self, x):
+        return keras.ops.roll(x, self.width, 1) * self.kernel
+
+
+UNKNOWN = {
+    "gru": lambda x: keras.layers.GRU(4, return_sequences=True)(x), "own": lambda x: Own(3)(x),
+    "attention, with a skip": lambda x: keras.layers.Add()([x, keras.layers.MultiHeadAttention(1, 3)(x, x)]),
+    "own, with a skip": lambda x: keras.layers.Add()([Own(1)(x), x]),
+}
+
+
+@fewer(10)
+@given(architectures(), st.integers(0, 99), st.sampled_from(list(UNKNOWN)))
+def test_random_architectures_with_an_unknown_layer(drawn, at, kind):
+    """At a random place, after one known layer at least."""
+    length, steps, ending, seed = drawn
+    keras.utils.set_random_seed(seed)
+    steps = [("conv", 6, 3, "same", 1, "relu"), *steps]
+    steps.insert(1 + at % len(steps), ("unknown", kind))
+    model = built(length, steps, ending)
+    assert_model(model, length=length, must_change=False, split=True)
 
 
 def test_files_of_keras_2_need_no_keras(tmp_path):

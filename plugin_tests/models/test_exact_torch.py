@@ -385,6 +385,12 @@ class Add(nn.Module):
 def test_random_architectures(drawn):
     steps, seed = drawn
     torch.manual_seed(seed)
+    layers, channels, length = built(steps)
+    assert_module(nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * length, 3)), must_change=False)
+
+
+def built(steps):
+    """Layers that were drawn, and what the last one gives: channels, positions."""
     layers, channels, length = [], 4, LENGTH
     for kind, *settings_of in steps:
         if kind == "conv":
@@ -403,13 +409,14 @@ def test_random_architectures(drawn):
         length = nn.Sequential(*layers).eval()(torch.zeros(1, 4, LENGTH)).shape[2]
         if length < 12:
             break
-    assert_module(nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * length, 3)), must_change=False)
+    return layers, channels, length
 
 
 class Recurrent(nn.Module):
-    def __init__(self, kind):
+    def __init__(self, kind, channels=8):
         super().__init__()
-        self.inner = kind(8, 4, batch_first=True, bidirectional=True)
+        self.inner = (kind(channels, channels // 2, batch_first=True, bidirectional=True) if channels % 2 == 0
+                      else kind(channels, channels, batch_first=True))
 
     def forward(self, x):
         return self.inner(x.transpose(1, 2))[0].transpose(1, 2)
@@ -463,6 +470,25 @@ def test_what_is_not_known_is_computed_by_the_module_itself(name):
     torch.manual_seed(0)
     assert_module(nn.Sequential(nn.Conv1d(4, 8, 7), nn.ReLU(), SPLIT[name](), nn.Conv1d(8, 6, 3), nn.ELU(),
                                 nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(6, 2)), split=True)
+
+
+UNKNOWN = {"gru": lambda n: Recurrent(nn.GRU, n), "rolled": lambda n: Function(lambda x: torch.roll(x, 1, 2)),
+           "running sum": lambda n: Function(lambda x: x.cumsum(2) / x.shape[2])}
+
+
+@fewer(10)
+@given(architectures(), st.integers(0, 99), st.sampled_from(list(UNKNOWN)), st.booleans())
+def test_random_architectures_with_an_unknown_layer(drawn, at, kind, skipped):
+    """At a random place, known layers before and after it, a skip over it or none."""
+    steps, seed = drawn
+    torch.manual_seed(seed)
+    layers, channels, length = built(steps)
+    sizes = [nn.Sequential(*layers[:k]).eval()(torch.zeros(1, 4, LENGTH)).shape[1] for k in range(len(layers) + 1)]
+    place = 1 + at % len(layers)
+    unknown = UNKNOWN[kind](sizes[place])
+    layers.insert(place, Add(unknown) if skipped else unknown)
+    module = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * length, 3))
+    assert_module(module, must_change=False, split=True)
 
 
 class Skips(nn.Module):

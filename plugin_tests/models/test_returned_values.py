@@ -158,7 +158,7 @@ def test_an_exit_while_it_predicts_later(tmp_path):
 
 def test_a_dataloader_that_exits(tmp_path, bed_file, genome_file, monkeypatch):
     model = KipoiModel(write(tmp_path), "dir")
-    monkeypatch.setattr(model.host._model.default_dataloader, "__init__", lambda *_, **__: sys.exit(4))
+    monkeypatch.setattr(model._host._model.default_dataloader, "__init__", lambda *_, **__: sys.exit(4))
     with pytest.raises(InputError, match="the dataloader of model .*m0 cannot be opened: SystemExit: 4"):
         model.dataloader({"intervals_file": bed_file, "fasta_file": genome_file})
 

@@ -1,5 +1,7 @@
 """The exact engine against every mutant as a whole, on graphs drawn at random."""
 
+from dataclasses import replace
+
 import exact_naive
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from kipoi_deepmr.exact.activations import ACTIVATIONS, KERAS, TORCH
 from kipoi_deepmr.exact.dormant import with_sleepers
 from kipoi_deepmr.exact.instructions import Kind
 from kipoi_deepmr.exact.kernels import LANE, VECTOR
+from kipoi_deepmr.exact.rest import Rest, Tensor
 
 SMOOTH = [kind for kind in ACTIVATIONS if kind not in ("linear", "relu", "log", "sqrt")]
 
@@ -168,6 +171,32 @@ def graphs(draw):
 @given(graphs(), st.integers(1, 2))
 def test_random_graphs(drawn, threads):
     assert_exact(*drawn, threads=threads)
+
+
+def split_at(graph, number):
+    """The same graph, whose nodes from this number on are computed by somebody else: the slow version."""
+    before, after = graph.nodes[:number], graph.nodes[number:]
+    known = g.shapes(before, graph.length)
+    taken = list(dict.fromkeys(name for node in after for name in node.inputs if name in known))
+    wanted = tuple(name for name in graph.outputs if name not in known)
+
+    def compute(arrays, _):
+        values = dict(zip(taken, arrays, strict=True))
+        for node in after:
+            values[node.name] = exact_naive.layer_value(node.layer, [values[name] for name in node.inputs], None)
+        return [values[name] for name in wanted]
+
+    inputs = tuple(Tensor(name, known[name][-1:], 0 if len(known[name]) == 2 else None) for name in taken)
+    return replace(graph, nodes=before, rest=Rest(inputs, wanted, compute, False, "it is not known"))
+
+
+@fewer(4)
+@given(graphs(), st.integers(1, 2), st.integers(0, 99))
+def test_random_graphs_split_at_random(drawn, threads, at):
+    """Anywhere: among rows or vectors, with skips over the cut, with outputs on both sides."""
+    graph, length = drawn
+    split = split_at(graph, 1 + at % (len(graph.nodes) - 1))
+    assert_exact(split, length, threads=threads, expected_graph=graph)
 
 
 @pytest.mark.parametrize("kind", ["softmax_mean", "log_sum_exp"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from kipoi_deepmr import threads
 from kipoi_deepmr.mr.kernels.rows import in_threads
@@ -91,3 +92,20 @@ def test_no_module_starts_threads_or_counts_processors_on_its_own():
         if name != "threads.py":
             assert not names & {"cpu_count", "get_num_threads", "process_cpu_count"}, name
             assert name in waiting or "ThreadPoolExecutor" not in names, name
+
+
+def test_blas_is_held_to_one_thread_until_the_last_leaves():
+    """Whoever leaves first does not give the others' threads back, and the last one leaves BLAS as it was."""
+    controller = ThreadpoolController()
+    with controller.limit(limits=3, user_api="blas"):
+        def of_blas():
+            return {each["num_threads"] for each in controller.info() if each["user_api"] == "blas"}
+
+        before = of_blas()
+        first, second = threads.single_threaded_blas, threads.single_threaded_blas
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert of_blas() == {1}
+        second.__exit__(None, None, None)
+        assert of_blas() == before

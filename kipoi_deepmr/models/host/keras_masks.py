@@ -119,26 +119,26 @@ class GraphDropouts(_Dropouts):
         """Within this context the layers multiply by the masks that `draw(number, rate, shape)` gives."""
         for (number, shape), (backend, variable) in self._masks.items():
             backend.set_value(variable, self._mask(draw, number, shape))
-        with self._predicting_with(self._functions):
+        with self._replaced(self._multiply), self._predicting_with(self._functions):
             yield
 
     def _function(self, network):
         """What `network.predict_function` becomes: inputs, then the learning phase, to outputs."""
         backend = backend_of(network)
-
-        def multiply(number, inputs):
-            shape = _known(backend.int_shape(inputs)[1:])
-            if (number, shape) not in self._masks:
-                self._masks[number, shape] = backend, backend.variable(np.ones(shape, dtype=np.float32))
-            return inputs * self._masks[number, shape][1]
-
         inputs = [backend.placeholder(shape=backend.int_shape(x), dtype=backend.dtype(x)) for x in network.inputs]
-        with self._replaced(multiply):
+        with self._replaced(self._multiply):
             outputs = network.call(inputs if len(inputs) > 1 else inputs[0])
         phase = backend.learning_phase()
         phases = [] if isinstance(phase, int) else [phase]
         function = backend.function(inputs + phases, outputs if isinstance(outputs, (list, tuple)) else [outputs])
         return lambda given: function(list(given)[:len(inputs)] + [0] * len(phases))
+
+    def _multiply(self, number, inputs):
+        backend = backend_of(self._layers[number])
+        shape = _known(backend.int_shape(inputs)[1:])
+        if (number, shape) not in self._masks:
+            self._masks[number, shape] = backend, backend.variable(np.ones(shape, dtype=np.float32))
+        return inputs * self._masks[number, shape][1]
 
 
 def _call(multiply, number):

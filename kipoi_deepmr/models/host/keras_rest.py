@@ -51,7 +51,7 @@ class KerasRest:
         given = [backend.placeholder(shape=(None,) + array.shape[1:]) for array in arrays]
         phase = backend.learning_phase()
         phases = [] if isinstance(phase, int) else [phase]
-        function = backend.function(given + phases, self._results(given, lambda layer: layer.call))
+        function = backend.function(given + phases, self._results(given, _shaped))
         return lambda tensors: function(list(tensors) + [0] * len(phases))
 
     def _results(self, tensors, callable_of=lambda layer: layer):
@@ -61,6 +61,20 @@ class KerasRest:
             results = results if isinstance(results, (list, tuple)) else [results]
             values.update({number: results[index] for index, number in numbers})
         return [values[number] for number in self._wanted]
+
+
+def _shaped(layer):
+    """The layer's `call`, whose result knows its shape as Keras does; TensorFlow need not know that."""
+    int_shape = backend_of(layer).int_shape
+
+    def call(x, *args, **kwargs):
+        result = layer.call(x, *args, **kwargs)
+        if not isinstance(result, (list, tuple)) and hasattr(layer, "compute_output_shape"):
+            result._keras_shape = layer.compute_output_shape(
+                [int_shape(each) for each in x] if isinstance(x, (list, tuple)) else int_shape(x))
+        return result
+
+    return call
 
 
 def _filled(value, values):

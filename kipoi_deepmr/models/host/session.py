@@ -1,6 +1,7 @@
 """The requests that a model answers: what it is, its dataloader's loci, predictions of sequences and of mutants."""
 
 import json
+import threading
 import time
 from contextlib import contextmanager
 
@@ -69,7 +70,7 @@ class HostedModel:
             self._dataloader = items.describe(self._model)
         self._items = self._layout = self._length = self._marks = self._masks = self._first_probe = None
         self._attributed = None
-        self._recorded, self._rests = {}, {}
+        self._recorded, self._rests, self._lock = {}, {}, threading.Lock()
         try:
             self._set_layout(None)
         except layout.ItemNeeded:
@@ -178,7 +179,8 @@ class HostedModel:
         is_keras = masks.kind_of(network) == masks.KERAS
         key = json.dumps([plan, is_keras and mask is not None])
         step, parts = batch_size or n, []
-        with model_code("what follows fails"), self._predicting(), self._mask(mask if is_keras else None):
+        with self._lock, model_code("it cannot compute the rest"), self._predicting(), self._mask(
+                mask if is_keras else None):
             if key not in self._rests:
                 self._rests[key] = self._rest_of(network, plan)
             more = {} if is_keras else {"masks": None if mask is None else dict(self._masks.arrays(mask))}

@@ -50,7 +50,7 @@ class TorchRest:
         import torch
 
         parts, n = [], len(arrays[0])
-        masks = {name: torch.from_numpy(mask).to(self._device) for name, mask in (masks or {}).items()}
+        masks = {name: torch.from_numpy(np.array(mask)).to(self._device) for name, mask in (masks or {}).items()}
         with torch.no_grad():
             for first in range(0, n, self._batch):
                 rows = np.minimum(np.arange(first, first + self._batch), n - 1)  # the last one fills up the last batch
