@@ -170,7 +170,8 @@ class Plan:
             there &= n_before[position + n] - n_before[position] == n
         if self.has(DELETIONS):
             there &= (whole.kind != DELETIONS) | self._refilled(number, whole, length)
-        return whole._replace(length=np.where(there, whole.length, 0), length_2=np.where(there, whole.length_2, 0))
+        return whole._replace(position=np.maximum(whole.position, 0), position_2=np.maximum(whole.position_2, 0),
+                              length=np.where(there, whole.length, 0), length_2=np.where(there, whole.length_2, 0))
 
     def _singles(self, number, mutated):
         """Single mutants of all positions, or of those in regions."""
@@ -186,7 +187,7 @@ class Plan:
         """Whether the locus has, on the side that a deletion is refilled from, as many bases as it takes."""
         known = (self.flanks[number] != 0) & ~dna.is_ambiguous(self.flanks[number])
         left, right = known[0, ::-1].cumprod().sum(), known[1].cumprod().sum()
-        return mutants.length <= np.where(_is_left(mutants.position, length), left, right)
+        return mutants.length <= np.where(_is_left(mutants.position, mutants.length, length), left, right)
 
     def sequences(self, number, sequence, mutants):
         """The mutants of a locus that are no single ones, as sequences.
@@ -218,7 +219,7 @@ class Plan:
     def _deleted(self, number, sequence, mutants, variant):
         start, n = int(mutants.position[variant]), int(mutants.length[variant])
         before, after = self.flanks[number]
-        left = [before[len(before) - n:]] if _is_left(start, len(sequence)) else []
+        left = [before[len(before) - n:]] if _is_left(start, n, len(sequence)) else []
         right = [] if left else [after[:n]]
         return np.concatenate([*left, sequence[:start], sequence[start + n:], *right])[None]
 
@@ -320,6 +321,6 @@ def _pairs(ablated):
                   np.where(both, second.length, 0), first.target, second.target)
 
 
-def _is_left(start, length):
-    """Whether a deletion is refilled from the left: the centre of the locus keeps its place."""
-    return 2 * start < length
+def _is_left(start, n, length):
+    """Whether a deletion lies left of the locus's centre and is refilled from there, so that the centre stays."""
+    return 2 * start + n < length

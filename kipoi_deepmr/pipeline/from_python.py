@@ -6,9 +6,10 @@ from tempfile import TemporaryDirectory
 from ..errors import InputError, nearest
 from ..loci import Loci, Selection
 from ..models import Ensemble
-from ..options import AggregateOptions, EstimateOptions, NetworkOptions, PredictOptions
+from ..options import AggregateOptions, EstimateOptions, MutantOptions, NetworkOptions, PredictOptions
 from ..runs import manifest
 from . import running
+from .mutants import planned
 from .result import Result
 
 STAGES = {"predict_options": PredictOptions, "estimate_options": EstimateOptions,
@@ -42,8 +43,8 @@ def run(ensemble, loci, output=None, *, overwrite=False, quiet=False, cluster=No
         Of the tables in `output`: tsv, the default, or parquet, which needs pyarrow.
     **options
         Options of the command by name, such as ``engine="naive"``, ``preset="quick"`` or ``method=["ivw", "egger"]``:
-        those of `PredictOptions`, `EstimateOptions`, `AggregateOptions` and `NetworkOptions`. Without a FASTA no VCF is
-        written.
+        those of `MutantOptions`, `PredictOptions`, `EstimateOptions`, `AggregateOptions` and `NetworkOptions`. Without
+        a FASTA no VCF is written.
 
     Returns
     -------
@@ -60,11 +61,11 @@ def run(ensemble, loci, output=None, *, overwrite=False, quiet=False, cluster=No
     --------
     docs/python.md
     """
-    known = dict.fromkeys(name for kind in STAGES.values() for name in kind.names())
+    known = dict.fromkeys(name for kind in (*STAGES.values(), MutantOptions) for name in kind.names())
     for name in options:
         if name not in known:
             raise InputError(f"run: unknown option {name!r}{nearest(name, known)}")
-    selection = _selection(ensemble, loci)
+    selection = planned(_selection(ensemble, loci), ensemble.marks, MutantOptions.among(options))
     if not (selection.fasta_file or options.get("fasta_file") or options.get("vcf")):
         options["vcf"] = "none"
     temporary = None if output is not None else TemporaryDirectory(prefix="kipoi_deepmr_")

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from conftest import LENGTH, MARKS, member_weights, write_model
 
-from kipoi_deepmr import dna, mutagenesis
+from kipoi_deepmr import dna, effects_store, mutagenesis
 from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.loci import Loci
+from kipoi_deepmr.loci import Loci, Selection
 from kipoi_deepmr.models import Description, Ensemble, Model
 from kipoi_deepmr.models.host.session import BATCHES
 from kipoi_deepmr.models.kipoi_model import KipoiModel
 from kipoi_deepmr.mutagenesis import engines
+from kipoi_deepmr.pipeline import predict
+from kipoi_deepmr.pipeline.mutants import planned
 
 
 def slow_mutants(text):
@@ -188,3 +190,76 @@ def test_mutants_of_some_positions_alone(models, loci):
         np.testing.assert_allclose(found[variants], expected[variants], atol=1e-5)
     for name in ("reference", "ref_base", "alt_base"):
         assert (some[name].values == whole[name].values).all()
+
+
+def slow_effects(ensemble, loci):
+    """Member effects of every mutant of a plan, one sequence after the other: (locus, member, variant, mark)."""
+    found = np.full((len(loci), len(ensemble.names), loci.n_variants, len(ensemble.marks)), np.nan)
+    for i, sequence in enumerate(loci.sequences):
+        reference, mutants = ensemble.predict(sequence[None])[:, 0], loci.mutants_of(i)
+        singles = mutagenesis.saturation_mutants(sequence)[0]
+        made = {v: singles[v:v + 1] for v in np.flatnonzero((mutants.kind == "single") & (mutants.length > 0))}
+        for variants, draws, sequences in loci.plan.sequences(i, sequence, mutants):
+            made.update({v: sequences[k * draws:(k + 1) * draws] for k, v in enumerate(variants)})
+        for variant, sequences in made.items():
+            each = [ensemble.predict(one[None])[:, 0].astype(np.float64) - reference for one in sequences]
+            found[i, :, variant] = np.mean(each, axis=0)
+    return found
+
+
+@pytest.mark.parametrize(("kinds", "n_draws"), [("single,windows:3,deletions:2:1", 4), ("windows:4,windows:5:1", 1),
+                                                ("regions,pairs", 3), ("pairs", 2)])
+def test_mutants_of_several_bases(models, loci, genome_file, tmp_path, kinds, n_draws):
+    """As if each sequence were predicted alone; stored and read again with every fact about them."""
+    rows = [f"{chrom}\t{start + first}\t{start + last}\t{mark}\n" for chrom, start in zip(
+        loci.chrom, loci.start, strict=True) for first, last, mark in ((1, 4, "A"), (6, 8, "B"))]
+    (tmp_path / "r.bed").write_text("".join(rows[:-1]))
+    ensemble = Ensemble.from_kipoi(models, "dir")
+    mutated = np.ones((len(loci), LENGTH), bool)
+    mutated[0, 4] = False
+    selection = planned(Selection(dataclasses.replace(loci, mutated=mutated), {}, len(loci), genome_file),
+                        ensemble.marks, mutants=kinds, mutant_draws=n_draws, instrument_regions=str(tmp_path / "r.bed"))
+    chosen = selection.loci
+    effects = mutagenesis.saturate(ensemble, chosen)
+    expected = slow_effects(ensemble, chosen)
+    np.testing.assert_allclose(effects["member_effect"], expected, atol=2e-5)
+    np.testing.assert_allclose(effects["effect"], expected.mean(1), atol=2e-5)
+    np.testing.assert_allclose(effects["effect_se"], expected.std(1, ddof=1), atol=2e-5)
+    predict(ensemble, selection, str(tmp_path / "e.zarr"), quiet=True)
+    stored = effects_store.open_effects(str(tmp_path / "e.zarr"), pairs=True)
+    assert stored.attrs["settings"]["mutants"] == kinds
+    for name in effects.variables:
+        np.testing.assert_array_equal(stored[name].values, effects[name].values)
+    (tmp_path / "e.zarr" / effects_store.RECORD).unlink()
+    effects_store.check_chunks(str(tmp_path / "e.zarr"))
+    _check_letters(stored, chosen, n_draws)
+    n_pairs = int((stored["kind"] == "pairs").sum())
+    assert effects_store.open_effects(str(tmp_path / "e.zarr")).sizes["variant"] == stored.sizes["variant"] - n_pairs
+
+
+def _check_letters(stored, loci, n_draws):
+    """What the store says of each mutant's bases is what was predicted."""
+    for i, sequence in enumerate(loci.sequences):
+        text, mutants = dna.decode(sequence), loci.mutants_of(i)
+        assert "".join(stored["sequence"].values[i]) == text
+        for variants, draws, sequences in loci.plan.sequences(i, sequence, mutants):
+            for k, variant in enumerate(variants):
+                start, n = int(stored["position"][i, variant]), int(stored["length"][i, variant])
+                ref, alt, kind = (stored[name].values[..., variant] for name in ("ref_base", "alt_base", "kind"))
+                made = dna.decode(sequences[k * draws])[start:start + n]
+                expected = {"deletions": (text[start:start + n], ""), "pairs": ("", "")}.get(
+                    str(kind), (text[start:start + n], "*" if n_draws > 1 else made))
+                assert (ref[i], alt[i]) == expected
+
+
+def test_engines_agree_on_mutants_of_several_bases(cooperativity):
+    """The exact engine, also through the reverse complement, against every sequence as a whole."""
+    members, files = cooperativity
+    ensemble = Ensemble.from_kipoi(members[:2], "dir", settings={"augment": ["rc"]})
+    loci = Loci.from_bed(**files, n_loci=2)
+    chosen = planned(Selection(loci, {}, 2, files["fasta_file"]), ensemble.marks,
+                     mutants="single,windows:8,deletions:3", mutant_draws=4).loci
+    exact, naive = (mutagenesis.saturate(ensemble, chosen, engines=engines.choose(ensemble, name, chosen))
+                    for name in ("exact", "naive"))
+    scale = np.abs(naive["reference"].values).max()
+    np.testing.assert_allclose(exact["member_effect"], naive["member_effect"], atol=2e-5 * scale)

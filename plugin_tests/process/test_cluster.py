@@ -69,19 +69,19 @@ def read_all(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
 
 
-def written(models, loci_files, path, running, mutate=None, **more):
+def written(models, loci_files, path, running, mutate=None, mutants="single", **more):
     with Ensemble.from_kipoi(models, "dir", **loci_files, **more) as ensemble:
-        selection = pipeline.select_loci(ensemble, **loci_files, mutate=mutate)
+        selection = pipeline.select_loci(ensemble, **loci_files, mutate=mutate, mutants={"mutants": mutants})
         dropped = pipeline.predict(ensemble, selection, str(path), quiet=True, cluster=running)
     return read_all(path), dropped
 
 
-@pytest.mark.main_job
-def test_the_same_bytes_as_in_this_process(tmp_path, loci_files, two_processes):
+@pytest.mark.parametrize("mutants", [pytest.param("single", marks=pytest.mark.main_job), "windows:5:2,deletions:3"])
+def test_the_same_bytes_as_in_this_process(tmp_path, loci_files, two_processes, mutants):
     """One member fails on sequences that begin with ACG: the loci dropped are the same, too."""
     models = [write_model(tmp_path / str(k), w, nan_start="ACG" if k else "") for k, w in enumerate(member_weights())]
-    here, dropped = written(models, loci_files, tmp_path / "here.zarr", None)
-    there, dropped_there = written(models, loci_files, tmp_path / "there.zarr", two_processes)
+    here, dropped = written(models, loci_files, tmp_path / "here.zarr", None, mutants=mutants)
+    there, dropped_there = written(models, loci_files, tmp_path / "there.zarr", two_processes, mutants=mutants)
     assert here == there and dropped == dropped_there and sum(map(len, dropped.values())) > 1
     assert not list(tmp_path.glob("*.lock"))
 
