@@ -10,8 +10,7 @@ from ..models.environments import interpreters
 from ..models.patterns import matching_models, source_of
 from ..options import AnnotateOptions
 from ..output.annotated_vcf import PREDICTED
-from ..output.natural_variants import natural_variants
-from ..output.stored_loci import index_of
+from ..output.natural_variants import natural_of_loci, natural_of_store
 from ..runs.finished import FinishedRun
 from .tables import Part
 
@@ -92,5 +91,6 @@ def natural_variants_of(options, effects_path=None, loci=None):
     """The variants of `--instruments variants --input_vcf FILE` on loci, or on those of a store; None without."""
     if not options.input_vcf:
         return None
-    index = index_of(open_effects(effects_path)) if loci is None else variants.LocusIndex.of_loci(loci)
-    return natural_variants(options.input_vcf, index)
+    if loci is None:
+        return natural_of_store(options.input_vcf, open_effects(effects_path))
+    return natural_of_loci(options.input_vcf, loci)

@@ -1,8 +1,10 @@
 """Mean and standard deviation of effects over all mutants of all loci, read block by block."""
 
+from functools import partial
+
 import numpy as np
 
-from ..effects_store import each_block, predicted_mutants
+from ..effects_store import StoredMutants, each_block, predicted_mutants
 
 
 def moments(effects, map_blocks=None):
@@ -20,27 +22,54 @@ def moments(effects, map_blocks=None):
     mean, sd : (mark,) float64
         NaN where no locus has effects.
     """
-    count, mean, squares = 0, 0.0, 0.0
+    mean, sd = _of_groups(effects, [slice(None)], map_blocks)
+    return mean[0], sd[0]
+
+
+def moments_of_kinds(effects, map_blocks=None):
+    """The same of each kind of mutants, since those of several bases are larger.
+
+    Returns
+    -------
+    mean, sd : (kind, mark) float64
+        In the order of `StoredMutants.kinds`. NaN where no locus has effects.
+    """
+    mutants = StoredMutants(effects)
+    groups = [np.flatnonzero(mutants.of_kind == kind) for kind in range(len(mutants.kinds))]
+    return _of_groups(effects, groups, map_blocks)
+
+
+def _of_groups(effects, groups, map_blocks):
+    """Moments of groups of variants: two (group, mark) arrays."""
+    merged = [(0, 0.0, 0.0)] * len(groups)
     with np.errstate(all="ignore"):
-        for n, block_mean, block_squares in (map_blocks or each_block)(_of_block, effects):
-            if not n:
-                continue
-            shift = block_mean - mean  # merged by Chan's formula, which does not cancel
-            squares = squares + block_squares + shift ** 2 * (count * n / (count + n))
-            mean = mean + shift * (n / (count + n))
-            count += n
-    if not count:
-        return np.full((2, effects.sizes["mark"]), np.nan)
-    return mean, np.sqrt(squares / count)
+        for found in (map_blocks or each_block)(partial(_of_block, groups=groups), effects):
+            merged = [_merged(*pair) for pair in zip(merged, found, strict=True)]
+        missing = np.full((2, effects.sizes["mark"]), np.nan)
+        return np.swapaxes([(mean, np.sqrt(squares / count)) if count else missing for count, mean, squares in merged],
+                           0, 1)
 
 
-def _of_block(effects, block):
-    """How many numbers there are, their mean and their sum of squares about it, by mark."""
-    values = effects["effect"][block].values
-    values = values[predicted_mutants(values)].astype(np.float64)
-    n = len(values)
+def _merged(one, other):
+    """Count, mean and sum of squares of two parts together, by Chan's formula, which does not cancel."""
+    (count, mean, squares), (n, other_mean, other_squares) = one, other
     if not n:
+        return one
+    shift = other_mean - mean
+    return (count + n, mean + shift * (n / (count + n)),
+            squares + other_squares + shift ** 2 * (count * n / (count + n)))
+
+
+def _of_block(effects, block, groups):
+    """Of each group, how many numbers there are, their mean and their sum of squares about it, by mark."""
+    values = effects["effect"][block].values
+    return [_of_values(values[:, group]) for group in groups]
+
+
+def _of_values(values):
+    values = values[predicted_mutants(values)].astype(np.float64)
+    if not len(values):
         return 0, None, None
     with np.errstate(all="ignore"):
         mean = values.mean(0)
-        return n, mean, ((values - mean) ** 2).sum(0)
+        return len(values), mean, ((values - mean) ** 2).sum(0)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..effects_store import StoredMutants
 from ..errors import InputError, nearest
 from ..files import file_checksum
 from ..loci import parts_in_loci, read_bed
@@ -29,6 +30,11 @@ class Regions:
         Whether the locus holds the whole region.
     length, n_marks : int
         Bases of a locus; marks.
+    n_single : int
+        Single mutants of a locus, three a base, which come first; 0 where there are none.
+    stretches : (2, locus or 1, n) int32
+        First base and number of bases of the mutants after them; one row if all loci have them at the same places. 0
+        bases: no mutant.
     """
 
     sha256: str
@@ -40,17 +46,31 @@ class Regions:
     is_whole: np.ndarray
     length: int
     n_marks: int
+    n_single: int
+    stretches: np.ndarray
 
     def of_block(self, loci):
-        """Which mutants of some loci (a slice, or numbers) lie in regions of one mark alone: (locus, variant, mark)."""
+        """Which mutants of some loci (a slice, or numbers) lie in regions of one mark alone: (locus, variant, mark).
+
+        A mutant of several bases does if all of them lie in the mark's regions and none in those of another.
+        """
         numbers = np.arange(loci.start, loci.stop) if isinstance(loci, slice) else np.asarray(loci)
         edges = np.zeros((len(numbers), self.length + 1, self.n_marks), np.int32)
         for place, number in enumerate(numbers):
             parts = slice(*np.searchsorted(self.locus, [number, number + 1]))
             np.add.at(edges[place], (self.first[parts], self.mark[parts]), 1)
             np.add.at(edges[place], (self.last[parts], self.mark[parts]), -1)
-        inside = np.repeat(edges.cumsum(1)[:, :-1] > 0, 3, axis=1)
-        return inside & (inside.sum(-1, keepdims=True) == 1)
+        inside = edges.cumsum(1)[:, :-1] > 0
+        parts = [np.repeat(inside, 3, axis=1)[:, :self.n_single], *self._stretches_in(inside, numbers)]
+        touched, within = (np.concatenate(each, axis=1) for each in ((parts[0], parts[1]), (parts[0], parts[2])))
+        return within & (touched.sum(-1, keepdims=True) == 1)
+
+    def _stretches_in(self, inside, numbers):
+        """Whether a base of each stretch, and whether all, lie in regions of each mark: two (locus, n, mark) bool."""
+        position, length = self.stretches[:, numbers if self.stretches.shape[1] > 1 else np.zeros_like(numbers)]
+        n_before = np.pad(inside.cumsum(1, dtype=np.int32), ((0, 0), (1, 0), (0, 0)))
+        first, last = (np.take_along_axis(n_before, place[..., None], 1) for place in (position, position + length))
+        return last > first, (last - first == length[..., None]) & (length[..., None] > 0)
 
 
 def read_regions(path, loci, marks):
@@ -92,4 +112,18 @@ def read_regions(path, loci, marks):
     mark = np.array([marks.index(each.name) for each in known])[parts.interval]
     columns = (each[order] for each in (parts.locus, mark, parts.first, parts.last, parts.is_whole))
     length = int(np.asarray(loci.end)[0] - np.asarray(loci.start)[0])
-    return Regions(file_checksum(path), tuple(left_out), *columns, length, len(marks))
+    return Regions(file_checksum(path), tuple(left_out), *columns, length, len(marks), *_mutants(loci, length))
+
+
+def _mutants(loci, length):
+    """`n_single` and `stretches` of a Dataset's mutants; of loci that are not predicted yet, all single mutants."""
+    if "variant" not in getattr(loci, "sizes", ()):
+        return 3 * length, np.zeros((2, 1, 0), np.int32)
+    stored = StoredMutants(loci)
+    if stored.are_single:
+        return stored.n_single, np.zeros((2, 1, 0), np.int32)
+    stretches = np.array(stored.places(slice(None)), np.int32)[:, :, stored.n_single:]
+    position, n = stretches
+    if (position == position[0]).all() and np.isin(n, (0, n.max())).all():
+        stretches = stretches.max(1, keepdims=True)  # where a locus lacks one, it has no effect
+    return stored.n_single, stretches

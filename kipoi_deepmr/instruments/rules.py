@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..effects_store import StoredMutants
 from ..errors import InputError, nearest
+from ..loci.mutants import REGIONS, SINGLE
 from ..options import EstimatorOptions
 from .assignment import Assignment, assign
 from .moderation import Moderation, moderation_for, moderation_of
-from .moments import moments
+from .moments import moments, moments_of_kinds
 from .regions import Regions, read_regions
 
 log = logging.getLogger(__name__)
@@ -119,15 +121,17 @@ class InstrumentRule:
         the mark alone, and both its effect and its own action are at least z times effect_se. regions: it lies in a
         region of the mark and of no other, and `|effect| / effect_se >= z`.
     z : float
-    mean, sd : (mark,) float64, or None for the rule own
-        Of the effects over all mutants of all loci. A mark whose sd is 0 has no instruments.
+    mean, sd : (mark,) or (kind, mark) float64, or None for the rule own
+        Of the effects over all mutants of all loci, or over those of each kind. A mark whose sd is 0 has none.
     variants : (n,) int64, for the rule variants
         Mutants, as the number of the locus times mutants a locus plus the mutant's number in it; sorted.
-    scale : (mark,) float64, optional
+    scale : (mark,) or (kind, mark) float64, optional
         Steiger's filter: an instrument of X serves for the pair X -> Y only if `|effect| / scale` is larger on X than
         on Y. `rule_for` gives the standard deviation over all mutants of all loci; 0 means that nothing moves the mark.
     direct : Direct, for the rule direct
     regions : Regions, for the rule regions
+    of_kind : (variant,) int, where there are kinds
+        The row of `mean`, `sd` and `scale` that each mutant is measured by.
 
     References
     ----------
@@ -143,6 +147,7 @@ class InstrumentRule:
     scale: np.ndarray | None = None
     direct: Direct | None = None
     regions: Regions | None = None
+    of_kind: np.ndarray | None = None
 
     def __post_init__(self):
         if self.rule not in RULES:
@@ -179,10 +184,11 @@ class InstrumentRule:
             if effect.ndim == 2:
                 return self.mask(effect[None], effect_se[None], [loci])[0]
             return self._own(effect, effect_se, loci)
-        if np.shape(self.mean) != effect.shape[-1:]:
-            raise InputError(f"the instrument rule is for {np.size(self.mean)} marks, the effects have "
+        if np.shape(self.mean)[-1:] != effect.shape[-1:]:
+            raise InputError(f"the instrument rule is for {np.shape(self.mean)[-1]} marks, the effects have "
                              f"{effect.shape[-1]}")
-        chosen = (np.abs(effect - self.mean) >= self.z * self.sd) & (self.sd > 0)
+        mean, sd = self._by_variant(self.mean), self._by_variant(self.sd)
+        chosen = (np.abs(effect - mean) >= self.z * sd) & (sd > 0)
         return chosen & self._among_variants(loci, effect.shape[-2]) if self.rule == "variants" else chosen
 
     def instruments(self, effect, effect_se, loci=None):
@@ -217,12 +223,20 @@ class InstrumentRule:
         chosen[rows] &= self.direct.own(effect[rows], effect_se[rows], locus, self.z)
         return chosen
 
-    def size(self, effect):
-        """How much variants move each mark, in units of `scale`; None without Steiger's filter."""
+    def size(self, effect, variant=slice(None)):
+        """How much variants move each mark, in units of `scale`; None without Steiger's filter.
+
+        `effect` is that of all variants (..., variant, mark), or of those numbered `variant`, a slice or an int.
+        """
         if self.scale is None:
             return None
-        moves = self.scale > 0
-        return np.where(moves, np.abs(np.asarray(effect, np.float64)) / np.where(moves, self.scale, 1.0), 0.0)
+        scale = self._by_variant(self.scale, variant)
+        moves = scale > 0
+        return np.where(moves, np.abs(np.asarray(effect, np.float64)) / np.where(moves, scale, 1.0), 0.0)
+
+    def _by_variant(self, of_kinds, variant=slice(None)):
+        """Values (kind, mark) as (variant, mark); those that all kinds share as they are."""
+        return of_kinds if self.of_kind is None else of_kinds[self.of_kind[variant]]
 
     def _among_variants(self, loci, n_mutants):
         """Which mutants of loci are natural: (locus, variant, 1) bool, without locus for a single one."""
@@ -260,19 +274,23 @@ def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_bl
     InstrumentRule
         For the rules pooled and variants, and for `steiger`, mean and standard deviation are those of all mutants of
         all loci, without the loci whose effects are all NaN, since the model's predictions were not finite. These are
-        the whole population that the rule speaks about, so the divisor is their number (ddof = 0).
+        the whole population that the rule speaks about, so the divisor is their number (ddof = 0). Where there are
+        several kinds of mutants, each is its own population, but for ablated regions: all of these are meant to act,
+        so they are measured by the single mutants.
 
     Raises
     ------
     InputError
-        An unknown rule, a z that is not a number of at least 0, or effects that are not finite; as `assign` for direct
-        and `read_regions` for regions.
+        An unknown rule, a z that is not a number of at least 0, effects that are not finite, or the rule variants
+        without single mutants; as `assign` for direct and `read_regions` for regions.
 
     References
     ----------
     Malina S, Cizin D, Knowles DA (2022). Deep Mendelian randomization. PLoS Comput Biol 18(10): e1009880.
     """
     InstrumentRule(rule, z, variants=variants)  # refuses bad ones before the effects are read
+    if rule == "variants":
+        check_natural(StoredMutants(effects).kinds)
     if (rule == "regions") != bool(regions):
         raise InputError("the instrument rule regions, and no other, goes with regions of marks: --instrument_regions")
     found = {"regions": read_regions(regions, effects, effects["mark"].values)} if regions else {}
@@ -283,12 +301,32 @@ def rule_for(effects, rule="pooled", z=3.0, variants=None, steiger=False, map_bl
     unscaled = rule in ("own", "direct", "regions")
     if unscaled and not steiger:
         return InstrumentRule(rule, z, **found)
-    mean, sd = moments(effects, map_blocks)
-    bad = effects["mark"].values[~np.isfinite(sd)]
+    mean, sd, of_kind = _population(effects, map_blocks)
+    bad = effects["mark"].values[~np.isfinite(sd).reshape(-1, sd.shape[-1]).all(0)]
     if len(bad):
         raise InputError(f"effects on {', '.join(map(str, bad[:5]))} are not finite numbers: predict them again")
     of_all = {} if unscaled else {"mean": mean, "sd": sd}
-    return InstrumentRule(rule, z, **of_all, **found, variants=variants, scale=sd if steiger else None)
+    return InstrumentRule(rule, z, **of_all, **found, variants=variants, scale=sd if steiger else None,
+                          of_kind=of_kind)
+
+
+def _population(effects, map_blocks):
+    """Mean and sd of all mutants, and None; or of each kind, and the row that each mutant is measured by."""
+    mutants = StoredMutants(effects)
+    if len(mutants.kinds) == 1:
+        return *moments(effects, map_blocks), None
+    row = np.arange(len(mutants.kinds))
+    if REGIONS in mutants.kinds:  # which never come without single mutants
+        row[mutants.kinds.index(REGIONS)] = mutants.kinds.index(SINGLE)
+    mean, sd = moments_of_kinds(effects, map_blocks)
+    return mean[row], sd[row], mutants.of_kind
+
+
+def check_natural(kinds):
+    """Raise `InputError` unless single mutants, which natural variants are, are among these kinds of mutants."""
+    if SINGLE not in kinds:
+        raise InputError(f"the instrument rule variants needs single mutants, and here are only {', '.join(kinds)}: "
+                         "predict with single among --mutants")
 
 
 def direct_of(effects, map_blocks=None, assignment=None):

@@ -7,9 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import variants
+from ..effects_store import StoredMutants
 from ..errors import InputError
 from ..files import file_checksum
+from ..instruments.rules import check_natural
 from ..loci import other_prefix
+from ..loci.mutants import SINGLE
+from .stored_loci import index_of
 from .vcf_lines import VcfLines
 
 DUPLICATE = "duplicate"
@@ -35,6 +39,18 @@ class NaturalVariants(NamedTuple):
     sha256: str
     mutants: np.ndarray
     counts: dict
+
+
+def natural_of_store(path, effects):
+    """`natural_variants` of the loci of a Dataset of effects; `InputError` if it has no single mutants."""
+    check_natural(StoredMutants(effects).kinds)
+    return natural_variants(path, index_of(effects))
+
+
+def natural_of_loci(path, loci):
+    """The same of `Loci` that are not predicted yet."""
+    check_natural([SINGLE] if not loci.plan or loci.plan.has_single else [kind.name for kind in loci.plan.kinds])
+    return natural_variants(path, variants.LocusIndex.of_loci(loci))
 
 
 def natural_variants(path, index):

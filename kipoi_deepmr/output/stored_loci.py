@@ -43,7 +43,7 @@ class StoredLoci:
     def instruments_of(self, locus, mutant):
         """What one mutant of a locus is an instrument of: `Instruments` of arrays (mark,)."""
         stored = self[locus]
-        return Instruments(stored.mask[mutant], self._rule.size(stored.effect[mutant]))
+        return Instruments(stored.mask[mutant], self._rule.size(stored.effect[mutant], mutant))
 
     @property
     def tells_acts(self):

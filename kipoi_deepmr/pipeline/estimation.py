@@ -21,8 +21,7 @@ from ..network.verdicts import DIRECT
 from ..options import EstimateOptions
 from ..output import tables
 from ..output.brief_vcf import write_brief_vcf
-from ..output.natural_variants import natural_variants
-from ..output.stored_loci import index_of
+from ..output.natural_variants import natural_of_store
 from ..output.vcf import CausalEffects, write_vcf
 from ..runs.outputs import BY_RULE, CALIBRATION, DIAGNOSTICS, LOCAL_ARRAY, VCF, writing
 from .progress import progress
@@ -88,7 +87,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
     if options.calibration:
         effects = calibrated_by(effects, options.calibration)
     if options.input_vcf and variants is None:
-        variants = natural_variants(options.input_vcf, index_of(effects))
+        variants = natural_of_store(options.input_vcf, effects)
     if is_stream(local_path):
         options = options.replace(diagnostics=_none_beside("diagnostics", options.diagnostics),
                                   vcf=_none_beside("vcf", options.vcf))

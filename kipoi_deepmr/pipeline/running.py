@@ -17,14 +17,12 @@ from ..instruments.regions import read_regions
 from ..mutagenesis import engines
 from ..network import Network
 from ..options import AggregateOptions, EstimateOptions, NetworkOptions, PredictOptions
-from ..output.natural_variants import NaturalVariants, natural_variants
-from ..output.stored_loci import index_of
+from ..output.natural_variants import NaturalVariants, natural_of_loci, natural_of_store
 from ..output.tables import TSV, ending_of
 from ..report import write_report
 from ..runs import manifest
 from ..runs.folder import copy_store, run_folder
 from ..runs.outputs import STORE
-from ..variants import LocusIndex
 from .aggregation import aggregate
 from .disk import check_disk
 from .estimation import cautious, estimate, genome_of, members_of
@@ -101,7 +99,7 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     details = {"fasta_file": selection.fasta_file, **(details or {})}
     _check_before_predicting(ensemble, selection.loci, details, predict_options, later.estimate)
     if later.estimate.input_vcf and variants is None:
-        variants = natural_variants(later.estimate.input_vcf, LocusIndex.of_loci(selection.loci))
+        variants = natural_of_loci(later.estimate.input_vcf, selection.loci)
     chosen = engines.choose(ensemble, predict_options.engine, selection.loci, quiet)
     details = {**details, **of_models(chosen)}
     predicted = predict_settings(chosen, selection.loci, predict_options)
@@ -149,7 +147,7 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
     effects_store.check_chunks(effects_path)
     later = _Later.of(estimate_options, aggregate_options, network_options, *members_of(effects))
     if later.estimate.input_vcf and variants is None:
-        variants = natural_variants(later.estimate.input_vcf, index_of(effects))
+        variants = natural_of_store(later.estimate.input_vcf, effects)
     later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet, ending=ending)
     predicted = effects.attrs.get("settings", {})
     expected = _expected(later, effects["mark"].values.tolist(), effects.sizes, out, effects)

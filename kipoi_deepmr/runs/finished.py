@@ -13,8 +13,7 @@ from ..files import file_checksum
 from ..instruments import rule_for, with_se_shrinkage
 from ..meta.order import strongest_first
 from ..options import EstimatorOptions
-from ..output.natural_variants import natural_variants
-from ..output.stored_loci import index_of
+from ..output.natural_variants import natural_of_store
 from . import manifest
 from .outputs import CALIBRATION, LOCAL_ARRAY, NETWORK, RULES, STORE, stored
 from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, VERDICT, chunks_of, read_table
@@ -179,7 +178,7 @@ class FinishedRun:
         if not os.path.isfile(path) or file_checksum(path) != checksum:
             raise InputError(f"{path}: the VCF of the run's natural variants is missing or has changed, and without it "
                              "the run's instruments are not known; put it back, or run again")
-        return natural_variants(path, index_of(self.effects)).mutants
+        return natural_of_store(path, self.effects).mutants
 
     def effects_at(self, index):
         """Effects and standard errors (variant, mark) as the run used them, and the `Instruments`, of one locus."""

@@ -149,6 +149,7 @@ class Watched:
 
     def __init__(self, effects):
         self._effects, self.sizes, self.attrs, self.largest = effects, effects.sizes, effects.attrs, 0
+        self.coords = effects.coords
 
     def __contains__(self, name):
         return name in self._effects

@@ -1,0 +1,33 @@
+"""Effects in memory of single mutants, windows, deletions and regions, of a network that adds up what letters do."""
+
+import numpy as np
+
+from kipoi_deepmr.loci import Loci, Plan, parse_mutants
+from kipoi_deepmr.models import Ensemble
+from kipoi_deepmr.mutagenesis import saturate
+
+MARKS = ("A", "B")
+LENGTH = 24
+REGIONS = [[(2, 7, 0), (12, 16, 1)], [(3, 9, 0), (8, 12, 1)], [(-1, -1, -1), (-1, -1, -1)]]  # first, last, mark
+
+
+def mixed_effects(kinds="single,windows:4,regions", n_members=3, seed=0, mutated=None):
+    """The Dataset of three loci; the letters of each position weigh anew for each mark, by members a little apart."""
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(size=(LENGTH, 4, len(MARKS)))
+    members = [weight + 0.1 * rng.normal(size=weight.shape) for _ in range(n_members)]
+    functions = [lambda x, w=w: np.einsum("nla,lam->nm", x, w) for w in members]
+    start = 100 * np.arange(3)
+    plan = Plan(parse_mutants(kinds), 3, "background", 1, np.array(REGIONS, np.int32),
+                np.full((3, 2, 9), ord("A"), np.uint8))
+    loci = Loci(np.full(3, "chr1"), start, start + LENGTH, np.array(["+", "+", "-"]), np.array(["p", "q", "r"]),
+                rng.choice(np.frombuffer(b"ACGT", np.uint8), (3, LENGTH)), mutated=mutated, plan=plan)
+    return saturate(Ensemble.from_function(functions, length=LENGTH, marks=MARKS), loci)
+
+
+def write_regions(folder):
+    """`REGIONS` as a BED file; its path."""
+    path = folder / "regions.bed"
+    path.write_text("".join(f"chr1\t{100 * locus + first}\t{100 * locus + last}\t{MARKS[mark]}\n"
+                            for locus, regions in enumerate(REGIONS) for first, last, mark in regions if mark >= 0))
+    return str(path)

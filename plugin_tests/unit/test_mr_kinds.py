@@ -1,0 +1,112 @@
+"""Instruments among mutants of several kinds: regions, pooled and Steiger's rules, diagnostics by kind."""
+
+import numpy as np
+import pytest
+from mixed_kinds import LENGTH, REGIONS, mixed_effects, write_regions
+
+from kipoi_deepmr import instruments
+from kipoi_deepmr.effects_store import StoredMutants
+from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.instruments.moments import moments, moments_of_kinds
+from kipoi_deepmr.instruments.regions import read_regions
+from kipoi_deepmr.mr.block import Block
+
+
+@pytest.fixture(scope="module")
+def effects():
+    mutated = np.ones((3, LENGTH), bool)
+    mutated[0, 20:] = False  # so that some singles and a window are missing
+    return mixed_effects("single,windows:4,deletions:3,regions", mutated=mutated)
+
+
+@pytest.fixture(scope="module")
+def regions(tmp_path_factory):
+    return write_regions(tmp_path_factory.mktemp("regions"))
+
+
+def slow_regions(effects):
+    """Base by base: all bases of a mutant in regions of the mark, none in those of the other."""
+    found = np.zeros((3, effects.sizes["variant"], 2), bool)
+    for locus in range(3):
+        covered = [{base for first, last, mark in REGIONS[locus] if mark == wanted for base in range(first, last)}
+                   for wanted in (0, 1)]
+        for variant in range(effects.sizes["variant"]):
+            first, n = (int(effects[name].values[locus, variant]) for name in ("position", "length"))
+            bases = set(range(first, first + n))
+            for mark in (0, 1):
+                found[locus, variant, mark] = bool(bases) and bases <= covered[mark] and not bases & covered[1 - mark]
+    return found
+
+
+@pytest.mark.parametrize("kinds", ["single,windows:4,deletions:3,regions", "single,windows:4", "windows:2:1"])
+def test_regions_against_a_slow_version(kinds, regions):
+    effects = mixed_effects(kinds)
+    found, expected = read_regions(regions, effects, ["A", "B"]), slow_regions(effects)
+    np.testing.assert_array_equal(found.of_block(slice(0, 3)), expected)
+    np.testing.assert_array_equal(found.of_block([2, 0]), expected[[2, 0]])
+    of_kind = StoredMutants(effects).of_kind
+    assert all(expected[:, of_kind == kind].any() for kind in range(of_kind.max()))  # of deletions some lie in none
+    assert found.stretches.shape[1] == (3 if "regions" in kinds else 1)
+
+
+def test_a_rule_by_regions_leaves_out_mutants_that_a_locus_lacks(effects, regions):
+    rule = instruments.rule_for(effects, "regions", 0.0, regions=regions)
+    effect, se = effects["effect"].values, effects["effect_se"].values
+    chosen = rule.mask(effect, se, slice(0, 3))
+    np.testing.assert_array_equal(chosen, slow_regions(effects) & np.isfinite(effect))
+    ablated = StoredMutants(effects).kind == "regions"
+    assert chosen[0, ablated].tolist() == [[True, False], [False, True]]
+    assert not chosen[1, ablated].any()  # these two overlap
+    np.testing.assert_array_equal(rule.mask(effect[1], se[1], 1), chosen[1])
+
+
+def test_moments_of_kinds_against_loops(effects):
+    mean, sd = moments_of_kinds(effects)
+    kind, effect = StoredMutants(effects).kind, effects["effect"].values.astype(float)
+    assert mean.shape == sd.shape == (4, 2)
+    for k, name in enumerate(StoredMutants(effects).kinds):
+        for mark in (0, 1):
+            pool = [effect[i, v, mark] for i in range(3) for v in np.flatnonzero(kind == name)
+                    if effects["length"].values[i, v]]
+            np.testing.assert_allclose([mean[k, mark], sd[k, mark]], [np.mean(pool), np.std(pool)], rtol=1e-12)
+    only = effects.isel(variant=kind == "single")
+    np.testing.assert_array_equal(moments_of_kinds(only), np.array(moments(only))[:, None])
+
+
+@pytest.mark.parametrize("steiger", [False, True])
+def test_each_kind_is_measured_by_its_own_moments(effects, steiger):
+    rule = instruments.rule_for(effects, "pooled", 1.5, steiger=steiger)
+    effect, kind = effects["effect"].values.astype(float), StoredMutants(effects).kind
+    found = rule.instruments(effect, effects["effect_se"].values)
+    for name in ("single", "windows", "deletions"):
+        alone = instruments.rule_for(effects.isel(variant=kind == name), "pooled", 1.5, steiger=steiger)
+        expected = alone.instruments(effect[:, kind == name], effects["effect_se"].values[:, kind == name])
+        np.testing.assert_array_equal(found.mask[:, kind == name], expected.mask)
+        if steiger:
+            np.testing.assert_array_equal(found.size[:, kind == name], expected.size)
+    assert found.mask[:, kind == "single"].any() and found.mask[:, kind == "windows"].any()
+    if steiger:
+        at = int(np.flatnonzero(kind == "windows")[1])
+        np.testing.assert_array_equal(rule.size(effect[1, at], at), found.size[1, at])
+
+
+def test_ablated_regions_are_measured_by_single_mutants(effects):
+    rule = instruments.rule_for(effects, "pooled", 1.5)
+    kind, effect = StoredMutants(effects).kind, effects["effect"].values.astype(float)
+    single, ablated = effect[:, kind == "single"], effect[:, kind == "regions"]
+    known = single[np.isfinite(single).all(-1)]
+    with np.errstate(invalid="ignore"):
+        expected = np.abs(ablated - known.mean(0)) >= 1.5 * known.std(0)
+    np.testing.assert_array_equal(rule.mask(effect, None)[:, kind == "regions"], expected)
+    assert expected.any()
+
+
+def test_natural_variants_need_single_mutants():
+    windows = mixed_effects("windows:4")
+    with pytest.raises(InputError, match="needs single mutants, and here are only windows: predict with single"):
+        instruments.rule_for(windows, "variants", variants=np.array([0]))
+
+
+def test_a_block_of_mixed_kinds_gives_estimators_all_of_them(effects):
+    block = Block.read(effects, slice(0, 3), instruments.rule_for(effects, "own", 0.0))
+    np.testing.assert_array_equal(block.of_pairs(0, [1]).mask.sum(-1)[:, 0], (effects["length"].values > 0).sum(1))
