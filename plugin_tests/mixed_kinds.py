@@ -1,5 +1,7 @@
 """Effects in memory of single mutants, windows, deletions and regions, of a network that adds up what letters do."""
 
+from functools import partial
+
 import numpy as np
 
 from kipoi_deepmr.loci import Loci, Plan, parse_mutants
@@ -31,3 +33,28 @@ def write_regions(folder):
     path.write_text("".join(f"chr1\t{100 * locus + first}\t{100 * locus + last}\t{MARKS[mark]}\n"
                             for locus, regions in enumerate(REGIONS) for first, last, mark in regions if mark >= 0))
     return str(path)
+
+
+def cooperative_effects(kinds, n_loci=40, n_members=4, seed=0):
+    """The Dataset of loci of 40 bases that hold a motif of A and two of B, which binds in full only where A does."""
+    rng = np.random.default_rng(seed)
+    sites, letters = [[(4, 12)], [(16, 24), (28, 36)]], np.frombuffer(b"ACGT", np.uint8)
+
+    def marks(x, slopes):
+        bound = [max_bound(x, places) for places in sites]
+        small = np.einsum("nla,lam->nm", x, slopes)
+        return np.stack([10 * bound[0], 10 * bound[1] * (0.4 + 0.6 * bound[0])], 1) + small
+
+    def max_bound(x, places):
+        return np.mean([1 / (1 + np.exp(4 - 2 * (x[:, first:last, 0].sum(1) - 4))) for first, last in places], axis=0)
+
+    functions = [partial(marks, slopes=0.05 * rng.normal(size=(40, 4, 2))) for _ in range(n_members)]
+    sequences = rng.choice(letters, (n_loci, 40))
+    for first, last in [*sites[0], *sites[1]]:
+        sequences[:, first:last] = ord("A")
+    start = 100 * np.arange(n_loci)
+    plan = Plan(parse_mutants(kinds), 10, "background", 1, np.zeros((n_loci, 0, 3), np.int32),
+                np.zeros((n_loci, 2, 0), np.uint8))
+    loci = Loci(np.full(n_loci, "chr1"), start, start + 40, np.full(n_loci, "+"), start.astype("U"), sequences,
+                plan=plan)
+    return saturate(Ensemble.from_function(functions, length=40, marks=MARKS), loci)

@@ -8,7 +8,9 @@ from ..effects_store import StoredMutants, each_block, predicted_mutants
 
 
 def moments(effects, map_blocks=None):
-    """Mean and standard deviation (ddof = 0) of each mark's effects.
+    """Mean and standard deviation (ddof = 0) of each mark's effects, of single mutants where there are any.
+
+    So the unit of effects, and what counts as a strong one, are the same whatever other kinds of mutants are there.
 
     Parameters
     ----------
@@ -22,8 +24,13 @@ def moments(effects, map_blocks=None):
     mean, sd : (mark,) float64
         NaN where no locus has effects.
     """
-    mean, sd = _of_groups(effects, [slice(None)], map_blocks)
+    mean, sd = _of_groups(effects, [population(effects)], map_blocks)
     return mean[0], sd[0]
+
+
+def population(effects):
+    """The variants by which others are measured, a slice: single mutants, or all where there are none."""
+    return slice(StoredMutants(effects).n_single or None)
 
 
 def moments_of_kinds(effects, map_blocks=None):

@@ -5,12 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..effects_store import each_block
+from ..effects_store import StoredMutants, each_block
 from ..errors import InputError
-from .moments import moments
+from .moments import moments, population
 
 LEAST_Z, MOST_Z = 2.0, 3.5  # a mutant counts if it lies so many standard deviations from the mean, for some mark:
 BACKGROUNDS = 4.0  # as many times a typical mutant's effect, within these bounds
+# Without single mutants the sd is that of windows, of which many are strong, so that none lies 2 sd from the mean: at
+# most this share of the distance that one in a hundred has.
+OF_STRONGEST, STRONGEST, LEAST_OF_SEVERAL = 0.5, 0.01, 0.5
 # Most mutants move a mark if its typical effect, without the members' errors, is this share of a standard deviation or
 # more; it is 0.05 to 0.5 in models that see motifs.
 DENSE = 0.7
@@ -25,7 +28,8 @@ class Sample(NamedTuple):
     Attributes
     ----------
     effect : (mutant, mark) float64
-        Mean over members, in standard deviations of the mark's effects over all mutants of all loci.
+        Mean over members, in standard deviations of the mark's effects over the mutants of all loci, the single ones
+        where there are any.
     members : (member, mutant, mark) float32, or as they are stored
         The same of each member.
     locus : (mutant,) int64
@@ -39,7 +43,7 @@ class Sample(NamedTuple):
     dense : (mark,) bool
         Marks that most mutants move.
     n_mutants : int
-        Of the Dataset, strong or not.
+        Of these of the Dataset, strong or not.
     """
 
     effect: np.ndarray
@@ -82,15 +86,20 @@ def sample(effects, map_blocks=None, most_bytes=MOST_BYTES):
     if not (sd > 0).any():
         raise InputError("all effects are zero: no mutant moves any mark, so there is nothing to infer a network from")
     sizes, errors = np.zeros((2, len(sd), len(EDGES) + 1), np.int64)
-    gathered = _Strongest(most_bytes)
-    for counts, *part in (map_blocks or each_block)(partial(_strong, mean=mean, sd=sd), effects):
+    gathered, known = _Strongest(most_bytes), population(effects)
+    least_z = LEAST_Z if StoredMutants(effects).n_single else LEAST_OF_SEVERAL
+    strong = partial(_strong, mean=mean, sd=sd, known=known, least=least_z)
+    for counts, *part in (map_blocks or each_block)(strong, effects):
         sizes += counts[0]
         errors += counts[1]
         gathered.add(*part)
     background = 1.4826 * median(sizes)
     dense = background ** 2 - median(errors) ** 2 >= DENSE ** 2
     # where few mutants move a mark, 2 sd are far above the background; where its spread is that of errors, they are not
-    members, locus = gathered.beyond(np.clip(BACKGROUNDS * background, LEAST_Z, MOST_Z))
+    least = np.clip(BACKGROUNDS * background, LEAST_Z, MOST_Z)
+    if least_z < LEAST_Z:
+        least = np.maximum(np.minimum(least, OF_STRONGEST * quantile(sizes, 1 - STRONGEST)), least_z)
+    members, locus = gathered.beyond(least)
     return Sample(members.mean(0, dtype=np.float64), members, locus, sd, effects.sizes["locus"], background,
                   dense, int(sizes[0].sum()))
 
@@ -98,8 +107,13 @@ def sample(effects, map_blocks=None, most_bytes=MOST_BYTES):
 def median(histogram):
     """Medians of the marks whose histograms these are: 1.4826 times that of distances is the standard deviation of most
     mutants, since strong mutants are few."""
-    half = histogram.cumsum(1) >= histogram.sum(1, keepdims=True) / 2
-    return np.append(EDGES, EDGES[-1])[half.argmax(1)]
+    return quantile(histogram, 0.5)
+
+
+def quantile(histogram, share):
+    """Quantiles of the marks whose histograms these are."""
+    reached = histogram.cumsum(1) >= histogram.sum(1, keepdims=True) * share
+    return np.append(EDGES, EDGES[-1])[reached.argmax(1)]
 
 
 def check(effects):
@@ -119,18 +133,18 @@ def standardise(values, sd):
     return np.where(sd > 0, values / np.where(sd > 0, sd, 1.0), 0.0)
 
 
-def _strong(effects, block, mean, sd):
-    """Histograms of the distances from the mean and of the mean's errors; distance, members' effects and locus of
-    mutants that may be strong."""
+def _strong(effects, block, mean, sd, known, least):
+    """Histograms of the distances from the mean and of the mean's errors, of the variants `known`; distance, members'
+    effects and locus of mutants that may be strong: `least` from the mean or more."""
     effect = effects["effect"][block].values.astype(np.float64)
     every = effects["member_effect"][block].values
     z = np.abs(standardise(effect - mean, sd)).astype(np.float32)
     error = standardise(every.std(1, ddof=1) / np.sqrt(every.shape[1]), sd)
-    finite = np.isfinite(z).all(-1)
+    finite = np.isfinite(z[:, known]).all(-1)
     counts = [[np.bincount(np.searchsorted(EDGES, of_mark[finite]), minlength=len(EDGES) + 1)
-               for of_mark in np.moveaxis(values, -1, 0)] for values in (z, error)]
+               for of_mark in np.moveaxis(values[:, known], -1, 0)] for values in (z, error)]
     with np.errstate(invalid="ignore"):
-        locus, mutant = np.nonzero((z >= LEAST_Z).any(-1))
+        locus, mutant = np.nonzero((z >= least).any(-1))
     members = every[locus, :, mutant]
     standardised = standardise(members, sd).astype(members.dtype)
     finite = np.isfinite(standardised).all((1, 2))

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from mixed_kinds import LENGTH, REGIONS, mixed_effects, write_regions
+from mixed_kinds import LENGTH, REGIONS, cooperative_effects, mixed_effects, write_regions
 
 from kipoi_deepmr import instruments
 from kipoi_deepmr.effects_store import StoredMutants
 from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.instruments import assign
 from kipoi_deepmr.instruments.moments import moments, moments_of_kinds
 from kipoi_deepmr.instruments.regions import read_regions
+from kipoi_deepmr.instruments.sample import sample
 from kipoi_deepmr.mr.block import Block
 
 
@@ -110,3 +112,32 @@ def test_natural_variants_need_single_mutants():
 def test_a_block_of_mixed_kinds_gives_estimators_all_of_them(effects):
     block = Block.read(effects, slice(0, 3), instruments.rule_for(effects, "own", 0.0))
     np.testing.assert_array_equal(block.of_pairs(0, [1]).mask.sum(-1)[:, 0], (effects["length"].values > 0).sum(1))
+
+
+def test_the_unit_of_effects_is_that_of_single_mutants(effects):
+    only = effects.isel(variant=StoredMutants(effects).kind == "single")
+    np.testing.assert_array_equal(moments(effects), moments(only))
+
+
+@pytest.fixture(scope="module")
+def cooperative():
+    return {kinds: cooperative_effects(kinds) for kinds in ("single,windows:4", "windows:4", "windows:4:2")}
+
+
+def test_strong_single_mutants_are_the_same_whatever_other_kinds_are_there(cooperative):
+    mixed = cooperative["single,windows:4"]
+    kind = StoredMutants(mixed).kind
+    both, alone = (sample(each) for each in (mixed, mixed.isel(variant=kind == "single")))
+    n_windows = both.effect.shape[0] - alone.effect.shape[0]
+    assert n_windows > 40 and (both.sd == alone.sd).all() and both.n_mutants == alone.n_mutants
+    rows = {row.tobytes() for row in both.effect}
+    assert all(row.tobytes() in rows for row in alone.effect)
+
+
+@pytest.mark.parametrize("kinds", ["single,windows:4", "windows:4", "windows:4:2"])
+def test_who_acts_on_whom_is_found_from_windows_of_which_half_are_strong(kinds, cooperative):
+    """B's windows move B by hardly 2 sd, since its sd is that of windows; without them A's would be taken for B's."""
+    found = assign(cooperative[kinds])
+    assert found.causes.all()
+    assert found.rays.slope[0, 1] * found.sd[1] / found.sd[0] > 0.4  # A's effect on B
+    assert abs(found.rays.slope[1, 0]) < 0.05
