@@ -1,7 +1,9 @@
-"""How long all single mutants of a sequence take: the exact engine against TensorFlow predicting each as a whole.
+"""How long all mutants of a sequence take: the exact engine against TensorFlow predicting each as a whole.
 
     python benchmarks/mutagenesis.py [--models bpnet basset cnn spliceai] [--bpnet FILE] [--rounds 5] [--threads 2]
+                                     [--windows W]
 
+Mutants are all single ones, or, with --windows, side by side windows of W bases, ten draws of each.
 Every round runs each engine once, one after the other, in CPU-seconds of the process with TensorFlow held to one
 thread; the ratios are medians over rounds of the same round's times, so that a busy machine tells in both. TensorFlow
 predicts a share of the mutants, and its time is scaled to all. The last column is the largest difference of an
@@ -35,6 +37,7 @@ def main():
     parser.add_argument("--bpnet", metavar="FILE", help="a trained BPNet (.keras) in place of random weights")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--windows", metavar="W", type=int, help="mutants of W bases in place of single ones")
     arguments = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -106,13 +109,18 @@ def run(title, name, network, outputs, arguments):
     positions = np.arange(len(sequence))
     if name == "spliceai":
         positions = np.arange(len(sequence) // 2 - WITHIN, len(sequence) // 2 + WITHIN + 1)
-    changed = saturation_mutants(sequence)[0].reshape(len(sequence), 3, -1)[positions].reshape(-1, len(sequence))
+    changed = (in_windows(sequence, arguments.windows) if arguments.windows else
+               saturation_mutants(sequence)[0].reshape(len(sequence), 3, -1)[positions].reshape(-1, len(sequence)))
     mutants = np.concatenate([sequence[None], changed])
     graph = exact.read_keras(network)
     wanted = outputs or graph.outputs
     one, several = exact.Engine(graph, wanted), exact.Engine(graph, wanted, threads=arguments.threads)
     start = time.perf_counter()
-    predicted = one.mutants(sequence, positions)
+
+    def ours(engine):
+        return engine.changed(sequence, changed) if arguments.windows else engine.mutants(sequence, positions)
+
+    predicted = ours(one)
     first = time.perf_counter() - start
     naive = network if outputs is None else keras.Model(network.inputs, summarized(network, wanted))
     function = tf.function(lambda x: naive(x, training=False))
@@ -125,8 +133,8 @@ def run(title, name, network, outputs, arguments):
     engines = {f"tf.function, batches of {batch}": (lambda batch=batch: tensorflow(batch), len(one_hot))
                for batch in BATCHES[name]}
     engines["model.predict"] = (lambda: network.predict(one_hot, verbose=0), len(one_hot))
-    engines["exact"] = (lambda: one.mutants(sequence, positions), len(mutants))
-    engines[f"exact, {arguments.threads} threads"] = (lambda: several.mutants(sequence, positions), len(mutants))
+    engines["exact"] = (lambda: ours(one), len(mutants))
+    engines[f"exact, {arguments.threads} threads"] = (lambda: ours(several), len(mutants))
     repeats = {engine: 20 if name == "cnn" and engine.startswith(("exact", "tf")) else 1 for engine in engines}
     cpu, wall = ({engine: [] for engine in engines} for _ in range(2))
     for round_ in range(arguments.rounds + 1):
@@ -139,6 +147,16 @@ def run(title, name, network, outputs, arguments):
                 cpu[engine].append(spent[0] / repeats[engine] * len(mutants) / n)
                 wall[engine].append(spent[1] / repeats[engine] * len(mutants) / n)
     report(title, cpu, wall, first, error(naive, network, wanted if outputs else None, mutants, predicted))
+
+
+def in_windows(sequence, width, n_draws=10):
+    """Mutants with random bases in a window, windows side by side: (mutants, L) uint8."""
+    rng, made = np.random.default_rng(1), []
+    for start in range(0, len(sequence), width):
+        for mutant in np.repeat(sequence[None], n_draws, axis=0):
+            mutant[start:start + width] = rng.choice(dna.BASES, len(mutant[start:start + width]))
+            made.append(mutant)
+    return np.array(made)
 
 
 def summarized(network, wanted):
