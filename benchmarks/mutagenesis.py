@@ -57,9 +57,9 @@ def main():
             run({"basset": "Basset-like", "cnn": "the paper's CNN"}[name], name, network, None, arguments)
 
 
-def bpnet(length=1000, filters=64):
+def bpnet(length=1000, filters=64, framework=keras):
     """BPNet: nine dilated residual layers, two heads for each of four marks."""
-    k = keras.layers
+    k = framework.layers
     first = k.Input((length, 4), name="seq")
     x = k.Conv1D(filters, 25, padding="same", activation="relu")(first)
     for i in range(1, 10):
@@ -68,17 +68,17 @@ def bpnet(length=1000, filters=64):
     for mark in ("Oct4", "Sox2", "Nanog", "Klf4"):
         outputs.append(k.Conv1DTranspose(2, 25, padding="same", name=f"{mark}_profile")(x))
         outputs.append(k.Dense(2, name=f"{mark}_counts")(k.GlobalAveragePooling1D()(x)))
-    return keras.Model(first, outputs)
+    return framework.Model(first, outputs)
 
 
-def basset(length=600, marks=164):
+def basset(length=600, marks=164, framework=keras):
     """Basset's three convolutions and two wide dense layers."""
-    k = keras.layers
+    k = framework.layers
     layers = [k.Input((length, 4))]
     for filters, width, pool in ((300, 19, 3), (200, 11, 4), (200, 7, 4)):
         layers += [k.Conv1D(filters, width, padding="same"), k.BatchNormalization(), k.ReLU(), k.MaxPooling1D(pool)]
     layers += [k.Flatten(), k.Dense(1000), k.BatchNormalization(), k.ReLU(), k.Dense(1000), k.ReLU(), k.Dense(marks)]
-    return keras.Sequential(layers)
+    return framework.Sequential(layers)
 
 
 def spliceai(context=10000):

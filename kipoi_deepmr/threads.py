@@ -66,7 +66,7 @@ single_threaded_blas = _SingleThreadedBlas()
 def mapped(function: Callable, *arguments: Iterable) -> list[Any]:
     """What a function gives for each of its arguments, as `map` has them; computed in `n_threads` threads."""
     calls = list(zip(*arguments, strict=True))
-    total = n_threads()
+    total = n_threads() if len(calls) > 1 else 1
     workers = min(total, len(calls))
     if workers < 2:
         return [function(*call) for call in calls]

@@ -6,13 +6,13 @@ import numpy as np
 
 from . import graph as g
 from .activations import ACTIVATIONS
-from .instructions import SLEEPY_CHANNELS, STEP, Instruction, Kind, as_table
-from .kernels import LANE, RELU, VECTOR, column_blocks
+from .instructions import SLEEPY_CHANNELS, Instruction, Kind, as_table
+from .kernels import LANE, RELU, ROWS, VECTOR, column_blocks
 from .normal import Normal
 
 _SINKS = {"average": Kind.SUM, "sum": Kind.SUM, "max": Kind.MAX, "softmax_mean": Kind.SOFTMAX_MEAN,
           "log_sum_exp": Kind.LOG_SUM_EXP}
-OVERRUN = STEP  # rows that a block may write or read beyond a window, times the stride
+OVERRUN = ROWS  # rows that a block may write or read beyond a window, times the stride
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,7 @@ def _inputs(operation, where):
 def _work(row):
     """Floats of working space that an operation needs."""
     if row.kind == Kind.NARROW:
-        return STEP * _pad(row.width * row.real)
+        return ROWS * _pad(row.width * row.real)
     is_softmax = row.kind in (Kind.SOFTMAX_MEAN, Kind.LOG_SUM_EXP)
     return 2 * row.n_rows * _pad(row.real) if is_softmax else 0
 
@@ -194,8 +194,8 @@ def packed(weight: np.ndarray, in_blocks: bool) -> np.ndarray:
     if not in_blocks:
         return np.pad(weight[::-1].swapaxes(0, 1), ((0, 0), (0, 0), (0, _pad(n_out) - n_out)))
     weight = np.pad(weight, ((0, 0), (0, _pad(n_in) - n_in), (0, _pad(n_out) - n_out)))
-    blocks = [weight[:, :, first:first + width].reshape(-1) for first, width in column_blocks(weight.shape[2])]
-    return np.concatenate(blocks)
+    ends = np.cumsum(column_blocks(weight.shape[2]))
+    return np.concatenate([block.reshape(-1) for block in np.split(weight, ends[:-1], axis=2)])
 
 
 def _sinks(normal, where, table, saved):

@@ -4,52 +4,16 @@ import numpy as np
 
 from ..compiled import compiled_fast as compiled
 from ..compiled import compiled_inline
-from .instructions import AWAKE_CHANNELS, SLEEPY_CHANNELS, STEP, Inputs, Mutant, Scratch
-from .kernels import LANE, LINEAR, PLAIN, PLAIN_RELU, ROWS, VECTOR, WIDTHS, conv_block
+from .instructions import AWAKE_CHANNELS, SLEEPY_CHANNELS, Inputs, Mutant, Scratch
+from .kernels import LANE, LINEAR, MOST_LANES, ONTO, PLAIN, PLAIN_RELU, ROWS, VECTOR, conv_block, slide_block
 from .rows import clear
 
-_BLOCKS = {(rows, width): conv_block(rows, width) for width in (64, 32, 16) if width in WIDTHS for rows in ROWS}
-_wide1, _wide2, _wide4, _wide6 = (_BLOCKS.get((rows, 64), _BLOCKS[rows, 16]) for rows in ROWS)
-_half1, _half2, _half4, _half6 = (_BLOCKS.get((rows, 32), _BLOCKS[rows, 16]) for rows in ROWS)
-_lane1, _lane2, _lane4, _lane6 = (_BLOCKS[rows, 16] for rows in ROWS)
-_awake6 = conv_block(STEP, AWAKE_CHANNELS, 4) if VECTOR == LANE else _lane6
-WIDEST, NEXT = WIDTHS[0], WIDTHS[1] if len(WIDTHS) > 1 else WIDTHS[0]
-
-
-@compiled
-def _wide(n, taps, n_taps, groups, addresses, column, mode):
-    if n > 4:
-        _wide6(taps, n_taps, groups, addresses, column, mode)
-    elif n > 2:
-        _wide4(taps, n_taps, groups, addresses, column, mode)
-    elif n == 2:
-        _wide2(taps, n_taps, groups, addresses, column, mode)
-    else:
-        _wide1(taps, n_taps, groups, addresses, column, mode)
-
-
-@compiled
-def _half(n, taps, n_taps, groups, addresses, column, mode):
-    if n > 4:
-        _half6(taps, n_taps, groups, addresses, column, mode)
-    elif n > 2:
-        _half4(taps, n_taps, groups, addresses, column, mode)
-    elif n == 2:
-        _half2(taps, n_taps, groups, addresses, column, mode)
-    else:
-        _half1(taps, n_taps, groups, addresses, column, mode)
-
-
-@compiled
-def _lane(n, taps, n_taps, groups, addresses, column, mode):
-    if n > 4:
-        _lane6(taps, n_taps, groups, addresses, column, mode)
-    elif n > 2:
-        _lane4(taps, n_taps, groups, addresses, column, mode)
-    elif n == 2:
-        _lane2(taps, n_taps, groups, addresses, column, mode)
-    else:
-        _lane1(taps, n_taps, groups, addresses, column, mode)
+CHUNK_BYTES = 1 << 18  # of weights that rows share before the next taps: what the second-level cache keeps
+SLIDES, SLIDE_CHANNELS = (3, 5, 7), 2 * LANE
+_slide3, _slide5, _slide7 = (slide_block(width) for width in SLIDES)
+_BLOCKS = [conv_block(ROWS, LANE * min(lanes, MOST_LANES)) for lanes in range(1, 9)]
+_block1, _block2, _block3, _block4, _block5, _block6, _block7, _block8 = _BLOCKS
+_awake = conv_block(ROWS, AWAKE_CHANNELS, 4) if VECTOR == LANE else _block1
 
 
 @compiled_inline
@@ -99,40 +63,105 @@ def _add_taps(r, a, b, reach, to, of, weights, y):
 def conv(q: int, n: int, size: int, inputs: Inputs, scratch: Scratch) -> None:
     """Convolution of differences, all places of the group for one block of weights before the next block.
 
-    A place's three mutants share blocks of rows: of fewer rows each, fewer taps hit nothing.
+    A block is one row of each of a place's three mutants: the fewer rows, the more channels are zero in all of them.
     """
-    program, weights, z = inputs.program, inputs.weights, inputs.z
-    buffers, firsts, lasts, taps, addresses = (scratch.buffers, scratch.firsts, scratch.lasts, scratch.taps,
-                                               scratch.addresses)
+    weights, firsts, lasts = inputs.weights, scratch.firsts, scratch.lasts
+    r = inputs.program[q]
+    source = inputs.program[r.x]
+    column, block = 0, weights.ctypes.data + r.weight * 4
+    if VECTOR == LANE and r.channels <= SLIDE_CHANNELS and r.stride == r.dilation == 1 and r.width in SLIDES:
+        for p in range(n):
+            for column in range(0, r.channels, LANE):
+                _slide(q, p, size, column, inputs, scratch)
+        return
+    while column < r.channels:
+        width = _width(r.channels - column)
+        step = max(1, CHUNK_BYTES // (4 * width * source.channels))
+        for k in range(0, r.width, step):
+            for p in range(n):
+                for t in range(firsts[p, q], lasts[p, q]):
+                    _row(q, p, t, k, min(k + step, r.width), size, column, block, width, inputs, scratch)
+        column += width
+        block += width * r.width * source.channels * 4
+
+
+@compiled
+def _slide(q, p, size, column, inputs, scratch):
+    """All rows of a place's three mutants, for one vector of columns; rows without a residual need no residual sum."""
+    program, buffers, addresses = inputs.program, scratch.buffers, scratch.addresses
+    r = program[q]
+    source, x = program[r.x], r.x
+    first, last, xa, xb = scratch.firsts[p, q], scratch.lasts[p, q], scratch.firsts[p, x], scratch.lasts[p, x]
+    t, stop, y_row = xa + r.before - r.width + 1, first, r.channels * 4
+    weights = inputs.weights.ctypes.data + (r.weight + column) * 4
+    while stop < last:
+        start, mode, residual = stop, r.mode, 0
+        stop = last
+        if r.x2 >= 0:
+            a, b = scratch.firsts[p, r.x2], scratch.lasts[p, r.x2]
+            stop = min(last, a if start < a else b if start < b else last)
+            if a <= start < b:
+                residual = program[r.x2].slot
+        if residual == 0:
+            mode = PLAIN if mode == LINEAR else PLAIN_RELU
+        for m in range(ROWS):
+            at = buffers.ctypes.data + (ROWS * p + m) * size * 4
+            addresses[m].x = at + (source.slot + xa * source.channels) * 4
+            addresses[m].z = inputs.z.ctypes.data + (r.z + t * r.channels + column) * 4
+            addresses[m].residual = at + (residual + t * r.channels + column) * 4
+            addresses[m].y = at + (r.slot + t * r.channels + column) * 4
+        _slide_any(r.width, addresses.ctypes.data, weights, source.channels * r.channels * 4, y_row,
+                   source.channels // LANE, xb - xa, source.channels * 4, y_row, start - t, stop - t, mode)
+
+
+@compiled
+def _slide_any(width, table, weights, tap, channel, groups, n_rows, x_row, y_row, begin, end, mode):
+    if width == 3:
+        _slide3(table, weights, tap, channel, groups, n_rows, x_row, y_row, begin, end, mode)
+    elif width == 5:
+        _slide5(table, weights, tap, channel, groups, n_rows, x_row, y_row, begin, end, mode)
+    else:
+        _slide7(table, weights, tap, channel, groups, n_rows, x_row, y_row, begin, end, mode)
+
+
+@compiled_inline
+def _row(q, p, t, k, end, size, column, block, width, inputs, scratch):
+    """Taps k to end of one row of a place's three mutants, for one block of columns."""
+    program, z, buffers, addresses = inputs.program, inputs.z, scratch.buffers, scratch.addresses
     r = program[q]
     source = program[r.x]
-    groups, channels = source.channels // LANE, r.channels
-    column, block, step = 0, r.weight, STEP // 3
-    while column < channels:
-        left = channels - column
-        width = WIDEST if left >= WIDEST else (NEXT if left >= NEXT else LANE)
-        for p in range(n):
-            for t in range(firsts[p, q], lasts[p, q], step):
-                rows = min(step, lasts[p, q] - t)
-                n_taps = _taps(r, source, t, rows, firsts[p, r.x], lasts[p, r.x], weights.ctypes.data + block * 4,
-                               width, taps)
-                mode, residual = r.mode, 0
-                if r.x2 >= 0 and t + rows > firsts[p, r.x2] and t < lasts[p, r.x2]:
-                    residual = program[r.x2].slot
-                else:
-                    mode = PLAIN if mode == LINEAR else PLAIN_RELU
-                filled = 0
-                for u in range(t, t + rows):
-                    for m in range(3):
-                        at = buffers.ctypes.data + (3 * p + m) * size * 4
-                        addresses[filled].x = at + (source.slot + u * r.stride * source.channels) * 4
-                        addresses[filled].z = z.ctypes.data + (r.z + u * channels) * 4
-                        addresses[filled].residual = at + (residual + u * channels) * 4
-                        addresses[filled].y = at + (r.slot + u * channels) * 4
-                        filled += 1
-                _run(width, filled, taps.ctypes.data, n_taps, groups, addresses, column * 4, mode)
-        column += width
-        block += width * r.width * source.channels
+    xa, xb = scratch.firsts[p, r.x], scratch.lasts[p, r.x]
+    n_taps = _taps(r, source, t, k, end, xa, xb, block, width, scratch.taps)
+    mode, residual, onto = r.mode, 0, 0
+    if r.x2 >= 0 and t >= scratch.firsts[p, r.x2] and t < scratch.lasts[p, r.x2]:
+        residual = program[r.x2].slot
+    else:
+        mode = PLAIN if mode == LINEAR else PLAIN_RELU
+    if end - k < r.width:
+        if n_taps == 0 and (k > 0 or _reaches(r, t, xa, xb)):
+            return
+        u = t * r.stride - r.before
+        onto = ONTO if n_taps > 0 and u + (k - 1) * r.dilation >= xa and k > 0 else 0
+        if n_taps > 0 and end < r.width and u + end * r.dilation < xb:
+            mode = PLAIN
+    for m in range(ROWS):
+        at = buffers.ctypes.data + (ROWS * p + m) * size * 4
+        addresses[m].x = at + (source.slot + t * r.stride * source.channels) * 4
+        addresses[m].z = z.ctypes.data + (r.z + t * r.channels) * 4
+        addresses[m].residual = at + (residual + t * r.channels) * 4
+        addresses[m].y = at + (r.slot + t * r.channels) * 4
+    _run(width, scratch.taps.ctypes.data, n_taps, source.channels // LANE, addresses.ctypes.data, column * 4,
+         mode + onto)
+
+
+@compiled
+def _reaches(r, t, xa, xb):
+    """Whether some tap of output row t reaches changed rows [xa, xb)."""
+    for k in range(r.width):
+        u = t * r.stride + k * r.dilation - r.before
+        if u >= xa and u < xb:
+            return True
+    return False
 
 
 @compiled
@@ -145,35 +174,30 @@ def conv_awake(q: int, p: int, size: int, inputs: Inputs, scratch: Scratch) -> N
     source, x = program[r.x], r.x
     _square_norms(source, first[x], last[x], base, size, buffers, norms)
     groups = source.channels // LANE
-    for a in range(first[q], last[q], STEP // 3):
-        rows = min(STEP // 3, last[q] - a)
-        is_asleep = 3 * rows == STEP
-        for t in range(a, a + rows):
-            total = np.float32(0)
-            for k in range(r.width):
-                u = t * r.stride + k * r.dilation - r.before
-                if u >= first[x] and u < last[x]:
-                    total += norms[u]
-            is_asleep = is_asleep and total <= z[r.bound + t]
+    for t in range(first[q], last[q]):
+        total = np.float32(0)
+        for k in range(r.width):
+            u = t * r.stride + k * r.dilation - r.before
+            if u >= first[x] and u < last[x]:
+                total += norms[u]
+        is_asleep = total <= z[r.bound + t]
         width = AWAKE_CHANNELS if is_asleep else SLEEPY_CHANNELS
         at_z = r.awake if is_asleep else r.z
         block = z.ctypes.data + r.awake_weight * 4 if is_asleep else weights.ctypes.data + r.weight * 4
-        mode, residual, filled = PLAIN_RELU, 0, 0
-        if r.x2 >= 0 and a + rows > first[r.x2] and a < last[r.x2]:
+        mode, residual = PLAIN_RELU, 0
+        if r.x2 >= 0 and t >= first[r.x2] and t < last[r.x2]:
             mode, residual = r.mode, program[r.x2].slot
-        for t in range(a, a + rows):
-            for m in range(3):
-                at = buffers.ctypes.data + (base + m * size) * 4
-                addresses[filled].x = at + (source.slot + t * r.stride * source.channels) * 4
-                addresses[filled].z = z.ctypes.data + (at_z + t * width) * 4
-                addresses[filled].residual = at + (residual + t * SLEEPY_CHANNELS) * 4
-                addresses[filled].y = at + (r.slot + t * SLEEPY_CHANNELS) * 4
-                filled += 1
-        n_taps = _taps(r, source, a, rows, first[x], last[x], block, width, taps)
+        for m in range(ROWS):
+            at = buffers.ctypes.data + (base + m * size) * 4
+            addresses[m].x = at + (source.slot + t * r.stride * source.channels) * 4
+            addresses[m].z = z.ctypes.data + (at_z + t * width) * 4
+            addresses[m].residual = at + (residual + t * SLEEPY_CHANNELS) * 4
+            addresses[m].y = at + (r.slot + t * SLEEPY_CHANNELS) * 4
+        n_taps = _taps(r, source, t, 0, r.width, first[x], last[x], block, width, taps)
         if is_asleep:
-            _awake6(taps.ctypes.data, n_taps, groups, addresses.ctypes.data, z.ctypes.data + r.places * 4, mode)
+            _awake(taps.ctypes.data, n_taps, groups, addresses.ctypes.data, z.ctypes.data + r.places * 4, mode)
         else:
-            _run(width, filled, taps.ctypes.data, n_taps, groups, addresses, 0, mode)
+            _run(width, taps.ctypes.data, n_taps, groups, addresses.ctypes.data, 0, mode)
 
 
 @compiled
@@ -191,29 +215,47 @@ def _square_norms(source, a, b, base, size, buffers, norms):
 
 
 @compiled
-def _taps(r, source, t, rows, xa, xb, block, width, taps):
-    """Fill in the taps of a block of output rows that reach changed rows [xa, xb); how many."""
+def _taps(r, source, t, begin, end, xa, xb, block, width, taps):
+    """Fill in those of the taps from begin to end of an output row that reach changed rows [xa, xb); how many."""
     n_taps, row = 0, source.channels * 4
-    for k in range(r.width):
+    for k in range(begin, end):
         offset = k * r.dilation - r.before
         u = t * r.stride + offset
-        if u < xb and u + (rows - 1) * r.stride >= xa:
+        if u >= xa and u < xb:
             taps[n_taps].offset, taps[n_taps].weights = offset * row, block + k * row * width
             n_taps += 1
     return n_taps
 
 
 @compiled
-def _run(width, rows, taps, n_taps, groups, addresses, column, mode):
-    """The kernel for a block; there is none of 3 or 5 rows, then the last row is computed twice."""
-    if rows == 3 or rows == 5:
-        addresses[rows] = addresses[rows - 1]
-    if width == WIDEST:
-        _wide(rows, taps, n_taps, groups, addresses.ctypes.data, column, mode)
-    elif width == NEXT:
-        _half(rows, taps, n_taps, groups, addresses.ctypes.data, column, mode)
+def _width(channels):
+    """Width of the next column block, as kernels.column_blocks has it."""
+    lanes = channels // LANE
+    blocks = (lanes + MOST_LANES - 1) // MOST_LANES
+    return (lanes + blocks - 1) // blocks * LANE
+
+
+@compiled
+def _run(width, taps, n_taps, groups, addresses, column, mode):
+    """The kernel for a block of rows."""
+    lanes = width // LANE
+    if lanes <= 4:
+        if lanes == 4:
+            _block4(taps, n_taps, groups, addresses, column, mode)
+        elif lanes == 3:
+            _block3(taps, n_taps, groups, addresses, column, mode)
+        elif lanes == 2:
+            _block2(taps, n_taps, groups, addresses, column, mode)
+        else:
+            _block1(taps, n_taps, groups, addresses, column, mode)
+    elif lanes == 8:
+        _block8(taps, n_taps, groups, addresses, column, mode)
+    elif lanes == 7:
+        _block7(taps, n_taps, groups, addresses, column, mode)
+    elif lanes == 6:
+        _block6(taps, n_taps, groups, addresses, column, mode)
     else:
-        _lane(rows, taps, n_taps, groups, addresses.ctypes.data, column, mode)
+        _block5(taps, n_taps, groups, addresses, column, mode)
 
 
 @compiled
@@ -228,17 +270,17 @@ def narrow(r: np.record, mutant: Mutant, inputs: Inputs, scratch: Scratch) -> No
     reach = r.before - r.width + 1  # from an input row to the first output row that it adds to
     if xa < xb:
         clear(buffer, base + r.slot + (xa + reach) * real, (xb - xa - reach + r.before) * real)
-    for u in range(xa, xb, STEP):
-        rows = min(STEP, xb - u)
-        for i in range(rows):
-            addresses[i].x = buffer.ctypes.data + (base + source.slot + (u + i) * source.channels) * 4
-            addresses[i].y = work.ctypes.data + i * padded * 4
+    for u in range(xa, xb, ROWS):
+        rows = min(ROWS, xb - u)
+        for i in range(ROWS):
+            row = min(i, rows - 1)
+            addresses[i].x = buffer.ctypes.data + (base + source.slot + (u + row) * source.channels) * 4
+            addresses[i].y = work.ctypes.data + row * padded * 4
         column, block = 0, weights.ctypes.data + r.weight * 4
         while column < padded:
-            left = padded - column
-            width = WIDEST if left >= WIDEST else (NEXT if left >= NEXT else LANE)
+            width = _width(padded - column)
             taps[0].offset, taps[0].weights = 0, block
-            _run(width, rows, taps.ctypes.data, 1, source.channels // LANE, addresses, column * 4, PLAIN)
+            _run(width, taps.ctypes.data, 1, source.channels // LANE, addresses.ctypes.data, column * 4, PLAIN)
             column += width
             block += width * source.channels * 4
         for i in range(rows):

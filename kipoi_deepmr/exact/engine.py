@@ -1,6 +1,7 @@
 """Predictions of mutants of a sequence, from the differences that they make."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,7 +15,8 @@ from ..threads import limited, mapped, single_threaded_blas
 from . import graph as g
 from .dormant import with_sleepers
 from .heads import Heads, saved_values
-from .instructions import ADDRESSES, INSTRUCTION, STEP, TAP, Inputs, Kind, Places, Results, Scratch
+from .instructions import ADDRESSES, INSTRUCTION, TAP, Inputs, Kind, Places, Results, Scratch
+from .kernels import ROWS
 from .normal import normalise
 from .places import places_of, runs, single_places
 from .program import build
@@ -24,6 +26,9 @@ from .splitting import AfterCut
 
 BLOCK = 50  # places whose mutants go through the heads together
 BLOCK_BYTES = 1 << 26  # of the activations at the cut of a split graph that go through what follows together
+TOGETHER_BYTES = 1 << 22  # of the values of sequences that go through the network together, and through the heads
+MOST_TOGETHER = 32  # such sequences
+FEWEST = 20  # places that go through the heads together
 MOST_WINDOWS = 8  # of outputs that may have programs of their own
 N_SAMPLED = 64  # places by which the work of a program is estimated
 GROUP_BYTES = 1 << 19  # of buffers of mutants that share a pass over the weights: what a core's cache holds
@@ -97,8 +102,24 @@ class Engine:
         InputError
             A letter is none of the four, or `positions` are not ascending positions of the sequence.
         """
-        bases = _numbers(sequence)
-        return self._at(sequence, bases, single_places(bases, positions))
+        return self.mutants_of(np.asarray(sequence)[None], positions)[0]
+
+    def mutants_of(self, sequences: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
+        """`mutants` of several sequences of one length: of short ones, many go through the network together.
+
+        Parameters
+        ----------
+        sequences : (n, L) uint8
+        positions : array of int, optional
+
+        Returns
+        -------
+        (n, 1 + 3 L, output) float32
+            As `mutants` gives them one by one, to 1e-6 of an output's largest value.
+        """
+        sequences = np.asarray(sequences, np.uint8)
+        bases = _numbers(sequences)
+        return self._at(sequences, bases, single_places(bases, positions))
 
     def changed(self, sequence: np.ndarray, mutants: np.ndarray) -> np.ndarray:
         """Outputs of a sequence and of others that differ from it.
@@ -124,15 +145,15 @@ class Engine:
         """
         bases = _numbers(sequence)
         places, rows = places_of(bases, _numbers(mutants))
-        return self._at(sequence, bases, places)[np.r_[0, 1 + rows]]
+        return self._at(np.asarray(sequence, np.uint8)[None], bases[None], places)[0, np.r_[0, 1 + rows]]
 
-    def _at(self, sequence, bases, places):
-        """The reference's outputs, and those of the three mutants of each place."""
-        parts = self._parts(len(sequence))
+    def _at(self, sequences, bases, places):
+        """The references' outputs, and those of the three mutants of each place: (n, 1 + 3 places, output)."""
+        parts = self._parts(sequences.shape[1])
         if not (propagate.signatures or is_cached(propagate)):
             logger.warning("compiling the mutagenesis engine for this machine (once, about half a minute)")
         with single_threaded_blas:
-            found = [plan.mutants(sequence, bases, self._threads, places) for _, plan in parts]
+            found = [plan.mutants(sequences, bases, places) for _, plan in parts]
         return found[0] if len(parts) == 1 else _in_order(parts, found)
 
     def _parts(self, length):
@@ -174,7 +195,7 @@ class Engine:
             after = AfterCut(graph, outputs, length)
             graph, outputs = after.before, [Output(name) for name in after.cut]
         graph, names = _with_summaries(graph, outputs, length)
-        return _Plan(graph, names, length, after)
+        return _Plan(graph, names, length, self._threads, after)
 
 
 def _numbers(sequences):
@@ -192,9 +213,9 @@ def _in_order(parts, found):
     columns = {}
     for (numbers, plan), values in zip(parts, found, strict=True):
         ends = np.cumsum([0, *plan.sizes])
-        columns.update({number: values[:, start:end] for number, (start, end) in zip(numbers, pairwise(ends),
+        columns.update({number: values[..., start:end] for number, (start, end) in zip(numbers, pairwise(ends),
                                                                                      strict=True)})
-    return np.concatenate([columns[number] for number in sorted(columns)], axis=1)
+    return np.concatenate([columns[number] for number in sorted(columns)], axis=-1)
 
 
 def _with_summaries(graph, outputs, length):
@@ -218,7 +239,7 @@ def _with_summaries(graph, outputs, length):
 class _Plan:
     """All that is ready before a sequence of one length comes; `after` computes the outputs of a split graph."""
 
-    def __init__(self, graph, names, length, after=None):
+    def __init__(self, graph, names, length, threads, after=None):
         self.after = after
         self.normal = normalise(graph, names, length)
         self.program = build(self.normal)
@@ -230,31 +251,62 @@ class _Plan:
         letters = np.frombuffer(graph.alphabet.encode(), np.uint8)
         self.letters = letters
         self.channels_of_letters = np.array([int(np.flatnonzero(letters == base)[0]) for base in dna.BASES], np.int64)
-        self.group = self.places_at_once()
+        self.threads, self.group = threads, self.places_at_once()
+        self.n_at_once, self.block_size = self.together()
 
-    def mutants(self, sequence, bases, threads, places):
-        one_hot = dna.one_hot(sequence[None], self.letters.tobytes().decode())[0]
+    def mutants(self, sequences, bases, places):
+        """Of all sequences, as many at once as `together` allows."""
+        step, found = self.n_at_once, []
+        for start in range(0, len(sequences), step):
+            some = slice(start, start + step)
+            found.append(self.at_once(sequences[some], bases[some], places._replace(letters=places.letters[some])))
+        return np.concatenate(found) if len(found) > 1 else found[0]
+
+    def together(self):
+        """How many sequences go through the network at once, and how many places of these through the heads.
+
+        As many as the cache holds the values of, since all that is saved is time between small steps.
+        """
+        block = BLOCK if self.threads > 1 or len(self.rows_out) else 2 * BLOCK
+        if self.program.can_sleep or self.after:  # each has a program of its own, or fills a batch alone
+            return 1, block
+        sizes = {name: math.prod(self.normal.shapes[name]) for name in self.normal.nodes}
+        vectors = sum(size for name, size in sizes.items() if not self.normal.is_rows(name))
+        flattened = int((self.program.table["real"] * self.program.table["n_rows"])[self.rows_out].sum())
+        a_place = 3 * (8 * (self.program.sum_columns + vectors) + 4 * flattened)
+        n = int(np.clip(TOGETHER_BYTES // max(8 * sum(sizes.values()), FEWEST * a_place), 1, MOST_TOGETHER))
+        return n, block if n == 1 else int(np.clip(TOGETHER_BYTES // (n * a_place), FEWEST, block))
+
+    def at_once(self, sequences, bases, places):
+        n = len(sequences)
+        one_hot = dna.one_hot(sequences, self.letters.tobytes().decode())
         values = evaluate(self.normal.nodes.values(), self.normal.shapes, one_hot, self.kept)
-        table, z = with_sleepers(self.program, values, saved_values(self.program, self.normal, values))
+        table, z = self.program.table, saved_values(self.program, self.normal, values, n)
+        if self.program.can_sleep:
+            values_of_one = {name: values[name][0] for name, _ in self.program.can_sleep.values()}
+            table, z = with_sleepers(self.program, values_of_one, z[0])
+            z = z[None]
         inputs = Inputs(table, self.program.weights, z, bases, self.channels_of_letters)
-        reference = np.concatenate([values[name] for name in self.normal.outputs])
-        block = BLOCK if threads > 1 or len(self.rows_out) else 2 * BLOCK
+        reference = np.concatenate([np.broadcast_to(values[name], (n, size)) for name, size in zip(
+            self.normal.outputs, self.sizes, strict=True)], axis=1)
+        block = self.block_size
         if self.after:
             block = int(np.clip(BLOCK_BYTES // (3 * reference.nbytes), 1, block))
-            reference = self.after(reference[None])[0]
-        out = np.empty((1 + 3 * len(places.starts), len(reference)), np.float32)
-        out[0] = reference
+            reference = self.after(reference)
+        out = np.empty((n, 1 + 3 * len(places.starts), reference.shape[1]), np.float32)
+        out[:, 0] = reference
         pieces = [piece for first, last in runs(places) for piece in pairwise(
             np.linspace(first, last, 1 + max(1, round((last - first) / block))).astype(int).tolist())]
-        unused = [self.scratch() for _ in range(min(threads, len(pieces)))]
+        unused = [self.scratch() for _ in range(min(self.threads, len(pieces)))]
 
         def run(first, last):
             scratch = unused.pop()
-            piece = Places(*(each[first:last] for each in places))
-            out[1 + 3 * first:1 + 3 * last] = self.block(piece, inputs, values, scratch)
+            piece = Places(places.starts[first:last], places.stops[first:last],
+                           np.ascontiguousarray(places.letters[:, first:last]))
+            out[:, 1 + 3 * first:1 + 3 * last] = self.block(piece, inputs, values, scratch)
             unused.append(scratch)
 
-        with limited(threads):
+        with limited(self.threads):
             mapped(run, *zip(*pieces, strict=True))
         return out
 
@@ -286,16 +338,17 @@ class _Plan:
         program = self.program
         firsts, lasts = np.empty((2, self.group, len(program.table)), np.int64)
         return Scratch(np.empty(self.group * 3 * max(1, program.buffer_size), np.float32), firsts, lasts,
-                       np.empty(program.n_taps, TAP), np.zeros(STEP, ADDRESSES), np.empty(program.n_work, np.float32))
+                       np.empty(program.n_taps, TAP), np.zeros(ROWS, ADDRESSES), np.empty(program.n_work, np.float32))
 
     def block(self, places, inputs, values, scratch):
-        """Outputs of all mutants of some places."""
-        n = 3 * len(places.starts)
+        """Outputs of all mutants of some places: (sequence, mutant, output)."""
+        n, n_mutants = len(inputs.bases), 3 * len(places.starts)
         table, spans, width = self.spans(inputs.program, places)
-        results = Results(np.empty((n, self.program.sum_columns)), np.empty((n, width), np.float32))
+        sums = np.empty((n, n_mutants, self.program.sum_columns))
+        results = Results(sums, np.empty((n, n_mutants, width), np.float32))
         propagate(places, inputs._replace(program=table), scratch, results)
         found = self.heads.outputs(values, results.sums, results.rows, spans)
-        return self.after(found) if self.after else found
+        return self.after(found[0]) if self.after else found
 
     def spans(self, table, places):
         """The program with room for the flattened rows that some mutant of the block changes."""

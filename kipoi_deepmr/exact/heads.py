@@ -5,7 +5,7 @@ import numpy as np
 from . import graph as g
 from .assembly import OVERRUN, Program
 from .normal import Normal
-from .reference import apply
+from .reference import apply, times
 
 
 class Heads:
@@ -30,22 +30,22 @@ class Heads:
 
     def outputs(self, reference: dict[str, np.ndarray], sums: np.ndarray, rows: np.ndarray,
                 spans: dict[int, tuple[int, int, int]]) -> np.ndarray:
-        """Values of the outputs of a batch of mutants.
+        """Values of the outputs of a batch of mutants of each of some sequences.
 
         Parameters
         ----------
         reference : dict of str to float64 array
-            Values of all nodes for the reference sequence.
-        sums : (mutant, column) float64
+            Values of all nodes for the reference sequences, (sequence, ...).
+        sums : (sequence, mutant, column) float64
             Differences of summaries.
-        rows : (mutant, column) float32
+        rows : (sequence, mutant, column) float32
             Differences of flattened rows.
         spans : dict of int to (int, int, int)
             By a sink's row of the program: its first column in `rows`, and the rows [first, last) that it holds.
 
         Returns
         -------
-        (mutant, output) float64
+        (sequence, mutant, output) float64
         """
         values = {}
         for node in self._nodes:
@@ -53,26 +53,25 @@ class Heads:
                 values[node.name] = reference[node.name]
             elif node.name in self._program.sinks:
                 if node.name not in self._skipped:
-                    values[node.name] = reference[node.name] + self._sink(node, sums, rows, spans)
+                    values[node.name] = reference[node.name][..., None, :] + self._sink(node, sums, rows, spans)
             elif node.name in self._weights:
-                values[node.name] = reference[node.name] + self._changed(node, rows, spans)
+                values[node.name] = reference[node.name][..., None, :] + self._changed(node, rows, spans)
             else:
                 values[node.name] = apply(node.layer, [values[name] for name in node.inputs])
-        n = len(sums)
-        return np.concatenate([np.broadcast_to(values[name], (n, values[name].shape[-1]))
-                               for name in self._normal.outputs], axis=1)
+        return np.concatenate([np.broadcast_to(values[name], (*sums.shape[:2], values[name].shape[-1]))
+                               for name in self._normal.outputs], axis=-1)
 
     def _sink(self, node, sums, rows, spans):
         """Differences of a vector that leaves the rows."""
         sink = self._program.sinks[node.name]
         if isinstance(sink.layer, g.Summary):
-            change = sums[:, sink.column:sink.column + sink.width]
+            change = sums[..., sink.column:sink.column + sink.width]
             return change / self._normal.shapes[sink.source][0] if sink.layer.kind == "average" else change
         column, first, last = spans[sink.operation]
-        shape = self._normal.shapes[sink.source]
-        change = np.zeros((len(rows), *shape))
-        change[:, first:last] = rows[:, column:column + (last - first) * shape[1]].reshape(len(rows), -1, shape[1])
-        return (change.transpose(0, 2, 1) if sink.layer.channels_first else change).reshape(len(rows), -1)
+        shape, lead = self._normal.shapes[sink.source], rows.shape[:-1]
+        change = np.zeros((*lead, *shape))
+        change[..., first:last, :] = rows[..., column:column + (last - first) * shape[1]].reshape(*lead, -1, shape[1])
+        return apply(sink.layer, [change])
 
     def _changed(self, node, rows, spans):
         """Differences of a dense layer after Flatten, from the rows that changed."""
@@ -80,36 +79,38 @@ class Heads:
         column, first, last = spans[sink.operation]
         weight = self._weights[node.name]
         weight = weight[first:last].reshape(-1, weight.shape[2])
-        return rows[:, column:column + len(weight)] @ weight
+        return times(rows[..., column:column + len(weight)], weight)
 
 
-def saved_values(program: Program, normal: Normal, values: dict[str, np.ndarray]) -> np.ndarray:
-    """The reference's values as the interpreter takes them: (n,) float32, see program.Program.saved."""
-    z = np.zeros(program.z_size, np.float32)
+def saved_values(program: Program, normal: Normal, values: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """The values of n references as the interpreter takes them: (n, size) float32, see program.Program.saved."""
+    z = np.zeros((n, program.z_size), np.float32)
     ends = sorted([*program.saved.values(), program.z_size])
     for (kind, names), offset in program.saved.items():
-        value = np.concatenate([values[name] for name in names], axis=1)
+        value = np.concatenate([np.broadcast_to(values[name], (n, *normal.shapes[name])) for name in names], axis=-1)
         size = ends[ends.index(offset) + 1] - offset
         if kind in ("rows", "centred"):
-            channels = size // (len(value) + OVERRUN)
-            place = z[offset:offset + len(value) * channels].reshape(len(value), channels)[:, :value.shape[1]]
-            place[:] = value if kind == "rows" else value - value.max(0)
+            length, real = value.shape[1:]
+            channels = size // (length + OVERRUN)
+            place = z[:, offset:offset + length * channels].reshape(n, length, channels)
+            place[..., :real] = value if kind == "rows" else value - value.max(1, keepdims=True)
         else:
-            parts = _running_maxima(value) if kind == "max" else _running_sums(value - value.max(0))
-            z[offset:offset + size] = np.concatenate([part.reshape(-1) for part in parts])
+            parts = _running_maxima(value) if kind == "max" else _running_sums(value - value.max(1, keepdims=True))
+            z[:, offset:offset + size] = np.concatenate([part.reshape(n, -1) for part in parts], axis=1)
     return z
 
 
 def _running_maxima(value):
     """Maxima of the rows before each row, and from each row on; before the first and after the last -inf."""
-    nothing = np.full((1, value.shape[1]), -np.inf)
-    return [np.concatenate([nothing, np.maximum.accumulate(value)]),
-            np.concatenate([np.maximum.accumulate(value[::-1])[::-1], nothing])]
+    nothing = np.full_like(value[:, :1], -np.inf)
+    return [np.concatenate([nothing, np.maximum.accumulate(value, 1)], axis=1),
+            np.concatenate([np.maximum.accumulate(value[:, ::-1], 1)[:, ::-1], nothing], axis=1)]
 
 
 def _running_sums(value):
     """Sums of e = exp(value), then of e * value, of the rows before each row and from each row on."""
-    sums, nothing = [], np.zeros((1, value.shape[1]))
+    sums, nothing = [], np.zeros_like(value[:, :1])
     for each in (np.exp(value), np.exp(value) * value):
-        sums += [np.concatenate([nothing, each.cumsum(0)]), np.concatenate([each[::-1].cumsum(0)[::-1], nothing])]
+        sums += [np.concatenate([nothing, each.cumsum(1)], axis=1),
+                 np.concatenate([each[:, ::-1].cumsum(1)[:, ::-1], nothing], axis=1)]
     return sums

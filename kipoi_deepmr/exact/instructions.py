@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .kernels import LINEAR, ROWS
+from .kernels import LINEAR
 
-STEP = ROWS[-1]  # rows of a block of a convolution
 AWAKE_CHANNELS, SLEEPY_CHANNELS = 32, 64  # of a convolution that may be shortened: see dormant.py
 
 
@@ -96,9 +95,9 @@ class Inputs(NamedTuple):
     ----------
     program : (instruction,) INSTRUCTION
     weights : (n,) float32
-    z : (n,) float32
+    z : (n,) float32, or (sequence, n)
         The reference's values: see heads.saved_values.
-    bases : (L,) uint8
+    bases : (L,) uint8, or (sequence, L)
         The sequence as numbers of its letters, 0 to 3 by the letters' alphabetical order.
     letters : (4,) int64
         Channel of each letter.
@@ -121,7 +120,7 @@ class Scratch(NamedTuple):
     firsts, lasts : (group, instruction) int64
         Changed rows [first, last) of each result.
     taps : (the widest kernel,) TAP
-    addresses : (STEP,) ADDRESSES
+    addresses : (ROWS,) ADDRESSES
     work : (the program's n_work,) float32
     """
 
@@ -138,9 +137,9 @@ class Results(NamedTuple):
 
     Attributes
     ----------
-    sums : (mutant, column) float64
+    sums : (mutant, column) float64, or (sequence, mutant, column)
         Differences of summaries.
-    rows : (mutant, column) float32
+    rows : (mutant, column) float32, or (sequence, mutant, column)
         Differences of flattened rows; each sink has its own columns.
     """
 
@@ -155,7 +154,7 @@ class Places(NamedTuple):
     ----------
     starts, stops : (place,) int64
         Bases [start, stop) of each stretch; ascending starts.
-    letters : (place, 3, longest) uint8
+    letters : (place, 3, longest) uint8, or (sequence, place, 3, longest)
         What the mutants have there, as numbers of letters like `Inputs.bases`.
     """
 

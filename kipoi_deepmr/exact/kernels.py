@@ -15,31 +15,32 @@ from numba.extending import intrinsic
 
 FLOAT, BYTE, WORD, INT = ir.FloatType(), ir.IntType(8), ir.IntType(64), ir.IntType(32)
 LINEAR, RELU, RELU_OF_SUM, PLAIN, PLAIN_RELU = range(5)
+ONTO = 8  # added to one of these: onto what y holds
 LANE = 16  # channels are padded to a multiple of it
-ROWS = (1, 2, 4, 6)
+ROWS = 3  # of a block: one row of each of a place's mutants
 
 
-def _vector_and_widths():
-    """Floats in a vector register, and the widths of column blocks: six rows of the widest just fit the registers."""
+def _vector_and_lanes():
+    """Floats in a vector register, and the most lanes of a column block, of which registers just hold `ROWS` rows."""
     features = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()  # as numba does
     features = features.split(",")
     if "+avx512f" in features:
-        return 16, (64, 32, 16)
+        return 16, 8
     if "+avx" in features:
-        return 8, (16,)
-    return 4, (16,)
+        return 8, 2
+    return 4, 1
 
 
-VECTOR, WIDTHS = _vector_and_widths()
+VECTOR, MOST_LANES = _vector_and_lanes()
 
 
-def column_blocks(channels: int) -> list[tuple[int, int]]:
-    """(first channel, width) of the column blocks of a padded number of channels."""
-    blocks, first = [], 0
-    for width in WIDTHS:
-        while channels - first >= width:
-            blocks.append((first, width))
-            first += width
+def column_blocks(channels: int) -> list[int]:
+    """Widths of the column blocks of a padded number of channels: as few as can be, as even as can be."""
+    lanes, blocks = channels // LANE, []
+    while lanes:
+        left = -(-lanes // MOST_LANES)
+        blocks.append(-(-lanes // left) * LANE)
+        lanes -= blocks[-1] // LANE
     return blocks
 
 
@@ -70,6 +71,28 @@ def conv_block(rows: int, width: int, spread: int = 0) -> Callable:
     return block
 
 
+def slide_block(width: int) -> Callable:
+    """Intrinsic: a convolution of `width` taps to one vector of channels, over all rows of three mutants.
+
+    slide_block(table, weights, tap, channel, groups, n_rows, x_row, y_row, begin, end, mode), addresses and sizes in
+    bytes: the table is that of `conv_block` for the first input row and the first output row that it reaches; weights
+    lie `tap` apart by taps and `channel` by input channels; rows of x and y are x_row and y_row long. Of the n_rows +
+    width - 1 output rows those from begin to end are stored. Each input row is read once and added to all rows that it
+    reaches, whose sums stay in registers, so that few channels use them all.
+    """
+    vector = ir.VectorType(FLOAT, VECTOR)
+
+    @intrinsic
+    def block(typingctx, table, weights, tap, channel, groups, n_rows, x_row, y_row, begin, end, mode):
+        def codegen(context, builder, signature, arguments):
+            _Emit(builder, vector, ROWS, width).slide(*arguments)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 11), codegen
+
+    return block
+
+
 class _Emit:
     """Writes one block's code."""
 
@@ -78,6 +101,8 @@ class _Emit:
         self.zero = ir.Constant(vector, [0.0] * VECTOR)
         self.multiply_add = self._function(f"llvm.fmuladd.v{VECTOR}f32", vector, [vector] * 3)
         self.sums = [[cgutils.alloca_once(builder, vector) for _ in range(n_vectors)] for _ in range(rows)]
+        self.channel_step = _word(4 * VECTOR * n_vectors)  # bytes from one input channel's weights to the next's
+        self.weight_offsets = [_word(4 * VECTOR * j) for j in range(n_vectors)]
 
     def _function(self, name, result, arguments):
         return cgutils.get_or_insert_function(self.b.module, ir.FunctionType(result, arguments), name)
@@ -100,8 +125,14 @@ class _Emit:
 
     def block(self, taps, n_taps, groups, table, column, mode, spread):
         b = self.b
+        shift = _word(0) if spread else column
+        z, residual, y = ([self.pointer(b.add(address, shift)) for address in self.addresses(table, i)]
+                          for i in (1, 2, 3))
         for _, _, total in self.cells():
             b.store(self.zero, total)
+        if not spread:
+            self.add_if(b.icmp_signed(">=", mode, _word(ONTO)), y)
+            mode = b.and_(mode, _word(ONTO - 1))
         x_rows = [self.pointer(address) for address in self.addresses(table, 0)]
         taps = b.inttoptr(taps, WORD.as_pointer())
         with cgutils.for_range(b, n_taps) as loop:
@@ -109,19 +140,44 @@ class _Emit:
             offset = b.load(b.gep(taps, [at]))
             weight = self.pointer(b.load(b.gep(taps, [b.add(at, _word(1))])))
             self.tap([b.gep(x, [offset]) for x in x_rows], weight, groups)
-        shift = _word(0) if spread else column
-        z, residual, y = ([self.pointer(b.add(address, shift)) for address in self.addresses(table, i)]
-                          for i in (1, 2, 3))
         if spread:
             self.relu(z)
             self.spread(self.pointer(column), residual, y, spread, self.is_any(mode, RELU))
             return
+        self.finish(z, residual, y, mode)
+
+    def finish(self, z, residual, y, mode):
+        """Store the sums, after what the mode says."""
+        b = self.b
         self.add_if(self.is_any(mode, LINEAR, RELU_OF_SUM), residual)
         with b.if_then(self.is_any(mode, RELU, RELU_OF_SUM, PLAIN_RELU)):
             self.relu(z)
         self.add_if(self.is_any(mode, RELU), residual)
         for row, j, total in self.cells():
             self.store(b.load(total), y[row], _word(4 * VECTOR * j))
+
+    def slide(self, table, weights, tap, channel, groups, n_rows, x_row, y_row, begin, end, mode):
+        """At each input row the sums of tap k are those of the output row k before the newest."""
+        b, width, last = self.b, self.n_vectors, _Emit(self.b, self.vector, self.rows, 1)
+        self.channel_step, self.weight_offsets = channel, [b.mul(tap, _word(k)) for k in range(width)]
+        for _, _, total in self.cells():
+            b.store(self.zero, total)
+        x, z, residual, y = ([self.pointer(address) for address in self.addresses(table, i)] for i in range(4))
+        weights = self.pointer(weights)
+        with cgutils.for_range(b, b.add(n_rows, _word(width - 1))) as loop:
+            with b.if_then(b.icmp_signed("<", loop.index, n_rows)):
+                at = b.mul(loop.index, x_row)
+                self.tap([b.gep(row, [at]) for row in x], weights, groups)
+            is_stored = b.and_(b.icmp_signed(">=", loop.index, begin), b.icmp_signed("<", loop.index, end))
+            with b.if_then(is_stored):
+                at = b.mul(loop.index, y_row)
+                for row in range(self.rows):
+                    b.store(b.load(self.sums[row][-1]), last.sums[row][0])
+                last.finish(*([b.gep(row, [at]) for row in rows] for rows in (z, residual, y)), mode)
+            for row in self.sums:
+                for k in range(width - 1, 0, -1):
+                    b.store(b.load(row[k - 1]), row[k])
+                b.store(self.zero, row[0])
 
     def addresses(self, table, column):
         pointer = self.b.inttoptr(table, WORD.as_pointer())
@@ -147,7 +203,7 @@ class _Emit:
         """Add those of `count` input channels that are not zero in all rows."""
         b, bits = self.b, ir.IntType(VECTOR)
         x_rows = [b.gep(x, [b.mul(first, _word(4))]) for x in x_rows]
-        weight = b.gep(weight, [b.mul(first, _word(4 * VECTOR * self.n_vectors))])
+        weight = b.gep(weight, [b.mul(first, self.channel_step)])
         mask = _word(0)
         for s in range(count // VECTOR):
             some = None
@@ -171,8 +227,8 @@ class _Emit:
 
     def channel(self, x_rows, weight, channel):
         b = self.b
-        start = b.mul(channel, _word(4 * VECTOR * self.n_vectors))
-        weights = [self.load(weight, b.add(start, _word(4 * VECTOR * j))) for j in range(self.n_vectors)]
+        start = b.mul(channel, self.channel_step)
+        weights = [self.load(weight, b.add(start, offset)) for offset in self.weight_offsets]
         offset = b.mul(channel, _word(4))
         for row, x in enumerate(x_rows):
             # keeps the scheduler from loading all rows' values first, for which there are no registers

@@ -9,12 +9,12 @@ NEAR = 8  # bases between the ends of two mutants that may share a place
 
 
 def single_places(bases: np.ndarray, positions: np.ndarray | None = None) -> Places:
-    """The three single mutants of each position, or of some.
+    """The three single mutants of each position, or of some, of several sequences.
 
     Parameters
     ----------
-    bases : (L,) uint8
-        The sequence as numbers of its letters, as `instructions.Inputs` has it.
+    bases : (sequence, L) uint8
+        Sequences as numbers of their letters, as `instructions.Inputs` has them.
     positions : array of int, optional
         Ascending.
 
@@ -23,12 +23,12 @@ def single_places(bases: np.ndarray, positions: np.ndarray | None = None) -> Pla
     InputError
         `positions` are not ascending positions of the sequence.
     """
-    length = len(bases)
+    length = bases.shape[1]
     positions = np.arange(length) if positions is None else np.asarray(positions, np.int64).reshape(-1)
     if not len(positions) or (np.diff(positions) <= 0).any() or positions[0] < 0 or positions[-1] >= length:
         raise InputError(f"mutated positions must ascend from 0 to {length - 1} at most, but they are {positions}")
-    others = np.arange(3, dtype=np.uint8) + (np.arange(3) >= bases[positions, None])
-    return Places(positions, positions + 1, others.astype(np.uint8)[:, :, None])
+    others = np.arange(3, dtype=np.uint8) + (np.arange(3) >= bases[:, positions, None])
+    return Places(positions, positions + 1, others.astype(np.uint8)[..., None])
 
 
 def places_of(bases: np.ndarray, mutants: np.ndarray) -> tuple[Places, np.ndarray]:
@@ -42,7 +42,7 @@ def places_of(bases: np.ndarray, mutants: np.ndarray) -> tuple[Places, np.ndarra
     Returns
     -------
     places : Places
-        Filled up with the sequence itself where fewer than three mutants share a place.
+        Of one sequence. Filled up with the sequence itself where fewer than three mutants share a place.
     rows : (n,) int64
         Where each mutant is among those of the places: three times the place, plus its number there.
     """
@@ -60,10 +60,10 @@ def places_of(bases: np.ndarray, mutants: np.ndarray) -> tuple[Places, np.ndarra
         group[1] = max(group[1], stop)
         group[2].append(mutant)
     starts, stops = (np.array([group[end] for group in groups], np.int64) for end in (0, 1))
-    letters = np.zeros((len(groups), 3, int((stops - starts).max())), np.uint8)
+    letters = np.zeros((1, len(groups), 3, int((stops - starts).max())), np.uint8)
     for place, (start, stop, numbers) in enumerate(groups):
-        letters[place, :, :stop - start] = bases[start:stop]
-        letters[place, :len(numbers), :stop - start] = mutants[numbers, start:stop]
+        letters[0, place, :, :stop - start] = bases[start:stop]
+        letters[0, place, :len(numbers), :stop - start] = mutants[numbers, start:stop]
     return Places(starts, stops, letters), rows
 
 

@@ -63,7 +63,7 @@ def hulls(program: np.ndarray, starts: np.ndarray, stops: np.ndarray, first: np.
 
 @compiled
 def propagate(places: Places, inputs: Inputs, scratch: Scratch, results: Results) -> None:
-    """Differences of all mutants of some places in all sinks.
+    """Differences of all mutants of some places in all sinks, sequence by sequence.
 
     Parameters
     ----------
@@ -73,6 +73,15 @@ def propagate(places: Places, inputs: Inputs, scratch: Scratch, results: Results
     results : Results
         Filled.
     """
+    for i in range(len(inputs.bases)):
+        _of_one(Places(places.starts, places.stops, places.letters[i]),
+                Inputs(inputs.program, inputs.weights, inputs.z[i], inputs.bases[i], inputs.letters), scratch,
+                Results(results.sums[i], results.rows[i]))
+
+
+@compiled
+def _of_one(places, inputs, scratch, results):
+    """Differences of all mutants of some places of one sequence in all sinks."""
     program, firsts, lasts = inputs.program, scratch.firsts, scratch.lasts
     size = len(scratch.buffers) // (3 * len(firsts))
     for begin in range(0, len(places.starts), len(firsts)):

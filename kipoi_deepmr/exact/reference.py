@@ -1,5 +1,6 @@
-"""Values of nodes in float64: of all for the reference sequence, of vectors for a batch of mutants."""
+"""Values of nodes in float64: of all for reference sequences, of vectors for a batch of mutants."""
 
+import math
 from collections.abc import Collection, Iterable
 
 import numpy as np
@@ -14,14 +15,14 @@ WINDOW_BYTES = 1 << 19  # of a convolution's windows that are multiplied at once
 
 def evaluate(nodes: Iterable[g.Node], shapes: dict[str, tuple], one_hot: np.ndarray | None,
              keep: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """Values of nodes for one sequence.
+    """Values of nodes for one sequence, or for several.
 
     Parameters
     ----------
     nodes : list of Node
         Each after its inputs.
     shapes : dict of str to tuple
-    one_hot : (L, 4)
+    one_hot : (..., L, 4)
     keep : collection of str, optional
         Nodes whose values are wanted, all by default; others are held only until their last use, since all those of a
         deep network on a long sequence are gigabytes.
@@ -29,6 +30,7 @@ def evaluate(nodes: Iterable[g.Node], shapes: dict[str, tuple], one_hot: np.ndar
     Returns
     -------
     dict of str to float64 array
+        (..., rows, channels) or (..., n); of what does not depend on the sequence, as of one.
     """
     nodes, values = list(nodes), {}
     last = {name: number for number, node in enumerate(nodes) for name in (*node.inputs, node.name)}
@@ -47,7 +49,7 @@ def evaluate(nodes: Iterable[g.Node], shapes: dict[str, tuple], one_hot: np.ndar
 
 
 def apply(layer: object, inputs: list[np.ndarray]) -> np.ndarray:
-    """Value of a layer; of those on vectors also for a batch of inputs, (..., n)."""
+    """Value of a layer, for one input or a batch: of rows (..., positions, channels), of vectors (..., n)."""
     x = inputs[0]
     if isinstance(layer, (g.Add, g.Multiply)):
         function = np.add if isinstance(layer, g.Add) else np.multiply
@@ -62,8 +64,13 @@ def apply(layer: object, inputs: list[np.ndarray]) -> np.ndarray:
 
 def _dense(layer, x):
     if layer.weight.dtype == np.float32 and layer.weight.size > LARGE:
-        return (x.astype(np.float32) @ layer.weight).astype(np.float64) + layer.bias
-    return x @ layer.weight.astype(np.float64, copy=False) + layer.bias
+        return times(x.astype(np.float32), layer.weight).astype(np.float64) + layer.bias
+    return times(x, layer.weight.astype(np.float64, copy=False)) + layer.bias
+
+
+def times(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """x @ weight for x of (..., n), as one product of matrices."""
+    return (x.reshape(-1, x.shape[-1]) @ weight).reshape(*x.shape[:-1], -1)
 
 
 def _grouped_dense(layer, x):
@@ -74,63 +81,72 @@ def _grouped_dense(layer, x):
 
 def _extended(x, before, after, fill=0.0):
     """Rows with `before` and `after` rows of `fill` added, or cut off where negative."""
-    x = x[max(-before, 0):len(x) - max(-after, 0)]
+    x = x[..., max(-before, 0):x.shape[-2] - max(-after, 0), :]
     if before <= 0 and after <= 0:
         return x
-    out = np.full((len(x) + max(before, 0) + max(after, 0), x.shape[1]), fill)
-    out[max(before, 0):max(before, 0) + len(x)] = x
+    before, rows = max(before, 0), x.shape[-2]
+    out = np.full((*x.shape[:-2], before + rows + max(after, 0), x.shape[-1]), fill)
+    out[..., before:before + rows, :] = x
     return out
 
 
 def _conv(layer, x):
     weight = layer.weight.astype(np.float64, copy=False)
     width, n_in, n_out = weight.shape
-    x = np.ascontiguousarray(_extended(x, *g.padded(layer, len(x))))
-    rows = (len(x) - (width - 1) * layer.dilation - 1) // layer.stride + 1
-    row = x.strides[0]
-    windows = np.ndarray((rows, width, n_in), x.dtype, x, 0, (row * layer.stride, row * layer.dilation, x.itemsize))
-    weight, out = weight.reshape(-1, n_out), np.empty((rows, n_out))
-    step = max(WINDOW_BYTES // (8 * width * n_in), 1)
+    lead, n_before = x.shape[:-2], x.shape[-2]
+    x = np.ascontiguousarray(_extended(x, *g.padded(layer, n_before)))
+    rows = (x.shape[-2] - (width - 1) * layer.dilation - 1) // layer.stride + 1
+    row = x.strides[-2]
+    windows = np.ndarray((*lead, rows, width, n_in), x.dtype, x, 0, (
+        *x.strides[:-2], row * layer.stride, row * layer.dilation, x.itemsize))
+    weight, out = weight.reshape(-1, n_out), np.empty((*lead, rows, n_out))
+    step = max(WINDOW_BYTES // (8 * width * n_in * math.prod(lead)), 1)
     for start in range(0, rows, step):  # copies of windows that stay in the cache
-        block = windows[start:start + step]
-        out[start:start + step] = block.reshape(len(block), -1) @ weight
+        block = windows[..., start:start + step, :, :]
+        out[..., start:start + step, :] = times(block.reshape(*lead, -1, width * n_in), weight)
     out += layer.bias
     return out
 
 
 def _conv_transpose(layer, x):
-    width, step = len(layer.weight), layer.stride
-    full = np.zeros(((len(x) - 1) * step + width, layer.weight.shape[2]))
+    width, step, rows = len(layer.weight), layer.stride, x.shape[-2]
+    full = np.zeros((*x.shape[:-2], (rows - 1) * step + width, layer.weight.shape[2]))
     for k, weight in enumerate(layer.weight):
-        full[k:k + (len(x) - 1) * step + 1:step] += x @ weight.astype(np.float64)
-    before, after = g.cropped(layer, len(x))
+        full[..., k:k + (rows - 1) * step + 1:step, :] += x @ weight.astype(np.float64)
+    before, after = g.cropped(layer, rows)
     return _extended(full, -before, -after) + layer.bias
 
 
 def _pool(layer, x):
-    before, after = g.padded(layer, len(x))
+    rows = x.shape[-2]
+    before, after = g.padded(layer, rows)
     windows = np.lib.stride_tricks.sliding_window_view(
-        _extended(x, before, after, -np.inf if layer.kind == "max" else 0.0), layer.size, axis=0)[::layer.stride]
+        _extended(x, before, after, -np.inf if layer.kind == "max" else 0.0), layer.size, axis=-2)
+    windows = windows[..., ::layer.stride, :, :]
     if layer.kind == "max":
         return windows.max(-1)
     if layer.count_padding:
         return windows.mean(-1)
-    starts = np.arange(len(windows)) * layer.stride - before
-    return windows.sum(-1) / (np.minimum(starts + layer.size, len(x)) - np.maximum(starts, 0))[:, None]
+    starts = np.arange(windows.shape[-3]) * layer.stride - before
+    return windows.sum(-1) / (np.minimum(starts + layer.size, rows) - np.maximum(starts, 0))[:, None]
 
 
 def summarised(kind: str, x: np.ndarray) -> np.ndarray:
-    """One of graph.SUMMARIES over the first axis, that of positions."""
+    """One of graph.SUMMARIES over the last axis but one, that of positions."""
     if kind == "softmax_mean":
-        return (special.softmax(x, axis=0) * x).sum(0)
+        return (special.softmax(x, axis=-2) * x).sum(-2)
     if kind == "log_sum_exp":
-        return special.logsumexp(x, axis=0)
-    return {"average": x.mean, "sum": x.sum, "max": x.max}[kind](0)
+        return special.logsumexp(x, axis=-2)
+    return {"average": x.mean, "sum": x.sum, "max": x.max}[kind](-2)
+
+
+def _flattened(layer, x):
+    return (x.swapaxes(-1, -2) if layer.channels_first else x).reshape(*x.shape[:-2], -1)
 
 
 def _spread(layer, x):
-    out = np.zeros(((len(x) - 1) * layer.times + 1, x.shape[1]))
-    out[::layer.times] = x
+    out = np.zeros((*x.shape[:-2], (x.shape[-2] - 1) * layer.times + 1, x.shape[-1]))
+    out[..., ::layer.times, :] = x
     return out
 
 
@@ -143,11 +159,11 @@ _APPLY = {
     g.Softmax: lambda layer, x: special.softmax(x, axis=-1),
     g.Pool: _pool,
     g.Summary: lambda layer, x: summarised(layer.kind, x),
-    g.Flatten: lambda layer, x: (x.T if layer.channels_first else x).reshape(-1),
+    g.Flatten: _flattened,
     g.Dense: _dense,
     g.GroupedDense: _grouped_dense,
-    g.Reverse: lambda layer, x: x[::-1],
+    g.Reverse: lambda layer, x: x[..., ::-1, :],
     g.Crop: lambda layer, x: _extended(x, -layer.before, -layer.after),
-    g.Repeat: lambda layer, x: x.repeat(layer.times, axis=0),
+    g.Repeat: lambda layer, x: x.repeat(layer.times, axis=-2),
     g.Spread: _spread,
 }

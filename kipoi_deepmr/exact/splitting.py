@@ -69,7 +69,7 @@ def _columns(value, output):
     if value.ndim == 3 and output.window:
         value = value[:, output.window[0]:output.window[1]]
     if value.ndim == 3 and output.summary:
-        return summarised(output.summary, value.swapaxes(0, 1))
+        return summarised(output.summary, value)
     return value.reshape(len(value), -1)
 
 

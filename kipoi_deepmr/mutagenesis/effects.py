@@ -11,7 +11,6 @@ from ..loci import Loci
 from ..loci.mutants import SINGLE
 from ..models import Ensemble
 from ..models.host.saturation import alternative_bases
-from ..models.host.session import DEFAULT_BATCH_SIZE
 from .engines import Engines, naive
 
 NOT_FINITE = "its predictions are not finite numbers"
@@ -96,10 +95,10 @@ class _Piece(NamedTuple):
 
 
 def _predicted(engines, loci):
-    """The `_Piece`s of each locus, one locus after the other; short ones share a batch."""
+    """The `_Piece`s of each locus, one locus after the other; short ones are predicted together."""
     n_together, ensemble = 1, engines.ensemble
     if not ensemble.needs_item and loci.mutated.all() and not loci.plan:
-        n_together = max(1, (ensemble.batch_size or DEFAULT_BATCH_SIZE) // (1 + 3 * loci.sequences.shape[1]))
+        n_together = engines.n_together(loci.sequences.shape[1])
     for start in range(0, len(loci), n_together):
         if n_together > 1:
             found = engines.mutants_of(loci.sequences[start:start + n_together])

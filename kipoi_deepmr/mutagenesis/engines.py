@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..loci import Loci
 from ..models import Ensemble, Model, batches
 from ..models.host import saturation
+from ..models.host.session import DEFAULT_BATCH_SIZE
 from ..options import ENGINES
 from . import agreement, approximate, exact_engine
 from .unusable import Unusable
@@ -25,6 +26,7 @@ assert {"auto", *MAKERS, NAIVE} == set(ENGINES)
 AS_ASKED = "as asked"
 SEED = 2
 BYTES_OF_SEQUENCES = 1 << 26  # given to a model at a time
+MOST_TOGETHER = 32  # loci that an engine takes at once for speed
 
 
 class Choice(NamedTuple):
@@ -55,6 +57,8 @@ class ModelEngine(NamedTuple):
         As `Model.mutants`.
     mutants_at : callable or None
         The same for some positions alone, its third argument, where the engine can do that.
+    mutants_of : callable or None
+        The same for several sequences (n, L), all in a row, where the engine can do that.
     predict : callable or None
         Of the naive engine: as `Model.predict`.
     changed : callable
@@ -66,6 +70,7 @@ class ModelEngine(NamedTuple):
 
     mutants: Callable
     mutants_at: Callable | None
+    mutants_of: Callable | None
     predict: Callable | None
     changed: Callable
     is_apart: bool
@@ -123,7 +128,7 @@ class Engines:
         return self.ensemble.answers(1 + 3 * len(positions), calls, self._apart)
 
     def mutants_of(self, sequences: np.ndarray) -> np.ndarray:
-        """`mutants` of several sequences of one length; models that predict each mutant as a whole get all in a row.
+        """`mutants` of several sequences of one length, which engines take together where that saves time.
 
         Parameters
         ----------
@@ -136,9 +141,7 @@ class Engines:
         n, n_rows = len(sequences), 1 + 3 * sequences.shape[1]
         if n == 1:
             return self.mutants(sequences[0])[None]
-        mutants = np.concatenate([saturation.rows(sequence, 0, n_rows) for sequence in sequences])
-        calls = [partial(engine.predict, mutants) if engine.is_naive else partial(_one_by_one, engine, sequences)
-                 for engine in self.by_model]
+        calls = [partial(_in_a_row, engine, sequences) for engine in self.by_model]
         found = self.ensemble.answers(n * n_rows, calls, self._apart)
         return found.reshape(len(found), n, n_rows, -1).swapaxes(0, 1)
 
@@ -158,6 +161,12 @@ class Engines:
         """
         calls = [partial(engine.changed, sequence, mutants, item) for engine in self.by_model]
         return self.ensemble.answers(1 + len(mutants), calls, self._apart)
+
+    def n_together(self, length: int) -> int:
+        """How many loci `mutants_of` takes best at once: those whose mutants fill a batch, or many short ones."""
+        batch = (self.ensemble.batch_size or DEFAULT_BATCH_SIZE) // (1 + 3 * length)
+        is_short = length < exact_engine.LONG and any(engine.mutants_of for engine in self.by_model)
+        return max(1, batch, MOST_TOGETHER if is_short else 1)
 
     @property
     def _apart(self):
@@ -275,11 +284,11 @@ def _of_model(model, parts, made):
     predicts = [_predict(part, choice) for part, choice in zip(parts, choices, strict=True)]
     predict = _side_by_side(predicts) if is_naive else None
     is_apart = model.own_process and all(map(_is_apart, choices))
-    can_choose = all(choice.engine == EXACT for choice in choices)
+    is_exact = all(choice.engine == EXACT for choice in choices)
     mutants = _side_by_side(functions)
     others = _side_by_side([each or partial(_each_as_a_whole, whole) for each, whole in zip(changed, predicts,
                                                                                             strict=True)])
-    return ModelEngine(mutants, mutants if can_choose else None, predict, others, is_apart)
+    return ModelEngine(mutants, *(2 * [mutants if is_exact else None]), predict, others, is_apart)
 
 
 def _each_as_a_whole(predict, sequence, mutants, item):
@@ -342,8 +351,13 @@ def _mutants_at(engine, sequence, item, positions):
                            for first in range(0, len(rows), step)], axis=1)
 
 
-def _one_by_one(engine, sequences):
-    """Mutants of several sequences in a row, from an engine that takes one."""
+def _in_a_row(engine, sequences):
+    """Mutants of several sequences in a row."""
+    if engine.mutants_of:
+        return engine.mutants_of(sequences)
+    if engine.is_naive:
+        n_rows = 1 + 3 * sequences.shape[1]
+        return engine.predict(np.concatenate([saturation.rows(sequence, 0, n_rows) for sequence in sequences]))
     return np.concatenate([engine.mutants(sequence) for sequence in sequences], axis=1)
 
 

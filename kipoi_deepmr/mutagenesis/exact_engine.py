@@ -133,22 +133,25 @@ class ExactEngine:
 
     def mutants(self, sequence: np.ndarray, item: int | None = None,
                 positions: Sequence[int] | None = None) -> np.ndarray:
-        """See `Model.mutants`; with `positions`, ascending, the mutants of these alone.
+        """See `Model.mutants`; with `positions`, ascending, the mutants of these alone. Of several
+        sequences, (n, L), all in a row.
 
         Raises
         ------
         UnknownLayer
             What the network itself computes fails.
         """
-        replicates = []
+        replicates, sequences = [], np.atleast_2d(sequence)
         for engine in self._engines:
             for view in self._views:
                 seen = positions
                 if view.reverse and positions is not None:
-                    seen = [len(sequence) - 1 - position for position in reversed(positions)]
-                marks = self._marks_of(engine.mutants(view.apply(sequence[None])[0], seen))
-                # of the reverse complement, mutants come in the opposite order
-                replicates.append(np.concatenate([marks[:1], marks[:0:-1]]) if view.reverse else marks)
+                    seen = [sequences.shape[1] - 1 - position for position in reversed(positions)]
+                numbers = engine.mutants_of(view.apply(sequences), seen)
+                marks = self._marks_of(numbers.reshape(-1, numbers.shape[-1])).reshape(*numbers.shape[:2], -1)
+                if view.reverse:  # mutants come in the opposite order
+                    marks = np.concatenate([marks[:, :1], marks[:, :0:-1]], axis=1)
+                replicates.append(marks.reshape(-1, marks.shape[-1]))
         return np.stack(replicates)
 
     def changed(self, sequence: np.ndarray, mutants: np.ndarray, item: int | None = None) -> np.ndarray:

@@ -15,6 +15,7 @@ from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.exact import graph as g
 from kipoi_deepmr.exact import reference
 from kipoi_deepmr.exact.activations import ACTIVATIONS, KERAS, TORCH
+from kipoi_deepmr.exact.convolutions import CHUNK_BYTES
 from kipoi_deepmr.exact.dormant import with_sleepers
 from kipoi_deepmr.exact.instructions import Kind
 from kipoi_deepmr.exact.kernels import LANE, VECTOR
@@ -171,6 +172,52 @@ def graphs(draw):
 @given(graphs(), st.integers(1, 2))
 def test_random_graphs(drawn, threads):
     assert_exact(*drawn, threads=threads)
+    assert_same_together(*drawn, threads=threads)
+
+
+def assert_same_together(graph, length, **options):
+    """Sequences that go through the network together get the numbers of each alone, to 1e-6 of the largest."""
+    engine = exact.Engine(graph, **options)
+    sequences = np.stack([random_sequence(length, seed) for seed in range(3)])
+    alone = np.stack([engine.mutants(sequence) for sequence in sequences])
+    assert np.abs(engine.mutants_of(sequences) - alone).max() <= 1e-6 * np.abs(alone).max()
+    return engine
+
+
+@pytest.mark.parametrize("channels, residual", [(15, False), (15, True), (32, True)])
+def test_many_short_sequences_go_together(channels, residual):
+    """Few channels, whose rows slide through registers; dense layers after Flatten and after summaries."""
+    nodes, add, conv = layers_with(np.random.default_rng(8))
+    add(conv(7, 4, channels))
+    last = add(g.Activation("relu"))
+    for width in (7, 5, 3):
+        inner = add(conv(width, channels, channels), last)
+        last = add(g.Activation("relu"))
+        last = add(g.Add(), inner, last) if residual else last
+    rng, ends = np.random.default_rng(9), []
+    for layer, n in ((g.Flatten(), 60 * channels), (g.Summary("max"), channels), (g.Summary("average"), channels)):
+        add(layer, last)
+        add(g.Dense(rng.normal(size=(n, 6)).astype(np.float32), rng.normal(size=6).astype(np.float32)))
+        add(g.Activation("relu"))
+        ends.append(add(g.Dense(rng.normal(size=(6, 2)).astype(np.float32), np.zeros(2, np.float32))))
+    graph = exact.Graph(tuple(nodes), tuple(ends), 60)
+    assert_exact(graph, 60)
+    engine = assert_same_together(graph, 60)
+    assert engine._parts(60)[0][1].n_at_once > 1
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_weights_that_rows_share_piece_by_piece(dilation):
+    """A convolution whose weights no cache keeps takes a few taps of all rows at a time."""
+    nodes, add, conv = layers_with(np.random.default_rng(10))
+    add(conv(3, 4, 128))
+    before = add(g.Activation("relu"))
+    add(conv(9, 128, 128, dilation))
+    add(g.Add(), add(g.Activation("relu")), before)
+    add(conv(9, 128, 20, dilation))
+    add(g.Summary("average"))
+    assert 4 * 9 * 128 * 128 > 2 * CHUNK_BYTES
+    assert_exact(exact.Graph(tuple(nodes), (nodes[-1].name,), 40), 40)
 
 
 def split_at(graph, number):
