@@ -6,8 +6,9 @@
 Mutants are all single ones, or, with --windows, side by side windows of W bases, ten draws of each.
 Every round runs each engine once, one after the other, in CPU-seconds of the process with TensorFlow held to one
 thread; the ratios are medians over rounds of the same round's times, so that a busy machine tells in both. TensorFlow
-predicts a share of the mutants, and its time is scaled to all. The last column is the largest difference of an
-effect from the same network in float64, and in brackets TensorFlow's own, over the largest effect.
+predicts a share of the mutants, and its time is scaled to all; of the CNN, also mutants of several sequences at once.
+The last column is the largest difference of an effect from the same network in float64, and in brackets TensorFlow's
+own, over the largest effect.
 """
 
 import argparse
@@ -25,8 +26,9 @@ from kipoi_deepmr import dna, exact  # noqa: E402
 from kipoi_deepmr.mutagenesis import saturation_mutants  # noqa: E402
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "example_models" / "tf_cooperativity" / "1" / "model.keras"
-BATCHES = {"bpnet": (16, 64), "basset": (64, 256), "cnn": (301,), "spliceai": (1, 4)}
-SHARE = {"bpnet": 192, "basset": 512, "cnn": 301, "spliceai": 4}  # mutants that TensorFlow predicts
+BATCHES = {"bpnet": (16, 64), "basset": (64, 256), "cnn": (301, 1204, 4816), "spliceai": (1, 4)}
+SHARE = {"bpnet": 192, "basset": 512, "cnn": 16 * 301, "spliceai": 4}  # mutants that TensorFlow predicts
+TOGETHER = 32  # sequences that go through the CNN together
 WITHIN = 200  # of SpliceAI's centre: bases whose mutants are wanted
 CHECKED = 60  # mutants that are compared with float64
 
@@ -124,7 +126,8 @@ def run(title, name, network, outputs, arguments):
     first = time.perf_counter() - start
     naive = network if outputs is None else keras.Model(network.inputs, summarized(network, wanted))
     function = tf.function(lambda x: naive(x, training=False))
-    one_hot = dna.one_hot(mutants[:: max(1, len(mutants) // SHARE[name])][:SHARE[name]])
+    some = mutants[:: max(1, len(mutants) // SHARE[name])][:SHARE[name]]
+    one_hot = dna.one_hot(np.resize(some, (SHARE[name], len(sequence))))
 
     def tensorflow(batch):
         for i in range(0, len(one_hot), batch):
@@ -135,7 +138,10 @@ def run(title, name, network, outputs, arguments):
     engines["model.predict"] = (lambda: network.predict(one_hot, verbose=0), len(one_hot))
     engines["exact"] = (lambda: ours(one), len(mutants))
     engines[f"exact, {arguments.threads} threads"] = (lambda: ours(several), len(mutants))
-    repeats = {engine: 20 if name == "cnn" and engine.startswith(("exact", "tf")) else 1 for engine in engines}
+    if name == "cnn" and not arguments.windows:
+        sequences = np.random.default_rng(1).choice(dna.BASES, (TOGETHER, len(sequence)))
+        engines[f"exact, {TOGETHER} sequences together"] = (lambda: one.mutants_of(sequences), TOGETHER * len(mutants))
+    repeats = {engine: 20 if name == "cnn" and n <= len(mutants) else 1 for engine, (_, n) in engines.items()}
     cpu, wall = ({engine: [] for engine in engines} for _ in range(2))
     for round_ in range(arguments.rounds + 1):
         for engine, (call, n) in engines.items():

@@ -144,7 +144,7 @@ def task_of(network, in_keras, length, n_sequences, n_in_keras):
 
 
 TASKS = {"bpnet": lambda: task_of(BPNet(), "bpnet", 1000, 4, 8),
-         "basset": lambda: task_of(basset(), "basset", 600, 20, 16)}
+         "basset": lambda: task_of(basset(), "basset", 600, 20, 8)}
 
 
 def one_hot(sequences):
