@@ -260,6 +260,14 @@ def shape(arguments, command):
     _say(arguments, fitted([summary.of_shape(found), summary.of_state(found)]))
 
 
+def interaction(arguments, command):
+    """`interaction`: whether the effects of two regions add up."""
+    check_format(arguments.output, arguments.format)
+    found = pipeline.interaction(arguments.effects, arguments.output, o.InteractionOptions.among(arguments),
+                                 quiet=arguments.quiet)
+    _say(arguments, fitted([summary.of_interactions(found, _named(arguments.output))]))
+
+
 def annotate(arguments, command):
     """`annotate`: a VCF with what a run tells of its variants."""
     options = o.AnnotateOptions.among(arguments)

@@ -71,6 +71,9 @@ examples:
 examples:
   %(prog)s OUT --exposure GATA --outcome TAL1 -o shape.tsv
   %(prog)s OUT --exposure GATA --outcome TAL1 --state TAL1 -o - | cut -f 1-4,16""",
+    "interaction": """\
+example:
+  %(prog)s PAIRS.zarr --outcomes TAL1 -o interaction.tsv""",
     "report": """\
 example:
   %(prog)s OUT""",

@@ -100,6 +100,13 @@ COMMANDS = {
         (o.ShapeOptions, o.TableOptions), FOLDER,
         _output("SHAPE.tsv", "table to write, with SHAPE.loci.tsv, SHAPE.curve.tsv, SHAPE.state.tsv and SHAPE.png "
                              "beside it; -: the table alone, to standard output")),
+    "interaction": Command(
+        "whether the effects of two regions of a locus add up: independent, cooperative or redundant",
+        (o.InteractionOptions, o.TableOptions),
+        Argument("effects", "OUT|EFFECTS.zarr", "folder that `run` wrote, or store that `predict` wrote, with "
+                                                "--mutants regions,pairs"),
+        _output("INTERACTION.tsv", "table to write, with INTERACTION.loci.tsv and INTERACTION.png beside it; -: the "
+                                   "table alone, to standard output")),
     "annotate": Command(
         "your VCF with a run's effects, instruments and causal effects in INFO", (o.AnnotateOptions,), FOLDER,
         _output("OUT.vcf.gz", "file to write: .vcf.gz (with an index where the records are sorted) or .vcf; -: "

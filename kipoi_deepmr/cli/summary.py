@@ -12,7 +12,7 @@ from ..mutagenesis import agreement
 from ..network.verdicts import DIRECT, HIDDEN, NONE, NOT_CLEAR
 from ..pipeline.duration import in_words
 from ..runs.outputs import OUTPUTS
-from ..shape.words import SATURATING
+from ..shape.words import SATURATING, UNKNOWN
 from .tables import LETTERS_OF_NAME, MAX_LINES, Part, said, table_of
 
 NAMES_SHOWN = 3
@@ -232,6 +232,18 @@ def of_state(found):
              _p_value(row.pvalue_adjusted), row.note) for row in found.dependences]
     header = ("depends on", "verdict", "loci", "slope where it is low", "slope where it is high", "adjusted p", "")
     return table_of(header, rows, "slopes of loci by what differs between them (10 % and 90 % quantile)")
+
+
+def of_interactions(found, where):
+    """Verdicts on pairs of regions, the clearest first."""
+    rows = [(row.exposure, row.exposure_2, row.outcome, row.verdict, str(row.n_loci),
+             *(_number(value) for value in (row.effect, row.effect_2, row.effect_both)),
+             _interval(row.interaction, row.interaction_ci_low, row.interaction_ci_high),
+             "" if row.model == UNKNOWN else row.model) for row in found.ordered()]
+    header = ("region", "region", "outcome", "verdict", "loci", "without 1st", "without 2nd", "without both",
+              "interaction", "model")
+    on_scale = f", effects on the scale {found.scale}" if found.scale != "identity" else ""
+    return table_of(header, rows, f"interactions of two regions{on_scale}", where=where)
 
 
 def of_calibration(calibration, found, left_out):

@@ -20,6 +20,7 @@ from .later import (
     ForestFigureOptions,
     GlobalFigureOptions,
     HeatmapFigureOptions,
+    InteractionOptions,
     LeverOptions,
     LocusFigureOptions,
     NetworkOptions,
@@ -52,9 +53,9 @@ from .models import (
 
 __all__ = ["AggregateOptions", "AnnotateOptions", "COMPARED", "CROSS_FITTED", "CalibrateOptions", "ClusterOptions",
            "Declared", "ENGINES", "EffectsOptions", "EngineOptions", "EstimateOptions", "EstimatorOptions", "FORMATS",
-           "ForestFigureOptions", "GRAPHS", "GlobalFigureOptions", "HeatmapFigureOptions", "LABELS", "LARGEST_STRENGTH",
-           "LEAST_TO_CROSS_FIT", "LeverOptions", "LociOptions", "LocusFigureOptions", "MARK_SUMMARIES", "ModelOptions",
-           "MutantOptions", "NetworkOptions", "Option", "Options", "OverwriteOptions", "PartOptions",
-           "PredictClusterOptions", "PredictOptions", "RECALIBRATIONS", "REPLACEMENTS", "RESIZE", "RoundOptions",
-           "RunOptions", "SCALES", "SCENARIOS", "ShapeOptions", "SpacingFigureOptions", "StrataOptions", "StyleOptions",
-           "TAU2_METHODS", "TableOptions", "TracksFigureOptions", "TracksOptions", "indices_of"]
+           "ForestFigureOptions", "GRAPHS", "GlobalFigureOptions", "HeatmapFigureOptions", "InteractionOptions",
+           "LABELS", "LARGEST_STRENGTH", "LEAST_TO_CROSS_FIT", "LeverOptions", "LociOptions", "LocusFigureOptions",
+           "MARK_SUMMARIES", "ModelOptions", "MutantOptions", "NetworkOptions", "Option", "Options", "OverwriteOptions",
+           "PartOptions", "PredictClusterOptions", "PredictOptions", "RECALIBRATIONS", "REPLACEMENTS", "RESIZE",
+           "RoundOptions", "RunOptions", "SCALES", "SCENARIOS", "ShapeOptions", "SpacingFigureOptions", "StrataOptions",
+           "StyleOptions", "TAU2_METHODS", "TableOptions", "TracksFigureOptions", "TracksOptions", "indices_of"]

@@ -370,6 +370,21 @@ class ShapeOptions(Options):
 
 @documented
 @dataclass(frozen=True, kw_only=True)
+class InteractionOptions(Options):
+    """Which regions are compared, and on which outcomes.
+    """
+
+    exposures: tuple = option(
+        kinds.Items(kinds.Text(), "A,B", once=True), default_text="all", help="marks whose regions are compared")
+    outcomes: tuple = option(
+        kinds.Items(kinds.Text(), "A,B", once=True), default_text="all", help="marks on which the regions act")
+    min_interaction: float = option(
+        kinds.Number(0, metavar="SHARE"), 0.2,
+        help="the least interaction that counts, as a share of the two effects together")
+
+
+@documented
+@dataclass(frozen=True, kw_only=True)
 class GlobalFigureOptions(Options):
     """What a figure of global effects shows.
     """

@@ -1,8 +1,9 @@
-"""predict, estimate, aggregate, and run: the three in a row; annotate, network, shape, tracks: what a run tells."""
+"""predict, estimate, aggregate, and run: the three in a row; annotate, interaction, network, shape, tracks."""
 
 from .aggregation import StrataResult, aggregate, stratify
 from .annotation import AnnotationResult, annotate
 from .estimation import estimate
+from .interaction import interaction
 from .network import Judged, judge, network
 from .parts import parts
 from .prediction import predict, predict_settings
@@ -13,5 +14,5 @@ from .shape import shape
 from .tracks import TracksResult, tracks
 
 __all__ = ["AnnotationResult", "Judged", "Result", "RunResult", "StrataResult", "TracksResult", "aggregate", "annotate",
-           "estimate", "judge", "network", "parts", "predict", "predict_settings", "run", "run_again", "select_loci",
-           "shape", "stratify", "tracks"]
+           "estimate", "interaction", "judge", "network", "parts", "predict", "predict_settings", "run", "run_again",
+           "select_loci", "shape", "stratify", "tracks"]

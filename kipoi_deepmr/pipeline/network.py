@@ -116,9 +116,16 @@ def judge(effects, options=None, map_blocks=None, *, quiet=True, **changes):
     return Judged(dict(zip(marks, moments(effects, map_blocks)[1].tolist(), strict=True)), None, reason)
 
 
-def effects_of(path, calibration=None):
-    """The effects of a store as tables are estimated from them, whole and calibrated."""
-    effects = effects_store.open_effects(path)
+def store_of(path):
+    """The store of effects that a path names, a store or the folder of a run, and the calibration of that run."""
+    if not os.path.isfile(os.path.join(path, ".zgroup")) and os.path.isdir(os.path.join(path, STORE)):
+        return os.path.join(path, STORE), os.path.join(path, CALIBRATION)
+    return path, None
+
+
+def effects_of(path, calibration=None, pairs=False):
+    """The effects of a store as tables are estimated from them, whole and calibrated; with pairs of regions or not."""
+    effects = effects_store.open_effects(path, pairs)
     effects_store.check_chunks(path)
     return calibrated_by(effects, calibration) if calibration and os.path.exists(calibration) else effects
 
@@ -179,9 +186,7 @@ def network(effects_path, output, options=None, *, cluster=None, quiet=True, **c
     options = NetworkOptions.of(options, **changes)
     if options.network == "none":
         raise InputError("this command infers a network: give --network direct or inspre")
-    calibration = None
-    if not os.path.isfile(os.path.join(effects_path, ".zgroup")) and os.path.isdir(os.path.join(effects_path, STORE)):
-        effects_path, calibration = os.path.join(effects_path, STORE), os.path.join(effects_path, CALIBRATION)
+    effects_path, calibration = store_of(effects_path)
     with writing("network", output, [effects_path, calibration], "the effects are kept; free some space and start "
                                                                  "again") as files:
         effects = effects_of(effects_path, calibration)

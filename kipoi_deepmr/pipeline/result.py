@@ -12,11 +12,12 @@ from .. import display, effects_store, plots
 from ..errors import InputError
 from ..meta.order import strongest_first
 from ..network import Network
-from ..options import ShapeOptions
+from ..options import InteractionOptions, ShapeOptions
 from ..report import write_report
 from ..runs.finished import FinishedRun
 from ..runs.outputs import DIAGNOSTICS, STORE, stored
 from ..runs.tables import read_table
+from .interaction import interactions_of
 from .shape import shape_of_run
 
 PAIR = ["exposure", "outcome"]
@@ -138,6 +139,26 @@ class Result:
             There are no such marks, or too few members or instruments.
         """
         return shape_of_run(FinishedRun(self.folder), ShapeOptions(exposure=exposure, outcome=outcome, **options))
+
+    def interaction(self, **options):
+        """Whether the effects of two regions add up, for each two regions of a locus that were replaced together.
+
+        Parameters
+        ----------
+        **options
+            Those of `InteractionOptions`: `exposures`, `outcomes`, `min_interaction`.
+
+        Returns
+        -------
+        kipoi_deepmr.shape.InteractionResult
+            `kipoi_deepmr.plots.interaction_figure` draws it.
+
+        Raises
+        ------
+        InputError
+            The run has no pairs of regions, or there are no such marks or too few members.
+        """
+        return interactions_of(self.folder, InteractionOptions(**options))
 
     def report(self, path=None):
         """Write report.html: verdicts, charts and tables in one page that works offline.

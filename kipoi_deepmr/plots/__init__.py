@@ -4,6 +4,7 @@ from .axes import check_path, save
 from .forest import forest_figure
 from .global_effects import global_effects_figure, plot_global_effects
 from .heatmap import heatmap_figure, plot_global_heatmap, plot_heatmap
+from .interaction import interaction_figure, plot_effects_of_both, plot_interaction
 from .local_scatter import plot_local_scatter
 from .network import network_figure, plot_network
 from .reliability import plot_reliability, reliability_figure
@@ -24,8 +25,9 @@ from .styles import STYLES, styled
 from .tracks import heights_of, plot_track, tracks_figure
 
 __all__ = ["STYLES", "check_path", "forest_figure", "global_effects_figure", "graph_figure", "heatmap_figure",
-           "heights_of", "levers_figure", "network_figure", "plot_coverage", "plot_coverage_against_width",
-           "plot_curve", "plot_dependence", "plot_direct_effects", "plot_global_effects", "plot_global_heatmap",
-           "plot_heatmap", "plot_local_scatter", "plot_network", "plot_reliability", "plot_strata", "plot_sweep",
-           "plot_track", "plot_true_effects", "reliability_figure", "save", "shape_figure", "simulation_figure",
-           "strata_figure", "styled", "sweep_figure", "tracks_figure"]
+           "heights_of", "interaction_figure", "levers_figure", "network_figure", "plot_coverage",
+           "plot_coverage_against_width", "plot_curve", "plot_dependence", "plot_direct_effects",
+           "plot_effects_of_both", "plot_global_effects", "plot_global_heatmap", "plot_heatmap", "plot_interaction",
+           "plot_local_scatter", "plot_network", "plot_reliability", "plot_strata", "plot_sweep", "plot_track",
+           "plot_true_effects", "reliability_figure", "save", "shape_figure", "simulation_figure", "strata_figure",
+           "styled", "sweep_figure", "tracks_figure"]

@@ -60,6 +60,7 @@ STAGES = {
     "plot": Stage("", {}),
     "table": Stage("", {}),
     "shape": Stage("", {"loci": ".loci.tsv", "curve": ".curve.tsv", "state": ".state.tsv", "figure": ".png"}),
+    "interaction": Stage("", {"loci": ".loci.tsv", "figure": ".png"}),
     "annotate": Stage("", {"tbi": ".vcf.gz.tbi", "csi": ".vcf.gz.csi"}),
 }
 _NAMES = tuple(dict.fromkeys(in_format_of(name, like) for stage in STAGES.values() if stage.main

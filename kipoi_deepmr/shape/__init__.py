@@ -1,10 +1,14 @@
-"""The shape of an effect: the outcome's curve against the exposure, tested against a line, and the effect's state."""
+"""The shape of an effect: the outcome's curve against the exposure, the effect's state, the interaction of regions."""
 
 from .curve import Curve, curve_of
 from .folds import Folds, gather
+from .interaction import Interaction, interactions
+from .interaction_result import InteractionResult
+from .region_pairs import NO_PAIRS, RegionPairs, gather_pairs, has_pairs
 from .result import ShapeResult, loci_table
 from .state import Covariate, Dependence, dependences, level
 from .words import Shape
 
-__all__ = ["Covariate", "Curve", "Dependence", "Folds", "Shape", "ShapeResult", "curve_of", "dependences", "gather",
+__all__ = ["Covariate", "Curve", "Dependence", "Folds", "Interaction", "InteractionResult", "NO_PAIRS", "RegionPairs",
+           "Shape", "ShapeResult", "curve_of", "dependences", "gather", "gather_pairs", "has_pairs", "interactions",
            "level", "loci_table"]

@@ -22,7 +22,8 @@ WORDS = {  # of each command, naming inputs that are not there
     "run": "{here}/m --source dir -o OUT", "predict": "{here}/m --source dir -o e.zarr", "estimate": "e.zarr -o l.tsv",
     "aggregate": "l.tsv -o g.tsv", "network": "e.zarr -o n.tsv", "report": "OUT",
     "annotate": "OUT --input_vcf v.vcf -o a.vcf", "tracks": "OUT -o T",
-    "shape": "OUT --exposure A --outcome B -o s.tsv", "simulate": "-o SIM --stored",
+    "shape": "OUT --exposure A --outcome B -o s.tsv", "interaction": "e.zarr -o i.tsv",
+    "simulate": "-o SIM --stored",
     **{f"plot {name}": "none -o x.png" for name in FIGURES}}
 WORDS["plot forest"] = "none --exposure A --outcome B -o x.png"
 WORDS["plot local"] = WORDS["plot tracks"] = "none --locus a --exposure A --outcome B -o x.png"

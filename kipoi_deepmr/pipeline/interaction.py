@@ -1,0 +1,81 @@
+"""The interactions of the regions of a store of effects: their tables and their figure."""
+
+from .. import effects_store
+from .. import shape as shapes
+from ..errors import InputError
+from ..instruments.moments import moments
+from ..options import InteractionOptions, indices_of
+from ..output.tables import write_table
+from ..plots import interaction_figure, save
+from ..runs.outputs import writing
+from .estimation import members_of
+from .network import effects_of, store_of
+from .progress import working
+from .shape import MIN_EFFECT
+
+LEAST_MEMBERS = 2
+
+
+def interaction(path, output, options=None, *, quiet=True, **changes):
+    """The interaction of each two regions that a store has mutants of, on each outcome.
+
+    Writes the table of pairs, and beside it, under its name, `.loci.tsv` and `.png`.
+
+    Parameters
+    ----------
+    path : str
+        A store of effects, or the folder of a run.
+    output : str
+        Where the table goes. `-`, a pipe or a device gets the table alone.
+    options : InteractionOptions, optional
+    quiet : bool
+        Do not show that it works.
+    **changes
+        Options by name, in place of those.
+
+    Returns
+    -------
+    kipoi_deepmr.shape.InteractionResult
+
+    Raises
+    ------
+    InputError
+        The store has no pairs of regions, not the effects of two members, or no such mark; or a file must not be
+        replaced.
+    DiskFull
+    """
+    options = InteractionOptions.of(options, **changes)
+    with writing("interaction", output, [path]) as files:
+        found = interactions_of(path, options, quiet=quiet)
+        write_table(files.path, [found.table])
+        if not files.alone:
+            write_table(files.beside("loci"), [found.loci])
+            save(interaction_figure(found), files.beside("figure"), dpi=150)
+    return found
+
+
+def interactions_of(path, options, *, quiet=True):
+    """The `InteractionResult` of a store, or of a run's; options and errors are those of `interaction`."""
+    effects = effects_of(*store_of(path), pairs=True)
+    if not shapes.has_pairs(effects):
+        raise InputError(f"{path}: {shapes.NO_PAIRS}")
+    n_members, keep = members_of(effects)
+    if keep != "members" or n_members < LEAST_MEMBERS:
+        raise InputError(f"{path}: an interaction needs the effects of each of {LEAST_MEMBERS} members or more; here "
+                         f"are {f'those of {n_members}' if keep == 'members' else 'none (--keep summary)'}")
+    marks = [str(mark) for mark in effects["mark"].values]
+    exposures, outcomes = (indices_of(role, getattr(options, f"{role}s"), marks) for role in ("exposure", "outcome"))
+    with working("interaction", quiet) as doing:
+        counted = doing.counted(effects_store.each_block)
+        least = MIN_EFFECT * moments(effects, counted)[1][outcomes]
+        pairs = shapes.gather_pairs(effects, exposures, outcomes, counted)
+        if not pairs:
+            raise InputError(f"{path}: no locus has two regions of {_named(options.exposures)} that were replaced "
+                             "together; two regions that overlap make no pair")
+        rows = shapes.interactions(pairs, marks, outcomes, options.min_interaction, least)
+        return shapes.InteractionResult(rows, shapes.pairs_table(effects, pairs, outcomes),
+                                        effects.attrs.get("settings", {}).get("scale") or "identity")
+
+
+def _named(marks):
+    return "--exposures " + ",".join(marks) if marks else "any marks"
