@@ -8,13 +8,25 @@ writes loci.bed, motifs.bed and, for TAL1 and GATA1, sequences.fa into FOLDER. T
     kipoi deepmr predict MODELS --intervals_file FOLDER/loci.bed --fasta_file SEQUENCES.fa \
         --mutants regions,pairs --instrument_regions FOLDER/motifs.bed -o effects.zarr
     kipoi deepmr interaction effects.zarr -o interaction.tsv
+
+What the simulation's own equations say of the example, at the loci of `--n_loci 60` and with the same sequences in
+place of the motifs:
+
+    python validation/interaction.py truth EXAMPLE FOLDER
 """
 
 import argparse
 import csv
 import gzip
+import json
 import shutil
 from pathlib import Path
+
+from kipoi_deepmr import mutagenesis, shape
+from kipoi_deepmr.loci import Loci, Selection
+from kipoi_deepmr.models import Ensemble
+from kipoi_deepmr.pipeline.mutants import planned
+from kipoi_deepmr.simulation.binding import MARKS, Parameters, affinities, anscombe, load_pwms
 
 N_LOCI = 80  # of TAL1 and GATA1
 WIDTHS = {"GATA": 10, "TAL1": 16}  # of GATA_disc1 and TAL1_known1
@@ -53,14 +65,32 @@ def example(source, folder):
     (folder / "motifs.bed").write_text("".join(motifs))
 
 
+def truth(source, folder):
+    """Print the table of interactions that a network would have which had learnt the equations."""
+    trained, pwms = json.loads((source / "training.json").read_text()), load_pwms()
+    parameters = Parameters(trained["alpha"], trained["gamma"])
+
+    def member(number):  # an ensemble refuses two members that are the same
+        return lambda one_hot: anscombe(affinities(one_hot.argmax(2), pwms, parameters)) + 1e-4 * number
+
+    fasta = str(source / "test_loci.fa")
+    loci = Loci.from_bed(str(folder / "loci.bed"), fasta, n_loci=60)
+    ensemble = Ensemble.from_function([member(1), member(2)], length=loci.sequences.shape[1], marks=MARKS)
+    loci = planned(Selection(loci, {}, len(loci), fasta), MARKS, mutants="regions,pairs",
+                   instrument_regions=str(folder / "motifs.bed")).loci
+    found = shape.gather_pairs(mutagenesis.saturate(ensemble, loci), range(2), range(2))
+    for row in shape.interactions(found, MARKS, range(2)):
+        print(*(f"{name}\t{value}" for name, value in row._asdict().items()), sep="\n", end="\n\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("name", choices=("tal_gata", "example"))
+    parser.add_argument("name", choices=("tal_gata", "example", "truth"))
     parser.add_argument("source", type=Path)
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    {"tal_gata": tal_gata, "example": example}[arguments.name](arguments.source, arguments.folder)
+    {"tal_gata": tal_gata, "example": example, "truth": truth}[arguments.name](arguments.source, arguments.folder)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from .curve import Curve, curve_of
 from .folds import Folds, gather
 from .interaction import Interaction, interactions
-from .interaction_result import InteractionResult
+from .interaction_result import InteractionResult, pairs_table
 from .region_pairs import NO_PAIRS, RegionPairs, gather_pairs, has_pairs
 from .result import ShapeResult, loci_table
 from .state import Covariate, Dependence, dependences, level
@@ -11,4 +11,4 @@ from .words import Shape
 
 __all__ = ["Covariate", "Curve", "Dependence", "Folds", "Interaction", "InteractionResult", "NO_PAIRS", "RegionPairs",
            "Shape", "ShapeResult", "curve_of", "dependences", "gather", "gather_pairs", "has_pairs", "interactions",
-           "level", "loci_table"]
+           "level", "loci_table", "pairs_table"]

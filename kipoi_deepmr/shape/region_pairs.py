@@ -10,6 +10,7 @@ from ..loci.mutants import PAIRS, REGIONS
 
 NO_PAIRS = ("these effects have no pairs of regions; predict them with --mutants regions,pairs and "
             "--instrument_regions BED")
+NEARLY_ZERO = 0.05  # of the reference
 
 
 class RegionPairs(NamedTuple):
@@ -26,8 +27,8 @@ class RegionPairs(NamedTuple):
     effects : (n, member, 3, outcome) float64
         Without the first region, without the second, and without both.
     product : (n, member, outcome) float64
-        What a multiplicative model adds to the sum of the first two: their product over the reference. NaN where a
-        prediction is not positive.
+        What a multiplicative model adds to the sum of the first two: their product over the reference. NaN where the
+        reference is not positive, or another prediction below 0 by more than `NEARLY_ZERO` of it.
     """
 
     first: int
@@ -97,6 +98,6 @@ def _of_block(effects, block, exposures, outcomes):
 
 
 def _products(each, reference):
-    """What the multiplicative model adds, (member, pair, outcome); NaN where a prediction is not positive."""
-    positive = (reference > 0) & (reference[:, :, None] + each > 0).all(2)
+    """What the multiplicative model adds, (member, pair, outcome); NaN where predictions are no amounts."""
+    positive = (reference > 0) & (each >= -(1 + NEARLY_ZERO) * reference[:, :, None]).all(2)
     return np.divide(each[:, :, 0] * each[:, :, 1], reference, out=np.full(positive.shape, np.nan), where=positive)
