@@ -26,12 +26,12 @@ from ..output.tracks import SESSION
 from ..pipeline.estimation import members_of
 from ..pipeline.progress import working
 from ..report import write_report
-from ..runs.outputs import Target, stored, writing
+from ..runs.outputs import DIAGNOSTICS, Target, stored, writing
 from . import streams, summary
 from .annotate import ensemble_of_run, natural_variants_of, of_annotation, of_natural_variants
 from .calibrate import calibration_of, inputs_of_calibration
 from .example import copy_example
-from .local_summary import LocalCounts, of_local, of_pairs
+from .local_summary import LocalCounts, of_kinds, of_local, of_pairs
 from .models import load_ensemble
 from .parser import COMMANDS
 from .plots import figure_of
@@ -222,7 +222,8 @@ def estimate(arguments, command):
     with _cluster(arguments) as cluster:
         pipeline.estimate(arguments.effects, arguments.output, options, variants=natural, each=counts.add,
                           cluster=cluster, quiet=arguments.quiet)
-    _say_briefly(arguments, of_pairs(counts), of_natural_variants(natural),
+    by_pair = Target("estimate", arguments.output).beside.get(DIAGNOSTICS[1], "")
+    _say_briefly(arguments, of_pairs(counts), of_kinds(by_pair), of_natural_variants(natural),
                  of_local(counts, _rule_of(options, arguments.effects)), _of_file(arguments.output))
 
 

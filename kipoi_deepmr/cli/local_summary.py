@@ -1,5 +1,6 @@
 """What is printed of the local table: instruments, loci with an estimate, and why a pair has none at all."""
 
+import os
 import re
 
 import numpy as np
@@ -7,6 +8,9 @@ import pandas as pd
 
 from ..display import counted, shortened
 from ..mr import notes
+from ..mr.diagnostics.kinds import COUNT, SHARED, F, kinds_of
+from ..runs.tables import read_table
+from ..strata import PAIR
 from .tables import LETTERS_OF_NAME, MAX_LINES, Part, table_of
 
 OF_MEMBER = re.compile(r"^member \d+: ")
@@ -118,6 +122,24 @@ def of_pairs(counts):
     rows = [(*key, _range(n), f"{done.sum()} of {len(n)}") for key, n, done in columns]
     header = ("exposure", "outcome", "method", "instruments a locus: median (range)", "loci estimated")
     return table_of(header, rows, counted(len(counts.names), "pair"), len(counts.names))
+
+
+def of_kinds(path):
+    """Instruments of each pair by kind of mutants: how many, how strong, how many move the outcome more.
+
+    `path` is that of diagnostics_by_pair.tsv; None without such a file, or where all mutants are of one kind.
+    """
+    if not os.path.isfile(path):
+        return None
+    table = read_table(path, PAIR, ())
+    kinds = kinds_of(table)
+    if not kinds:
+        return None
+    rows = [(row.exposure, row.outcome, kind, f"{getattr(row, COUNT + kind):.3g}", f"{getattr(row, F + kind):.3g}",
+             f"{getattr(row, SHARED + kind):.2f}") for row in table.head(MAX_LINES).itertuples() for kind in kinds]
+    header = ("exposure", "outcome", "kind", "instruments a locus", "mean F", "move the outcome more")
+    return table_of(header, rows, f"instruments by kind of mutants, of {counted(len(table), 'pair')}",
+                    len(table) * len(kinds), os.path.basename(path))
 
 
 def _range(n):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from mixed_kinds import LENGTH, REGIONS, cooperative_effects, mixed_effects, write_regions
 
-from kipoi_deepmr import instruments
+from kipoi_deepmr import instruments, mr
+from kipoi_deepmr.cli.local_summary import of_kinds
 from kipoi_deepmr.effects_store import StoredMutants
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.instruments import assign
@@ -12,6 +13,8 @@ from kipoi_deepmr.instruments.moments import moments, moments_of_kinds
 from kipoi_deepmr.instruments.regions import read_regions
 from kipoi_deepmr.instruments.sample import sample
 from kipoi_deepmr.mr.block import Block
+from kipoi_deepmr.mr.diagnostics.table import COLUMNS, RED
+from kipoi_deepmr.output.tables import write_table
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +144,58 @@ def test_who_acts_on_whom_is_found_from_windows_of_which_half_are_strong(kinds, 
     assert found.causes.all()
     assert found.rays.slope[0, 1] * found.sd[1] / found.sd[0] > 0.4  # A's effect on B
     assert abs(found.rays.slope[1, 0]) < 0.05
+
+
+@pytest.mark.parametrize("steiger", [False, True])
+def test_diagnostics_by_kind_against_loops(effects, steiger):
+    rule = instruments.rule_for(effects, "own", 3.0, steiger=steiger)
+    table = mr.diagnose_pairs(effects, instruments="own", instrument_z=3.0, steiger=steiger, se_shrinkage="none",
+                              n_draws=0)
+    effect, se = (effects[name].values.astype(float) for name in ("effect", "effect_se"))
+    found, kinds = rule.instruments(effect, se), StoredMutants(effects)
+    size = np.abs(effect) / np.sqrt(np.nanmean(effect ** 2, axis=1, keepdims=True))
+    for row, (locus, x, y) in zip(table.itertuples(), [(i, x, 1 - x) for i in range(3) for x in (0, 1)], strict=True):
+        for kind in kinds.kinds:
+            chosen = [v for v in np.flatnonzero(kinds.kind == kind) if found.of_pairs(x, y)[locus, v]]
+            numbers = 2 * [np.nan] if not chosen else [
+                np.mean([(effect[locus, v, x] / se[locus, v, x]) ** 2 for v in chosen]),
+                np.mean([size[locus, v, y] > 1.1 * size[locus, v, x] for v in chosen])]
+            assert getattr(row, f"n_instruments_{kind}") == len(chosen)
+            np.testing.assert_allclose([getattr(row, f"{name}_{kind}") for name in ("f_statistic", "shared_share")],
+                                       numbers, rtol=1e-10)
+    of_kinds = [name for name in table.columns if name.startswith("n_instruments_")]
+    assert (table[of_kinds].sum(axis=1) == table["n_instruments"]).all() and (table[of_kinds].sum() > 0).all()
+    assert table.columns[-2:].tolist() == ["red", "note"]
+
+
+def test_diagnostics_by_pair_are_means_over_all_instruments(effects):
+    table = mr.diagnose_pairs(effects, instruments="own", instrument_z=3.0, n_draws=0)
+    pieces = [mr.count_red(piece) for _, piece in table.groupby("locus", sort=False)]
+    shares = mr.share_of_red(pieces).set_index(["exposure", "outcome"])
+    for pair, rows in table.groupby(["exposure", "outcome"], sort=False):
+        for kind in StoredMutants(effects).kinds:
+            n = rows[f"n_instruments_{kind}"]
+            np.testing.assert_allclose(shares.loc[pair, f"n_instruments_{kind}"], n.mean(), rtol=1e-12)
+            for name in (f"f_statistic_{kind}", f"shared_share_{kind}"):
+                np.testing.assert_allclose(shares.loc[pair, name], (rows[name] * n).sum() / n.sum(), rtol=1e-12)
+
+
+def test_tables_of_single_mutants_have_no_columns_by_kind(effects):
+    table = mr.diagnose_pairs(effects.isel(variant=StoredMutants(effects).kind == "single"), n_draws=0)
+    assert table.columns[-len(COLUMNS):].tolist() == list(COLUMNS)
+    assert mr.share_of_red([mr.count_red(table)]).columns.tolist() == ["exposure", "outcome", "n_loci", *RED]
+
+
+def test_what_is_printed_of_kinds(effects, tmp_path):
+    table = mr.diagnose_pairs(effects, instruments="own", instrument_z=3.0, n_draws=0)
+    shares = mr.share_of_red([mr.count_red(table)])
+    path = tmp_path / "diagnostics_by_pair.tsv"
+    write_table(str(path), [shares])
+    head, rows = (lambda part: (part.head, part.rows))(of_kinds(str(path)))
+    assert head[0] == "instruments by kind of mutants, of 2 pairs:"
+    single = shares.iloc[0]
+    assert rows[0].split() == ["A", "B", "single", f"{single['n_instruments_single']:.3g}",
+                               f"{single['f_statistic_single']:.3g}", f"{single['shared_share_single']:.2f}"]
+    assert [row.split()[2] for row in rows] == 2 * StoredMutants(effects).kinds
+    write_table(str(path), [shares[["exposure", "outcome", "n_loci", *RED]]])
+    assert of_kinds(str(path)) is None and of_kinds(str(tmp_path / "none.tsv")) is None

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from ...effects_store import each_block, predicted_mutants
+from ...effects_store import StoredMutants, each_block, predicted_mutants
 from ...instruments.moderation import with_se_shrinkage
 from ...instruments.rules import rule_for
 from ...options import EstimateOptions
@@ -15,6 +15,7 @@ from ..block import Block
 from ..estimators.regression import egger, ivw
 from ..pairs import place_columns
 from .influence import leave_one_out
+from .kinds import means_over_instruments, of_kinds, sums_over_instruments
 from .linearity import linearity
 from .presso import presso
 from .steiger import r2_of_mutants, steiger
@@ -129,7 +130,8 @@ def diagnose_pairs(effects, exposures=None, outcomes=None, instruments=None, ins
     -------
     pandas.DataFrame
         In the order of loci, exposures, outcomes, with columns chrom, start, end, strand, locus, exposure, outcome and
-        `COLUMNS`. `red` lists, with commas between them, the flags of `RED` that are up.
+        `COLUMNS`; where mutants are of several kinds, those of `of_kinds` before `red`. `red` lists, with commas
+        between them, the flags of `RED` that are up.
 
     Raises
     ------
@@ -159,7 +161,8 @@ def iter_diagnostics(effects, options, rule, n_draws=1000, seed=42, map_blocks=e
 def _table_of_block(effects, block, pairs, rule, n_draws, seed):
     columns = _block(effects, block, pairs, rule, n_draws, seed)
     place = place_columns(effects, block, pairs)
-    return pd.DataFrame({**place, **{name: columns[name].ravel() for name in COLUMNS}})
+    by_kind = [name for name in columns if name not in COLUMNS]
+    return pd.DataFrame({**place, **{name: columns[name].ravel() for name in (*COLUMNS[:-2], *by_kind, *COLUMNS[-2:])}})
 
 
 def count_red(table):
@@ -173,11 +176,15 @@ def count_red(table):
     Returns
     -------
     pandas.DataFrame
-        Columns exposure, outcome, n_loci (with an IVW estimate) and the names of `RED`, all counts.
+        Columns exposure, outcome, n_loci (with an IVW estimate) and the names of `RED`, all counts; where mutants are
+        of several kinds also n_rows, and sums over instruments of each.
     """
     estimated = table["note"] == ""
     flags = table["red"].str.get_dummies(",").reindex(columns=list(RED), fill_value=0)
     counted = table[["exposure", "outcome"]].assign(n_loci=estimated).join(flags.mul(estimated, axis=0))
+    by_kind = sums_over_instruments(table)
+    if len(by_kind.columns):
+        counted = counted.assign(n_rows=1).join(by_kind)
     return counted.groupby(["exposure", "outcome"], sort=False).sum().reset_index()
 
 
@@ -192,11 +199,16 @@ def share_of_red(counts):
     Returns
     -------
     pandas.DataFrame
-        Columns exposure, outcome, n_loci and the names of `RED`; NaN for a pair without estimates.
+        Columns exposure, outcome, n_loci and the names of `RED`; NaN for a pair without estimates. Where mutants are of
+        several kinds, of each kind instruments a locus, their mean F and the share that moves the outcome more.
     """
     total = pd.concat(counts).groupby(["exposure", "outcome"], sort=False).sum().reset_index()
     n_loci = total["n_loci"].astype(np.int64)
-    return total.assign(n_loci=n_loci, **{flag: total[flag] / n_loci.where(n_loci > 0) for flag in RED})
+    shares = total.assign(n_loci=n_loci, **{flag: total[flag] / n_loci.where(n_loci > 0) for flag in RED})
+    if "n_rows" not in total:
+        return shares
+    by_kind = means_over_instruments(total, total["n_rows"])
+    return shares.drop(columns=["n_rows", *by_kind.columns]).join(by_kind)
 
 
 def _block(effects, loci, pairs, rule, n_draws, seed):
@@ -207,19 +219,26 @@ def _block(effects, loci, pairs, rule, n_draws, seed):
 
     each = mapped(of_exposure, pairs)
     columns = {name: np.concatenate([one[name] for one in each], axis=1) for name in each[0]}
-    columns.update(_from_all_mutants(block.effect, block.instruments, pairs))
+    size = _size(block.effect)
+    columns.update(_from_all_mutants(block.effect, size, block.instruments, pairs))
+    columns.update(of_kinds(block, size, pairs, StoredMutants(effects), MORE))
     columns["red"] = _flags(columns, red_of(rule, effects.sizes["member"]))
     columns["note"] = np.where(block.lost[:, None], notes.NOT_PREDICTED, columns["note"])
     return columns
 
 
-def _from_all_mutants(effect, instruments, pairs):
-    """What takes the locus's other mutants too: Steiger's test, and instruments that move the outcome more."""
+def _size(effect):
+    """How much mutants move each mark, in units of the root mean square over the locus's mutants."""
     known = predicted_mutants(effect)
     with np.errstate(all="ignore"):
         root = np.sqrt(np.square(np.where(known[..., None], effect, 0.0)).sum(1, keepdims=True)
                        / known.sum(1)[:, None, None])
-        size = np.abs(effect) / np.where(root > 0, root, 1.0)
+        return np.abs(effect) / np.where(root > 0, root, 1.0)
+
+
+def _from_all_mutants(effect, size, instruments, pairs):
+    """What takes the locus's other mutants too: Steiger's test, and instruments that move the outcome more."""
+    known = predicted_mutants(effect)
     count, more, r2_exposure, r2_outcome = (
         _of_exposures if instruments.size is None else _of_each_pair)(effect, size, instruments, pairs)
     n, some = known.sum(1)[:, None] + 1, count > 0
