@@ -67,12 +67,13 @@ def check(arguments, command):
         now("measuring speed")
         measured = measure(chosen, sequence, item)
     n_loci = len(selection.loci) if selection else arguments.n_loci or LOCI_OF_CHECK
+    what = "sequences" if selection and selection.loci.plan else "mutants"
     if selection:
         measured = measured._replace(mutants_per_locus=selection.loci.sequences_per_locus)
     fitness = summary.of_fitness(measured)
     _say(arguments, summary.of_models(ensemble), summary.of_selection(selection) if selection else "",
          summary.of_reference(ensemble, measured, of_what), summary.of_engines(chosen),
-         summary.of_cost(ensemble, measured, n_loci), summary.of_approximation(chosen.agreement),
+         summary.of_cost(ensemble, measured, n_loci, what), summary.of_approximation(chosen.agreement),
          summary.of_caution(ensemble), fitness,
          "" if measured.problems else summary.of_next_step(command, selection is not None))
     if measured.problems and arguments.quiet:

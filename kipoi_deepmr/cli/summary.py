@@ -66,11 +66,11 @@ def of_approximation(told):
     return table_of(header, rows, agreement.caution(told))
 
 
-def of_cost(ensemble, measured, n_loci):
-    """How long a run takes."""
+def of_cost(ensemble, measured, n_loci, what="mutants"):
+    """How long a run takes; what is predicted, mutants or the sequences of which they are means."""
     rate = measured.mutants_per_second
     return (f"cost: {rate:,.0f}" if rate >= 10 else f"cost: {rate:.2g}") + (
-        f" mutants a second through {counted(len(ensemble.names), 'member')}; {measured.mutants_per_locus:,} mutants a "
+        f" {what} a second through {counted(len(ensemble.names), 'member')}; {measured.mutants_per_locus:,} {what} a "
         f"locus: about {in_words(measured.seconds(n_loci))} for {n_loci:,} loci")
 
 

@@ -54,7 +54,7 @@ def parse_mutants(text):
 def _kind(part, text):
     name, _, sizes = part.partition(":")
     if name not in NAMES:
-        raise InputError(f"--mutants {text}: {name!r} is none of {', '.join(FORMS)}{nearest(name, NAMES)}")
+        raise InputError(f"--mutants {text}: {name!r} is no kind of mutant{nearest(name, FORMS)}")
     if name not in (WINDOWS, DELETIONS):
         if sizes:
             raise InputError(f"--mutants {text}: {name} takes no number, but {part!r} gives one")
