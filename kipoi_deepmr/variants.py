@@ -1,4 +1,4 @@
-"""Variants on loci: which locus a variant lies in, which of its single mutants it is, or why none."""
+"""Variants on loci: which locus a variant lies in, which of its mutants it is, or why none."""
 
 from bisect import bisect_left, bisect_right
 from functools import lru_cache
@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from . import dna
+from .loci.mutants import PAIRS, SINGLE
 
-SNV = "snv"  # the one kind that is a mutant of a locus; all others are reasons why there is none
+SNV = "snv"  # the one kind that single mutants are; MNV and INDEL are mutants in some runs, else reasons as all others
 MNV = "mnv"
 INDEL = "indel"
 SYMBOLIC = "symbolic"
@@ -23,6 +24,7 @@ TOO_LONG = "too_long"
 NO_WINDOW = "no_window"
 NOT_FINITE = "not_finite"
 NOT_MUTATED = "not_mutated"
+NO_SINGLE = "no_single"
 
 MEANINGS = {
     MNV: "several neighbouring bases change, which no single mutant does",
@@ -39,6 +41,11 @@ MEANINGS = {
     NO_WINDOW: "the window with ALT runs over the contig's end, or has letters other than ACGT",
     NOT_MUTATED: "the run did not mutate this base (--mutate)",
     NOT_FINITE: "the model's predictions for the locus are not finite",
+}
+
+OF_KINDS = {  # in runs with mutants of several bases
+    MNV: "several neighbouring bases change, as in none of the run's mutants",
+    INDEL: "an insertion, or a deletion that is none of the run's mutants",
 }
 
 CHANGES = (SNV, MNV, INDEL)
@@ -93,11 +100,50 @@ def _not_a_sequence(alt):
     return AMBIGUOUS if alt.translate(None, b"ACGT") else None
 
 
+def keys_of(mutants, forward, start):
+    """What `classify` makes of the mutants of several bases of a locus, or of what is the same.
+
+    Parameters
+    ----------
+    mutants : iterable of (int, int, str, str)
+        Number, position on the contig, bases before and after on the forward strand.
+    forward : bytes
+        Bases of the locus on the forward strand.
+    start : int
+        Of the locus.
+
+    Returns
+    -------
+    dict of (int, bytes, bytes) to int
+        Position, ref and alt, to the number. A deletion is there at each place in the locus that gives the same
+        sequence; of two such mutants the one at the place itself counts.
+    """
+    found, elsewhere = {}, {}
+    for number, position, ref, alt in mutants:
+        kind, offset, ref, alt = classify(ref.encode(), alt.encode()) if alt else (INDEL, 0, ref.encode(), b"")
+        if kind in CHANGES:
+            found.setdefault((position + offset, ref, alt), number)
+        if kind == INDEL:
+            for first in _same_deletions(forward, position - start, len(ref)):
+                elsewhere.setdefault((start + first, forward[first:first + len(ref)], b""), number)
+    return {**elsewhere, **found}
+
+
+def _same_deletions(sequence, first, n):
+    """Where else `n` letters can be cut out of a sequence so that the same is left as if they began at `first`."""
+    for step in (-1, 1):
+        place = first
+        while 0 <= place + step <= len(sequence) - n and (
+                sequence[min(place, place + step)] == sequence[min(place, place + step) + n]):
+            place += step
+            yield place
+
+
 class Allele(NamedTuple):
     """One ALT of a record at a locus.
 
-    `kind` is `SNV` for a mutant of the locus, or the reason why it is none (`MEANINGS`); `position` (0-based), `ref`
-    and `alt` are of the bases that change; `mutant` is the mutant's number, or -1.
+    `kind` is what the allele is or why it is no mutant (`LocusIndex.meanings`); `position` (0-based), `ref` and `alt`
+    are of the bases that change; `mutant` is the number of the locus's mutant that it is, or -1.
     """
 
     kind: str
@@ -128,7 +174,14 @@ class LocusIndex:
     lost : (n,) bool, optional
         Loci without predictions.
     is_mutated : callable, optional
-        Whether a run mutated a base, by the numbers of the locus and of one of its mutants; by default all.
+        Whether a run has single mutants of a base, by the numbers of the locus and of the base as the model sees them;
+        by default all.
+    others : callable, optional
+        The mutants of several bases of a locus, by its number: dict of (position on the contig, ref, alt) to the
+        mutant's number, ref and alt as bytes on the forward strand, cut as `classify` cuts them. Deletions are there at
+        each place that gives the same sequence.
+    n_variants : int, optional
+        Mutants that a locus has at most; by default 3 for each base.
 
     Attributes
     ----------
@@ -136,7 +189,9 @@ class LocusIndex:
         Those that hold loci.
     length, start, strand, lost
         As lists.
-    is_mutated : callable
+    has_single : bool
+        Whether there are single mutants.
+    is_mutated, n_variants
         As given.
     seen : callable
         `sequence`.
@@ -144,10 +199,13 @@ class LocusIndex:
         Bases of a locus on the forward strand, by its number: bytes.
     """
 
-    def __init__(self, chrom, start, strand, length, sequence, lost=None, is_mutated=None):
+    def __init__(self, chrom, start, strand, length, sequence, lost=None, is_mutated=None, *, others=None,
+                 has_single=True, n_variants=None):
         self.length, self.start, self.strand = length, [int(s) for s in start], [str(s) for s in strand]
         self.lost = [False] * len(self.start) if lost is None else np.asarray(lost).tolist()
-        self.seen, self.is_mutated = sequence, is_mutated or (lambda locus, mutant: True)
+        self.seen, self.is_mutated = sequence, is_mutated or (lambda locus, position: True)
+        self.has_single, self._others = has_single, others
+        self.n_variants = 3 * length if n_variants is None else n_variants
         self.forward = lru_cache(max(1, HELD_BYTES // length))(self._forward)
         self._of_contig = {}
         for number in np.argsort(np.asarray(self.start), kind="stable").tolist():
@@ -159,8 +217,26 @@ class LocusIndex:
     @classmethod
     def of_loci(cls, loci):
         """The index of `kipoi_deepmr.loci.Loci`."""
+        @lru_cache
+        def planned(locus):
+            mutants = loci.mutants_of(locus)
+            return set(mutants.position[(mutants.kind == SINGLE) & (mutants.length > 0)].tolist())
+
+        def is_mutated(locus, position):
+            return position in planned(locus) if loci.plan else loci.mutated[locus, position]
+
+        kind = loci.mutants_of(0).kind
         return cls(loci.chrom, loci.start, loci.strand, loci.sequences.shape[1], loci.sequences.__getitem__,
-                   is_mutated=lambda locus, mutant: loci.mutated[locus, mutant // 3])
+                   is_mutated=is_mutated, has_single=SINGLE in kind, n_variants=int((kind != PAIRS).sum()))
+
+    @property
+    def meanings(self):
+        """What the reasons mean why an allele is no mutant, by reason."""
+        if self.has_single and self._others is None:
+            return MEANINGS
+        none = {} if self.has_single else {NO_SINGLE: "a single base changes, and the run has no single mutants "
+                                                      "(--mutants)"}
+        return {**MEANINGS, **OF_KINDS, **none}
 
     def _forward(self, number):
         """Bases of a locus on the forward strand."""
@@ -172,26 +248,25 @@ class LocusIndex:
         starts, numbers = self._of_contig.get(contig, ((), ()))
         return numbers[bisect_left(starts, first - self.length + 1):bisect_right(starts, last)]
 
-    def nearest(self, loci, position, needs_mutant=False):
+    def nearest(self, loci, position, has_mutant=lambda locus: True):
         """Of some loci the one whose centre is nearest to a position: there the model sees most on either side.
 
-        Loci without predictions come last, and before them, for what needs a mutant, those that did not mutate the
-        position; of two as near, the one that comes first in the run.
+        Loci without predictions come last, and before them those for which `has_mutant` is false; of two as near, the
+        one that comes first in the run.
         """
         if len(loci) == 1:
             return loci[0]
         double = 2 * position - self.length + 1
-        return min(loci, key=lambda n: (self.lost[n], needs_mutant and not self._mutated(n, position),
-                                        abs(2 * self.start[n] - double), n))
+        return min(loci, key=lambda n: (self.lost[n], not has_mutant(n), abs(2 * self.start[n] - double), n))
 
-    def _mutated(self, locus, position):
+    def mutated(self, locus, position):
         """Whether a run mutated a 0-based position in a locus."""
-        return self.holds(locus, position) and self.is_mutated(locus, 3 * self._offset(locus, position))
+        return self.holds(locus, position) and self.is_mutated(locus, self._offset(locus, position))
 
     def place(self, contig, position, ref, alts):
         """A record at the locus whose centre is nearest to the first base that changes.
 
-        If an ALT is a single mutant, loci that mutated its base come first.
+        If an ALT is a mutant of some loci, these come first.
 
         Parameters
         ----------
@@ -212,9 +287,18 @@ class LocusIndex:
         classified = [classify(ref, alt) for alt in alts]
         snvs = [offset for kind, offset, _, _ in classified if kind == SNV]
         first = min(snvs or (offset for _, offset, _, _ in classified))
-        locus = self.nearest(loci, position + first, bool(snvs))
+        locus = self.nearest(loci, position + first, self._mutant_finder(position, classified, snvs))
         agrees = self.is_ref(locus, position, ref)
         return Placed(locus, len(loci), [self._allele(locus, position, agrees, *each) for each in classified])
+
+    def _mutant_finder(self, position, classified, snvs):
+        """Whether a locus, by its number, has one of a record's alleles as a mutant: a callable."""
+        if snvs and self.has_single:
+            return lambda locus: self.mutated(locus, position + min(snvs))
+        if self._others is None:
+            return lambda locus: True
+        changes = [(position + offset, ref, alt) for kind, offset, ref, alt in classified if kind in CHANGES]
+        return lambda locus: any(self.mutant(locus, *change) >= 0 for change in changes)
 
     def _allele(self, locus, position, agrees, kind, offset, ref, alt):
         position += offset
@@ -222,9 +306,12 @@ class LocusIndex:
             kind = REF_MISMATCH
         elif kind in CHANGES and not self._changes(locus, position, ref):
             kind = OUTSIDE
-        elif kind == SNV and self.lost[locus]:
-            kind = NOT_FINITE
-        return Allele(kind, position, ref, alt, self.mutant(locus, position, ref, alt) if kind == SNV else -1)
+        mutant = self.mutant(locus, position, ref, alt) if kind in CHANGES else -1
+        if mutant >= 0 and self.lost[locus]:
+            kind, mutant = NOT_FINITE, -1
+        elif kind == SNV and mutant < 0:
+            kind = NO_SINGLE
+        return Allele(kind, position, ref, alt, mutant)
 
     def is_ref(self, locus, position, ref):
         """Whether REF, whose first base is at a 0-based position, agrees with the locus where both have bases."""
@@ -283,11 +370,23 @@ class LocusIndex:
         return dna.reverse_complement(np.frombuffer(window, np.uint8)).tobytes()
 
     def mutant(self, locus, position, ref, alt):
-        """Number among the locus's 3 L mutants of the SNV ref > alt (bytes of one letter) at a 0-based position."""
+        """Number among the locus's mutants of a change ref > alt, cut as `classify` does, at a 0-based position; or -1.
+        """
+        if len(ref) != 1 or len(alt) != 1 or not self.has_single:
+            return -1 if self._others is None else self._others(locus).get(self._inside(locus, position, ref, alt), -1)
         ref, alt = b"ACGT".index(ref), b"ACGT".index(alt)
         if self.strand[locus] == "-":
             ref, alt = 3 - ref, 3 - alt
         return 3 * self._offset(locus, position) + alt - (alt > ref)
+
+    def _inside(self, locus, position, ref, alt):
+        """Position, ref and alt; of a deletion that begins before the locus, those in it that give the same sequence.
+        """
+        seen, start = self.forward(locus), self.start[locus]
+        while not alt and position < start <= position + len(ref) < start + self.length and (
+                seen[position + len(ref) - start] == ref[0]):
+            position, ref = position + 1, ref[1:] + ref[:1]
+        return position, ref, alt
 
     def _offset(self, locus, position):
         """Which base of a locus, as the model sees it, a 0-based position is."""

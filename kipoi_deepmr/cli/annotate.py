@@ -28,7 +28,7 @@ def of_annotation(result):
     lines = [f"records: {n:,}, {inside:,} in loci{several}, {n - inside:,} outside (left as they are)",
              f"alleles in loci: {alleles.total():,}, {alleles[PREDICTED]:,} predicted, "
              f"{counts['instruments']:,} of them instruments"]
-    lines += [f"  {number:,} not predicted: {reason}: {variants.MEANINGS[reason]}"
+    lines += [f"  {number:,} not predicted: {reason}: {result.meanings[reason]}"
               for reason, number in alleles.most_common() if reason != PREDICTED]
     return "\n".join(lines + result.notes)
 

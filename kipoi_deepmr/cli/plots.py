@@ -2,13 +2,18 @@
 
 import os
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from .. import dna
 from ..display import shortened
+from ..effects_store import StoredMutants
 from ..errors import InputError, listed, nearest
+from ..loci.mutants import SINGLE
 from ..models.mark_table import read_mark_table
 from ..options import HeatmapFigureOptions, StyleOptions
 from ..plots import (
+    Spans,
     check_path,
     forest_figure,
     global_effects_figure,
@@ -122,14 +127,27 @@ def _local(arguments, width):
 def _tracks(arguments, width):
     run, index, marks = _locus(arguments)
     effect, _, instruments = run.effects_at(index)
-    sequence = "".join(run.effects["ref_base"].values[index, ::3].tolist())
+    mutants = StoredMutants(run.effects)
+    sequence = dna.decode(mutants.sequences([index])[0])
     start, end = arguments.window or (0, len(sequence))
     if end > len(sequence):
         raise InputError(f"--window {start}:{end}: the locus has {len(sequence)} bases")
-    positions = sorted({v // 3 for v in instruments.of_pairs(*marks).nonzero()[0] if start <= v // 3 < end})
-    names = run.effects["mark"].values
-    return tracks_figure(sequence[start:end], {str(names[m]): heights_of(effect[:, m])[start:end] for m in marks},
-                         [position - start for position in positions], start, width)
+    chosen = instruments.of_pairs(*marks)
+    positions = mutants.single_positions(np.flatnonzero(chosen))
+    positions = positions[(positions >= start) & (positions < end)]
+    names = {str(run.effects["mark"].values[m]): m for m in marks}
+    letters = {name: heights_of(effect[:mutants.n_single, m])[start:end] for name, m in names.items()}
+    return tracks_figure(sequence[start:end], letters if mutants.n_single else {}, positions - start, start, width,
+                         _spans(mutants, index, effect, names, chosen, start, end))
+
+
+def _spans(mutants, index, effect, marks, chosen, start, end):
+    """`Spans` of a locus's mutants of several bases between two positions, by their kind."""
+    position, length = (each[0] for each in mutants.places([index]))
+    drawn = (length > 0) & (position < end) & (position + length > start)
+    numbers = {kind: np.flatnonzero(drawn & (mutants.kind == kind)) for kind in mutants.kinds if kind != SINGLE}
+    return {kind: Spans(position[v], length[v], {mark: -effect[v, m] for mark, m in marks.items()}, chosen[v])
+            for kind, v in numbers.items()}
 
 
 def _forest(arguments, width):

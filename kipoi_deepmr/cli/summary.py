@@ -267,9 +267,10 @@ def of_tracks(done, value):
              "mean": "the mean of its three mutants"}[value]
     rows = [f"  {counts.shared:,} lie in several loci and have the mean of their values"] if counts.shared else []
     rows += [f"  {of_loci(counts.lost)} without predictions left out"] if counts.lost else []
-    instruments = "" if counts.instruments is None else f"; {counted(counts.instruments, 'instrument')}"
-    return Part((f"tracks of {counted(done.n_marks, 'mark')}: {counted(counts.bases, 'base')}, {which}{instruments}",),
-                tuple(rows))
+    instruments = [] if counts.instruments is None else [counted(counts.instruments, "instrument")]
+    wide = [counted(counts.wide, "mutant") + " of several bases"] if counts.wide else []
+    bases = [f"{counted(counts.bases, 'base')}, {which}"] if counts.bases or not wide else []
+    return Part((f"tracks of {counted(done.n_marks, 'mark')}: {'; '.join(bases + wide + instruments)}",), tuple(rows))
 
 
 def of_files(folder):

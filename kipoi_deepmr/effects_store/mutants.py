@@ -1,10 +1,31 @@
 """What the mutants of a Dataset of effects are, whichever version of the format it has."""
 
+from typing import NamedTuple
+
 import numpy as np
 
+from .. import dna
 from ..loci.mutants import PAIRS, SINGLE
 
 LOCI_AT_ONCE = 64
+_COMPLEMENT = str.maketrans(dna.ALPHABET, dna.decode(dna.complement(dna.BASES)))
+
+
+class OnContig(NamedTuple):
+    """The mutants of a locus in the genome, on the forward strand: (variant,) arrays.
+
+    Attributes
+    ----------
+    position, length : int64
+        First base that changes, 0-based on the contig, and bases that change; length 0 where there is no such mutant.
+    ref, alt : str
+        Bases before and after; alt is empty for a deletion, and `loci.mutants.AVERAGED` for a mean over draws.
+    """
+
+    position: np.ndarray
+    length: np.ndarray
+    ref: np.ndarray
+    alt: np.ndarray
 
 
 class StoredMutants:
@@ -25,6 +46,8 @@ class StoredMutants:
         Single mutants, three a position, which come first; 0 where there are none.
     length : int
         Bases of a locus.
+    draws : (variant,) int64
+        Replacements over which each effect is averaged.
     """
 
     def __init__(self, effects):
@@ -35,6 +58,7 @@ class StoredMutants:
         self.of_kind = np.array([self.kinds.index(kind) for kind in self.kind.tolist()], np.intp)
         self.n_single = int((self.kind == SINGLE).sum())
         self.length = effects.sizes["base"] if "base" in effects.sizes else n // 3
+        self.draws = effects["draws"].values if "draws" in effects.coords else np.ones(n, np.int64)
 
     @property
     def are_single(self):
@@ -59,6 +83,50 @@ class StoredMutants:
         letters = (self._effects["sequence"][loci] if "kind" in self._effects.coords else
                    self._effects["ref_base"][loci, ::3]).values
         return np.ascontiguousarray(letters).astype("S1").view(np.uint8)
+
+    def alternatives(self, locus):
+        """Bases after each mutant of one locus, by its number, as the model sees them: (variant,) str."""
+        return np.asarray(self._effects["alt_base"][locus].values, "U")
+
+    def on_contig(self, loci):
+        """Each locus's `OnContig`, of some loci: an iterator.
+
+        Parameters
+        ----------
+        loci : slice or array of int
+        """
+        start, end, strand = (self._effects[name].values[loci] for name in ("start", "end", "strand"))
+        position, length = self.places(loci)
+        ref, alt = (np.asarray(self._effects[name][loci].values, "U") for name in ("ref_base", "alt_base"))
+        for i in range(len(start)):
+            if strand[i] == "-":
+                yield OnContig(end[i] - position[i] - length[i], length[i], self._turned(ref[i]), self._turned(alt[i]))
+            else:
+                yield OnContig(start[i] + position[i], length[i], ref[i], alt[i])
+
+    def _turned(self, texts):
+        """Bases on the other strand, (variant,) str."""
+        if self.are_single:
+            return dna.complement(texts.astype("S1").view(np.uint8)).view("S1").astype("U1")
+        return np.array([text.translate(_COMPLEMENT)[::-1] for text in texts.tolist()])
+
+    def by_position(self, of_variants):
+        """Of the single mutants, the three of each position: (..., variant, mark) to (..., L, 3, mark).
+
+        Where there are no single mutants, there are no positions either, instead of L.
+        """
+        before, n_marks = of_variants.shape[:-2], of_variants.shape[-1]
+        return of_variants[..., :self.n_single, :].reshape(*before, self.n_single // 3, 3, n_marks)
+
+    def single_positions(self, variants):
+        """Positions, in the order of the locus, at which some variants are single mutants: (n,) int64.
+
+        Parameters
+        ----------
+        variants : (n,) int
+            Numbers of variants; those that are no single mutants are passed over.
+        """
+        return np.unique(variants[variants < self.n_single] // 3)
 
     def without_pairs(self, effects):
         """The Dataset without the mutants that are pairs, which come last."""

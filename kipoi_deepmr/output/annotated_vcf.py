@@ -67,12 +67,17 @@ class Annotator:
     def contigs(self):
         return self._index.contigs
 
+    @property
+    def meanings(self):
+        """Why an allele has no effects, in words, by reason: dict of str to str."""
+        return self._index.meanings
+
     def fields(self):
         """Key, Number, Type and Description of each INFO field, in the order of the records."""
         yield f"{PREFIX}LOCUS", "1", "String", (
             "Locus whose centre is nearest, of those that have its effects (name percent-encoded)")
         yield f"{PREFIX}LOCUS_STRAND", "1", "String", "Strand of the locus that the model sees"
-        reasons = "; ".join(f"{reason}: {meaning}" for reason, meaning in variants.MEANINGS.items())
+        reasons = "; ".join(f"{reason}: {meaning}" for reason, meaning in self.meanings.items())
         yield f"{PREFIX}STATUS", "A", "String", f"{PREDICTED}, or why not. {reasons}"
         yield from self._fields_of_effects()
         what = ("Exposures that the allele is an instrument of in at least one pair (names percent-encoded, & between "

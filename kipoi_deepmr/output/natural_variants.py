@@ -29,7 +29,8 @@ class NaturalVariants(NamedTuple):
     sha256 : str
         Of the file.
     mutants : (n,) int64
-        Locus times mutants a locus, plus the mutant's number; sorted. A variant in several loci is a mutant of each.
+        Locus times mutants a locus, plus the number of the single mutant; sorted. A variant in several loci is a mutant
+        of each.
     counts : dict of str to int
         Of alleles: `alleles` in the file, `outside` the loci, `other_prefix` on contigs that hold loci only under
         another chr prefix, `usable`, `duplicate` of an earlier one, and the reasons of `variants.MEANINGS`.
@@ -69,8 +70,11 @@ def natural_variants(path, index):
     Raises
     ------
     InputError
-        The file is no VCF, or none of its variants is a mutant of a locus.
+        The file is no VCF, none of its variants is a mutant of a locus, or there are no single mutants.
     """
+    if not index.has_single:
+        raise InputError(f"{path}: natural variants are single mutants, and --mutants leaves these out; predict them, "
+                         "too, as with --mutants single,windows:8")
     counts, found = Counter(), set()
     for _, columns in VcfLines(path):
         contig, position, ref = columns[0].decode("utf-8", "replace"), int(columns[1]) - 1, columns[3].upper()
@@ -94,8 +98,9 @@ def _take(found, index, loci, position, ref, alt):
         return variants.OUTSIDE
     if not index.is_ref(holding[0], position, ref):
         return variants.REF_MISMATCH
-    numbers = [(locus, index.mutant(locus, position + offset, short, alt)) for locus in holding]
-    mutants = {3 * index.length * locus + mutant for locus, mutant in numbers if index.is_mutated(locus, mutant)}
+    numbers = [(locus, index.mutant(locus, position + offset, short, alt)) for locus in holding
+               if index.mutated(locus, position + offset)]
+    mutants = {index.n_variants * locus + mutant for locus, mutant in numbers}
     if not mutants:
         return variants.NOT_MUTATED
     if mutants <= found:

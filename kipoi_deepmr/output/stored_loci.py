@@ -6,10 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import effects_store
+from ..effects_store import StoredMutants
 from ..instruments.rules import Instruments
-from ..variants import LocusIndex
+from ..loci.mutants import AVERAGED, SINGLE
+from ..variants import LocusIndex, keys_of
 
 HELD_BYTES = 256_000_000  # of each, letters and effects
+OTHERS_HELD = 1000  # loci whose mutants of several bases are held
 
 
 class StoredLocus(NamedTuple):
@@ -66,19 +69,31 @@ def index_of(effects):
     """The `LocusIndex` of a store; loci whose predictions were not finite count as lost."""
     size = _loci_of_chunk(effects)
 
+    mutants = StoredMutants(effects)
+
     @lru_cache(_chunks_held(effects, 1))
     def sequences(chunk):
-        letters = effects["ref_base"][chunk * size:(chunk + 1) * size].values[:, ::3]
-        return np.ascontiguousarray(letters).astype("S1").view(np.uint8)
+        return mutants.sequences(slice(chunk * size, (chunk + 1) * size))
 
     @lru_cache(_chunks_held(effects, 1))
     def mutated(chunk):
-        return effects_store.predicted_mutants(effects["effect"][chunk * size:(chunk + 1) * size].values)
+        effect = mutants.by_position(effects["effect"][chunk * size:(chunk + 1) * size].values)
+        return effects_store.predicted_mutants(effect).any(-1)
+
+    @lru_cache(OTHERS_HELD)
+    def others(locus):
+        one, = mutants.on_contig(slice(locus, locus + 1))
+        there = np.flatnonzero((mutants.kind != SINGLE) & (one.length > 0) & (one.alt != AVERAGED))
+        return keys_of(zip(there.tolist(), *(each[there].tolist() for each in (one.position, one.ref, one.alt)),
+                           strict=True), index.forward(locus), index.start[locus])
 
     lost = np.isnan(effects["reference"][:, 0, 0].values)
-    return LocusIndex(effects["chrom"].values, effects["start"].values, effects["strand"].values,
-                      effects.sizes["variant"] // 3, lambda locus: sequences(locus // size)[locus % size],
-                      lost, lambda locus, mutant: lost[locus] or mutated(locus // size)[locus % size, mutant])
+    index = LocusIndex(effects["chrom"].values, effects["start"].values, effects["strand"].values, mutants.length,
+                       lambda locus: sequences(locus // size)[locus % size], lost,
+                       lambda locus, position: bool(lost[locus] or mutated(locus // size)[locus % size, position]),
+                       others=None if mutants.are_single else others, has_single=mutants.n_single > 0,
+                       n_variants=effects.sizes["variant"])
+    return index
 
 
 def _loci_of_chunk(effects):

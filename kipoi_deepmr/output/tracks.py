@@ -1,5 +1,6 @@
 """Tracks for genome browsers: effects as bedGraph and bigWig, instruments as BED, an IGV session that opens them."""
 
+import contextlib
 import errno
 import os
 import re
@@ -10,14 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import dna
-from ..effects_store import locus_blocks, predicted_mutants
+from ..effects_store import StoredMutants, locus_blocks, not_predicted, predicted_mutants
 from ..errors import InputError, on_one_line
+from ..loci.mutants import SINGLE
 from .vcf import encoded
+from .wide_tracks import ENDING, WideMutants, zeros_in
 
 SESSION = "igv_session.xml"
-COLOURS = {"effects": "0,114,178", "instruments": "213,94,0"}
-ENDINGS = {"bedgraph": ".effects.bedGraph", "bigwig": ".effects.bw", "bed": ".instruments.bed"}
+COLOURS = {"effects": "0,114,178", "mutants": "0,158,115", "instruments": "213,94,0"}
+ENDINGS = {"bedgraph": ".effects.bedGraph", "bigwig": ".effects.bw", "bed": ".instruments.bed", "mutants": ENDING}
 ROOM_OF_BASE, ROOM_OF_CONTIG, ROOM = 20, 400, 200_000  # bytes of a bigWig, at most; some 7 of a base are used
 LONGEST_NAME = 80  # letters of a file's name, without its ending
 
@@ -28,19 +30,22 @@ class TrackCounts(NamedTuple):
     Attributes
     ----------
     bases : int
-        With a value.
+        With a value, from single mutants.
     shared : int
         Of them, how many lie in more than one locus.
     lost : int
         Loci without predictions.
     instruments : int or None
-        Rows of all BED files; None without instruments.
+        Rows of all BED files of instruments; None without instruments.
+    wide : int
+        Mutants of several bases.
     """
 
     bases: int
     shared: int
     lost: int
     instruments: int | None
+    wide: int = 0
 
 
 class Places:
@@ -72,7 +77,7 @@ class Places:
             if last > sizes.get(str(contig), 0):
                 raise InputError(f"locus {on_one_line(locus)} ({on_one_line(contig)}) does not lie within the FASTA's "
                                  "contigs; give the FASTA that the effects were predicted from: --fasta_file")
-        along = np.arange(effects.sizes["variant"] // 3)
+        along = np.arange(StoredMutants(effects).length)
         position = np.where((strand == "-")[:, None], end[:, None] - 1 - along, start[:, None] + along)
         contig = np.broadcast_to(np.array([rank[str(each)] for each in chrom])[:, None], position.shape)
         both = np.stack([contig.ravel(), position.ravel()], axis=1)
@@ -81,12 +86,13 @@ class Places:
         self.base_of = number.reshape(position.shape)
 
 
-def of_mutants(effect, value):
-    """One number a position, from its three mutants.
+def of_mutants(of_position, value):
+    """One number a position, from its three single mutants.
 
     Parameters
     ----------
-    effect : (locus, variant, mark) array
+    of_position : (locus, position, 3, mark) array
+        Their effects.
     value : {"largest", "mean"}
         The effect with the largest absolute value, with its sign; or the mean.
 
@@ -94,7 +100,6 @@ def of_mutants(effect, value):
     -------
     (locus, position, mark) array
     """
-    of_position = effect.reshape(len(effect), -1, 3, effect.shape[-1])
     if value == "mean":
         return of_position.mean(2)
     largest = np.abs(np.nan_to_num(of_position)).argmax(2)
@@ -102,11 +107,14 @@ def of_mutants(effect, value):
 
 
 def write_tracks(folder, effects, sizes, marks, value="largest", rule=None, genome=None, shown=iter):
-    """Write a bedGraph, a bigWig and a BED file a mark, and an IGV session of all of them, into a folder.
+    """Write a bedGraph, a bigWig and BED files of each mark, and an IGV session of all of them, into a folder.
 
-    A base that lies in several loci has the mean of their values. Bases that were not mutated, and loci without
-    predictions, have none. BED has a row for each mutant that is an instrument of the mark: name locus:REF>ALT on the
-    forward strand (the locus percent-encoded), score 1000 for the largest absolute effect of the mark's instruments.
+    bedGraph and bigWig are of the single mutants, if there are any. A base that lies in several loci has the mean of
+    their values. Bases that were not mutated, and loci without predictions, have none. Mutants of several bases are BED
+    features (`WideMutants`). The BED of instruments has a row for each mutant that is one of the mark: name
+    locus:REF>ALT on the forward strand (the locus percent-encoded; for mutants of several bases locus:kind:REF>ALT,
+    where ALT is - for a deletion and * for a mean over draws), score 1000 for the largest absolute effect of the mark's
+    instruments.
 
     Parameters
     ----------
@@ -135,39 +143,50 @@ def write_tracks(folder, effects, sizes, marks, value="largest", rule=None, geno
     InputError
         A locus is not within a contig.
     """
-    places = Places(effects, sizes)
-    n_bases, names = len(places.position), file_names(effects["mark"].values[marks])
+    places, mutants = Places(effects, sizes), StoredMutants(effects)
+    n_bases, names = len(places.position) if mutants.n_single else 0, file_names(effects["mark"].values[marks])
     instruments, lost = [[] for _ in marks], 0
     covered = np.zeros(n_bases, np.int32)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        for _ in marks:
-            file.write(bytes(4 * n_bases))  # of a file with holes, a full disk would end us by a signal
-        file.flush()
-        sums = np.memmap(file, np.float32, "r+", shape=(len(marks), n_bases))
+    with tempfile.TemporaryFile(dir=folder) as file, contextlib.ExitStack() as opened:
+        wide = None if mutants.are_single else opened.enter_context(
+            contextlib.closing(WideMutants(effects, marks, folder)))
+        sums = zeros_in(file, (len(marks), n_bases))
         for block in shown(locus_blocks(effects)):
             effect = effects["effect"][block].values
-            there = predicted_mutants(effect).reshape(len(effect), -1, 3).any(2)
-            lost += int((~there.any(1)).sum())
-            values = of_mutants(effect[..., marks], value)
-            for i, bases in enumerate(places.base_of[block]):
-                covered[bases[there[i]]] += 1
-                sums[:, bases[there[i]]] += values[i, there[i]].T
+            lost += int(not_predicted(effect).sum())
+            if mutants.n_single:
+                _add_bases(sums, covered, places.base_of[block], mutants.by_position(effect), marks, value)
+            if wide:
+                wide.add(block, effect)
             if rule is not None:
                 error = effects["effect_se"][block].values.astype(np.float64)
                 mask = rule.instruments(effect.astype(np.float64), error, np.arange(block.start, block.stop)).mask
-                _add_instruments(instruments, effects, block, effect, mask, marks)
+                _add_instruments(instruments, effects, mutants, block, effect, mask, marks)
         used = covered > 0
-        for number, name in enumerate(names):
-            _write_effects(folder, name, places, sizes, used, sums[number, used] / covered[used])
+        if mutants.n_single:
+            for number, name in enumerate(names):
+                _write_effects(folder, name, places, sizes, used, sums[number, used] / covered[used])
         del sums
+        n_wide = wide.write(folder, names, list(sizes)) if wide else 0
     if rule is not None:
         for name, rows in zip(names, instruments, strict=True):
             _write_bed(os.path.join(folder, name + ENDINGS["bed"]), rows, list(sizes))
     titles = [str(mark) for mark in effects["mark"].values[marks]]
+    kinds = {"effects": mutants.n_single > 0, "mutants": not mutants.are_single, "instruments": rule is not None}
     with open(os.path.join(folder, SESSION), "wb") as file:
-        file.write(session(titles, names, rule is not None, genome, _first_locus(effects)))
+        file.write(session(titles, names, [kind for kind, is_there in kinds.items() if is_there], genome,
+                           _first_locus(effects)))
     return TrackCounts(int(used.sum()), int((covered > 1).sum()), lost,
-                       sum(map(len, instruments)) if rule is not None else None)
+                       sum(map(len, instruments)) if rule is not None else None, n_wide)
+
+
+def _add_bases(sums, covered, base_of, of_position, marks, value):
+    """Add a block's values to the sums of their bases, and to how many there are of each."""
+    there = predicted_mutants(of_position).any(2)
+    values = of_mutants(of_position[..., marks], value)
+    for i, bases in enumerate(base_of):
+        covered[bases[there[i]]] += 1
+        sums[:, bases[there[i]]] += values[i, there[i]].T
 
 
 def file_names(names):
@@ -212,42 +231,41 @@ def big_wig():
     return pyBigWig
 
 
-def _add_instruments(instruments, effects, block, effect, mask, marks):
-    """Rows (contig, position, name, effect) of a block's instruments, to the list of each mark."""
-    chrom, start, end, strand, name = (effects[c].values[block] for c in ("chrom", "start", "end", "strand", "name"))
-    along = effects["position"].values
-    refs, alts = (effects[base][block].values.astype("S1").view(np.uint8) for base in ("ref_base", "alt_base"))
-    for i in np.flatnonzero(mask[..., marks].any((1, 2))):
-        reverse = strand[i] == "-"
-        ref, alt = (dna.complement(bases[i]) if reverse else bases[i] for bases in (refs, alts))
+def _add_instruments(instruments, effects, mutants, block, effect, mask, marks):
+    """Rows (contig, start, end, name, effect) of a block's instruments, to the list of each mark."""
+    chrom, name = (effects[c].values[block] for c in ("chrom", "name"))
+    for i, one in enumerate(mutants.on_contig(block)):
         for number, mark in enumerate(marks):
             for v in np.flatnonzero(mask[i, :, mark]):
-                position = end[i] - 1 - along[v] if reverse else start[i] + along[v]
-                mutant = f"{encoded(name[i])}:{chr(ref[v])}>{chr(alt[v])}"
-                instruments[number].append((str(chrom[i]), int(position), mutant, float(effect[i, v, mark])))
+                start = int(one.position[v])
+                kind = "" if mutants.kind[v] == SINGLE else f"{mutants.kind[v]}:"
+                label = f"{encoded(name[i])}:{kind}{one.ref[v]}>{one.alt[v] or '-'}"
+                instruments[number].append((str(chrom[i]), start, start + int(one.length[v]), label,
+                                            float(effect[i, v, mark])))
 
 
 def _write_bed(path, rows, contigs):
     rank = {contig: i for i, contig in enumerate(contigs)}
     most = max((abs(effect) for *_, effect in rows), default=0) or 1.0
-    rows.sort(key=lambda row: (rank[row[0]], row[1], row[2]))
+    rows.sort(key=lambda row: (rank[row[0]], *row[1:4]))
     with open(path, "w") as file:
-        file.writelines(f"{contig}\t{p}\t{p + 1}\t{name}\t{round(1000 * abs(effect) / most)}\t.\n"
-                        for contig, p, name, effect in rows)
+        file.writelines(f"{contig}\t{start}\t{end}\t{name}\t{round(1000 * abs(effect) / most)}\t.\n"
+                        for contig, start, end, name, effect in rows)
 
 
 def _first_locus(effects):
     return f"{effects['chrom'].values[0]}:{int(effects['start'].values[0]) + 1}-{int(effects['end'].values[0])}"
 
 
-def session(titles, names, with_instruments, genome, locus):
+def session(titles, names, kinds, genome, locus):
     """An IGV session that opens the tracks beside it.
 
     Parameters
     ----------
     titles, names : sequences of str
         Of the marks, and of their files.
-    with_instruments : bool
+    kinds : sequence of str
+        Of tracks: keys of `COLOURS`.
     genome : str or None
         Path of the FASTA.
     locus : str
@@ -265,10 +283,10 @@ def session(titles, names, with_instruments, genome, locus):
     where = {"genome": genome} if genome else {}
     root = ET.Element("Session", {"version": "8", "locus": on_one_line(locus), **where})
     resources, panel = ET.SubElement(root, "Resources"), ET.Element("Panel", {"name": "DataPanel"})
-    of_effects = "bigwig" if big_wig() else "bedgraph"
+    ending_of = {"effects": ENDINGS["bigwig" if big_wig() else "bedgraph"], "mutants": ENDINGS["mutants"],
+                 "instruments": ENDINGS["bed"]}
     for title, name in zip(titles, names, strict=True):
-        kinds = {"effects": ENDINGS[of_effects], **({"instruments": ENDINGS["bed"]} if with_instruments else {})}
-        for kind, ending in kinds.items():
+        for kind, ending in ((kind, ending_of[kind]) for kind in kinds):
             ET.SubElement(resources, "Resource", {"path": name + ending})
             track = ET.SubElement(panel, "Track", {
                 "id": name + ending, "name": f"{on_one_line(title)} {kind}", "color": COLOURS[kind], "visible": "true",

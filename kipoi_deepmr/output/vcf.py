@@ -1,8 +1,12 @@
-"""VCF 4.3: one record per instrument (or per mutant), on the forward strand, REF checked against the FASTA."""
+"""VCF 4.3: one record per instrument (or per mutant), on the forward strand, REF checked against the FASTA.
+
+`vcf_alleles` says how a mutant of several bases is spelled.
+"""
 
 import contextlib
 import errno
 import heapq
+import logging
 import os
 import re
 import shutil
@@ -13,20 +17,24 @@ import numpy as np
 import pysam
 
 from .. import dna
+from ..effects_store import StoredMutants
 from ..errors import InputError
 from ..files import together
+from .vcf_alleles import ABLATED, DESCRIPTION, alleles_of
 
 SUFFIX, INDEX = ".vcf.gz", ".tbi"
 BLOCK_BYTES = 32_000_000  # of effects read at a time: many loci of a usual model, one of the largest
 FULL = 1_000_000  # bytes free: less than htslib holds back
 TABIX_LIMIT = 2**29  # of a .tbi index, which holds no position beyond it
 ACTS_ON = "Mark on which the variant acts directly, most if on several"
-VARIABLES = ("effect", "effect_se", "ref_base", "alt_base")
+VARIABLES = ("effect", "effect_se")
 
 _NOT_IN_KEY = re.compile(r"[^0-9A-Za-z_.]")
 # VCF 4.3 demands : ; = % , CR LF TAB; the blanks, for tools that split at them; > parts the names of a pair
 _NOT_IN_VALUE = re.compile(r"[\s\x00-\x1f\x7f:;=%,>]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+log = logging.getLogger(__name__)
 
 
 def write_vcf(path, effects, genome, local, rule, exposures, outcomes, which="instruments", index=None, shown=iter):
@@ -93,6 +101,9 @@ def write_records(path, records, index=None):
             count = _compress(partial, records)
             pysam.tabix_index(partial, preset="vcf", force=True)
         shutil.move(partial + INDEX, beside(index))
+    if records.n_unchanged:
+        log.warning("VCF: %s mutants are left out, since what replaced their bases is what stood there",
+                    f"{records.n_unchanged:,}")
     return count
 
 
@@ -148,15 +159,20 @@ def _compress(path, records):
 
 class Records:
     """Header and sorted record lines of one VCF; the arguments are those of `write_vcf`, and (exposure, outcome) pairs.
+
+    Attributes
+    ----------
+    n_unchanged : int
+        Mutants that would have a record, but are what the reference is, among the lines given so far.
     """
 
     def __init__(self, effects, genome, local, rule, pairs, every, shown=iter):
-        self._shown = shown
+        self._shown, self.n_unchanged = shown, 0
         self._effects, self._genome, self._rule, self._every = effects, genome, rule, every
         self._chrom, self._start, self._end, self._strand, self._name = (
             effects[c].values for c in ("chrom", "start", "end", "strand", "name")
         )
-        self._position, self._approximation = effects["position"].values, effects.attrs.get("approximation")
+        self._mutants, self._approximation = StoredMutants(effects), effects.attrs.get("approximation")
         self._marks = [str(m) for m in effects["mark"].values]
         self._mark_keys = info_keys(self._marks)
         self._pairs = [f"{encoded(x)}>{encoded(y)}" for x, y in pairs]
@@ -182,14 +198,28 @@ class Records:
             lines.append(f"##effects_approximated_by={self._approximation['engine']}")
         lines.append('##FILTER=<ID=PASS,Description="All filters passed">')
         lines += [f"##contig=<ID={name},length={length}>" for name, length in self._genome.contigs.items()]
+        if self._has_means:
+            lines.append(f'##ALT=<ID={ABLATED[1:-1]},Description="{DESCRIPTION}">')
         lines += [info_line(*field) for field in self._fields()]
         lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
         return "\n".join(lines) + "\n"
+
+    @property
+    def _has_means(self):
+        """Whether some effects are means over draws."""
+        return bool((self._mutants.draws > 1).any())
 
     def _fields(self):
         """Key, Number, Type and Description of each INFO field, in the order of the records."""
         yield "LOCUS", "1", "String", "Name of the locus (percent-encoded)"
         yield "LOCUS_STRAND", "1", "String", "Strand of the locus that the model sees; REF and ALT are on the + strand"
+        if not self._mutants.are_single:
+            kinds = ", ".join(self._mutants.kinds)
+            yield "KIND", "1", "String", f"Kind of the mutant: {kinds}"
+        if self._has_means:
+            yield "END", "1", "Integer", f"Last base that changes, of {ABLATED}"
+            yield "SVLEN", ".", "Integer", f"Number of bases that change, of {ABLATED}"
+            yield "DRAWS", "1", "Integer", f"Replacements over which the effects are means, of {ABLATED}"
         yield from self._fields_of_effects()
         if self._rule.direct:
             yield "ACTS_ON", "1", "String", f"{ACTS_ON} (name percent-encoded); absent if none is known"
@@ -224,19 +254,21 @@ class Records:
         """(contig, start) and the iterator of records of each locus, in order of contig and start."""
         contigs = self._contigs()
         order = np.lexsort((self._start, contigs))
-        size = max(1, BLOCK_BYTES // (8 * len(self._position) * len(self._marks)))
+        letters = sum(self._effects[name].dtype.itemsize for name in ("ref_base", "alt_base"))
+        size = max(1, BLOCK_BYTES // (self._effects.sizes["variant"] * (8 * len(self._marks) + letters)))
         for i in self._shown(range(0, len(order), size)):
             # in the order of the store, which is how its chunks are read fastest
             indices = np.sort(order[i : i + size])
             block = self._effects[list(VARIABLES)].isel(locus=indices)
-            effect, effect_se, ref, alt = (block[v].values for v in VARIABLES)
+            effect, effect_se = (block[v].values for v in VARIABLES)
+            mutants = list(self._mutants.on_contig(indices))
             instruments = self._rule.instruments(effect, effect_se, indices)
             for index in order[i : i + size]:
                 j = np.searchsorted(indices, index)
-                where = self._placed(index, _bytes(ref[j]), _bytes(alt[j]))
+                alleles = self._alleles(index, mutants[j])
                 contig = int(contigs[index])
-                yield (contig, int(self._start[index])), self._records(
-                    contig, index, effect[j], effect_se[j], instruments.at(j), *where)
+                yield (contig, int(self._start[index]) - 1), self._records(  # the base before a deletion is in REF
+                    contig, index, effect[j], effect_se[j], instruments.at(j), alleles, mutants[j])
 
     def _contigs(self):
         """Rank of each locus's contig in the FASTA; raises `InputError` for loci that are not within it."""
@@ -252,30 +284,34 @@ class Records:
         rank = {chrom: i for i, chrom in enumerate(lengths)}
         return np.array([rank[chrom] for chrom in self._chrom])
 
-    def _placed(self, index, ref, alt):
-        """Forward-strand 0-based positions and letters of a locus's variants: (variant,) int64, uint8, uint8."""
+    def _alleles(self, index, mutants):
+        """`Alleles` of a locus's mutants, whose REF is that of the FASTA."""
         chrom, start, end = str(self._chrom[index]), int(self._start[index]), int(self._end[index])
-        position = start + self._position
-        if self._strand[index] == "-":
-            position, ref, alt = end - 1 - self._position, dna.complement(ref), dna.complement(alt)
-        in_fasta = self._genome.fetch(chrom, start, end)[position - start]
+        first = max(0, start - 1)
+        around = self._genome.fetch(chrom, first, min(end + 1, self._genome.contigs[chrom]))
+        n = mutants.length
+        position = np.repeat(mutants.position - (np.cumsum(n) - n), n) + np.arange(n.sum())  # of each base that changes
+        ref = np.frombuffer("".join(mutants.ref.tolist()).encode(), np.uint8)
+        in_fasta = around[position - first]
         wrong = np.flatnonzero(in_fasta != ref)
         if len(wrong):
-            first = wrong[0]
+            k = wrong[0]
             raise InputError(
-                f"{self._genome.path}: locus {self._name[index]}: at {chrom}:{position[first] + 1} the FASTA has "
-                f"{chr(in_fasta[first])}, but the effects were predicted from {chr(ref[first])} (forward strand); "
+                f"{self._genome.path}: locus {self._name[index]}: at {chrom}:{position[k] + 1} the FASTA has "
+                f"{chr(in_fasta[k])}, but the effects were predicted from {chr(ref[k])} (forward strand); "
                 "give the FASTA that they were predicted from")
-        return position, ref, alt
+        return alleles_of(mutants, dna.decode(around), first)
 
-    def _records(self, contig, index, effect, effect_se, instruments, position, ref, alt):
+    def _records(self, contig, index, effect, effect_se, instruments, alleles, mutants):
         """(contig, position, locus) and line of each record of one locus, by position and ALT."""
         served = instruments.of_pairs(*self._columns)
         is_instrument = self._is_instrument(instruments, served)
-        order = np.lexsort((alt, position))
+        order = np.lexsort((alleles.alt, alleles.ref, alleles.position))
         order = order[~np.isnan(effect[order]).all(axis=1)] if np.isfinite(effect).any() else order
         if not self._every:
             order = order[is_instrument[order]]
+        self.n_unchanged += int((~alleles.is_there & (mutants.length > 0))[order].sum())
+        order = order[alleles.is_there[order]]
         chrom, pair_values, suffixes = self._chrom[index], self._pair_values(index), {}
         acts = acts_text(self._rule.acts(effect[order], effect_se[order], index), self._marks, len(order))
         texts = self._texts_of_effects(effect, effect_se, instruments, order)
@@ -285,9 +321,19 @@ class Records:
             if pattern not in suffixes:
                 suffixes[pattern] = self._suffix([pair_values[j] for j in np.flatnonzero(served[i])])
             passed = "PASS" if is_instrument[i] else "."
-            yield (contig, int(position[i]), int(index)), (
-                f"{chrom}\t{position[i] + 1}\t.\t{chr(ref[i])}\t{chr(alt[i])}\t.\t{passed}\t"
-                f"{prefix}{values}{acts_on}{suffixes[pattern]}\n")
+            yield (contig, int(alleles.position[i]), int(index)), (
+                f"{chrom}\t{alleles.position[i] + 1}\t.\t{alleles.ref[i]}\t{alleles.alt[i]}\t.\t{passed}\t"
+                f"{prefix}{self._text_of_kind(i, alleles, mutants)}{values}{acts_on}{suffixes[pattern]}\n")
+
+    def _text_of_kind(self, i, alleles, mutants):
+        """INFO of a mutant's kind and of where it ends, as text that begins with `;`; empty if all are single."""
+        if self._mutants.are_single:
+            return ""
+        text = f";KIND={self._mutants.kind[i]}"
+        if alleles.is_averaged[i]:
+            text += (f";END={mutants.position[i] + mutants.length[i]};SVLEN={mutants.length[i]}"
+                     f";DRAWS={self._mutants.draws[i]}")
+        return text
 
     def _is_instrument(self, instruments, served):
         """(variant,) bool, of one locus."""
@@ -370,10 +416,6 @@ def _causal_effects(local, start, pairs):
         raise ValueError("the local table does not follow the order of the loci")
     values = local[["estimate", "se"]].to_numpy(dtype=float, na_value=np.nan)
     return methods, values.reshape(len(start), len(pairs), len(methods), 2)
-
-
-def _bytes(letters):
-    return letters.astype("S1").view(np.uint8)
 
 
 def info_keys(names):

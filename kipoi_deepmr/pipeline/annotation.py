@@ -17,11 +17,13 @@ from .predictor import Predictor
 
 
 class AnnotationResult(NamedTuple):
-    """Counts of records and of alleles in loci, as `kipoi_deepmr.output.annotated_vcf.Annotator` has them; notes."""
+    """Counts of records and of alleles in loci, as `kipoi_deepmr.output.annotated_vcf.Annotator` has them; notes; what
+    the reasons in `alleles` mean."""
 
     counts: Counter
     alleles: Counter
     notes: list
+    meanings: dict
 
 
 def annotate(folder, input_vcf, output, options=None, *, ensemble=None, **changes):
@@ -76,4 +78,4 @@ def annotate(folder, input_vcf, output, options=None, *, ensemble=None, **change
             notes, made = annotate_vcf(options.input_vcf, files.path, annotator)
             if made:
                 shutil.move(files.path + made, files.beside(made[1:]))
-    return AnnotationResult(annotator.counts, annotator.alleles, notes)
+    return AnnotationResult(annotator.counts, annotator.alleles, notes, annotator.meanings)

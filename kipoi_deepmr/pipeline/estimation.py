@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..files import file_checksum, is_stream
 from ..instruments import InstrumentRule, rule_for, with_se_shrinkage
 from ..loci import Genome
+from ..loci.mutants import PAIRS
 from ..network.verdicts import DIRECT
 from ..options import EstimateOptions
 from ..output import tables
@@ -103,6 +104,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         genome = genome_of(effects.attrs, options)
         if genome:
             opened.enter_context(genome)
+            _tell_of_pairs(effects_path)
         if wide and judged is None and (options.tables != "none" or genome):
             judged = _judged(effects, map_blocks, quiet)
         network = judged and judged.network
@@ -151,6 +153,14 @@ def _estimate_table(files, how, each):
                   options.outcomes or marks, which=options.vcf, index=files.beside(VCF + ".tbi"),
                   shown=progress("VCF", None, quiet))
     return None if each else pd.concat(pieces, ignore_index=True)
+
+
+def _tell_of_pairs(effects_path):
+    """Say which mutants no VCF can hold, if there are any."""
+    mutants = effects_store.StoredMutants(effects_store.open_effects(effects_path, pairs=True))
+    if PAIRS in mutants.kinds:
+        log.warning("VCF: no record can hold a change of two regions at once, so the mutants of --mutants pairs are "
+                    "left out; they are in the store of effects")
 
 
 def _rule_of(effects, options, map_blocks, assignment, variants=None):

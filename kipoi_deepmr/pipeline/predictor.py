@@ -66,7 +66,7 @@ class Predictor:
         found, windows = {}, {}
         for number, record in enumerate(placed):
             for k, allele in enumerate(record.alleles if record else ()):
-                if allele.kind in (INDEL, MNV):
+                if allele.kind in (INDEL, MNV) and allele.mutant < 0:
                     what = self._window(record.locus, allele)
                     (found if isinstance(what, str) else windows)[number, k] = what
         if windows:

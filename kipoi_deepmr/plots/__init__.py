@@ -22,12 +22,12 @@ from .simulation import (
 )
 from .spacing import plot_strata, strata_figure
 from .styles import STYLES, styled
-from .tracks import heights_of, plot_track, tracks_figure
+from .tracks import Spans, heights_of, plot_spans, plot_track, tracks_figure
 
-__all__ = ["STYLES", "check_path", "forest_figure", "global_effects_figure", "graph_figure", "heatmap_figure",
-           "heights_of", "interaction_figure", "levers_figure", "network_figure", "plot_coverage",
+__all__ = ["STYLES", "Spans", "check_path", "forest_figure", "global_effects_figure", "graph_figure",
+           "heatmap_figure", "heights_of", "interaction_figure", "levers_figure", "network_figure", "plot_coverage",
            "plot_coverage_against_width", "plot_curve", "plot_dependence", "plot_direct_effects",
            "plot_effects_of_both", "plot_global_effects", "plot_global_heatmap", "plot_heatmap", "plot_interaction",
-           "plot_local_scatter", "plot_network", "plot_reliability", "plot_strata", "plot_sweep", "plot_track",
-           "plot_true_effects", "reliability_figure", "save", "shape_figure", "simulation_figure", "strata_figure",
-           "styled", "sweep_figure", "tracks_figure"]
+           "plot_local_scatter", "plot_network", "plot_reliability", "plot_spans", "plot_strata", "plot_sweep",
+           "plot_track", "plot_true_effects", "reliability_figure", "save", "shape_figure", "simulation_figure",
+           "strata_figure", "styled", "sweep_figure", "tracks_figure"]

@@ -1,21 +1,44 @@
-"""Effects along the sequence: letters as tall as what is lost when they are changed."""
+"""Effects along the sequence: letters as tall as what is lost when they are changed, and bars as wide as a stretch."""
+
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import rcParams
 from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.path import Path
 
 from ..display import without_middle
 from ..dna import ALPHABET
-from .axes import axes_of
+from .axes import BLUE, axes_of
 from .letters import COLOURS, outline
 from .styles import inches_of, ink
 
 WIDTH = 0.92  # of a letter, in bases
 NARROWEST = 5.5  # points a base; narrower letters cannot be read
+BAR_ROW = 0.7  # as tall as this of a row of letters
+INSTRUMENT, OTHER = 0.9, 0.2  # opacity of bars
 BAR = Path([(0, 0), (0, 1), (1, 1), (1, 0), (0, 0)], [Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY])
+
+
+class Spans(NamedTuple):
+    """Mutants of several bases, of one kind, at one locus.
+
+    Attributes
+    ----------
+    position, length : (n,) int
+        First base that changes, from 0, and bases that change.
+    heights : dict of str to (n,) array
+        What each mark loses by the change, by its name.
+    is_instrument : (n,) bool
+    """
+
+    position: np.ndarray
+    length: np.ndarray
+    heights: dict
+    is_instrument: np.ndarray
 
 
 def heights_of(effect):
@@ -76,19 +99,55 @@ def plot_track(sequence, heights, instruments=(), start=0, ax=None):
     return ax
 
 
-def tracks_figure(sequence, heights_by_mark, instruments=(), start=0, width=None):
+def plot_spans(spans, mark, start, end, ax=None):
+    """Bars as wide as the bases that a mutant changes, and as tall as what the mark loses; instruments are dark.
+
+    Parameters
+    ----------
+    spans : Spans
+    mark : str
+    start, end : int
+        Positions in the locus between which they are drawn; end is one after the last.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = axes_of(ax, max(4.0, min(20.0, 0.12 * (end - start))), 1.0)
+    heights = np.nan_to_num(np.asarray(spans.heights[mark], np.float64))
+    colours = [to_rgba(BLUE, INSTRUMENT if chosen else OTHER) for chosen in spans.is_instrument]
+    ax.bar(np.asarray(spans.position) - 0.5, heights, spans.length, align="edge", color=colours, edgecolor=BLUE,
+           linewidth=0.4)
+    ax.axhline(0, color=ink(), linewidth=0.6)
+    ax.set_xlim(start - 0.5, end - 0.5)
+    ax.margins(y=0.1)
+    ax.set_xlabel("position in the locus, from 0")
+    return ax
+
+
+def tracks_figure(sequence, heights_by_mark, instruments=(), start=0, width=None, spans=None):
     """A figure with one `plot_track` a mark, one below the other; arguments as there, heights by name of the mark.
 
     `width`, if given, is that of the figure in inches. Bars stand for letters that would be narrower than 5 points.
+    `spans` are the `Spans` of mutants of several bases, by their kind: a row of bars below the letters of each mark,
+    or, where `heights_by_mark` is empty, instead of them.
     """
-    height = 1.6 if width is None else 0.3 * width
-    figure = Figure(figsize=(width or max(5.0, min(20.0, 0.12 * len(sequence))), height * len(heights_by_mark) + 0.3),
+    spans, height = spans or {}, 1.6 if width is None else 0.3 * width
+    marks = list(heights_by_mark) or list(next(iter(spans.values())).heights)
+    rows = [(mark, kind) for mark in marks for kind in ([None] if heights_by_mark else []) + list(spans)]
+    ratios = [1.0 if kind is None else BAR_ROW for _, kind in rows]
+    figure = Figure(figsize=(width or max(5.0, min(20.0, 0.12 * len(sequence))), height * sum(ratios) + 0.3),
                     layout="constrained")
-    letters = max(int(0.6 * height / inches_of(1, rcParams["font.size"])), 8)  # of a name beside a panel
-    panels = figure.subplots(len(heights_by_mark), 1, sharex=True, squeeze=False)[:, 0]
-    for ax, (mark, heights) in zip(panels, heights_by_mark.items(), strict=True):
-        plot_track(sequence, heights, instruments, start, ax)
-        ax.set_ylabel(without_middle(mark, letters), parse_math=False)
+    panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
+    for ax, (mark, kind), ratio in zip(panels, rows, ratios, strict=True):
+        letters = max(int(0.6 * ratio * height / inches_of(1, rcParams["font.size"])), 8)  # of a name beside a panel
+        if kind is None:
+            plot_track(sequence, heights_by_mark[mark], instruments, start, ax)
+        else:
+            plot_spans(spans[kind], mark, start, start + len(sequence), ax)
+        name = without_middle(mark, letters)
+        ax.set_ylabel(name if kind is None else f"{name}\n{kind}", parse_math=False)
     for ax in panels[:-1]:
         ax.set_xlabel("")
     return figure

@@ -4,6 +4,9 @@ import json
 
 import numpy as np
 
+from .. import dna
+from ..effects_store import StoredMutants
+from ..loci.mutants import SINGLE
 from ..mr.diagnostics.influence import leave_one_out
 from ..options import CROSS_FITTED
 from .numbers import rounded
@@ -35,7 +38,7 @@ def of_loci(run, pairs, local, loci, max_bytes=MAX_BYTES):
     marks = run.effects["mark"].values.tolist()
     at = {key: i for i, key in enumerate(zip(*(run.effects[name].values.tolist()
                                                for name in ("name", "chrom", "start", "end", "strand")), strict=True))}
-    expected = _counts(run, local)
+    expected, mutants = _counts(run, local), StoredMutants(run.effects)
     details, total = {}, 0
     for number in _order(run, local, len(loci)):
         key = tuple(loci.iloc[number])
@@ -48,8 +51,7 @@ def of_loci(run, pairs, local, loci, max_bytes=MAX_BYTES):
             if n is not None and n not in _possible_counts(effect, instruments, *map(marks.index, (exposure, outcome))):
                 return {}, (f"{run.local_name} was made with other settings than run.json tells: its instruments are "
                             "others")
-        sequence = "".join(run.effects["ref_base"][index].values[::3].tolist())
-        detail = _detail(effect, se, instruments, marks, pairs, sequence)
+        detail = _detail(effect, se, instruments, marks, pairs, mutants, index)
         text = json.dumps(detail, separators=(",", ":"), allow_nan=False)
         total += len(text)
         if total > max_bytes:
@@ -83,22 +85,36 @@ def _order(run, local, n_loci):
     return np.argsort(-total, kind="stable").tolist()
 
 
-def _detail(effect, se, instruments, marks, pairs, sequence):
-    """One locus: variants are numbered as in the Dataset (3 a position, in the order ACGT without the reference)."""
+def _detail(effect, se, instruments, marks, pairs, mutants, index):
+    """One locus: variants are numbered as in the Dataset (single mutants in the order ACGT without the reference)."""
     numbers = [(marks.index(x), marks.index(y)) for x, y in pairs]
     chosen = {pair: instruments.of_pairs(*pair) for pair in numbers}
     used = sorted({mark for pair in numbers for mark in pair})
     variants = np.flatnonzero(np.any(list(chosen.values()), axis=0))
     return {
-        "sequence": sequence, "variants": variants.tolist(),
+        "sequence": dna.decode(mutants.sequences([index])[0]), "variants": variants.tolist(),
         "effect": {marks[m]: rounded(effect[variants, m]) for m in used},
         "se": {marks[m]: rounded(se[variants, m], 3) for m in used},
         "instruments": _nested(marks, {pair: np.flatnonzero(of_pair[variants]).tolist()
                                        for pair, of_pair in chosen.items()}),
         # the height of a letter is what the locus loses, on average, when the letter is changed
-        "track": {marks[m]: rounded(-effect[:, m].reshape(-1, 3).mean(1), 3) for m in used},
+        "track": {marks[m]: rounded(-mutants.by_position(effect)[..., m].mean(1), 3) for m in used},
+        **({} if mutants.are_single else {"others": _others(effect, marks, used, mutants, index)}),
         "without": _nested(marks, {pair: _without_each(effect, se, of_pair, *pair)
                                    for pair, of_pair in chosen.items()}),
+    }
+
+
+def _others(effect, marks, used, mutants, index):
+    """The mutants of several bases of a locus, as the model sees them; ALT is empty for a deletion, * for a mean."""
+    position, length = (each[0] for each in mutants.places([index]))
+    variants = np.flatnonzero((mutants.kind != SINGLE) & (length > 0))
+    return {
+        "variant": variants.tolist(), "kind": mutants.kind[variants].tolist(),
+        "draws": mutants.draws[variants].tolist(),
+        "position": position[variants].tolist(), "length": length[variants].tolist(),
+        "alt": mutants.alternatives(index)[variants].tolist(),
+        "loss": {marks[m]: rounded(-effect[variants, m], 3) for m in used},
     }
 
 

@@ -1,6 +1,7 @@
 // One locus: effects along the sequence, its instruments in the genome, every method's line.
 
 const COMPLEMENT = { A: "T", C: "G", G: "C", T: "A" };
+const SPELLED = 12; // letters of a stretch that a name spells
 let locusTurn = 0;
 
 function showLociNames(wanted) {
@@ -52,14 +53,33 @@ function showBrowsers() {
 
 const instrumentsAt = (detail, x, y) => (detail.instruments[marks[x]] || {})[marks[y]] || [];
 
-// Positions and letters of instruments in the genome (from 1, plus strand) and as the model sees them (from 0).
+// What a variant changes, as the model sees it: alt is empty for a deletion, * for a mean over draws.
+function mutantOf(detail, variant) {
+  const k = detail.others ? detail.others.variant.indexOf(variant) : -1;
+  if (k < 0) {
+    const position = Math.floor(variant / 3), ref = detail.sequence[position];
+    return { kind: "single", position, length: 1, draws: 1, ref, alt: "ACGT".replace(ref, "")[variant % 3] };
+  }
+  const [kind, position, length, draws, alt] = ["kind", "position", "length", "draws", "alt"].map((name) => detail.others[name][k]);
+  return { kind, position, length, draws, alt, ref: detail.sequence.slice(position, position + length) };
+}
+
+// Its first base in the genome (from 1, plus strand), its name there, and that in the locus (from 0).
+function namesOf({ kind, position, length, ref, alt }, number) {
+  const forward = loci.strand[number] !== "-", genomic = forward ? loci.start[number] + position + 1 : loci.end[number] - position - length + 1;
+  const turned = (text) => (forward ? text : [...text].reverse().map((base) => COMPLEMENT[base] ?? base).join(""));
+  const spelled = (from, to) => `${from}>${to || "-"}`;
+  if (kind === "single") return { genomic, name: `${loci.chrom[number]}:${genomic} ${spelled(turned(ref), turned(alt))}`, seen: `${position} ${spelled(ref, alt)}` };
+  const how = (from, to) => (alt === "*" || length > SPELLED ? kind : spelled(from, to));
+  return { genomic, name: `${loci.chrom[number]}:${genomic}-${genomic + length - 1} ${how(turned(ref), turned(alt))}`, seen: `${position}-${position + length - 1} ${how(ref, alt)}` };
+}
+
+// Instruments with their places and names, effects, and what is left without each.
 function instrumentsOf(detail, number, x, y) {
-  const without = (detail.without[marks[x]] || {})[marks[y]] || { estimate: [], se: [] }, forward = loci.strand[number] !== "-";
+  const without = (detail.without[marks[x]] || {})[marks[y]] || { estimate: [], se: [] };
   return instrumentsAt(detail, x, y).map((i, k) => {
-    const variant = detail.variants[i], position = Math.floor(variant / 3), ref = detail.sequence[position];
-    const alt = "ACGT".replace(ref, "")[variant % 3], genomic = forward ? loci.start[number] + position + 1 : loci.end[number] - position;
-    const [from, to] = forward ? [ref, alt] : [ref, alt].map((base) => COMPLEMENT[base] ?? base);
-    return { at: number, position, genomic, name: `${loci.chrom[number]}:${genomic} ${from}>${to}`, seen: `${position} ${ref}>${alt}`, bx: detail.effect[marks[x]][i], by: detail.effect[marks[y]][i],
+    const mutant = mutantOf(detail, detail.variants[i]);
+    return { at: number, ...mutant, ...namesOf(mutant, number), bx: detail.effect[marks[x]][i], by: detail.effect[marks[y]][i],
       sx: detail.se[marks[x]][i], sy: detail.se[marks[y]][i], without: without.estimate[k] ?? null, withoutSe: without.se[k] ?? null };
   });
 }
@@ -86,36 +106,67 @@ function drawLeaveOneOut(instruments, at) {
     rule("x", ivw)] }));
 }
 
-// One row of letters a mark; a letter's outline fills a box of 1 by 1, which is stretched to its height.
+// A row of letters a mark, and below it a row of bars for each kind of mutants of several bases.
 function drawTracks(detail, number, x, y) {
-  const length = detail.sequence.length, height = 110, gap = 46, forward = loci.strand[number] !== "-";
-  const at = [...new Set(instrumentsAt(detail, x, y).map((i) => Math.floor(detail.variants[i] / 3)))];
-  const placed = (i) => (forward ? loci.start[number] + i + 1 : loci.end[number] - i);
-  const tracks = [x, y].map((m, k) => {
-    const values = detail.track[marks[m]], top = Math.max(1e-12, ...values), low = Math.min(0, ...values), biggest = Math.max(top, -low);
-    return { mark: short(marks[m], 18), k, low: low - 0.12 * biggest, top: top + 0.05 * biggest, letters: range(length).filter((i) => Math.abs(values[i]) > 0.004 * biggest)
-      .map((i) => ({ i, letter: detail.sequence[i], value: values[i], name: `${i} ${detail.sequence[i]}`, place: `${loci.chrom[number]}:${placed(i)}`, told: shown(values[i]) })) };
-  });
+  const chosen = instrumentsAt(detail, x, y).map((i) => detail.variants[i]), mutants = chosen.map((variant) => mutantOf(detail, variant));
+  const at = [...new Set(mutants.filter((m) => m.kind === "single").map((m) => m.position))];
+  const rows = [x, y].flatMap((m) => [...(detail.track[marks[m]].length ? [lettersOf(detail, number, m, at)] : []), ...barsOf(detail, number, m, new Set(chosen))]);
+  const length = detail.sequence.length, room = (row) => (row.isLast ? 46 : 12);
+  rows.forEach((row, k) => { row.isLast = k + 1 === rows.length || rows[k + 1].m !== row.m; row.y = k ? rows[k - 1].y + rows[k - 1].height + room(rows[k - 1]) : 0; });
+  const last = rows[rows.length - 1];
   let width = 900;
-  const group = (t) => ({
-    type: "group", encode: { enter: { y: { value: t.k * (height + gap) }, width: { value: width }, height: { value: height } } },
-    data: [{ name: `letters${t.k}`, values: t.letters }, { name: `instruments${t.k}`, values: at.map((i) => ({ i })) }],
-    scales: [{ name: "v", type: "linear", domain: [t.low, t.top], range: [height, 0], zero: false }],
-    axes: [{ orient: "left", scale: "v", title: t.mark, tickCount: 4, titleLimit: 130 }, { orient: "bottom", scale: "p", tickMinStep: 1, tickCount: Math.ceil(width / 90), labelFlush: false, title: t.k ? "position in the locus, from 0" : null }],
-    marks: [
-      { type: "rule", encode: { enter: { x: { value: 0 }, x2: { value: width }, y: { scale: "v", value: 0 }, stroke: { value: "currentColor" }, strokeOpacity: { value: 0.4 } } } },
-      { type: "symbol", from: { data: `instruments${t.k}` }, encode: { enter: { shape: { value: "triangle-up" }, size: { value: 26 }, fill: { value: "currentColor" }, x: { scale: "p", field: "i" }, y: { value: height - 5 } } } },
-      { type: "path", from: { data: `letters${t.k}` }, encode: { enter: { path: { signal: "outlines[datum.letter]" }, fill: { signal: "colours[datum.letter]" },
-        x: { scale: "p", signal: "datum.i - 0.46" }, y: { scale: "v", value: 0 }, scaleX: { signal: `0.92 * ${width} / ${length}` },
-        scaleY: { signal: "scale('v', 0) - scale('v', datum.value)" }, tooltip: { signal: "{position: datum.name, genome: datum.place, loss: datum.told}" } } } }],
-  });
-  draw("tracks", (room) => {
-    width = Math.max(room - 75, 9 * length);
-    return { description: `Effects along ${length} bases`, width, height: 2 * height + gap, padding: 5, autosize: "pad",
+  byId("bars-caption").hidden = !detail.others;
+  draw("tracks", (wide) => {
+    width = Math.max(wide - 75, 9 * length);
+    return { description: `Effects along ${length} bases`, width, height: last.y + last.height, padding: 5, autosize: "pad",
       signals: [{ name: "outlines", value: letters }, { name: "colours", value: BASES }],
       scales: [{ name: "p", type: "linear", domain: [-0.5, length - 0.5], range: [0, width], zero: false, nice: false }],
-      marks: tracks.map(group) };
-  }, { fit: false }).then(() => { if (at.length) byId("tracks").scrollLeft = (Math.min(...at) / length) * width - 120; });
+      marks: rows.map((row, k) => trackOf(row, k, width, length, row === last)) };
+  }, { fit: false }).then(() => { if (mutants.length) byId("tracks").scrollLeft = (Math.min(...mutants.map((m) => m.position)) / length) * width - 120; });
+}
+
+const rangeOf = (values, above, below) => {
+  const top = Math.max(1e-12, ...values), low = Math.min(0, ...values), biggest = Math.max(top, -low);
+  return { low: low - below * biggest, top: top + above * biggest, biggest };
+};
+
+function lettersOf(detail, number, m, at) {
+  const values = detail.track[marks[m]], forward = loci.strand[number] !== "-", { low, top, biggest } = rangeOf(values, 0.05, 0.12);
+  const placed = (i) => (forward ? loci.start[number] + i + 1 : loci.end[number] - i);
+  return { m, title: short(marks[m], 18), height: 110, low, top, triangles: at.map((i) => ({ i })), bars: [], letters: range(detail.sequence.length).filter((i) => Math.abs(values[i]) > 0.004 * biggest)
+    .map((i) => ({ i, letter: detail.sequence[i], value: values[i], name: `${i} ${detail.sequence[i]}`, place: `${loci.chrom[number]}:${placed(i)}`, told: shown(values[i]) })) };
+}
+
+function barsOf(detail, number, m, chosen) {
+  const others = detail.others || { variant: [], kind: [] }, hasLetters = detail.track[marks[m]].length > 0;
+  return [...new Set(others.kind)].map((kind) => {
+    const bars = others.variant.flatMap((variant, k) => {
+      if (others.kind[k] !== kind) return [];
+      const mutant = mutantOf(detail, variant), { name, seen } = namesOf(mutant, number), value = others.loss[marks[m]][k];
+      return [{ from: mutant.position - 0.5, to: mutant.position + mutant.length - 0.5, value, kind, name, seen, bases: mutant.length, draws: mutant.draws, opacity: chosen.has(variant) ? 0.85 : 0.2, told: shown(value) }];
+    });
+    return { m, title: hasLetters ? kind : [short(marks[m], 18), kind], height: hasLetters ? 64 : 90, ...rangeOf(bars.map((bar) => bar.value), 0.05, 0.05), triangles: [], letters: [], bars };
+  });
+}
+
+// A letter's outline fills a box of 1 by 1, which is stretched to its height.
+function trackOf(row, k, width, length, isLast) {
+  const { height, title } = row;
+  return {
+    type: "group", encode: { enter: { y: { value: row.y }, width: { value: width }, height: { value: height } } },
+    data: ["letters", "triangles", "bars"].map((name) => ({ name: `${name}${k}`, values: row[name] })),
+    scales: [{ name: "v", type: "linear", domain: [row.low, row.top], range: [height, 0], zero: false }],
+    axes: [{ orient: "left", scale: "v", title, tickCount: height > 100 ? 4 : 3, titleLimit: 130 },
+      { orient: "bottom", scale: "p", tickMinStep: 1, tickCount: Math.ceil(width / 90), labelFlush: false, labels: row.isLast, ticks: row.isLast, title: isLast ? "position in the locus, from 0" : null }],
+    marks: [
+      { type: "rule", encode: { enter: { x: { value: 0 }, x2: { value: width }, y: { scale: "v", value: 0 }, stroke: { value: "currentColor" }, strokeOpacity: { value: 0.4 } } } },
+      { type: "symbol", from: { data: `triangles${k}` }, encode: { enter: { shape: { value: "triangle-up" }, size: { value: 26 }, fill: { value: "currentColor" }, x: { scale: "p", field: "i" }, y: { value: height - 5 } } } },
+      { type: "rect", from: { data: `bars${k}` }, encode: { enter: { x: { scale: "p", field: "from" }, x2: { scale: "p", field: "to" }, y: { scale: "v", value: 0 }, y2: { scale: "v", field: "value" },
+        fill: { value: RAISES }, fillOpacity: { field: "opacity" }, stroke: { value: RAISES }, strokeWidth: { value: 0.6 }, tooltip: { signal: "{kind: datum.kind, mutant: datum.name, position: datum.seen, bases: datum.bases, draws: datum.draws, loss: datum.told}" } } } },
+      { type: "path", from: { data: `letters${k}` }, encode: { enter: { path: { signal: "outlines[datum.letter]" }, fill: { signal: "colours[datum.letter]" },
+        x: { scale: "p", signal: "datum.i - 0.46" }, y: { scale: "v", value: 0 }, scaleX: { signal: `0.92 * ${width} / ${length}` },
+        scaleY: { signal: "scale('v', 0) - scale('v', datum.value)" }, tooltip: { signal: "{position: datum.name, genome: datum.place, loss: datum.told}" } } } }],
+  };
 }
 
 function showInstruments(instruments, x, y) {
@@ -123,6 +174,8 @@ function showInstruments(instruments, x, y) {
   new DataTable("instrument-table", { caption: `Instruments for ${pairName([x, y])} at ${loci.locus[chosen.locus]}`, n: instruments.length, columns: [
     { title: "mutant", help: "Position in the genome (from 1) and letters of the plus strand, as in the VCF.", text: true, value: (i) => instruments[i].name, key: (i) => instruments[i].genomic },
     { title: "in the locus", help: "Position in the locus (from 0) and letters as the model sees them.", text: true, value: (i) => instruments[i].seen, key: (i) => instruments[i].position },
+    ...(instruments.some((i) => i.kind !== "single") ? [{ title: "kind", help: "Kind of the mutant, by its name in --mutants.", text: true, value: (i) => instruments[i].kind },
+      column("bases", "length", "Bases that change."), column("draws", "draws", "Replacements over which its effects are means.")] : []),
     column(`effect on ${short(marks[x], 24)}`, "bx", "Change of the exposure by the mutant."), column("se", "sx", "Its standard error."),
     column(`effect on ${short(marks[y], 24)}`, "by", "Change of the outcome by the mutant."), column("se", "sy", "Its standard error."),
     { title: "ratio", help: "Effect on the outcome per effect on the exposure: what this mutant alone says.", value: (i) => (instruments[i].bx ? instruments[i].by / instruments[i].bx : null) },

@@ -221,7 +221,7 @@ def test_a_single_mutant_goes_to_the_nearest_locus_that_mutated_its_base():
         bases = genome[start[locus]:start[locus] + length]
         return dna.reverse_complement(bases) if strand[locus] == "-" else bases
 
-    index = LocusIndex(["c"] * n, start, strand, length, sequence, lost, lambda i, mutant: mutated[i, mutant // 3])
+    index = LocusIndex(["c"] * n, start, strand, length, sequence, lost, lambda i, position: mutated[i, position])
     n_other = 0
     for position in range(75):
         holding = [i for i in range(n) if start[i] <= position < start[i] + length]
