@@ -3,8 +3,8 @@
     python benchmarks/wide.py [--marks 919] [--loci 200] [--length 30] [--instruments own] [--folder FOLDER]
 
 The store is simulated (`plugin_tests/wide_case.py`), so that only our own work is measured. Each stage runs in a
-process of its own. Seconds are of processors, which other work on the machine changes little; memory is the most that
-the process held.
+process of its own; `run` runs all of them in one, and each is measured there. Seconds are of processors, which other
+work on the machine changes little; memory is the most that the process held during the stage.
 """
 
 import argparse
@@ -20,20 +20,39 @@ sys.path.insert(0, str(ROOT / "plugin_tests"))
 
 STAGES = {
     "network": "pipeline.network(store, folder + '/network.tsv')",
-    "estimate": "pipeline.estimate(store, folder + '/local.tsv', {options})",
-    "aggregate": "pipeline.aggregate(folder + '/local.tsv', folder + '/global.tsv', "
+    "estimate": "pipeline.estimate(store, folder + '/local.tsv', options)",
+    "aggregate": "pipeline.aggregate(folder + '/local.tsv', folder + '/global.' + ending, "
                  "network_options={'network': 'none'})",
-    "run": "pipeline.run_again(store, folder + '/OUT', estimate_options={options})",
+    "report": "report.write_report(folder + '/OUT')",
+    "run": "pipeline.run_again(store, folder + '/OUT', estimate_options=options, "
+           "network_options={'network': network}, table_format=ending, overwrite=True)",
 }
 PROGRAM = """
-import json, resource, sys, time
-from kipoi_deepmr import pipeline
-store, folder = sys.argv[1:]
-start, used = time.perf_counter(), time.process_time()
-{}
-print(json.dumps([time.perf_counter() - start, time.process_time() - used,
-                  resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
+import json, sys, time
+from kipoi_deepmr import pipeline, report
+from kipoi_deepmr.pipeline import running
+
+store, folder, options, network, ending = json.loads(sys.argv[1])
+
+
+def measured(name, function):
+    def call(*arguments, **options):
+        with open("/proc/self/clear_refs", "w") as file:  # begin to measure the most memory anew
+            file.write("5")
+        start, used = time.perf_counter(), time.process_time()
+        found = function(*arguments, **options)
+        with open("/proc/self/status") as file:
+            memory = next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+        print("measured", json.dumps([name, time.perf_counter() - start, time.process_time() - used, 1024 * memory]))
+        return found
+    return call
+
+
+for name, function in {"network": "judge", "estimate": "estimate", "aggregate": "aggregate",
+                       "report": "write_report"}.items():
+    setattr(running, function, measured(name, getattr(running, function)))
 """
+ALONE = "measured('{name}', lambda: {call})()"
 
 
 def main():
@@ -41,11 +60,19 @@ def main():
     for name, default in (("marks", 919), ("loci", 200), ("length", 30), ("members", 5)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--instruments", default="own")
-    parser.add_argument("--method", default="ivw")
-    parser.add_argument("--folder", type=Path)
-    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
+    parser.add_argument("--method", default="ivw", help="one or more, with commas")
+    parser.add_argument("--network", default="direct")
+    parser.add_argument("--tables", default="none")
+    parser.add_argument("--format", default="tsv")
+    parser.add_argument("--folder", type=Path, help="keep store and results there, and use what it holds")
+    parser.add_argument("--stages", nargs="+", choices=list(STAGES),
+                        default=["network", "estimate", "aggregate", "run"])
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+    if args.folder:
+        args.folder.mkdir(exist_ok=True)
+        measure(args.folder, args)
+        return
+    with tempfile.TemporaryDirectory() as folder:
         measure(Path(folder), args)
 
 
@@ -53,39 +80,46 @@ def measure(folder, args):
     """Make the store, run each stage, and print what it takes beside what is announced."""
     from wide_case import make_store
 
-    store = make_store(folder, args.marks, args.loci, args.length, args.members)
+    store = str(folder / "effects.zarr")
+    if not Path(store).exists():
+        make_store(folder, args.marks, args.loci, args.length, args.members)
+    options = {"method": args.method.split(","), "instruments": args.instruments, "vcf": "none", "tables": args.tables}
+    said = announced(store, options, args)
+    print(f"{args.marks} marks, {args.loci} loci, {3 * args.length} mutants, {options}: {said.rows:,} local effects")
     for name in args.stages:
-        options = {"method": args.method, "instruments": args.instruments, "vcf": "none",
-                   "tables": "effects" if name == "run" else "none"}
-        said = announced(store, options, name)
-        program = PROGRAM.format(STAGES[name].replace("{options}", repr(options)))
-        done = subprocess.run([sys.executable, "-c", program, store, str(folder)],
+        call = STAGES[name] if name == "run" else ALONE.format(name=name, call=STAGES[name])
+        arguments = json.dumps([store, str(folder), options, args.network, args.format])
+        done = subprocess.run([sys.executable, "-c", f"{PROGRAM}\n{call}", arguments],
                               capture_output=True, text=True, check=False)
+        for line in done.stdout.splitlines():
+            if line.startswith("measured"):
+                tell(said, *json.loads(line.removeprefix("measured")))
         if done.returncode:
             print(f"{name:10} {done.stderr.strip().splitlines()[-1]}", flush=True)
-            continue
-        wall, seconds, memory = json.loads(done.stdout.splitlines()[-1])
-        expected = sum(said.seconds.values()) if name == "run" else said.seconds[name]
-        print(f"{name:10} {seconds:8.1f} s of processors (announced {expected:.1f}; {wall:.1f} s went by), "
-              f"{memory / 1e9:.2f} GB (announced {said.memory / 1e9:.2f})", flush=True)
-        if name == "estimate":
-            print(f"{'':10} {said.rows / seconds:,.0f} local effects a second of one processor", flush=True)
     for path, size in sizes_below(folder):
         expected = said.files.get(path.name.replace("local.estimates.zarr", "local.zarr"))
         print(f"{str(path.relative_to(folder)):40} {size / 1e6:10.1f} MB"
               + (f" (announced {expected / 1e6:.1f})" if expected else ""))
 
 
-def announced(store, options, stage):
-    """What is said before a stage of these effects begins."""
+def tell(said, name, wall, seconds, memory):
+    """Print what a stage took."""
+    expected = said.seconds.get(name, float("nan"))
+    print(f"{name:10} {seconds:8.1f} s of processors (announced {expected:.1f}; {wall:.1f} s went by), "
+          f"{memory / 1e9:.2f} GB (announced {said.memory / 1e9:.2f})", flush=True)
+    if name == "estimate":
+        print(f"{'':10} {said.rows / seconds:,.0f} local effects a second of one processor", flush=True)
+
+
+def announced(store, options, args):
+    """What is said before a run of these effects begins."""
     from kipoi_deepmr import effects_store
     from kipoi_deepmr.options import EstimateOptions
     from kipoi_deepmr.pipeline import sizes
 
     effects, options = effects_store.open_effects(store), EstimateOptions(**options)
-    said = [sizes.sizes_of(options, effects["mark"].values.tolist(), effects.sizes, whole_run=whole,
-                           share=sizes.share_with_estimate(effects, options)) for whole in (True, False)]
-    return said[0]._replace(memory=said[1].memory) if stage == "estimate" else said[0]
+    return sizes.sizes_of(options, effects["mark"].values.tolist(), effects.sizes, like=f".{args.format}",
+                          share=sizes.share_with_estimate(effects, options))
 
 
 def sizes_below(folder):

@@ -154,8 +154,8 @@ def _forest(arguments, width):
     run = FinishedRun(arguments.folder)
     pair = _pair(arguments, run.effects["mark"].values.tolist())
     method = arguments.method or run.methods[0]
-    local, overall = (_of("method", method, table) for table in (run.local_of([pair]), run.global_))
-    overall = overall[(overall["exposure"] == pair[0]) & (overall["outcome"] == pair[1])].iloc[0]
+    local, overall = (_of("method", method, table) for table in (run.local_of([pair]), run.global_of([pair])))
+    overall = overall.iloc[0]
     figure = forest_figure(local, overall, width)
     short = shortened(pair, LETTERS)
     figure.suptitle(f"{short[pair[0]]} → {short[pair[1]]}, {method}", parse_math=False, fontsize="medium")

@@ -114,7 +114,8 @@ def of_global(table, where):
     Parameters
     ----------
     table : pandas.DataFrame
-        Global effects of all methods; of several the first one is shown.
+        Global effects of all methods; of several the first one is shown. Where it holds the strongest pairs alone,
+        `attrs["pairs"]` says how many there are.
     where : str
         The file that holds them.
 
@@ -131,7 +132,9 @@ def of_global(table, where):
     header = ("exposure", "outcome", "verdict", f"{methods[0] if methods else 'effect'} [95 % interval]", "sd per sd",
               "loci", "p")
     of_others = f" (by {methods[0]}, the first of {len(methods)} methods)" if len(methods) > 1 else ""
-    return table_of(header, rows, f"{_of_verdicts(first)}{of_others}", len(first), where)
+    n_pairs = table.attrs.get("pairs", len(first))
+    of_all = f"of {counted(n_pairs, 'ordered pair')} the strongest: " if n_pairs > len(first) else ""
+    return table_of(header, rows, f"{of_all}{_of_verdicts(first)}{of_others}", n_pairs, where)
 
 
 def _verdict(row):

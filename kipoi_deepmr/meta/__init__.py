@@ -6,13 +6,14 @@ from .regression import RegressionResult, meta_regression
 from .result import MetaResult
 from .rules import compare_rules
 from .strata import aggregate_strata, between_strata, compare_strata, regress
-from .table import GLOBAL_COLUMNS, aggregate, aggregate_pieces
+from .table import GLOBAL_COLUMNS, KEYS, aggregate, aggregate_pieces, iter_pooled
 from .tau2 import TAU2_METHODS
 
 __all__ = [
     "ADHOC",
     "CI",
     "GLOBAL_COLUMNS",
+    "KEYS",
     "PREDICTION",
     "TAU2_CI",
     "TAU2_METHODS",
@@ -25,6 +26,7 @@ __all__ = [
     "between_strata",
     "compare_rules",
     "compare_strata",
+    "iter_pooled",
     "leave_one_out",
     "mean",
     "meta_regression",

@@ -1,4 +1,10 @@
-"""The order in which global effects are shown."""
+"""The order in which global effects are shown, and the strongest of very many."""
+
+import numpy as np
+import pandas as pd
+
+MOST_ROWS = 2_000_000  # of a table of global effects that is held as a whole
+STRONGEST = 30_000  # pairs whose rows are held of a table with more
 
 
 def strongest_first(table):
@@ -6,7 +12,62 @@ def strongest_first(table):
 
     Rows without one come after them, by `|estimate / se|`, and rows without an estimate last.
     """
+    size, strength = _keys(table)
+    keys = table.assign(_size=size, _strength=strength)
+    return keys.sort_values(["_size", "_strength"], ascending=False, kind="stable").index
+
+
+def _keys(table):
+    """What the order goes by: absolute standardised effects, and `|estimate / se|`; -1 where there is none."""
     strength = (table["estimate"] / table["se"]).abs()
     size = table["standardised"].abs() if "standardised" in table else strength * float("nan")
-    keys = table.assign(_size=size.fillna(-1), _strength=strength.fillna(-1))
-    return keys.sort_values(["_size", "_strength"], ascending=False, kind="stable").index
+    return size.fillna(-1), strength.fillna(-1)
+
+
+class Strongest:
+    """Holds a table of global effects that comes piece by piece: all of it, or the rows of its strongest pairs.
+
+    Which pairs are strongest says their row of the first method, in the order of `strongest_first`.
+
+    Attributes
+    ----------
+    n_rows : int
+        That there have been.
+    """
+
+    def __init__(self, most_rows=None, most_pairs=None):
+        self._most_rows = MOST_ROWS if most_rows is None else most_rows
+        self._most_pairs = STRONGEST if most_pairs is None else most_pairs
+        self._held, self._least, self._n_methods, self.n_rows = [], None, 1, 0
+
+    @property
+    def is_whole(self):
+        """Whether all rows are held."""
+        return self.n_rows <= self._most_rows
+
+    def add(self, piece, n_methods):
+        """Take whole pairs, in whose rows the methods follow each other."""
+        self.n_rows += len(piece)
+        self._n_methods = n_methods
+        if self._least is not None:
+            size, strength = _keys(piece.iloc[::n_methods])
+            chosen = (size > self._least[0]) | ((size == self._least[0]) & (strength > self._least[1]))
+            piece = piece[np.repeat(chosen.to_numpy(), n_methods)]
+        self._held.append(piece)
+        if not self.is_whole and sum(map(len, self._held)) > 4 * self._most_pairs * n_methods:
+            self._leave_out_weak()
+
+    def _leave_out_weak(self):
+        table = pd.concat(self._held, ignore_index=True)
+        first = table.iloc[::self._n_methods]
+        chosen = strongest_first(first)[:self._most_pairs]
+        kept = np.isin(first.index, chosen)
+        if kept.sum() == self._most_pairs:
+            self._least = tuple(each[chosen[-1]] for each in _keys(first))
+        self._held = [table[np.repeat(kept, self._n_methods)]]
+
+    def table(self):
+        """What is held, in the order in which it came: a pandas.DataFrame."""
+        if not self.is_whole:
+            self._leave_out_weak()
+        return pd.concat(self._held, ignore_index=True)

@@ -1,6 +1,7 @@
 """From the local table to the global one: a random-effects meta-analysis over loci for each pair and method."""
 
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -102,15 +103,37 @@ def aggregate_pieces(pieces, tau2_method="REML", ci="wald", prediction="t_k1", a
     InputError
         As `aggregate`.
     """
+    found = list(chain.from_iterable(iter_pooled(pieces, tau2_method, ci, prediction, alpha)))
+    table = pd.concat([each for each, _ in found], ignore_index=True) if found else EMPTY.copy()
+    table.attrs["notes"] = [note for _, notes in found for note in notes]
+    return table
+
+
+def iter_pooled(pieces, tau2_method="REML", ci="wald", prediction="t_k1", alpha=0.05):
+    """`aggregate_pieces`, a piece at a time.
+
+    Parameters
+    ----------
+    pieces, tau2_method, ci, prediction, alpha
+        As for `aggregate_pieces`.
+
+    Yields
+    ------
+    list of (pandas.DataFrame, list of str)
+        For each list of `pieces`, the tables of its pieces and their notes.
+
+    Raises
+    ------
+    InputError
+        As `aggregate`.
+    """
     check_choice("tau2_method", tau2_method, TAU2_METHODS)
     check_choice("ci", ci, CI)
     check_choice("prediction", prediction, PREDICTION)
     check_alpha(alpha)
     pooled = partial(_pooled, tau2_method=tau2_method, ci=ci, prediction=prediction, alpha=alpha)
-    found = [each for some in pieces for each in mapped(pooled, some)]
-    table = pd.concat([each for each, _ in found], ignore_index=True) if found else EMPTY.copy()
-    table.attrs["notes"] = [note for _, notes in found for note in notes]
-    return table
+    for some in pieces:
+        yield mapped(pooled, some)
 
 
 def _pooled(piece, tau2_method, ci, prediction, alpha):

@@ -91,7 +91,7 @@ def number(value):
 
 def _direct(run, exposures, outcomes):
     """Pairs with a direct effect, in the order of exposures and outcomes: of very many pairs those that matter."""
-    table = run.global_[run.global_["verdict"] == DIRECT]
+    table = run.of_first_method[run.of_first_method["verdict"] == DIRECT]
     found = set(zip(table["exposure"], table["outcome"], strict=True))
     return [(x, y) for x in exposures for y in outcomes if (x, y) in found]
 
@@ -120,7 +120,8 @@ def _local_effects(run, pairs, folder):
 
 def _global_effects(run, pairs, methods):
     """Estimates and standard errors (pair, method, 2) of global.tsv; NaN where it has none."""
-    known = {(row.exposure, row.outcome, row.method): (row.estimate, row.se) for row in run.global_.itertuples()}
+    known = {(row.exposure, row.outcome, row.method): (row.estimate, row.se)
+             for row in run.global_of(pairs).itertuples()}
     nothing = np.nan, np.nan
     found = [[known.get((x, y, method), nothing) for method in methods] for x, y in pairs]
     return np.array(found, np.float64).reshape(len(pairs), len(methods), 2)

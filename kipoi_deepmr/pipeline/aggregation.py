@@ -1,6 +1,8 @@
 """Global causal effects from local ones (step 7), over all loci and within strata."""
 
+import contextlib
 import os
+import tempfile
 from typing import NamedTuple
 
 import pandas as pd
@@ -8,11 +10,13 @@ import pandas as pd
 from .. import effects_store, meta, mr, strata
 from ..errors import InputError
 from ..files import is_stream
+from ..meta import order
 from ..options import AggregateOptions, StrataOptions
 from ..output import tables
 from ..plots import global_effects_figure, save, strata_figure
 from ..runs.outputs import BY_RULE, RULES, Target, array_of, writing
 from ..runs.tables import read_estimates, read_local
+from .many_pairs import ManyPairs
 from .network import judge_table, write_files
 from .progress import progress, working
 
@@ -60,7 +64,8 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
     Returns
     -------
     pandas.DataFrame
-        The table written.
+        The table written; of more than 2 million rows those of the 30,000 strongest pairs, and how many pairs there
+        are in `attrs["pairs"]`.
 
     Raises
     ------
@@ -73,27 +78,62 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
         raise InputError(f"-o {global_path}: tables of strata stand beside that of global effects, and a stream has no "
                          "place for them; give a name")
     with writing("aggregate", global_path, [local_path, effects_path, *inputs],
-                 f"{local_path} is kept; free some space and start again") as files:
-        table = _aggregated(local_path, options.tau2_method, quiet)
+                 f"{local_path} is kept; free some space and start again") as files, \
+            contextlib.ExitStack() as opened:
+        local = _array_of(local_path)
+        pooled = opened.enter_context(_many_pairs(local, files.folder)) if _is_many(local) else None
+        table = _aggregated(local_path, local, pooled, options.tau2_method, quiet)
         judged = judged or judge_table(local_path, effects_path, network_options, quiet)
         with working("aggregate: verdicts and files", quiet):
-            table = _written(files, table, judged, local_path, options.tau2_method)
+            table = _written(files, table, judged) if pooled is None else _written_by_piece(files, pooled, judged)
+            if not files.alone:
+                save(global_effects_figure(table), files.beside("global.png"), dpi=150)
+                if judged.network:
+                    write_files(judged.network, files.beside)
+                table.attrs["rules"] = _write_rules(files, local_path, options.tau2_method)
             if strata:
                 _write_strata(files, strata)
     return table
 
 
-def _written(files, table, judged, local_path, tau2_method):
-    """Write the table with its verdicts, and what stands beside it; the table as written."""
+def _array_of(local_path):
+    """The array of local effects, None if there is only a table."""
+    path = array_of(local_path)
+    return None if path is None else effects_store.LocalEffects(path)
+
+
+def _is_many(local):
+    """Whether the global effects of an array are too many to be held as a table."""
+    return local is not None and len(local.methods) * int(local.is_pair().sum()) > order.MOST_ROWS
+
+
+@contextlib.contextmanager
+def _many_pairs(local, folder):
+    with tempfile.TemporaryFile(dir=folder) as file:
+        yield ManyPairs(file, local)
+
+
+def _written(files, table, judged):
+    """Write the table with its verdicts; the table as written."""
     notes = table.attrs.get("notes", [])
     table = judged.of_table(table.astype(dict.fromkeys(("exposure", "outcome", "method"), str)))
     table.attrs["notes"] = notes
     tables.write_table(files.path, [table])
-    if not files.alone:
-        save(global_effects_figure(table), files.beside("global.png"), dpi=150)
-        if judged.network:
-            write_files(judged.network, files.beside)
-        table.attrs["rules"] = _write_rules(files, local_path, tau2_method)
+    return table
+
+
+def _written_by_piece(files, pooled, judged):
+    """Write a table of very many pairs with its verdicts; the rows of the strongest pairs."""
+    strongest = order.Strongest()
+
+    def noted():
+        for piece in pooled.judged(judged):
+            strongest.add(piece, pooled.n_methods)
+            yield piece
+
+    tables.write_table(files.path, noted())
+    table = strongest.table()
+    table.attrs.update(notes=pooled.notes, pairs=strongest.n_rows // pooled.n_methods)
     return table
 
 
@@ -163,15 +203,18 @@ def _stratified(local, options):
               for each in (within, tests)), [f"{one.name}: {one.note}" for one in covariates if one.note])
 
 
-def _aggregated(local_path, tau2_method, quiet):
-    """Global effects from the array of local effects, if there is one, or from the table."""
-    array = array_of(local_path)
-    if array is None:
+def _aggregated(local_path, local, pooled, tau2_method, quiet):
+    """Global effects from the array of local effects, or from the table without one; None if `pooled` gets them."""
+    if local is None:
         with working("aggregate", quiet):
             return meta.aggregate(read_estimates(local_path), tau2_method=tau2_method)
-    local = effects_store.LocalEffects(array)
     pieces = progress("aggregate", len(local.groups()), quiet)(mr.pieces(local))
-    return meta.aggregate_pieces(pieces, tau2_method=tau2_method)
+    if pooled is None:
+        return meta.aggregate_pieces(pieces, tau2_method=tau2_method)
+    for some in meta.iter_pooled(pieces, tau2_method):
+        for table, notes in some:
+            pooled.add(table, notes)
+    return None
 
 
 def _write_strata(files, result):

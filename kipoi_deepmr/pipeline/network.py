@@ -40,8 +40,8 @@ class Judged(NamedTuple):
     network: networks.Network | None
     reason: str
 
-    def of_table(self, table):
-        """A table of global effects with `VERDICT_COLUMNS`.
+    def of_table(self, table, qvalue=None):
+        """A table of global effects, or a part of one whose q-values are known, with `VERDICT_COLUMNS`.
 
         standardised is the effect in standard deviations of the outcome per standard deviation of the exposure; qvalue
         Benjamini and Hochberg's over the pairs of a method; verdict and reason as `network.verdicts` gives them, both
@@ -49,7 +49,8 @@ class Judged(NamedTuple):
         """
         unit = [self.sd.get(x, np.nan) / self.sd[y] if self.sd.get(y) else np.nan
                 for x, y in zip(table["exposure"], table["outcome"], strict=True)]
-        judged = table.assign(standardised=table["estimate"] * unit, qvalue=_qvalues(table))
+        judged = table.assign(standardised=table["estimate"] * unit,
+                              qvalue=_qvalues(table) if qvalue is None else qvalue)
         if self.network is None:
             return judged.assign(verdict=np.nan, reason=self.reason)
         return judged.merge(self.network.verdicts[[*PAIR, "verdict", "reason"]], "left", PAIR)

@@ -89,6 +89,7 @@ def global_effects_figure(table, width=None):
     Parameters
     ----------
     table : pandas.DataFrame
+        Where it holds the strongest pairs alone, `attrs["pairs"]` says how many there are.
     width : float, optional
         Inches of the figure, in which the first methods are shown if there is no room for all; by default so many that
         all have room.
@@ -121,7 +122,7 @@ def global_effects_figure(table, width=None):
         right = panels[-1].secondary_yaxis("right")
         right.set_yticks(range(len(pairs))[::-1], verdicts, parse_math=False, fontsize=_font())
         right.tick_params(axis="y", length=0)
-    n_pairs = table.groupby(PAIR, sort=False, observed=True).ngroups
+    n_pairs = table.attrs.get("pairs") or table.groupby(PAIR, sort=False, observed=True).ngroups
     left_out = [f"{all_ - there} of {all_} {what} not shown" for there, all_, what in (
         (len(pairs), n_pairs, "pairs"), (len(shown), len(methods), "methods")) if there < all_]
     if left_out:

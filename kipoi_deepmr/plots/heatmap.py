@@ -208,7 +208,7 @@ def group_colours(groups):
 
 def marks_of(direct):
     """Names of the marks of a table of pairs, in the order of the model."""
-    return list(dict.fromkeys([*direct["exposure"][:1], *direct["outcome"], *direct["exposure"]]))
+    return list(dict.fromkeys([*direct["exposure"][:1], *direct["outcome"].unique(), *direct["exposure"].unique()]))
 
 
 def is_clear(direct):

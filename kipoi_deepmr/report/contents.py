@@ -46,7 +46,7 @@ def chosen_pairs(run):
 
 def is_wide(run):
     """Whether the run has more pairs than the page lists."""
-    return len(run.global_) > MAX_GLOBAL_ROWS
+    return run.global_.n_rows > MAX_GLOBAL_ROWS
 
 
 def listed(run):
@@ -79,12 +79,13 @@ def overview(run, pairs):
         Of JSON values: marks and methods by name, everything else by their numbers, tables by columns.
     """
     first = run.of_first_method
-    marks = list(dict.fromkeys([*run.settings.get("marks", []), *first["exposure"], *first["outcome"]]))
+    marks = list(dict.fromkeys([*run.settings.get("marks", []), *first["exposure"].unique(),
+                                *first["outcome"].unique()]))
     number = {mark: i for i, mark in enumerate(marks)}
     return {
         "facts": glance.facts(run),
-        "sentences": glance.sentences(run.strongest, run.shares_of_red, run.direct_effects),
-        "no_verdicts": str(first["reason"].iloc[0]) if first["verdict"].isna().all() else "",
+        "sentences": glance.sentences(run.strongest, run.shares_of_red, run.direct_effects, first),
+        "no_verdicts": str(run.strongest["reason"].iloc[0]) if first["verdict"].isna().all() else "",
         "marks": marks, "methods": run.methods, "groups": groups_of(run, marks),
         "network": graph(run, number), "heat": heat(run), "effects": _effects(run, number), "rules": _rules(run),
         "pairs": [[number[x], number[y]] for x, y in pairs],
@@ -103,7 +104,7 @@ def _effects(run, number):
            "verdicts": names.tolist(), "reason": table["reason"].fillna("").tolist(),
            "standardised": rounded(table["standardised"], 4), "methods": {}}
     for method in run.methods:
-        rows = run.global_[run.global_["method"] == method].set_index(PAIR).reindex(of_pair)
+        rows = run.global_.rows[run.global_.rows["method"] == method].set_index(PAIR).reindex(of_pair)
         out["methods"][method] = {name: rounded(rows[name], 5) for name in GLOBAL_NUMBERS if name in rows}
     return out
 

@@ -76,7 +76,7 @@ def _possible_counts(effect, instruments, exposure, outcome):
 def _order(run, local, n_loci):
     """Rows of `loci`, the largest share in the pairs' meta-analyses (first method) first."""
     first = local[local["method"] == run.methods[0]]
-    tau2 = (run.of_first_method.set_index(["exposure", "outcome"])["tau"] ** 2).fillna(0.0)
+    tau2 = (run.strongest.set_index(["exposure", "outcome"])["tau"] ** 2).fillna(0.0)
     tau2 = tau2.reindex(list(zip(first["exposure"], first["outcome"], strict=True))).to_numpy()
     weight = 1 / (first["se"] ** 2 + tau2)
     weight = weight.where(first["estimate"].notna() & np.isfinite(weight), 0.0)

@@ -35,7 +35,8 @@ def facts(run):
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     dropped = sum(map(len, (run.told.get("dropped") or {}).values()))
     n_loci = settings.get("loci") or (0 if run.effects is None else run.effects.sizes["locus"])
-    n_marks = len(settings.get("marks") or set(run.of_first_method["exposure"]) | set(run.of_first_method["outcome"]))
+    first = run.of_first_method
+    n_marks = len(settings.get("marks") or set(first["exposure"].unique()) | set(first["outcome"].unique()))
     rows = [("Models", f"{', '.join(names[:NAMES_SHOWN])}{more}"), ("Members", f"{n_members:,}" if n_members else ""),
             ("Loci", f"{int(n_loci):,}" + (f" ({dropped:,} dropped)" if dropped else "") if n_loci else ""),
             ("Marks", f"{n_marks:,}"), ("Preset", str(settings.get("preset") or "")),
@@ -43,7 +44,7 @@ def facts(run):
     return [row for row in rows if row[1]]
 
 
-def sentences(table, shares_of_red=None, direct=None):
+def sentences(table, shares_of_red=None, direct=None, every=None):
     """What acts on what, the strongest first, how much is left, and what speaks against it.
 
     A direct effect is that of the network, with the other marks held fixed; where the total effect is far from it, the
@@ -57,21 +58,24 @@ def sentences(table, shares_of_red=None, direct=None):
         diagnostics_by_pair.tsv.
     direct : pandas.DataFrame, optional
         network.tsv.
+    every : pandas.DataFrame, optional
+        Columns exposure, outcome and verdict of all pairs, if `table` holds the strongest alone.
 
     Returns
     -------
     list of str
         Ten at most; empty if there are no verdicts.
     """
-    if table["verdict"].isna().all():
+    every = table if every is None else every
+    if every["verdict"].isna().all():
         return []
-    n_of = table["verdict"].value_counts()
+    n_of = every["verdict"].value_counts()
     spoken = [verdict for verdict in n_of.index if verdict == HIDDEN or is_believed(verdict)]
     rest = Counter({"show no effect beyond the minimum": int(n_of.get(NONE, 0))})
     rest["cannot be told"] = int(n_of.drop(spoken).sum()) - rest["show no effect beyond the minimum"]
     rest = +rest
     told = _told(_with_sizes(table[table["verdict"].isin(spoken)], direct))
-    against = _against(table[table["verdict"].isin([verdict for verdict in spoken if verdict != HIDDEN])],
+    against = _against(every[every["verdict"].isin([verdict for verdict in spoken if verdict != HIDDEN])],
                        shares_of_red)
     room = MOST_SENTENCES - len(rest) - len(against)
     if len(told) > room:

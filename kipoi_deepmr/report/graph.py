@@ -2,6 +2,7 @@
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 
 from ..network.verdicts import DIRECT
 from ..plots.heatmap import is_clear
@@ -10,6 +11,7 @@ from .numbers import rounded
 
 MOST_EDGES = 2_000
 EXACT_UP_TO = 60  # marks of a component that Kamada and Kawai's layout takes in a moment
+PAIR = ["exposure", "outcome"]
 ASPECT = 1.25  # width by height of the picture
 
 
@@ -32,9 +34,10 @@ def graph(run, number):
     table = run.direct_effects
     if table is None:
         return {"none": "the run inferred no network"}
-    verdict = run.of_first_method.set_index(["exposure", "outcome"])["verdict"]
+    every = run.of_first_method
+    believed = pd.MultiIndex.from_frame(every.loc[every["verdict"] == DIRECT, PAIR].astype(str))
     shown = table[is_clear(table) & table["direct_std"].notna()]
-    doubtful = verdict.reindex(list(zip(shown["exposure"], shown["outcome"], strict=True))).to_numpy() != DIRECT
+    doubtful = ~pd.MultiIndex.from_frame(shown[PAIR].astype(str)).isin(believed)
     wide = len(number) > MOST_MARKS
     if wide:
         shown, doubtful = shown[~doubtful], doubtful[~doubtful]

@@ -61,7 +61,7 @@ def _dots(table):
     significant = (table["qvalue"] < FALSE_DISCOVERY_RATE).to_numpy()
     if table["verdict"].isna().all():
         return np.where(significant, FILLED, EMPTY)
-    verdict = table["verdict"].fillna("")
+    verdict = table["verdict"].astype(object).fillna("")
     believed = verdict.map({text: is_believed(text) for text in verdict.unique()}).to_numpy(bool)
     return np.where(believed, FILLED, np.where(significant & (verdict != NONE).to_numpy(), HOLLOW, EMPTY))
 

@@ -15,8 +15,9 @@ from ..meta.order import strongest_first
 from ..options import EstimatorOptions
 from ..output.natural_variants import natural_of_store
 from . import manifest
+from .global_effects import NUMBERS, TEXT, GlobalEffects
 from .outputs import CALIBRATION, LOCAL_ARRAY, NETWORK, RULES, STORE, stored
-from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, VERDICT, chunks_of, read_table
+from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, chunks_of, read_table
 
 PAIR = ["exposure", "outcome"]
 
@@ -36,7 +37,7 @@ class FinishedRun:
         Contents of run.json.
     settings : dict
         Those of `told`.
-    global_ : pandas.DataFrame
+    global_ : GlobalEffects
         global.tsv.
 
     Raises
@@ -50,26 +51,33 @@ class FinishedRun:
         self.told = manifest.read(path)
         self.settings = self.told["settings"]
         manifest.check_pieces(path, self.told)
-        self.global_ = read_table(self._file("global.tsv"), (*PAIR, "method", *VERDICT),
-                                  ("n_loci", "estimate", "se", "standardised", "qvalue"))
+        self.global_ = GlobalEffects(self._file("global.tsv"))
 
     def _file(self, name):
         return stored(os.path.join(self.path, name))
 
-    @cached_property
+    @property
     def methods(self):
         """Names of the methods, in the order in which they were given."""
-        return self.global_["method"].unique().tolist()
+        return self.global_.methods
 
-    @cached_property
+    @property
     def of_first_method(self):
-        """Global effects by the first method (pandas.DataFrame)."""
-        return self.global_[self.global_["method"] == self.methods[0]]
+        """Global effects of all pairs by the first method; see `GlobalEffects.first`."""
+        return self.global_.first
 
     @cached_property
     def strongest(self):
-        """Global effects by the first method, the largest absolute standardised effect first (pandas.DataFrame)."""
-        return self.of_first_method.loc[strongest_first(self.of_first_method)]
+        """Global effects by the first method, the largest absolute standardised effect first (pandas.DataFrame).
+
+        Those of all pairs, or of very many the strongest.
+        """
+        rows = self.global_.rows[self.global_.rows["method"] == self.methods[0]]
+        return rows.loc[strongest_first(rows)]
+
+    def global_of(self, pairs):
+        """The rows of global.tsv that belong to some ordered pairs (pandas.DataFrame)."""
+        return self._rows_of("global.tsv", pairs, TEXT, NUMBERS, None)
 
     def local_of(self, pairs):
         """The rows of local.tsv that belong to some ordered pairs: a table of local effects.
@@ -124,7 +132,7 @@ class FinishedRun:
             pieces = [piece[pd.MultiIndex.from_frame(piece[PAIR]).isin(wanted)]
                       for piece in chunks_of(self._file(name), text, numbers, more)]
         except (ValueError, UnicodeDecodeError) as error:
-            raise InputError(f"{self._file(name)}: not the table that `estimate` writes ({one_line(error)})") from error
+            raise InputError(f"{self._file(name)}: not a table of DeepMR ({one_line(error)})") from error
         return pd.concat(pieces, ignore_index=True)
 
     @cached_property

@@ -118,7 +118,7 @@ def test_the_loci_that_weigh_most_come_first(finished):
     local = run.local_of([("A", "B")])
     loci = contents.loci_of(local)
     order = details._order(run, contents.numbered(local, loci), len(loci))
-    tau2 = run.global_.query("exposure == 'A' and outcome == 'B' and method == 'ivw'")["tau"].iloc[0] ** 2
+    tau2 = run.global_.rows.query("exposure == 'A' and outcome == 'B' and method == 'ivw'")["tau"].iloc[0] ** 2
     weight = 1 / (local[local["method"] == "ivw"]["se"] ** 2 + tau2)
     assert order == np.argsort(-weight.fillna(0).to_numpy(), kind="stable").tolist()
 

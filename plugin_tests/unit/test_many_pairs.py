@@ -1,0 +1,95 @@
+"""Global effects of very many pairs, pooled and written piece by piece: the bytes of the table held as a whole."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_pages import held
+from wide_case import make_store
+
+from kipoi_deepmr import effects_store, pipeline
+from kipoi_deepmr.meta import order
+from kipoi_deepmr.mr import wide
+from kipoi_deepmr.pipeline import many_pairs
+from kipoi_deepmr.report import write_report
+from kipoi_deepmr.runs import tables
+
+METHODS = ("ivw", "egger")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store, its folder, and the local effects of two methods as an array of several groups of exposures."""
+    folder = tmp_path_factory.mktemp("many")
+    store = make_store(folder, n_marks=7, n_loci=10, length=8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(effects_store.local_effects, "BLOCK_PAIRS", 4 * 98)
+        patch.setattr(effects_store.local_effects, "CHUNK_PAIRS", 60)
+        pipeline.estimate(store, str(folder / "local.tsv"), method=METHODS, tables="none", vcf="none")
+    return folder
+
+
+@pytest.fixture
+def few_at_once(monkeypatch):
+    """A table of 84 rows is too long, and comes in pieces."""
+    monkeypatch.setattr(order, "MOST_ROWS", 50)
+    monkeypatch.setattr(order, "STRONGEST", 5)
+    monkeypatch.setattr(many_pairs, "ROWS", 20)
+
+
+@pytest.mark.parametrize("network", ["direct", "none"])
+@pytest.mark.parametrize("ending", ["tsv", "parquet"])
+def test_the_bytes_are_those_of_the_table_held_as_a_whole(store, tmp_path, monkeypatch, request, network, ending):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    monkeypatch.setattr(wide, "PIECE_FITS", 100)  # which decides the last digits
+
+    def aggregated(name):
+        path = tmp_path / f"{name}.{ending}"
+        return path, pipeline.aggregate(str(store / "local.tsv"), str(path), network_options={"network": network})
+
+    whole, table = aggregated("whole")
+    request.getfixturevalue("few_at_once")
+    piecewise, strongest = aggregated("piecewise")
+    assert whole.read_bytes() == piecewise.read_bytes()
+    first = table[table["method"] == "ivw"]
+    chosen = first.loc[order.strongest_first(first)[:5], ["exposure", "outcome"]]
+    expected = table[pd.MultiIndex.from_frame(table[["exposure", "outcome"]]).isin(pd.MultiIndex.from_frame(chosen))]
+    pd.testing.assert_frame_equal(strongest, expected.reset_index(drop=True))
+    assert strongest.attrs["pairs"] == 42 and table.attrs["notes"] == strongest.attrs["notes"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_strongest_of_pieces_are_those_of_all(seed):
+    """With ties, missing effects and missing standardised effects."""
+    rng = np.random.default_rng(seed)
+    n, n_methods = 300, 2
+    table = pd.DataFrame({"pair": np.arange(n).repeat(n_methods), "estimate": rng.integers(-5, 6, n * n_methods) / 4,
+                          "se": 1.0, "standardised": rng.integers(-9, 10, n * n_methods) / 8})
+    table.loc[rng.random(len(table)) < 0.3, "standardised"] = np.nan
+    table.loc[rng.random(len(table)) < 0.2, "estimate"] = np.nan
+    held = order.Strongest(most_rows=100, most_pairs=10)
+    for first in range(0, len(table), 14):
+        held.add(table.iloc[first:first + 14], n_methods)
+    firsts = table.iloc[::n_methods]
+    chosen = firsts.loc[order.strongest_first(firsts)[:10], "pair"]
+    assert not held.is_whole and held.n_rows == len(table)
+    pd.testing.assert_frame_equal(held.table(), table[table["pair"].isin(chosen)].reset_index(drop=True))
+
+
+def test_the_page_of_very_many_pairs_is_that_of_the_table_held_as_a_whole(store, tmp_path, monkeypatch):
+    """If all pairs are among the strongest; the heat map, the verdicts and the network take all in any case."""
+    out = str(tmp_path / "OUT")
+    pipeline.run_again(str(store / "effects.zarr"), out, estimate_options={"method": METHODS, "tables": "effects",
+                                                                           "vcf": "none"}, report=False)
+    whole, piecewise, few = (tmp_path / f"{name}.html" for name in ("whole", "piecewise", "few"))
+    write_report(out, str(whole))
+    monkeypatch.setattr(order, "MOST_ROWS", 50)
+    monkeypatch.setattr(tables, "PIECE", 15)
+    write_report(out, str(piecewise))
+    assert whole.read_bytes() == piecewise.read_bytes()
+    monkeypatch.setattr(order, "STRONGEST", 20)
+    write_report(out, str(few))
+    pages = [held(each)["data"] for each in (whole, few)]
+    for name in ("heat", "network", "sentences", "marks"):
+        assert pages[0][name] == pages[1][name]
+    assert len(pages[1]["effects"]["exposure"]) == 20
