@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "plugin_tests"))
 
@@ -104,9 +106,9 @@ def measure(folder, args):
 
 def tell(said, name, wall, seconds, memory):
     """Print what a stage took."""
-    expected = said.seconds.get(name, float("nan"))
+    expected = said.seconds.get(name, np.nan)
     print(f"{name:10} {seconds:8.1f} s of processors (announced {expected:.1f}; {wall:.1f} s went by), "
-          f"{memory / 1e9:.2f} GB (announced {said.memory / 1e9:.2f})", flush=True)
+          f"{memory / 1e9:.2f} GB (announced {said.memory.get(name, np.nan) / 1e9:.2f})", flush=True)
     if name == "estimate":
         print(f"{'':10} {said.rows / seconds:,.0f} local effects a second of one processor", flush=True)
 
@@ -115,11 +117,11 @@ def announced(store, options, args):
     """What is said before a run of these effects begins."""
     from kipoi_deepmr import effects_store
     from kipoi_deepmr.options import EstimateOptions
-    from kipoi_deepmr.pipeline import sizes
+    from kipoi_deepmr.pipeline import sampled, sizes
 
     effects, options = effects_store.open_effects(store), EstimateOptions(**options)
-    return sizes.sizes_of(options, effects["mark"].values.tolist(), effects.sizes, like=f".{args.format}",
-                          share=sizes.share_with_estimate(effects, options))
+    return sizes.sizes_of(options, effects["mark"].values.tolist(), effects.sizes, network=args.network != "none",
+                          like=f".{args.format}", known=sampled.sampled(effects, options))
 
 
 def sizes_below(folder):

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
-import pandas as pd
 
 from ..display import counted, of_loci
 from .companions import copies, shared_loci
@@ -18,6 +17,7 @@ NOT_ALONE = "cannot be told: no mutant acts on {x} alone"
 COPIES = "cannot be told: {x} and {m} are near copies"
 HIDDEN = "possibly a hidden common cause"
 NOT_CLEAR = "larger than the minimum"  # in the reason of NONE: the estimate is, and its error is large
+ROWS = 50_000  # pairs at a time, as numbers of Python, which take more memory
 MANY_SHARED = 0.3  # share of loci with mutants that act on both marks at once
 
 
@@ -33,8 +33,10 @@ def verdicts(network):
     pandas.DataFrame
         Columns exposure, outcome, verdict, reason; rows as in `network.direct`.
     """
-    judge = _Judge(network)
-    verdict, reason = zip(*map(judge.of_pair, judge.pairs()), strict=True)
+    judge, n_pairs = _Judge(network), len(network.direct)
+    verdict, reason = np.empty((2, n_pairs), object)
+    for row, pair in enumerate(judge.pairs()):
+        verdict[row], reason[row] = judge.of_pair(pair)
     return network.direct[["exposure", "outcome"]].assign(verdict=verdict, reason=reason)
 
 
@@ -76,10 +78,13 @@ class _Judge:
         """The rows of the table of direct effects as `_Pair`."""
         number = {name: k for k, name in enumerate(self.names)}
         table = self.network.direct
-        columns = (table[name].map(number) for name in ("exposure", "outcome"))
-        values = (table[name] for name in ("direct", "direct_std", "total_implied", "n_loci", "shared_share"))
-        columns = (*columns, pd.Series(self.edges), pd.Series(self.has_total), *values)
-        return itertools.starmap(_Pair, zip(*(column.tolist() for column in columns), strict=True))
+        columns = [table[name].map(number).to_numpy() for name in ("exposure", "outcome")]
+        columns += [self.edges, self.has_total]
+        columns += [table[name].to_numpy() for name in ("direct", "direct_std", "total_implied", "n_loci",
+                                                        "shared_share")]
+        for first in range(0, len(table), ROWS):
+            some = (column[first:first + ROWS].tolist() for column in columns)
+            yield from itertools.starmap(_Pair, zip(*some, strict=True))
 
     def of_pair(self, pair):
         """Verdict and reason of one pair."""

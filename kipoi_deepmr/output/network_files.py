@@ -5,6 +5,7 @@ import re
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 
 from . import tables
 
@@ -39,7 +40,8 @@ def write_pairs(network, path):
 
 def _with_missing(table):
     """A table whose empty texts are missing values."""
-    return table.replace("", np.nan)
+    texts = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+    return table.assign(**{name: table[name].replace("", np.nan) for name in texts})
 
 
 def _for_xml(graph):

@@ -14,11 +14,14 @@ from ..meta import order
 from ..options import AggregateOptions, StrataOptions
 from ..output import tables
 from ..plots import global_effects_figure, save, strata_figure
-from ..runs.outputs import BY_RULE, RULES, Target, array_of, writing
+from ..runs.outputs import ARRAY_BY_RULE, BY_RULE, RULES, Target, array_of, writing
 from ..runs.tables import read_estimates, read_local
 from .many_pairs import ManyPairs
 from .network import judge_table, write_files
 from .progress import progress, working
+
+ROWS_COMPARED = 500_000  # local effects by each rule that are held at a time
+MOST_COMPARED = 2_000  # rows of a comparison that are held
 
 
 class StrataResult(NamedTuple):
@@ -90,7 +93,7 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
                 save(global_effects_figure(table), files.beside("global.png"), dpi=150)
                 if judged.network:
                     write_files(judged.network, files.beside)
-                table.attrs["rules"] = _write_rules(files, local_path, options.tau2_method)
+                table.attrs["rules"] = _write_rules(files, local_path, local, options.tau2_method)
             if strata:
                 _write_strata(files, strata)
     return table
@@ -137,16 +140,41 @@ def _written_by_piece(files, pooled, judged):
     return table
 
 
-def _write_rules(files, local_path, tau2_method):
-    """Compare the instrument rules that there are local effects by; the rows of the table written, [] without."""
-    beside = Target("estimate", local_path).beside
-    other = next((rule for rule, name in BY_RULE.items() if os.path.isfile(beside.get(name, ""))), None)
+def _write_rules(files, local_path, local, tau2_method):
+    """Compare the instrument rules that there are local effects by; the rows of the table written, [] without.
+
+    Of arrays, some exposures at a time, and of very many rows those with the smallest p-values.
+    """
+    beside, names = Target("estimate", local_path).beside, BY_RULE if local is None else ARRAY_BY_RULE
+    other = next((rule for rule, name in names.items() if os.path.exists(beside.get(name, ""))), None)
     if other is None:
         return []
-    paths = {rule: beside[BY_RULE[rule]] if rule == other else local_path for rule in BY_RULE}
-    table = meta.compare_rules({rule: read_estimates(path) for rule, path in paths.items()}, tau2_method)
-    tables.write_table(files.beside(RULES), [table])
-    return table.to_dict("records")
+    if local is None:
+        paths = {rule: beside[names[rule]] if rule == other else local_path for rule in names}
+        pieces = [meta.compare_rules({rule: read_estimates(path) for rule, path in paths.items()}, tau2_method)]
+    else:
+        second = effects_store.LocalEffects(beside[names[other]])
+        pieces = _compared({rule: second if rule == other else local for rule in names}, tau2_method)
+    first = pd.DataFrame()
+
+    def noted():
+        nonlocal first
+        for piece in pieces:
+            yield piece
+            first = pd.concat([first, piece], ignore_index=True) if len(first) else piece
+            if len(first) > MOST_COMPARED:
+                first = first.loc[first["pvalue"].sort_values(kind="stable").index[:MOST_COMPARED].sort_values()]
+
+    tables.write_table(files.beside(RULES), noted())
+    return first.to_dict("records")
+
+
+def _compared(arrays, tau2_method):
+    """Tables of two rules compared, of some exposures after the other."""
+    first = next(iter(arrays.values()))
+    width = first.n_loci * len(first.methods) * len(first.outcomes)
+    for group in effects_store.blocks_of(len(first.exposures), max(1, ROWS_COMPARED // width)):
+        yield meta.compare_rules({rule: mr.rows(local, exposures=group) for rule, local in arrays.items()}, tau2_method)
 
 
 def stratify(local_path, options=None, *, quiet=True, **changes):

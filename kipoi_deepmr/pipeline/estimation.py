@@ -24,9 +24,10 @@ from ..output import tables
 from ..output.brief_vcf import write_brief_vcf
 from ..output.natural_variants import natural_of_store
 from ..output.vcf import CausalEffects, write_vcf
-from ..runs.outputs import BY_RULE, CALIBRATION, DIAGNOSTICS, LOCAL_ARRAY, VCF, writing
+from ..runs.outputs import ARRAY_BY_RULE, BY_RULE, CALIBRATION, DIAGNOSTICS, LOCAL_ARRAY, VCF, writing
 from .progress import progress
-from .sizes import check_sizes, is_wide, shape_of, share_with_estimate, sizes_of
+from .sampled import sampled
+from .sizes import check_sizes, is_wide, shape_of, sizes_of
 
 KEPT = "the effects are kept; free some space and start again"
 PRESSO_DRAWS = 1000
@@ -95,7 +96,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
     wide = is_wide(options, effects.sizes) and not is_stream(local_path)
     if wide:
         expected = sizes_of(options, marks, effects.sizes, whole_run=False, like=os.fspath(local_path),
-                            share=share_with_estimate(effects, options))
+                            known=sampled(effects, options))
         check_sizes(expected, local_path)
         if not quiet and judged is None:  # `run`, which knows the network, has announced all stages
             log.warning("%s", expected.text)
@@ -116,8 +117,8 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
             table = _estimate_array(files, how, _identity(effects_path, options), network)
         else:
             table = _estimate_table(files, how, each)
-        if not (wide or files.alone):
-            _write_by_other_rule(how, assignment, files)
+        if not files.alone:
+            _write_by_other_rule(how, assignment, files, _identity(effects_path, options) if wide else None)
         if options.calibration and not files.alone:
             copy_calibration(options.calibration, files.beside(CALIBRATION))
     return None if each else table
@@ -170,8 +171,11 @@ def _rule_of(effects, options, map_blocks, assignment, variants=None):
                     assignment)
 
 
-def _write_by_other_rule(how, assignment, files):
-    """Write local effects by the rule that the rule of the options is compared with, if there is one."""
+def _write_by_other_rule(how, assignment, files, identity):
+    """Write local effects by the rule that the rule of the options is compared with, if there is one.
+
+    As an array with an identity, as a table without.
+    """
     effects, options, _, map_blocks, _, quiet = how
     other = options.other_rule(*members_of(effects))
     if other is None:
@@ -183,6 +187,11 @@ def _write_by_other_rule(how, assignment, files):
         if other == "regions":
             raise
         log.warning("instruments by regions are not compared with direct ones: %s", error)  # which nobody asked for
+        return
+    if identity is not None:
+        _write_array(files, ARRAY_BY_RULE[other], how._replace(options=options, rule=rule),
+                     {**identity, "instruments": other}, f"estimate: instruments by {other}")
+        os.replace(files.unfinished(ARRAY_BY_RULE[other]), files.beside(ARRAY_BY_RULE[other]))
         return
     fitted = progress(f"estimate: instruments by {other}", len(effects_store.locus_blocks(effects)), quiet)(
         mr.iter_pairs(effects, options, rule, map_blocks=map_blocks))
@@ -201,21 +210,10 @@ def _write_diagnostics(files, how, pairs=None):
 
 def _estimate_array(files, how, identity, network):
     """Write local effects as an array, and the table and the VCF of the pairs that matter."""
-    effects, options, rule, map_blocks, genome, quiet = how
+    effects, options, rule, _, genome, quiet = how
     marks = [str(mark) for mark in effects["mark"].values]
-    shape = shape_of(options, marks, effects.sizes)
-    n_loci = effects.sizes["locus"]
-    unfinished = files.unfinished(LOCAL_ARRAY)
-    alpha = options.method_args.get("alpha", ALPHA)
-    writer = effects_store.LocalWriter(unfinished, shape, effects, identity, {"alpha": alpha},
-                                       files.finished(LOCAL_ARRAY))
-    if writer.blocks:
-        fits = mr.Estimation(effects, options, rule, shape, map_blocks, files.folder)
-        fits.moderate(progress("estimate: members' spread", -(-n_loci // shape.block), quiet))
-        writer_progress = progress("estimate", len(writer.blocks), quiet)
-        fits.write(writer, writer_progress)
-    writer.finish()
-    local = effects_store.LocalEffects(unfinished)
+    local = _write_array(files, LOCAL_ARRAY, how, identity, "estimate")
+    shape = local.shape
     every = options.pairs(marks)
     beyond, direct = _chosen(network, every, marks)
     pairs = {"all": every, "none": {}}.get(options.tables, beyond)
@@ -224,8 +222,23 @@ def _estimate_array(files, how, identity, network):
     if genome:
         write_brief_vcf(files.beside(VCF), effects, genome, local, rule, direct, which=options.vcf,
                         index=files.beside(VCF + ".tbi"), shown=progress("VCF", None, quiet))
-    os.replace(unfinished, files.beside(LOCAL_ARRAY))
+    os.replace(local.path, files.beside(LOCAL_ARRAY))
     return table
+
+
+def _write_array(files, name, how, identity, what):
+    """Write the blocks that an array still lacks, under the name that it has until it is complete (LocalEffects)."""
+    effects, options, rule, map_blocks, _, quiet = how
+    shape = shape_of(options, [str(mark) for mark in effects["mark"].values], effects.sizes)
+    alpha = options.method_args.get("alpha", ALPHA)
+    writer = effects_store.LocalWriter(files.unfinished(name), shape, effects, identity, {"alpha": alpha},
+                                       files.finished(name))
+    if writer.blocks:
+        fits = mr.Estimation(effects, options, rule, shape, map_blocks, files.folder)
+        fits.moderate(progress(f"{what}: members' spread", -(-effects.sizes["locus"] // shape.block), quiet))
+        fits.write(writer, progress(what, len(writer.blocks), quiet))
+    writer.finish()
+    return effects_store.LocalEffects(files.unfinished(name))
 
 
 def _write_some(files, how, shape, pairs):

@@ -19,6 +19,7 @@ from ..plots import network_figure, save
 from ..runs.outputs import CALIBRATION, NETWORK, RUN_JSON, STORE, writing
 from .estimation import members_of
 from .progress import working
+from .sizes import check_network
 
 VERDICT_COLUMNS = ("standardised", "qvalue", "verdict", "reason")
 PAIR = ["exposure", "outcome"]
@@ -102,6 +103,7 @@ def judge(effects, options=None, map_blocks=None, *, quiet=True, **changes):
     options = wanted.for_members(*members_of(effects))
     if options.network != "none":
         try:
+            check_network(effects.sizes)
             with working("network", quiet) as doing:
                 found = networks.fit(effects, options.network, options.network_min_effect,
                                      map_blocks=doing.counted(map_blocks or effects_store.each_block))

@@ -29,7 +29,8 @@ from .estimation import cautious, estimate, genome_of, members_of
 from .network import effects_of, judge
 from .prediction import GO_ON, of_models, predict_locked, predict_settings
 from .progress import working
-from .sizes import check_sizes, share_with_estimate, sizes_of
+from .sampled import sampled
+from .sizes import check_sizes, is_wide, sizes_of
 
 # the same from a copy elsewhere is the same run
 FILES = ("fasta_file", "input_vcf", "instrument_regions", "calibration")
@@ -168,8 +169,9 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
 
 def _expected(later, marks, sizes, out, effects=None):
     """What follows the predictions takes; refused before they begin where there is no room for it."""
-    share = None if effects is None else share_with_estimate(effects, later.estimate)
-    expected = sizes_of(later.estimate, marks, sizes, like=later.ending, share=share)
+    wide = is_wide(later.estimate, sizes)  # the tables of others have a row for what has no estimate, too
+    known = sampled(effects, later.estimate) if wide and effects is not None else None
+    expected = sizes_of(later.estimate, marks, sizes, network=later.has_network, like=later.ending, known=known)
     check_sizes(expected, os.path.join(out, STORE))
     return expected
 
@@ -185,6 +187,7 @@ class _Later(NamedTuple):
     estimate: EstimateOptions
     aggregate: AggregateOptions
     network: NetworkOptions
+    has_network: bool = True
     caution: str = ""
     variants: NaturalVariants | None = None
     cluster: object = None
@@ -204,8 +207,9 @@ class _Later(NamedTuple):
         network_options = NetworkOptions.of(network_options)
         if "preset" not in network_options.given:
             network_options = network_options.replace(preset=asked.preset)
-        network_options.for_members(n_members, keep)  # refuses before anything expensive what was asked for by name
-        return cls(estimate_options, aggregate_options, network_options, caution)
+        # refuses before anything expensive what was asked for by name
+        has_network = network_options.for_members(n_members, keep).network != "none"
+        return cls(estimate_options, aggregate_options, network_options, has_network, caution)
 
     def settings(self, predicted):
         """What decides the results of a run: the settings of the effects, and those of what follows."""

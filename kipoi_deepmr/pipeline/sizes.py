@@ -1,45 +1,40 @@
 """What estimation and all that follows takes, said before it begins; refused where disk or memory cannot hold it."""
 
 import os
-from dataclasses import replace
 from typing import NamedTuple
-
-import numpy as np
-from scipy import special
 
 from .. import effects_store
 from ..errors import InputError
-from ..instruments import rule_for, with_se_shrinkage
-from ..instruments.search import LEAST_MUTANTS
-from ..methods import METHODS
-from ..mr.block import Block, LeaveOut
-from ..mr.pairs import COMPILED_FROM
+from ..instruments.sample import MOST_BYTES
+from ..meta import order
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
 from ..output.tables import TSV, in_format_of, is_parquet
+from ..threads import n_threads
 from .disk import free_bytes, size_in_words
 from .duration import in_words
+from .sampled import most
+from .seconds import NAMED_FROM, seconds_of
 
 MOST_ROWS = 2_000_000  # of a table of local effects, unless --tables says otherwise
 SURE_FROM = 1_000_000_000  # bytes; of less, a disk that fills up is told when it does
 
-# Bytes of a row of each table, measured; each member adds one number.
-LOCAL_ROW, DIAGNOSTICS_ROW, PAIR_ROW, GLOBAL_ROW, NETWORK_ROW, NUMBER = 260, 480, 70, 400, 385, 19
+# Bytes of a row of each table, measured, without an estimate and with one; each member adds one number.
+LOCAL_ROW, DIAGNOSTICS_ROW, PAIR_ROW, GLOBAL_ROW, NETWORK_ROW, NUMBER = (
+    (110, 150), (80, 400), 70, (198, 217), (115, 270), 19)
 # Compressed bytes of the array's numbers of a local effect that there is, and of all numbers of one that there is not
-ESTIMATE, SE, DF, NO_ESTIMATE = 3.9, 3.4, 2.5, 0.15
-SAMPLED, SAMPLE_BYTES = 4, 64_000_000  # loci from which the share with an estimate is taken
+ESTIMATE, SE, DF, NO_ESTIMATE = 3.85, 3.4, 2.9, 0.15
 VCF_NUMBER, BRIEF_RECORD = 6, 80  # compressed
-PLAIN_REPORT, WIDE_REPORT = 4_000_000, 15_000_000
-# Bytes in memory, roughly: the program with its libraries; a pair of the network and of the tables of pairs, and one
-# that is only estimated; a fit
-PROGRAM, PAIR, LEAN_PAIR, FIT = 400_000_000, 4_000, 50, 300
+PAGE, PAGE_PAIR, PAGE_CELL, PAGE_VARIANT = 1_200_000, 60, 0.8, 180  # report.html and what it has, compressed
+PAGE_PAIRS, PAGE_DETAILS, WIDE_PAGE_DETAILS = 30_000, 10_000_000, 1_500_000  # the most of it
+# Bytes in memory, roughly: the program with its libraries; a pair that is only estimated; a fit
+PROGRAM, LEAN_PAIR, FIT = 400_000_000, 50, 300
+# of the network: the program with it, a pair, one of causes, and slopes of a mark on another at a locus
+NETWORK, NETWORK_PAIR, CAUSE_PAIR, SLOPE, MOST_SLOPES = 450_000_000, 900, 1_000, 8, 50_000_000
+# of `aggregate` and the report: a pair of a table held as a whole, one of a longer table, the most of local effects
+# that are read at a time, a figure with many marks, and a pair on the page
+GLOBAL_PAIR, POOLED_PAIR, GLOBAL_READ, FIGURE, REPORT_PAIR, REPORT, POOLED = (
+    1_000, 45, 300_000_000, 600_000_000, 100, 300_000_000, 700_000_000)
 FOOTER = 30_000  # bytes that a Parquet file has beyond its rows, which are shorter than those of a TSV
-# A second of a processor, roughly: fits in compiled loops, those that solve an equation first, and by other methods;
-# pairs whose spread is moderated, rows with diagnostics, numbers that the network reads, and the pairs of each later
-# stage (docs/performance.md)
-COMPILED_FITS, ADDITIVE_FITS, OTHER_FITS = 8_000_000, 2_500_000, 150_000
-MODERATED_PAIRS, ROWS, NUMBERS = 200_000, 5_000, 3_000_000
-NETWORK_PAIRS, GLOBAL_PAIRS, GLOBAL_ROWS, REPORT_PAIRS = 100_000, 20_000, 5_000_000, 40_000
-LEAST_ESTIMATE, LEAST_AGGREGATE, LEAST_REPORT = 1.0, 0.5, 3.0  # seconds
 
 
 def is_wide(options, sizes):
@@ -60,13 +55,16 @@ def shape_of(options, marks, sizes):
 
 
 class Sizes(NamedTuple):
-    """Numbers of pairs, fits (of every member and method) and rows; bytes by file and in memory; seconds by stage."""
+    """Numbers of pairs, fits (of every member and method) and rows; bytes by file, and in memory and seconds by stage.
+
+    Seconds are those of one processor.
+    """
 
     pairs: int
     fits: int
     rows: int
     files: dict
-    memory: int
+    memory: dict
     seconds: dict
 
     @property
@@ -75,58 +73,17 @@ class Sizes(NamedTuple):
         stages = ", ".join(f"{name} {in_words(n)}" for name, n in self.seconds.items())
         files = ", ".join(f"{name} {size_in_words(n)}" for name, n in self.files.items())
         return (f"{self.pairs:,} pairs, {self.fits:,} fits, {self.rows:,} local effects: about "
-                f"{size_in_words(self.memory)} of memory\ntime after the predictions, about: {stages}\n"
+                f"{size_in_words(self.most_memory)} of memory\n"
+                f"time after the predictions, about: {stages} (of one processor)\n"
                 f"disk after the predictions, up to: {files}")
 
-
-def share_with_estimate(effects, options):
-    """Roughly, which share of pairs and loci has an estimate, from a few loci.
-
-    Parameters
-    ----------
-    effects : xarray.Dataset
-    options : EstimateOptions
-
-    Returns
-    -------
-    float
-        Between 0 and 1. For the rule direct as if a mutant acted on the mark that it moves most, in standard
-        deviations, since who acts on what is not known yet.
-    """
-    if not is_wide(options, effects.sizes):  # whose tables have a row for those without an estimate, too
-        return 1.0
-    n_loci, marks = effects.sizes["locus"], effects["mark"].values.tolist()
-    n_sampled = int(np.clip(SAMPLE_BYTES // (4 * effects.sizes["variant"] * len(marks)), 1, min(SAMPLED, n_loci)))
-    loci = np.unique(np.linspace(0, n_loci - 1, n_sampled).astype(int))
-    sample = with_se_shrinkage(effects.isel(locus=loci).load(), options.se_shrinkage, quiet=True)
-    if not np.isfinite(sample["effect"].values).any():  # all sampled loci are lost
-        return 1.0
-    rule = rule_for(sample, {"direct": "own", "regions": "own", "variants": "pooled"}.get(
-        options.instruments, options.instruments), options.instrument_z)
-    block = Block.read(sample, slice(0, len(loci)), rule, options.is_cross_fitted)
-    views = [block]
-    if options.is_cross_fitted:
-        leave_out = LeaveOut.of(sample, rule)
-        views = [leave_out.without(block, k) for k in range(effects.sizes["member"])]
-    causes = 1.0
-    if options.instruments == "direct":  # marks with enough mutants in all, as if by chance
-        views = [_of_largest(view) for view in views]
-        of_mark = views[0].instruments.mask.sum() / len(loci) * n_loci / len(marks)
-        causes = special.pdtrc(LEAST_MUTANTS - 1, of_mark)
-    fewest = min(max(options.min_instruments, METHODS[name].fewest) for name in options.method)
-    enough = np.all([view.instruments.mask.sum(1) >= fewest for view in views], axis=0)
-    return float(causes * enough[:, np.isin(marks, options.exposures or marks)].mean())
+    @property
+    def most_memory(self):
+        """Bytes in memory of the stage that takes most."""
+        return max(self.memory.values())
 
 
-def _of_largest(block):
-    """The block, where only the mark that a mutant moves most has it as an instrument."""
-    with np.errstate(all="ignore"):
-        size = np.nan_to_num(np.abs(block.effect) / np.nanstd(block.effect, axis=(0, 1)), posinf=0)
-    chosen = block.instruments.mask & (size == size.max(-1, keepdims=True))
-    return replace(block, instruments=block.instruments._replace(mask=chosen))
-
-
-def sizes_of(options, marks, sizes, whole_run=True, like=TSV, share=None):
+def sizes_of(options, marks, sizes, whole_run=True, network=True, like=TSV, known=None):
     """What estimation, or all of a run after the predictions, takes.
 
     Parameters
@@ -136,70 +93,121 @@ def sizes_of(options, marks, sizes, whole_run=True, like=TSV, share=None):
     sizes : dict of str to int
         Of the dimensions locus, member, variant and mark of the effects.
     whole_run : bool
-        Whether the network, the global table and the report follow.
+        Whether the global table and the report follow.
+    network : bool
+        Whether the network does, too.
     like : str
         Name, or ending, of a table in the format of all; those of Parquet are smaller than TSV but for their footers.
-    share : float, optional
-        As `share_with_estimate` gives it; by default the most that there can be.
+    known : Sampled, optional
+        Of these effects, by default the most that there can be.
 
     Returns
     -------
     Sizes
     """
     pairs, rows, wide = options.n_pairs(len(marks)), rows_of(options, sizes), is_wide(options, sizes)
+    known = known or most(options, sizes)
+    network = network and whole_run
     members = sizes["member"] if options.uncertainty != "instrument" else 0
-    twice = members and options.spread_shrinkage == "moderated"
+    twice = bool(members) and options.spread_shrinkage == "moderated"
     fits = rows * (members or 1) * (2 if twice else 1)
-    shape = shape_of(options, marks, sizes)
-    files = {}
-    if wide:
-        most = min(1.0, sizes["variant"] / len(marks)) if options.instruments == "direct" else 1.0
-        of_one = ESTIMATE * (1 + members) + SE + (DF if twice else 0)
-        files["local.zarr"] = int(rows * (NO_ESTIMATE + of_one * (most if share is None else share)))
-        if twice:
-            files["a temporary file"] = 8 * rows
-    if not wide or options.tables == "all":
-        files["local.tsv"] = rows * (LOCAL_ROW + NUMBER * members)
-        if options.diagnostics != "none":
-            files["diagnostics.tsv"] = rows // len(options.method) * DIAGNOSTICS_ROW
-            files["diagnostics_by_pair.tsv"] = pairs * PAIR_ROW
+    in_table, share = _in_table(options, sizes, known, network)
+    diagnosed = in_table // len(options.method) if options.diagnostics != "none" else 0
+    files = _files_of_estimate(options, sizes, known, in_table, diagnosed, share)
     if options.vcf != "none":
         numbers = 2 * (len(marks) + pairs * len(options.method))  # a mutant may be an instrument of every mark
         files["instruments.vcf.gz"] = sizes["locus"] * sizes["variant"] * (
             BRIEF_RECORD if wide else VCF_NUMBER * numbers)
     if whole_run:
-        files["global.tsv"] = pairs * len(options.method) * GLOBAL_ROW
-        files["network.tsv"] = len(marks) ** 2 * (NETWORK_ROW + NUMBER * sizes["member"])
-        files["report.html"] = WIDE_REPORT if wide else PLAIN_REPORT
+        files.update(_files_of_run(options, sizes, known, wide, network))
     if is_parquet(like):
         files = {in_format_of(name, like): n + FOOTER * name.endswith(TSV) for name, n in files.items()}
+    return Sizes(pairs, fits, rows, files, _memory(options, marks, sizes, known, whole_run, network),
+                 seconds_of(options, sizes, (pairs, rows, fits), known, network, whole_run, diagnosed * share))
+
+
+def _in_table(options, sizes, known, network):
+    """Roughly, how many rows the table of local effects has, and the share of these that have an estimate."""
+    if not is_wide(options, sizes):
+        return rows_of(options, sizes), 1.0
+    if options.tables == "all":
+        return rows_of(options, sizes), known.share
+    if options.tables == "none" or not network:
+        return 0, 1.0
+    # pairs beyond the minimum effect: as if each cause acted on one mark
+    rows = int(known.causes * sizes["mark"] * sizes["locus"] * len(options.method))
+    of_causes = known.causes if options.instruments == "direct" and known.causes else 1.0
+    return rows, min(1.0, known.share / of_causes)
+
+
+def _row(row, share):
+    """Bytes of a row on average, where a share of rows has an estimate."""
+    return row[0] + row[1] * share
+
+
+def _files_of_estimate(options, sizes, known, in_table, diagnosed, share):
+    """Bytes of what `estimate` writes, but for the VCF."""
+    rows, wide = rows_of(options, sizes), is_wide(options, sizes)
+    members = sizes["member"] if options.uncertainty != "instrument" else 0
+    twice, files = members and options.spread_shrinkage == "moderated", {}
+    if wide:
+        of_one = ESTIMATE * (1 + members) + SE + (DF if twice else 0)
+        files["local.zarr"] = int(rows * (NO_ESTIMATE + of_one * known.share))
+        if twice:
+            files["a temporary file"] = 8 * rows
+    if in_table:
+        files["local.tsv"] = int(in_table * _row((LOCAL_ROW[0], LOCAL_ROW[1] + NUMBER * members), share))
+    if diagnosed:
+        files["diagnostics.tsv"] = int(diagnosed * _row(DIAGNOSTICS_ROW, share))
+        files["diagnostics_by_pair.tsv"] = diagnosed // sizes["locus"] * PAIR_ROW
+    return files
+
+
+def _files_of_run(options, sizes, known, wide, network):
+    """Bytes of what follows `estimate`."""
+    pairs, marks = options.n_pairs(sizes["mark"]), sizes["mark"]
+    rows = pairs * len(options.method)
+    files = {"global.tsv": int(rows * _row(GLOBAL_ROW, known.of_pairs))}
+    if rows > order.MOST_ROWS:
+        files["a temporary file of global effects"] = 132 * rows
+    if network:
+        files["network.tsv"] = int(marks ** 2 * _row((NETWORK_ROW[0], NETWORK_ROW[1] + NUMBER * sizes["member"]),
+                                                     known.causes))
+    details = min(sizes["locus"] * sizes["variant"] * PAGE_VARIANT, WIDE_PAGE_DETAILS if wide else PAGE_DETAILS)
+    files["report.html"] = int(PAGE + PAGE_PAIR * min(pairs, PAGE_PAIRS) + PAGE_CELL * min(marks, 1_000) ** 2 + details)
+    return files
+
+
+def _memory(options, marks, sizes, known, whole_run, network):
+    """Bytes in memory of each stage."""
+    pairs, rows, wide = options.n_pairs(len(marks)), rows_of(options, sizes), is_wide(options, sizes)
+    members = sizes["member"] if options.uncertainty != "instrument" else 0
+    shape = shape_of(options, marks, sizes)
     held = shape.block * pairs * len(options.method) * (16 + 4 * members) + LEAN_PAIR * pairs if wide else 0
     of_locus = 8 * sizes["variant"] * len(marks)
     views = min(max(VIEW_BYTES, of_locus), shape.block * of_locus) * 4 * (1 + members)
-    memory = PROGRAM + held + views + min(rows, GROUP_FITS) * FIT * (1 + members) + (0 if wide else rows * LOCAL_ROW)
-    return Sizes(pairs, fits, rows, files, max(memory, PROGRAM + (PAIR * len(marks) ** 2 if whole_run else 0)),
-                 _seconds(options, sizes, pairs, fits, not wide and options.diagnostics != "none", whole_run))
-
-
-def _seconds(options, sizes, pairs, fits, diagnosed, whole_run):
-    """Roughly how long each stage takes."""
-    rows, each = rows_of(options, sizes), fits / len(options.method)
-    estimate = LEAST_ESTIMATE + sum(each / _fits_a_second(METHODS[name], each) for name in options.method)
-    estimate += pairs * len(options.method) / MODERATED_PAIRS if options.spread_shrinkage == "moderated" else 0
-    estimate += rows / ROWS if diagnosed else 0
+    estimate = held + views + min(rows, n_threads() * GROUP_FITS) * FIT * (1 + members) + (
+        0 if wide else rows * sum(LOCAL_ROW))
+    inferred = memory_of_network(sizes, known.causes)
     if not whole_run:
-        return {"estimate": estimate}
-    numbers = sizes["locus"] * sizes["variant"] * sizes["mark"] * (1 + sizes["member"])
-    return {"network": numbers / NUMBERS + sizes["mark"] ** 2 / NETWORK_PAIRS, "estimate": estimate,
-            "aggregate": LEAST_AGGREGATE + pairs * len(options.method) / GLOBAL_PAIRS + rows / GLOBAL_ROWS,
-            "report": LEAST_REPORT + pairs / REPORT_PAIRS}
+        direct = options.instruments == "direct"
+        return {"estimate": max(PROGRAM + estimate, inferred if direct and wide else 0)}
+    beside = inferred if network else PROGRAM
+    n_rows = pairs * len(options.method)
+    aggregate = n_rows * GLOBAL_PAIR if n_rows <= order.MOST_ROWS else n_rows * POOLED_PAIR + POOLED
+    aggregate += min(GLOBAL_READ, 4 * rows * (2 + members)) if wide else rows * sum(LOCAL_ROW)
+    figure = FIGURE if network and len(marks) > NAMED_FROM else 0
+    return {**({"network": inferred} if network else {}), "estimate": beside + estimate,
+            "aggregate": beside + max(aggregate, figure), "report": beside + REPORT + REPORT_PAIR * pairs}
 
 
-def _fits_a_second(method, n_fits):
-    """How many fits of a method a processor makes in a second, if there are `n_fits` of it."""
-    if not method.closed_form or n_fits < COMPILED_FROM:
-        return OTHER_FITS
-    return ADDITIVE_FITS if method.module == "additive" else COMPILED_FITS
+def memory_of_network(sizes, causes=1.0):
+    """Bytes in memory that the network takes; `sizes` are those of the effects' dimensions."""
+    marks, members = sizes["mark"], sizes["member"]
+    slopes = sizes["locus"] * marks ** 2
+    sample = min(1.5 * MOST_BYTES, 4 * sizes["locus"] * sizes["variant"] * marks * members)
+    return int(NETWORK + 1.5 * sample + (SLOPE * slopes if slopes <= MOST_SLOPES else 0)
+               + marks ** 2 * (NETWORK_PAIR + CAUSE_PAIR * causes))
 
 
 def check_sizes(sizes, path):
@@ -210,10 +218,21 @@ def check_sizes(sizes, path):
         largest = max(sizes.files, key=sizes.files.get)
         raise InputError(f"{sizes.pairs:,} pairs take about {size_in_words(needed)} of disk ({largest} most of it), "
                          f"and {size_in_words(free)} are free; {fewer}, --tables none, or another disk")
-    if sizes.memory > memory:
-        raise InputError(f"{sizes.pairs:,} pairs take about {size_in_words(sizes.memory)} of memory, and this machine "
-                         f"has {size_in_words(memory)}; {fewer}, or stop after the local effects (predict, then "
-                         "estimate --tables none --vcf none)")
+    if sizes.most_memory > memory:
+        stage = max(sizes.memory, key=sizes.memory.get)
+        without = "run without the network (--network none), " if "network" in sizes.memory else ""
+        raise InputError(f"{sizes.pairs:,} pairs take about {size_in_words(sizes.most_memory)} of memory ({stage} most "
+                         f"of it), and this machine has {size_in_words(memory)}; {without}{fewer}, or stop after the "
+                         "local effects (predict, then estimate --tables none --vcf none)")
+
+
+def check_network(sizes):
+    """Raise `InputError` where this machine's memory cannot hold a network; `sizes` are those of the effects."""
+    needed, memory = memory_of_network(sizes), memory_of_machine()
+    if needed > memory:
+        raise InputError(f"a network of {sizes['mark']:,} marks takes about {size_in_words(needed)} of memory, and "
+                         f"this machine has {size_in_words(memory)}; predict fewer marks (--marks, --mark_groups_by), "
+                         "or give --network none")
 
 
 def memory_of_machine():

@@ -104,7 +104,7 @@ def _effects(run, number):
            "verdicts": names.tolist(), "reason": table["reason"].fillna("").tolist(),
            "standardised": rounded(table["standardised"], 4), "methods": {}}
     for method in run.methods:
-        rows = run.global_.rows[run.global_.rows["method"] == method].set_index(PAIR).reindex(of_pair)
+        rows = run.global_.of_method(method).set_index(PAIR).reindex(of_pair)
         out["methods"][method] = {name: rounded(rows[name], 5) for name in GLOBAL_NUMBERS if name in rows}
     return out
 

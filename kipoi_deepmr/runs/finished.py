@@ -72,7 +72,7 @@ class FinishedRun:
 
         Those of all pairs, or of very many the strongest.
         """
-        rows = self.global_.rows[self.global_.rows["method"] == self.methods[0]]
+        rows = self.global_.of_method(self.methods[0])
         return rows.loc[strongest_first(rows)]
 
     def global_of(self, pairs):
@@ -132,7 +132,7 @@ class FinishedRun:
             pieces = [piece[pd.MultiIndex.from_frame(piece[PAIR]).isin(wanted)]
                       for piece in chunks_of(self._file(name), text, numbers, more)]
         except (ValueError, UnicodeDecodeError) as error:
-            raise InputError(f"{self._file(name)}: not a table of DeepMR ({one_line(error)})") from error
+            raise InputError(f"{self._file(name)}: not the table that `estimate` writes ({one_line(error)})") from error
         return pd.concat(pieces, ignore_index=True)
 
     @cached_property
@@ -195,10 +195,10 @@ class FinishedRun:
 
     @cached_property
     def direct_effects(self):
-        """network.tsv, or None if the run inferred no network."""
+        """network.tsv without each member's effects, or None if the run inferred no network."""
         path = self._file(NETWORK[0])
-        return read_table(path, PAIR, ("direct", "direct_std", "ci_low", "ci_high", "qvalue", "qvalue_min_effect")) \
-            if os.path.isfile(path) else None
+        numbers = "direct", "direct_std", "ci_low", "ci_high", "qvalue", "qvalue_min_effect"
+        return read_table(path, PAIR, numbers, ()) if os.path.isfile(path) else None
 
     def locus_index(self, name):
         """Number of the locus of that name.

@@ -7,6 +7,7 @@ from ..errors import InputError, one_line
 from ..meta.order import Strongest
 from .tables import VERDICT, chunks_of
 
+MOST_ROWS = 100_000  # that are held as a whole; a page lists 30,000
 PAIR = ["exposure", "outcome"]
 TEXT = (*PAIR, "method", *VERDICT)
 NUMBERS = ("n_loci", "estimate", "se", "standardised", "qvalue")
@@ -23,7 +24,7 @@ class GlobalEffects:
     Attributes
     ----------
     rows : pandas.DataFrame
-        All rows, or those of the strongest pairs, where there are more than `meta.order.MOST_ROWS`.
+        All rows, or those of the strongest pairs, where there are more than `MOST_ROWS`.
     first : pandas.DataFrame
         Of the first method the rows of all pairs; if `rows` has not all, their columns `OF_ALL` alone, of which texts
         are categories.
@@ -38,7 +39,7 @@ class GlobalEffects:
     """
 
     def __init__(self, path):
-        held, lean = Strongest(), _Lean()
+        held, lean = Strongest(MOST_ROWS), _Lean()
         try:
             for piece, self.methods in _whole_pairs(chunks_of(path, TEXT, NUMBERS, None)):
                 held.add(piece, len(self.methods))
@@ -48,7 +49,11 @@ class GlobalEffects:
         if not held.n_rows:
             raise InputError(f"{path}: the table holds no rows")
         self.rows, self.n_rows = held.table(), held.n_rows
-        self.first = self.rows[self.rows["method"] == self.methods[0]] if held.is_whole else lean.table()
+        self.first = self.of_method(self.methods[0]) if held.is_whole else lean.table()
+
+    def of_method(self, method):
+        """Those of `rows` that are of a method."""
+        return self.rows[self.rows["method"] == method]
 
 
 def _whole_pairs(pieces):

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from ..effects_store import RECORD
 from ..errors import InputError, one_line
 from ..files import file_checksum, replacing
-from .outputs import LOCAL_ARRAY, RUN_JSON, STORE, TABLES
+from .outputs import ARRAYS_OF_LOCAL, RUN_JSON, STORE, TABLES
 
 PACKAGES = ("kipoi_deepmr", "kipoi", "kipoiseq", "numpy", "scipy", "pandas", "xarray", "zarr", "pysam", "pyfaidx",
             "tensorflow", "keras", "tf_keras")
@@ -64,7 +64,7 @@ def write(folder, told):
 
 def checksums(folder):
     """SHA-256 of each table of a run, of its VCF and of the records of its arrays, by their names in the folder."""
-    names = (*TABLES, f"{STORE}/{RECORD}", f"{LOCAL_ARRAY}/{RECORD}")
+    names = (*TABLES, f"{STORE}/{RECORD}", *(f"{name}/{RECORD}" for name in ARRAYS_OF_LOCAL))
     return {name: file_checksum(os.path.join(folder, name)) for name in names
             if name and os.path.isfile(os.path.join(folder, name))}
 

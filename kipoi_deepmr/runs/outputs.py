@@ -22,6 +22,7 @@ CALIBRATION = "local.calibration.json"
 DIAGNOSTICS = ("diagnostics.tsv", "diagnostics_by_pair.tsv")
 VCF = "instruments.vcf.gz"
 BY_RULE = {rule: f"local_{rule}.tsv" for rule in COMPARED}  # local effects by the rule that a run is compared with
+ARRAY_BY_RULE = {rule: f"local_{rule}.zarr" for rule in COMPARED}
 RULES = "rules.tsv"
 NETWORK = ("network.tsv", "network_marks.tsv", "network.graphml", "network.json", "network.png")
 MARK_OF_OURS = OURS.encode()
@@ -50,7 +51,8 @@ STAGES = {
     "estimate": Stage("local.tsv", {
         **{name: f".{name}" for name in DIAGNOSTICS}, **{name: f".{rule}.tsv" for rule, name in BY_RULE.items()},
         CALIBRATION: ".calibration.json", VCF: ".vcf.gz",
-        f"{VCF}.tbi": ".vcf.gz.tbi", LOCAL_ARRAY: ".estimates.zarr"}),
+        f"{VCF}.tbi": ".vcf.gz.tbi", LOCAL_ARRAY: ".estimates.zarr",
+        **{name: f".{rule}.estimates.zarr" for rule, name in ARRAY_BY_RULE.items()}}),
     "aggregate": Stage("global.tsv", {
         "global.png": ".png", "strata.tsv": ".strata.tsv", "strata_tests.tsv": ".strata_tests.tsv",
         "strata.png": ".strata.png", RULES: f".{RULES}", **{name: f".{name}" for name in NETWORK}}),
@@ -67,7 +69,8 @@ _NAMES = tuple(dict.fromkeys(in_format_of(name, like) for stage in STAGES.values
                              for name in (stage.main, *stage.beside) for like in (TSV, PARQUET)))
 TABLES = tuple(name for name in _NAMES if name.endswith((TSV, PARQUET, ".json", ".vcf.gz", ".graphml")))
 FIGURES = {"global.png", "strata.png", "network.png"}  # which nothing reads
-OUTPUTS = (STORE, f"{STORE}.partial", f"{LOCAL_ARRAY}.partial", *_NAMES, RUN_JSON)
+ARRAYS_OF_LOCAL = (LOCAL_ARRAY, *ARRAY_BY_RULE.values())
+OUTPUTS = (STORE, f"{STORE}.partial", *(f"{name}.partial" for name in ARRAYS_OF_LOCAL), *_NAMES, RUN_JSON)
 
 
 def stored(path):

@@ -156,8 +156,8 @@ def _numbers(path, column):
     return converted
 
 
-def read_table(path, text, numbers):
-    """A table of ours with at least these columns of text and of numbers; `NA` is missing in TSV.
+def read_table(path, text, numbers, more=None):
+    """A table of ours with these columns of text and of numbers, and `more` (None: all); `NA` is missing in TSV.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def read_table(path, text, numbers):
         The file or a column is missing, or a cell is not a number where one is needed.
     """
     try:
-        table = pd.concat(chunks_of(path, text, numbers, None), ignore_index=True)
+        table = pd.concat(chunks_of(path, text, numbers, more), ignore_index=True)
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
     if table.empty:

@@ -7,8 +7,10 @@ import pytest
 from finished_runs import dataset_of
 from report_pages import held
 
+from kipoi_deepmr import effects_store, mr, pipeline
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.output.tables import EXACT
+from kipoi_deepmr.pipeline import aggregation
 from kipoi_deepmr.report import write_report
 
 N_LOCI, LENGTH = 24, 30
@@ -112,3 +114,26 @@ def test_regions_with_a_rule_that_is_not_compared(run, tmp_path, capsys):
     assert main(["estimate", store, "--instruments", "pooled", "--instrument_regions", sites, "-o",
                  str(tmp_path / "a.tsv")]) == 2
     assert "direct or regions, not pooled" in capsys.readouterr().err
+
+
+def test_two_rules_are_compared_from_arrays_as_from_tables(run, tmp_path, monkeypatch):
+    """Some exposures at a time; numbers as far as float32 goes, and the array is that of its rule."""
+    monkeypatch.setattr(aggregation, "ROWS_COMPARED", 1)  # an exposure at a time
+    out, store, sites = run
+    words = ["run", "--effects", store, "--instrument_regions", sites, "--tables", "none", *QUICK, "-q", "-o"]
+    assert main([*words, str(tmp_path / "OUT")]) == 0
+    assert "local_regions.zarr/completed.jsonl" in (tmp_path / "OUT" / "run.json").read_text()
+    assert not (tmp_path / "OUT" / "local_regions.tsv").exists()
+    pd.testing.assert_frame_equal(read(tmp_path / "OUT" / "rules.tsv"), read(out / "rules.tsv"), rtol=2e-4, atol=1e-5)
+    array = mr.rows(effects_store.LocalEffects(str(tmp_path / "OUT" / "local_regions.zarr")))
+    table = read(out / "local_regions.tsv")
+    np.testing.assert_array_equal(array["estimate"].astype(np.float32), table["estimate"].astype(np.float32))
+    assert held(tmp_path / "OUT" / "report.html")["data"]["rules"]["exposure"] == ["A", "B"] or \
+        held(tmp_path / "OUT" / "report.html")["data"]["rules"]["exposure"] == ["B", "A"]
+    monkeypatch.setattr(aggregation, "MOST_COMPARED", 1)
+    table = pipeline.aggregate(str(tmp_path / "OUT" / "local.tsv"), str(tmp_path / "g.tsv"))
+    rules = read(tmp_path / "g.rules.tsv")
+    assert len(rules) == 2 and [each["pvalue"] for each in table.attrs["rules"]] == [rules["pvalue"].min()]
+    assert main([word for word in words if word not in ("--instrument_regions", sites)] + [
+        str(tmp_path / "OUT"), "--overwrite"]) == 0
+    assert not (tmp_path / "OUT" / "local_regions.zarr").exists()

@@ -11,7 +11,7 @@ from kipoi_deepmr.meta import order
 from kipoi_deepmr.mr import wide
 from kipoi_deepmr.pipeline import many_pairs
 from kipoi_deepmr.report import write_report
-from kipoi_deepmr.runs import tables
+from kipoi_deepmr.runs import global_effects, tables
 
 METHODS = ("ivw", "egger")
 
@@ -83,7 +83,7 @@ def test_the_page_of_very_many_pairs_is_that_of_the_table_held_as_a_whole(store,
                                                                            "vcf": "none"}, report=False)
     whole, piecewise, few = (tmp_path / f"{name}.html" for name in ("whole", "piecewise", "few"))
     write_report(out, str(whole))
-    monkeypatch.setattr(order, "MOST_ROWS", 50)
+    monkeypatch.setattr(global_effects, "MOST_ROWS", 50)
     monkeypatch.setattr(tables, "PIECE", 15)
     write_report(out, str(piecewise))
     assert whole.read_bytes() == piecewise.read_bytes()
