@@ -5,7 +5,7 @@ import math
 from ..methods import METHODS
 from ..mr.pairs import COMPILED_FROM
 
-LEAST = {"network": 0.3, "estimate": 1.0, "aggregate": 1.8, "report": 2.0}  # seconds of the smallest
+LEAST = {"network": 0.2, "estimate": 1.0, "aggregate": 1.8, "report": 2.0}  # seconds of the smallest
 # Of compiled loops: seconds of a fit, and more of it for the root of the number of its instruments
 FIT, OF_INSTRUMENTS = 5.5e-8, 1.8e-8
 RELATIVE = {"ratios": 1.0, "origin": 1.0, "line": 1.25, "additive_origin": 2.5, "additive_line": 3.0}
@@ -13,7 +13,7 @@ RELATIVE = {"ratios": 1.0, "origin": 1.0, "line": 1.25, "additive_origin": 2.5, 
 ARRAYS = 300_000
 OTHERS = {"regression": 23_000, "simex": 200_000, "median": 4_200, "mode": 630, "raps": 19_000, "divw": 105_000,
           "likelihood": 75_000, "contamination": 63_000, "lasso": 51_000, "correlated": 75_000, "two_stage": 360_000}
-NUMBERS = 8_000_000  # of the effects that are read a second
+NUMBERS, NUMBERS_OF_NETWORK = 8_000_000, 10_000_000  # of the effects that are read a second
 MODERATED_PAIRS, DIAGNOSED = 400_000, 5_000  # a second
 PAIR_OF_NETWORK, PAIR_AND_LOCUS_OF_NETWORK = 1e-5, 1.5e-7  # seconds
 PAIR, PAIR_WITH_ESTIMATE, PAIR_OF_FILES, LOCAL_EFFECT = 4.5e-5, 2.5e-5, 2e-5, 2.9e-7  # seconds, of `aggregate`
@@ -53,7 +53,7 @@ def seconds_of(options, sizes, counts, known, network, whole_run, diagnosed):
     estimate += of_method * sum(_seconds_of_fit(METHODS[name], of_method, known.instruments) for name in options.method)
     if options.spread_shrinkage == "moderated":
         estimate += pairs * n_methods / MODERATED_PAIRS
-    of_network = LEAST["network"] + numbers / NUMBERS
+    of_network = LEAST["network"] + numbers / NUMBERS_OF_NETWORK
     of_network += marks ** 2 * (PAIR_OF_NETWORK + loci * known.causes * PAIR_AND_LOCUS_OF_NETWORK)
     if not whole_run:
         return {"estimate": estimate + (of_network if options.instruments == "direct" else 0)}
