@@ -72,8 +72,10 @@ examples:
   %(prog)s OUT --exposure GATA --outcome TAL1 -o shape.tsv
   %(prog)s OUT --exposure GATA --outcome TAL1 --state TAL1 -o - | cut -f 1-4,16""",
     "interaction": """\
-example:
-  %(prog)s PAIRS.zarr --outcomes TAL1 -o interaction.tsv""",
+examples:
+  kipoi deepmr predict model/1 model/2 model/3 --source dir --intervals_file loci.bed --fasta_file genome.fa \\
+      --mutants regions,pairs --instrument_regions motifs.bed -o pairs.zarr
+  %(prog)s pairs.zarr --outcomes TAL1 -o interaction.tsv""",
     "report": """\
 example:
   %(prog)s OUT""",
