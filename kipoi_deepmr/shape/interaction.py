@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from .. import meta
 from ..inference import interval, two_sided_pvalue
+from ..mr.uncertainty import SHARED
 from ..network.significance import FALSE_DISCOVERY_RATE, beyond_pvalue, qvalues
 from .spread import spread_of
 from .words import INDEPENDENT, NO_EFFECT, UNKNOWN
@@ -25,9 +27,10 @@ class Interaction(NamedTuple):
     """How the effects of two regions on an outcome combine: a row of the table of interactions.
 
     `effect`, `effect_2` and `effect_both` are means over loci of what replacing the first region, the second, and
-    both does to the outcome, in its unit; `interaction` is `effect_both - effect - effect_2`, and `share` is its part
-    of `effect + effect_2`. `pvalue` tests no interaction, `pvalue_beyond` one of at most the minimum, `pvalue_within`
-    one of more than the minimum. Misfits are root mean squares over loci, as shares of the largest effect.
+    both does to the outcome, in its unit; `interaction` is `effect_both - effect - effect_2`, `tau` its standard
+    deviation between loci, and `share` its part of `effect + effect_2`. `pvalue` tests no interaction, `pvalue_beyond`
+    one of at most the minimum, `pvalue_within` one of more than the minimum. Misfits are root mean squares over loci,
+    as shares of the largest effect.
     """
 
     exposure: str
@@ -48,6 +51,7 @@ class Interaction(NamedTuple):
     interaction_se: float = np.nan
     interaction_ci_low: float = np.nan
     interaction_ci_high: float = np.nan
+    tau: float = np.nan
     share: float = np.nan
     share_ci_low: float = np.nan
     share_ci_high: float = np.nan
@@ -106,7 +110,9 @@ def _judged(row, values, product, min_interaction, min_effect):
     low, high = interval(found, se, ALPHA, df)
     numbers = dict(zip(("effect", "effect_2", "effect_both", "interaction"), zip(found, low, high, strict=True),
                        strict=True))
-    row = row._replace(interaction_se=se[3], pvalue=float(_two_sided(found[3], se[3], df[3])),
+    own, own_se = at_each_locus(values)
+    row = row._replace(tau=float(meta.random_effects(own, own_se, tau2_ci=None).tau), interaction_se=se[3],
+                       pvalue=float(_two_sided(found[3], se[3], df[3])),
                        **{f"{name}{end}": value for name, three in numbers.items()
                           for end, value in zip(("", "_ci_low", "_ci_high"), three, strict=True)},
                        **dict(zip(("share", "share_ci_low", "share_ci_high"), _share(theta, errors), strict=True)))
@@ -117,6 +123,12 @@ def _judged(row, values, product, min_interaction, min_effect):
     row = row._replace(pvalue_beyond=beyond, pvalue_within=within, model=model,
                        **{f"misfit_{name.lower()}": misfit for name, misfit in zip(MODELS, misfits, strict=True)})
     return row, _direction(theta, errors, min_effect)
+
+
+def at_each_locus(values):
+    """Interaction at each locus and its standard error by the members: of (locus, member, 3), two (locus,) float64."""
+    own = values @ INTERACTION
+    return own.mean(1), own.std(1, ddof=1) * np.sqrt(1 / own.shape[1] + SHARED)
 
 
 def _estimates(values):

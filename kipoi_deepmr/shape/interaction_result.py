@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from .. import display
-from ..mr.uncertainty import SHARED
-from .interaction import INTERACTION, UNKNOWN, Interaction
+from .interaction import UNKNOWN, Interaction, at_each_locus
 from .result import PLACE
 
 
@@ -89,6 +88,5 @@ def pairs_table(effects, pairs, outcomes):
 
 def _numbers(values):
     """Effects (locus, member, 3) as columns."""
-    means, own = values.mean(1), values @ INTERACTION
-    return {**dict(zip(("effect", "effect_2", "effect_both"), means.T, strict=True)), "interaction": own.mean(1),
-            "interaction_se": own.std(1, ddof=1) * np.sqrt(1 / own.shape[1] + SHARED)}
+    names = ("effect", "effect_2", "effect_both", "interaction", "interaction_se")
+    return dict(zip(names, (*values.mean(1).T, *at_each_locus(values)), strict=True))

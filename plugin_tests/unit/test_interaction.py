@@ -109,6 +109,13 @@ def test_errors_by_loops():
     assert row.interaction_se == pytest.approx(np.sqrt(loci + members), rel=0.15)  # that is of all three together
 
 
+def test_the_spread_between_loci():
+    for differ in (0.15, 0.4):
+        pairs = simulate("and", n_loci=200, seed=2, differ=differ)
+        assert row_of(pairs).tau == pytest.approx(np.exp(differ ** 2 / 2) * np.sqrt(np.expm1(differ ** 2)), rel=0.15)
+    assert row_of(simulate("additive", n_loci=200, seed=2)).tau < 0.1
+
+
 def test_too_few_loci_have_no_verdict_and_pairs_are_tested_together():
     few = row_of(simulate("and", n_loci=4))
     assert few.verdict == NOT_ENOUGH and np.isnan(few.pvalue)
