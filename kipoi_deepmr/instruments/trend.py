@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from ..effects_store import each_block, predicted_mutants
-from .moments import moments
+from .moments import moments, population
 
 EDGES = np.logspace(-6, 4, 401)  # of sizes; 6 % a bin
 ROUNDS = 100
@@ -46,6 +46,11 @@ def squared_size(effect, sd):
 def fit_trend(effects, df, map_blocks=None):
     """Trend of a Dataset's variances, and the priors of what they are over the trend.
 
+    Both are those of single mutants where there are any, whatever other kinds are there. Windows of several bases err
+    less than single mutants of their size would, by this trend; but what they say of a slope is the less exact the
+    larger they are, since effects bend. With a trend for each kind the windows of a locus would outweigh its single
+    mutants, and local intervals would be too narrow (docs/simulation.md).
+
     Parameters
     ----------
     effects : xarray.Dataset
@@ -66,18 +71,18 @@ def fit_trend(effects, df, map_blocks=None):
     Law CW, Chen Y, Shi W, Smyth GK (2014). Genome Biol 15: R29 (limma's trend; here a parabola instead of a spline).
     """
     sd = moments(effects, map_blocks)[1]
-    bins = sum((map_blocks or each_block)(partial(_bins_of_block, sd=sd), effects))
+    bins = sum((map_blocks or each_block)(partial(_bins_of_block, sd=sd, variants=population(effects)), effects))
     fitted = [_of_mark(bins[..., mark], df) for mark in range(len(sd))]
     constant, slope, prior_df, scale = np.array(fitted).T
     return Trend(sd, constant, slope), list(zip(prior_df, scale, strict=True))
 
 
-def _bins_of_block(effects, block, sd):
+def _bins_of_block(effects, block, sd, variants):
     """Of each bin and mark: count, and sums of squared size, variance, its logarithm and the square of that.
 
-    (5, bin, mark) float64; of variances above 0 alone.
+    (5, bin, mark) float64; of variances above 0 alone, of some variants (a slice).
     """
-    effect, effect_se = (effects[name][block].values.astype(np.float64) for name in ("effect", "effect_se"))
+    effect, effect_se = (effects[name][block, variants].values.astype(np.float64) for name in ("effect", "effect_se"))
     known = predicted_mutants(effect)
     square, variance = squared_size(effect[known], sd).ravel(), effect_se[known].reshape(-1, len(sd)) ** 2
     place = np.searchsorted(EDGES, np.sqrt(square))

@@ -199,3 +199,32 @@ def test_what_is_printed_of_kinds(effects, tmp_path):
     assert [row.split()[2] for row in rows] == 2 * StoredMutants(effects).kinds
     write_table(str(path), [shares[["exposure", "outcome", "n_loci", *RED]]])
     assert of_kinds(str(path)) is None and of_kinds(str(tmp_path / "none.tsv")) is None
+
+
+def test_the_trend_of_standard_errors_is_that_of_single_mutants(effects):
+    single = StoredMutants(effects).kind == "single"
+    found, alone = (instruments.moderation_for(each, trend=True) for each in (effects, effects.isel(variant=single)))
+    np.testing.assert_array_equal(found.trend.slope, alone.trend.slope)
+    np.testing.assert_array_equal(found.prior_df, alone.prior_df)
+    view = instruments.moderated(effects, trend=True)["effect_se"].values
+    np.testing.assert_array_equal(view[:, single], found.moderated(*(
+        effects[name].values[:, single] for name in ("effect_se", "effect"))))
+
+
+@pytest.mark.parametrize("moderated", [False, True])
+def test_the_rule_direct_says_the_same_of_a_mutant_alone(cooperative, moderated):
+    effects = cooperative["single,windows:4"]
+    effects = instruments.moderated(effects, trend=True) if moderated else effects
+    rule = instruments.rule_for(effects, "direct", 1.0)
+    effect, se = (effects[name].values.astype(float) for name in ("effect", "effect_se"))
+    mask, kind = rule.mask(effect, se, slice(0, 40)), StoredMutants(effects).kind
+    acts = rule.acts(effect[3], se[3], 3)
+    for variant in (30, 125, 128):
+        one = slice(variant, variant + 1)
+        assert [each[0] for each in rule.acts(effect[3, one], se[3, one], 3)] == [each[variant] for each in acts]
+    np.testing.assert_array_equal(rule.mask(effect[3], se[3], 3), mask[3])
+    at_a, at_b = [4], [16, 28]
+    windows, first = kind == "windows", effects["position"].values[0]
+    for places, mark in ((at_a, 0), (at_b, 1)):
+        inside = windows & np.isin(first, [place + step for place in places for step in (0, 4)])
+        assert mask[:, inside, mark].mean() > 0.8 and not mask[:, inside, 1 - mark].any()
