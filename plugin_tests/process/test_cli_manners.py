@@ -203,7 +203,7 @@ def test_completion_in_bash(program, prefix, tmp_path):
     script = COMPLETE_IN_BASH + "\n".join("complete_words " + " ".join(f"'{w}'" for w in prefix + line)
                                           for line in lines)
     done = subprocess.run(["bash", "-c", script, "bash", *program], cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["--instruments --instrument_z --instrument_regions",
+    assert done.stdout.splitlines() == ["--instrument_regions --instruments --instrument_z",
                                         "direct regions pooled own variants", "tracks", "loci.bed",
                                         "aggregate"], done.stderr
 

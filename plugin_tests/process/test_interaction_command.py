@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from commands import refused
 
+import kipoi_deepmr
 from kipoi_deepmr import dna, pipeline
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.loci import Loci, Locus, Selection
@@ -100,9 +101,9 @@ def test_some_pairs_a_stream_and_parquet(store, tmp_path, capfdbinary, monkeypat
     pd.testing.assert_frame_equal(pd.read_parquet("p.loci.parquet"), read("i.loci.tsv"), check_dtype=False, rtol=1e-12)
 
 
-def test_a_run_in_python_and_its_folder(store, tmp_path):
-    shutil.copytree(store, tmp_path / "OUT" / "effects.zarr")
-    result = pipeline.Result(str(tmp_path / "OUT"), pd.DataFrame(), pd.DataFrame(), None, {}, _told={})
+def test_a_run_in_python_and_its_folder(ensemble, loci, bed, tmp_path):
+    result = kipoi_deepmr.run(ensemble, loci, tmp_path / "OUT", instrument_regions=bed, instruments="regions",
+                              method="ivw", network="none", report=False, quiet=True, **REGIONS)
     found = result.interaction(outcomes=["AND"])
     assert main(["interaction", str(tmp_path / "OUT"), "--outcomes", "AND", "-q", "-o", str(tmp_path / "i.tsv")]) == 0
     table = read(tmp_path / "i.tsv")
