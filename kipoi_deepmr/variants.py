@@ -302,12 +302,14 @@ class LocusIndex:
 
     def _allele(self, locus, position, agrees, kind, offset, ref, alt):
         position += offset
+        changes, mutant = self._changes(locus, position, ref), -1
+        if kind in CHANGES and agrees and (changes or kind != SNV):
+            mutant = self.mutant(locus, position, ref, alt)
         if kind in SEQUENCES and not agrees:
             kind = REF_MISMATCH
-        elif kind in CHANGES and not self._changes(locus, position, ref):
+        elif kind in CHANGES and not changes and mutant < 0:
             kind = OUTSIDE
-        mutant = self.mutant(locus, position, ref, alt) if kind in CHANGES else -1
-        if mutant >= 0 and self.lost[locus]:
+        elif mutant >= 0 and self.lost[locus]:
             kind, mutant = NOT_FINITE, -1
         elif kind == SNV and mutant < 0:
             kind = NO_SINGLE

@@ -4,6 +4,8 @@ from functools import partial
 
 import numpy as np
 
+import kipoi_deepmr
+from kipoi_deepmr import dna
 from kipoi_deepmr.loci import Loci, Plan, parse_mutants
 from kipoi_deepmr.models import Ensemble
 from kipoi_deepmr.mutagenesis import saturate
@@ -58,3 +60,27 @@ def cooperative_effects(kinds, n_loci=40, n_members=4, seed=0):
     loci = Loci(np.full(n_loci, "chr1"), start, start + 40, np.full(n_loci, "+"), start.astype("U"), sequences,
                 plan=plan)
     return saturate(Ensemble.from_function(functions, length=40, marks=MARKS), loci)
+
+
+CONTIG = dna.decode(np.random.default_rng(8).choice(dna.BASES, 200))
+PLACES = [(0, "+", "begin"), (0, "-", "turned"), (40, "-", "a;b"), (50, "+", "over"), (176, "+", "end")]
+
+
+def weights(n_members=3, seed=5):
+    """What each letter at each position adds to each mark, by members a little apart: (member, L, 4, mark)."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(LENGTH, 4, len(MARKS))) + 0.1 * rng.normal(size=(n_members, LENGTH, 4, len(MARKS)))
+
+
+def run_of_kinds(folder, mutants, **options):
+    """The folder of a run on five loci of `CONTIG`, at its ends, on both strands and overlapping, in its FASTA."""
+    folder.mkdir(exist_ok=True)
+    fasta, bed = folder / "genome.fa", folder / "loci.bed"
+    fasta.write_text(f">c1\n{CONTIG}\n")
+    bed.write_text("".join(f"c1\t{start}\t{start + LENGTH}\t{name}\t0\t{strand}\n" for start, strand, name in PLACES))
+    functions = [lambda x, w=w: np.einsum("nla,lam->nm", x, w) for w in weights()]
+    kipoi_deepmr.run(Ensemble.from_function(functions, length=LENGTH, marks=MARKS),
+                     Loci.from_bed(str(bed), str(fasta)), str(folder / "OUT"), quiet=True, mutants=mutants,
+                     **{"method": ["ivw"], "instruments": "pooled", "instrument_z": 1.0, "se_shrinkage": "none",
+                        "network": "none", "diagnostics": "none", "min_instruments": 1, "report": False, **options})
+    return folder / "OUT"

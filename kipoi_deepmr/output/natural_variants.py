@@ -62,6 +62,7 @@ def natural_variants(path, index):
     path : str
         VCF, plain, gzip or BGZF, or BCF; a file, since it is read for its checksum, too.
     index : LocusIndex
+        Of loci with single mutants.
 
     Returns
     -------
@@ -70,11 +71,8 @@ def natural_variants(path, index):
     Raises
     ------
     InputError
-        The file is no VCF, none of its variants is a mutant of a locus, or there are no single mutants.
+        The file is no VCF, or none of its variants is a mutant of a locus.
     """
-    if not index.has_single:
-        raise InputError(f"{path}: natural variants are single mutants, and --mutants leaves these out; predict them, "
-                         "too, as with --mutants single,windows:8")
     counts, found = Counter(), set()
     for _, columns in VcfLines(path):
         contig, position, ref = columns[0].decode("utf-8", "replace"), int(columns[1]) - 1, columns[3].upper()

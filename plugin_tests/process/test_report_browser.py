@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from finished_runs import METHODS, chain_effects, seal, write_run
+from mixed_kinds import run_of_kinds
 from report_pages import Opened, changed, held
 
 from kipoi_deepmr.report import write_report
@@ -403,3 +404,33 @@ def test_loci_without_details(browser, folder, tmp_path):
     assert "The page holds no instruments of this locus" in opened.tab.inner_text("#tracks")
     assert opened.complaints == []
     opened.tab.close()
+
+
+@pytest.mark.parametrize("mutants", ["single,windows:5:4,deletions:3", "windows:5:4"])
+def test_mutants_of_several_bases_are_bars_and_rows(browser, tmp_path, mutants):
+    """As wide as what they change, dark where they are instruments; the table names kind, bases and draws."""
+    folder = run_of_kinds(tmp_path, mutants, mutant_draws=3, report=True)
+    report = Opened(browser, folder / "report.html").drawn("tracks", "scatter", "leave-one-out")
+    report.tab.fill("#locus-input", "turned")
+    report.tab.press("#locus-input", "Enter")
+    report.shows("#locus-summary", "turned (c1:1-24, - strand)").shows("#tracks-figure", "Bars: mutants of several")
+    run = FinishedRun(str(folder))
+    effects, (_, _, instruments) = run.effects, run.effects_at(1)
+    kind, length, position = effects["kind"].values, effects["length"].values[1], effects["position"].values[1]
+    wide = (kind != "single") & (length > 0)
+    pair = [run.strongest[role].iloc[0] for role in ("exposure", "outcome")]
+    chosen = np.flatnonzero(instruments.of_pairs(*("AB".index(mark) for mark in pair)))
+    bars = report.tab.locator("#tracks svg .mark-rect.role-mark path")
+    assert bars.count() == 2 * wide.sum()
+    dark = bars.evaluate_all("all => all.filter((bar) => bar.getAttribute('fill-opacity') === '0.85').length")
+    assert dark == 2 * wide[chosen].sum() > 0
+    assert report.column("instrument-table", 3) == kind[chosen][:25].tolist()
+    assert report.column("instrument-table", 4) == [str(n) for n in length[chosen][:25]]
+    assert report.column("instrument-table", 5) == [str(n) for n in effects["draws"].values[chosen][:25]]
+    window = next(v for v in chosen if kind[v] == "windows")
+    p, n = position[window], length[window]
+    report.tab.fill("#instrument-table input", "windows")
+    assert report.column("instrument-table", 1)[0] == f"c1:{24 - p - n + 1}-{24 - p} windows"
+    assert report.column("instrument-table", 2)[0] == f"{p}-{p + n - 1} windows"
+    assert report.complaints == [] and report.requests == [report.address]
+    report.tab.close()
