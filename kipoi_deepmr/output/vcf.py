@@ -291,7 +291,7 @@ class Records:
         around = self._genome.fetch(chrom, first, min(end + 1, self._genome.contigs[chrom]))
         n = mutants.length
         position = np.repeat(mutants.position - (np.cumsum(n) - n), n) + np.arange(n.sum())  # of each base that changes
-        ref = np.frombuffer("".join(mutants.ref.tolist()).encode(), np.uint8)
+        ref = np.frombuffer("".join(mutants.ref[n > 0].tolist()).encode(), np.uint8)
         in_fasta = around[position - first]
         wrong = np.flatnonzero(in_fasta != ref)
         if len(wrong):

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from ..effects_store import each_block
+from ..effects_store import StoredMutants, each_block
 from ..mr.block import Block, LeaveOut
 
 LEAST_POSITIONS = 4  # of instruments at each locus
@@ -77,8 +77,7 @@ def gather(effects, rule, exposure, outcome, map_blocks=None):
     Folds
     """
     parts = (map_blocks or each_block)(partial(_of_block, rule=rule, pair=(exposure, outcome)), effects)
-    fold, locus, variant, *numbers = (np.concatenate(each) for each in zip(*parts, strict=True))
-    position = np.asarray(effects["position"].values)[variant]
+    fold, locus, variant, position, *numbers = (np.concatenate(each) for each in zip(*parts, strict=True))
     n_loci, n_folds = effects.sizes["locus"], effects.sizes["member"]
     note = _notes(fold, locus, position, *numbers[:2], n_loci, n_folds)
     used = note == ""
@@ -89,14 +88,16 @@ def gather(effects, rule, exposure, outcome, map_blocks=None):
 
 
 def _of_block(effects, loci, rule, pair):
-    """Fold, locus, variant, effect of the others on the exposure, and of the member on both marks."""
+    """Fold, locus, variant, its position, effect of the others on the exposure, and of the member on both marks."""
     block, leave_out, found = Block.read(effects, loci, rule, with_members=True), LeaveOut.of(effects, rule), []
+    position, _ = StoredMutants(effects).places(loci)
     for k in range(effects.sizes["member"]):
         view = leave_out.without(block, k)
         locus, variant = np.nonzero(view.instruments.of_pairs(*pair))
         own = view.effect[locus, variant]
         others = view.members[locus, :, variant, pair[0]].mean(1)
-        found.append((np.full(len(locus), k), loci.start + locus, variant, others, own[:, pair[0]], own[:, pair[1]]))
+        found.append((np.full(len(locus), k), loci.start + locus, variant, position[locus, variant], others,
+                      own[:, pair[0]], own[:, pair[1]]))
     return [np.concatenate(each) for each in zip(*found, strict=True)]
 
 

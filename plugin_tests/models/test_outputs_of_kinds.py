@@ -13,6 +13,10 @@ from report_pages import held
 from kipoi_deepmr import dna, pipeline
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.effects_store import StoredMutants, open_effects
+from kipoi_deepmr.loci import Loci, Selection
+from kipoi_deepmr.output.stored_loci import index_of
+from kipoi_deepmr.pipeline.mutants import planned
+from kipoi_deepmr.variants import LocusIndex
 
 PLACE = {name: (start, strand) for start, strand, name in PLACES}
 KINDS = "single,windows:5:4,deletions:3:2,deletions:14:1"
@@ -204,3 +208,33 @@ def test_pairs_are_left_out_of_the_vcf_and_one_line_says_so(tmp_path, caplog):
     assert sum("--mutants pairs are left out" in message for message in caplog.messages) == 1
     kinds = {record.info["KIND"] for record in records(folder / "instruments.vcf.gz")}
     assert kinds == {"single", "regions"}
+
+
+def test_natural_variants_are_the_same_before_and_after_predicting(tmp_path):
+    """Known by number before there is a store, and of a store; windows and pairs are none of them."""
+    vcf, bed = tmp_path / "in.vcf", tmp_path / "regions.bed"
+    rows = [f"c1\t{p + 1}\t.\t{CONTIG[p]}\t{'ACGT'.replace(CONTIG[p], '')[p % 3]}\t.\t.\t." for p in range(0, 200, 2)]
+    vcf.write_text("\n".join(["##fileformat=VCFv4.3", "##contig=<ID=c1,length=200>",
+                              "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO", *rows]) + "\n")
+    natural = {"instruments": "variants", "input_vcf": str(vcf), "method": ["ivw"], "instrument_z": 0.5,
+               "se_shrinkage": "none", "min_instruments": 1, "vcf": "all"}
+    folder = run_of_kinds(tmp_path, "single,windows:5:4", **natural)
+    pipeline.estimate(str(folder / "effects.zarr"), str(tmp_path / "local.tsv"), diagnostics="none",
+                      fasta_file=str(tmp_path / "genome.fa"), **natural)
+    assert (tmp_path / "local.tsv").read_bytes() == (folder / "local.tsv").read_bytes()
+    passed = [record for record in records(folder / "instruments.vcf.gz") if list(record.filter) == ["PASS"]]
+    named = {(int(row.split("\t")[1]), *row.split("\t")[3:5]) for row in rows}
+    assert {(record.pos, record.ref, record.alts[0]) for record in passed} <= named
+    assert len(passed) > 20 and {record.info["KIND"] for record in passed} == {"single"}
+    bed.write_text("c1\t52\t57\tA\nc1\t60\t66\tB\n")
+    loci = Loci.from_bed(str(tmp_path / "loci.bed"), str(tmp_path / "genome.fa"))
+    planned_loci = planned(Selection(loci, {}, len(loci), str(tmp_path / "genome.fa")), list(MARKS),
+                           mutants="regions,pairs",
+                           instrument_regions=str(bed)).loci
+    with_pairs = run_of_kinds(tmp_path / "pairs", "regions,pairs", instruments="regions",
+                              instrument_regions=str(bed))
+    ours, stored = LocusIndex.of_loci(planned_loci), index_of(open_effects(str(with_pairs / "effects.zarr")))
+    assert ours.n_variants == stored.n_variants and ours.has_single and stored.has_single
+    for locus in range(len(planned_loci)):
+        for position in range(LENGTH):
+            assert bool(ours.is_mutated(locus, position)) == bool(stored.is_mutated(locus, position))
