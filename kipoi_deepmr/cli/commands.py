@@ -131,7 +131,7 @@ def run(arguments, command):
 
 def _run_models(arguments, command):
     with _prepared(arguments, command) as (ensemble, selection, details), _cluster(arguments) as cluster:
-        estimate_options, counts = o.EstimateOptions.among(arguments), LocalCounts()
+        estimate_options, counts = pipeline.estimate_options(vars(arguments)), LocalCounts()
         natural = natural_variants_of(estimate_options, loci=selection.loci)
         result = pipeline.run(
             ensemble, selection, arguments.output,

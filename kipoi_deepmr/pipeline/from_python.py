@@ -9,11 +9,10 @@ from ..models import Ensemble
 from ..options import AggregateOptions, EstimateOptions, MutantOptions, NetworkOptions, PredictOptions
 from ..runs import manifest
 from . import running
-from .mutants import planned
+from .mutants import estimate_options, planned
 from .result import Result
 
-STAGES = {"predict_options": PredictOptions, "estimate_options": EstimateOptions,
-          "aggregate_options": AggregateOptions, "network_options": NetworkOptions}
+STAGES = {"predict_options": PredictOptions, "aggregate_options": AggregateOptions, "network_options": NetworkOptions}
 
 
 def run(ensemble, loci, output=None, *, overwrite=False, quiet=False, cluster=None, report=None,
@@ -61,7 +60,8 @@ def run(ensemble, loci, output=None, *, overwrite=False, quiet=False, cluster=No
     --------
     docs/python.md
     """
-    known = dict.fromkeys(name for kind in (*STAGES.values(), MutantOptions) for name in kind.names())
+    known = dict.fromkeys(name for kind in (*STAGES.values(), EstimateOptions, MutantOptions)
+                          for name in kind.names())
     for name in options:
         if name not in known:
             raise InputError(f"run: unknown option {name!r}{nearest(name, known)}")
@@ -72,6 +72,7 @@ def run(ensemble, loci, output=None, *, overwrite=False, quiet=False, cluster=No
     folder = os.path.join(temporary.name, "run") if temporary else os.fspath(output)
     found = running.run(
         ensemble, selection, folder, **{stage: kind.among(options) for stage, kind in STAGES.items()},
+        estimate_options=estimate_options(options),
         details={"command": ["kipoi_deepmr.run"], "directory": os.getcwd()}, overwrite=overwrite, quiet=quiet,
         cluster=cluster, report=not temporary if report is None else report, table_format=table_format)
     return Result(folder, found.local, found.global_, found.network, found.dropped, found.agreement,
