@@ -127,7 +127,7 @@ def _written(files, table, judged):
 
 def _written_by_piece(files, pooled, judged):
     """Write a table of very many pairs with its verdicts; the rows of the strongest pairs."""
-    strongest = order.Strongest()
+    strongest = order.Strongest(most_rows=0)  # there are too many, so that none but the strongest need be held
 
     def noted():
         for piece in pooled.judged(judged):

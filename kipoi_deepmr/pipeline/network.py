@@ -48,8 +48,8 @@ class Judged(NamedTuple):
         Benjamini and Hochberg's over the pairs of a method; verdict and reason as `network.verdicts` gives them, both
         NaN and why not without a network.
         """
-        unit = [self.sd.get(x, np.nan) / self.sd[y] if self.sd.get(y) else np.nan
-                for x, y in zip(table["exposure"], table["outcome"], strict=True)]
+        exposure, outcome = (table[name].map(self.sd).astype(np.float64) for name in PAIR)
+        unit = exposure / outcome.where(outcome != 0)
         judged = table.assign(standardised=table["estimate"] * unit,
                               qvalue=_qvalues(table) if qvalue is None else qvalue)
         if self.network is None:

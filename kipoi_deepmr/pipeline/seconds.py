@@ -17,12 +17,13 @@ NUMBERS, NUMBERS_OF_NETWORK = 8_000_000, 10_000_000  # of the effects that are r
 MODERATED_PAIRS, DIAGNOSED = 400_000, 5_000  # a second
 PAIR_OF_NETWORK, PAIR_AND_LOCUS_OF_NETWORK = 1e-5, 1.5e-7  # seconds
 PAIR, PAIR_WITH_ESTIMATE, PAIR_OF_FILES, LOCAL_EFFECT = 4.5e-5, 2.5e-5, 2e-5, 2.9e-7  # seconds, of `aggregate`
+PAIR_IN_PARQUET = 1.1e-5
 NAMED_FROM, NAMED_TO, NAME = 40, 200, 0.015  # marks with names on the figure of the network, and seconds of one
 PAIR_OF_REPORT, LOCUS_OF_REPORT, LOCI_OF_REPORT = 1.1e-5, 5e-4, 6_000  # seconds; most pairs and loci on the page
 PAIRS_OF_REPORT = 60
 
 
-def seconds_of(options, sizes, counts, known, network, whole_run, diagnosed):
+def seconds_of(options, sizes, counts, known, network, whole_run, diagnosed, parquet=False):
     """Roughly how long each stage takes.
 
     Parameters
@@ -39,6 +40,8 @@ def seconds_of(options, sizes, counts, known, network, whole_run, diagnosed):
         Whether the other stages follow.
     diagnosed : float
         Rows of diagnostics with an estimate.
+    parquet : bool
+        Whether tables are Parquet, which is written faster.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def seconds_of(options, sizes, counts, known, network, whole_run, diagnosed):
     if not whole_run:
         return {"estimate": estimate + (of_network if options.instruments == "direct" else 0)}
     aggregate = LEAST["aggregate"] + rows * LOCAL_EFFECT
-    aggregate += pairs * n_methods * (PAIR + PAIR_WITH_ESTIMATE * known.of_pairs)
+    aggregate += pairs * n_methods * (PAIR_IN_PARQUET if parquet else PAIR + PAIR_WITH_ESTIMATE * known.of_pairs)
     if network:
         aggregate += pairs * PAIR_OF_FILES * known.causes + NAME * marks * (NAMED_FROM < marks <= NAMED_TO)
     elif options.instruments == "direct":

@@ -123,7 +123,8 @@ def sizes_of(options, marks, sizes, whole_run=True, network=True, like=TSV, know
     if is_parquet(like):
         files = {in_format_of(name, like): n + FOOTER * name.endswith(TSV) for name, n in files.items()}
     return Sizes(pairs, fits, rows, files, _memory(options, marks, sizes, known, whole_run, network),
-                 seconds_of(options, sizes, (pairs, rows, fits), known, network, whole_run, diagnosed * share))
+                 seconds_of(options, sizes, (pairs, rows, fits), known, network, whole_run, diagnosed * share,
+                            is_parquet(like)))
 
 
 def _in_table(options, sizes, known, network):
