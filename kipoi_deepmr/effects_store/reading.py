@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from .. import dna
 from ..errors import InputError, one_line
-from ..loci.mutants import AVERAGED
+from ..loci.mutants import AVERAGED, PAIRS, SINGLE
 from . import record
 from .metadata import check_metadata
 from .mutants import StoredMutants
@@ -230,8 +231,11 @@ def _check_repeats(path, effects):
 
 
 def _check_mutants(path, effects, loci):
-    """Raise `InputError` unless a locus holds, at each position, the three single mutants of one base."""
+    """Raise `InputError` unless a locus holds, at each position, the three single mutants of one base, and mutants of
+    several bases change what is there."""
     n_single = StoredMutants(effects).n_single
+    if n_single < effects.sizes["variant"]:
+        _check_stretches(path, effects, loci)
     if not n_single:
         return
     first, last, _ = loci.indices(effects.sizes["locus"])
@@ -245,3 +249,18 @@ def _check_mutants(path, effects, loci):
         if not right.all():
             raise InputError(f"{path}: the mutants of locus {effects['name'].values[begin + np.argmin(right.all(1))]} "
                              "are not the three of each base of one sequence")
+
+
+def _check_stretches(path, effects, loci):
+    """Raise `InputError` unless mutants of several bases replace or remove the bases of their locus."""
+    mutants = StoredMutants(effects)
+    others = np.flatnonzero((mutants.kind != SINGLE) & (mutants.kind != PAIRS))
+    for number in range(*loci.indices(effects.sizes["locus"])):
+        one = slice(number, number + 1)
+        sequence = dna.decode(mutants.sequences(one)[0])
+        position, length = (each[0, others].tolist() for each in mutants.places(one))
+        ref, alt = (np.asarray(effects[name][number].values, "U")[others].tolist() for name in ("ref_base", "alt_base"))
+        for p, n, before, after in zip(position, length, ref, alt, strict=True):
+            if before != sequence[p:p + n] or after not in ("", AVERAGED) and len(after) != n:
+                raise InputError(f"{path}: mutants of several bases of locus {effects['name'].values[number]} do not "
+                                 "change the bases that it has")

@@ -151,6 +151,7 @@ def dataset(loci, marks, members, data, attributes=None):
     known = {v.name for v in declared.data}
     if set(data) - known or known - set(data) - set(OPTIONAL):
         raise ValueError(f"variables {sorted(data)} given, {sorted(known)} declared")
+    data = {**data, **{name: np.asarray(data[name], np.int64) for name in OF_MUTANTS if name in data}}
     variables = {v.name: (v.dims, data[v.name], _attributes(v)) for v in declared.data if v.name in data}
     coords = {v.name: (v.dims, coordinates[v.name], _attributes(v)) for v in declared.coordinates}
     return xr.Dataset(variables, coords, {"format": FORMAT, "format_version": version, **(attributes or {})})

@@ -8,16 +8,19 @@ import pytest
 from matplotlib.figure import Figure
 
 from kipoi_deepmr.plots import (
+    Spans,
     global_effects_figure,
     heights_of,
     plot_coverage,
     plot_global_effects,
     plot_local_scatter,
+    plot_spans,
     plot_strata,
     plot_track,
     plot_true_effects,
     save,
     simulation_figure,
+    tracks_figure,
 )
 
 
@@ -106,7 +109,8 @@ def test_every_plot_takes_and_returns_axes():
     rounds = pd.DataFrame({"true_effect": [1.0, 2.0], "estimate": [1.1, 1.8], "se": 0.1, "tau": 0.2})
     fits = pd.DataFrame({"method": ["ivw"], "estimate": [2.0], "intercept": [np.nan]})
     drawn = {plot_local_scatter: ([1.0], [0.1], [2.0], [0.1], fits), plot_true_effects: (rounds,),
-             plot_coverage: ([0.9, 1.0],), plot_track: ("ACGT", np.arange(4.0)), plot_strata: (strata(),)}
+             plot_coverage: ([0.9, 1.0],), plot_track: ("ACGT", np.arange(4.0)), plot_strata: (strata(),),
+             plot_spans: (Spans([0, 2], [2, 2], {"A": [1, -2]}, [True, False]), "A", 0, 4)}
     for plot, given in drawn.items():
         ax = Figure().add_subplot()
         assert plot(*given, ax=ax) is ax and ax.has_data(), plot
@@ -134,6 +138,19 @@ def test_letters_are_as_tall_as_effects():
     assert np.allclose(c[0].get_extents().extents, [100.54, 0, 101.46, 3], atol=0.02)
     assert np.allclose(a[0].get_extents().extents, [103.54, -1, 104.46, 0], atol=0.02)
     assert ax.lines[-1].get_xdata().tolist() == [101]
+
+
+def test_bars_are_as_wide_as_what_changes():
+    heights = {"A": [1.0, -2.0], "B": [0.0, np.nan]}
+    spans = {"windows": Spans(np.array([2, 4]), np.array([2, 3]), heights, [True, False])}
+    figure = tracks_figure("ACGTACGT", {}, start=0, spans=spans)
+    assert [ax.get_ylabel() for ax in figure.axes] == ["A\nwindows", "B\nwindows"]
+    of_a, of_b = ([bar.get_bbox().extents.tolist() for bar in ax.patches] for ax in figure.axes)
+    assert of_a == [[1.5, 0, 3.5, 1], [3.5, 0, 6.5, -2]] and of_b == [[1.5, 0, 3.5, 0], [3.5, 0, 6.5, 0]]
+    assert [bar.get_alpha() or bar.get_facecolor()[3] for bar in figure.axes[0].patches] == [0.9, 0.2]
+    letters = {name: np.arange(8.0) for name in "AB"}
+    figure = tracks_figure("ACGTACGT", letters, start=0, spans=spans)
+    assert [ax.get_ylabel() for ax in figure.axes] == ["A", "A\nwindows", "B", "B\nwindows"]
 
 
 def strata():

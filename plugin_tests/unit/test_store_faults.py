@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from mixed_kinds import mixed_effects
 
 from kipoi_deepmr import effects_store
 from kipoi_deepmr.effects_store import record
@@ -160,3 +161,20 @@ def test_copies_by_xarray_are_read(store, tmp_path, change):
     check(rewritten(effects, tmp_path / "copy.zarr"))
     copy = effects_store.open_effects(str(tmp_path / "copy.zarr"))
     np.testing.assert_array_equal(copy["effect"], effects["effect"])
+
+
+@pytest.mark.parametrize(("name", "text"), [(None, None), ("ref_base", "ACGT"), ("alt_base", "AC"),
+                                            ("alt_base", "<DEL>")])
+def test_stretches_without_a_record_change_what_is_there(tmp_path, name, text):
+    """In a copy by xarray a window of four bases, whatever it says, must be one of the locus."""
+    effects = mixed_effects("single,windows:4,deletions:3,regions")
+    if name:
+        window = int(np.flatnonzero(effects["kind"].values == "windows")[0])
+        assert str(effects["ref_base"].values[1, window]) != text
+        effects[name][1, window] = text
+    effects.to_zarr(str(tmp_path / "e.zarr"), zarr_format=2)
+    if name is None:
+        check(tmp_path / "e.zarr")
+        return
+    with pytest.raises(InputError, match="of locus q do not change the bases that it has|letters other than A, C"):
+        check(tmp_path / "e.zarr")
