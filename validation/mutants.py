@@ -54,6 +54,11 @@ def write_loci(source, folder, scenario, number):
     known = pd.read_csv(source / "truth.tsv", sep="\t").query("exposure == @EXPOSURE")["true_effect"]
     np.testing.assert_allclose(truth.loc[kept, "true_effect"], known, atol=1e-6)  # the same sequences as then
     write_test_loci(folder, bases, with_reverse(truth), spacer_rng)
+    with open(folder / "regions.bed", "w", encoding="utf-8") as file:
+        for line, places in zip((folder / "test_loci.bed").read_text().splitlines(), starts, strict=True):
+            chrom, start = line.split("\t")[0], int(line.split("\t")[1])
+            for mark, place in zip((EXPOSURE, OUTCOME), places, strict=False):
+                file.write(f"{chrom}\t{start + place}\t{start + place + len(pwms[mark])}\t{mark}\n")
 
 
 def ablated_effects(bases, starts, pwms, parameters):
@@ -78,9 +83,10 @@ def estimated(source, folder, mutants, options):
     if not os.path.exists(store):
         models = sorted(str(path) for path in source.iterdir() if path.name.isdigit())
         with Ensemble.from_kipoi(models, source="dir") as ensemble:
+            regions = str(folder / "regions.bed") if "regions" in mutants else None
             selection = pipeline.select_loci(ensemble, intervals_file=str(folder / "test_loci.bed"),
                                              fasta_file=str(folder / "test_loci.fa"),
-                                             mutants=MutantOptions(mutants=mutants))
+                                             mutants=MutantOptions(mutants=mutants, instrument_regions=regions))
             pipeline.predict(ensemble, selection, store, quiet=True)
     table = store.replace(".zarr", ".tsv")
     local = pipeline.estimate(store, table, vcf="none", diagnostics="none", **options)
@@ -110,6 +116,8 @@ def scores(local, global_, truth):
                   "global_estimate": ahead["estimate"],
                   "global_covers": float(ahead["ci_low"] <= true <= ahead["ci_high"]),
                   "global_width": (ahead["ci_high"] - ahead["ci_low"]) / true,
+                  "significant": (forward["pvalue"] < 0.05).sum() / forward["pvalue"].notna().sum(),
+                  "global_p": ahead["pvalue"],
                   "reverse_significant": (reverse["pvalue"] < 0.05).sum() / reverse["pvalue"].notna().sum(),
                   "reverse": back["estimate"], "reverse_p": back["pvalue"], "bend": (
                       forward["ablated_effect"] / forward["true_effect"])[forward["kept"]].mean() - 1}
