@@ -21,12 +21,16 @@ def mixed_effects(kinds="single,windows:4,regions", n_members=3, seed=0, mutated
     weight = rng.normal(size=(LENGTH, 4, len(MARKS)))
     members = [weight + 0.1 * rng.normal(size=weight.shape) for _ in range(n_members)]
     functions = [lambda x, w=w: np.einsum("nla,lam->nm", x, w) for w in members]
-    start = 100 * np.arange(3)
+    return saturate(Ensemble.from_function(functions, length=LENGTH, marks=MARKS), planned_loci(kinds, rng, mutated))
+
+
+def planned_loci(kinds, rng=None, mutated=None):
+    """Three loci of random letters, with `REGIONS` and a plan of these kinds of mutants."""
+    rng, start = rng or np.random.default_rng(0), 100 * np.arange(3)
     plan = Plan(parse_mutants(kinds), 3, "background", 1, np.array(REGIONS, np.int32),
                 np.full((3, 2, 9), ord("A"), np.uint8))
-    loci = Loci(np.full(3, "chr1"), start, start + LENGTH, np.array(["+", "+", "-"]), np.array(["p", "q", "r"]),
+    return Loci(np.full(3, "chr1"), start, start + LENGTH, np.array(["+", "+", "-"]), np.array(["p", "q", "r"]),
                 rng.choice(np.frombuffer(b"ACGT", np.uint8), (3, LENGTH)), mutated=mutated, plan=plan)
-    return saturate(Ensemble.from_function(functions, length=LENGTH, marks=MARKS), loci)
 
 
 def write_regions(folder):

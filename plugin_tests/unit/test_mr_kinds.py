@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mixed_kinds import LENGTH, REGIONS, cooperative_effects, mixed_effects, write_regions
+from mixed_kinds import LENGTH, REGIONS, cooperative_effects, mixed_effects, planned_loci, write_regions
 
 from kipoi_deepmr import instruments, mr
 from kipoi_deepmr.cli.local_summary import of_kinds
@@ -14,6 +14,7 @@ from kipoi_deepmr.instruments.regions import read_regions
 from kipoi_deepmr.instruments.sample import sample
 from kipoi_deepmr.mr.block import Block
 from kipoi_deepmr.mr.diagnostics.table import COLUMNS, RED
+from kipoi_deepmr.output.natural_variants import natural_of_loci, natural_of_store
 from kipoi_deepmr.output.tables import write_table
 
 
@@ -110,6 +111,11 @@ def test_natural_variants_need_single_mutants():
     windows = mixed_effects("windows:4")
     with pytest.raises(InputError, match="needs single mutants, and here are only windows: predict with single"):
         instruments.rule_for(windows, "variants", variants=np.array([0]))
+    with pytest.raises(InputError, match="needs single mutants"):
+        natural_of_store("no.vcf", windows)
+    for kinds, message in (("windows:4", "needs single mutants"), ("regions", "no.vcf"), ("single,pairs", "no.vcf")):
+        with pytest.raises(InputError, match=message):
+            natural_of_loci("no.vcf", planned_loci(kinds))
 
 
 def test_a_block_of_mixed_kinds_gives_estimators_all_of_them(effects):
