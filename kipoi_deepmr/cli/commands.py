@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from .. import options as o
 from .. import pipeline
-from ..effects_store import open_effects
+from ..effects_store import each_block, open_effects
 from ..errors import InputError, printable
 from ..files import STDOUT, is_stream
 from ..loci import content_of
@@ -300,8 +300,8 @@ def tracks(arguments, command):
 
 def report(arguments, command):
     """`report`: the page of a finished run."""
-    with working("report", arguments.quiet):
-        path = write_report(arguments.folder)
+    with working("report", arguments.quiet) as doing:
+        path = write_report(arguments.folder, map_blocks=doing.counted(each_block))
     _say(arguments, f"written: {path}")
 
 

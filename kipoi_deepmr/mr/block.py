@@ -145,8 +145,24 @@ class LeaveOut:
         """Member k's effects, over instruments and with standard errors that the other members give."""
         own = block.members[:, k].astype(np.float64)
         others = np.delete(block.members, k, axis=1).astype(np.float64)
-        effect, effect_se = others.mean(1), others.std(1, ddof=self.ddof)
-        if self.moderation:
-            effect_se = self.moderation.moderated(effect_se, effect)
+        effect = others.mean(1)
+        effect_se = self._effect_se(others, effect)
         instruments = self.rule.without_a_member().instruments(effect, effect_se, block.loci)
         return Block(block.loci, own, effect_se, instruments, others)
+
+    def of_marks(self, members, k, marks):
+        """Effects and standard errors (locus, variant, mark) on some marks, as all members but k give them.
+
+        Parameters
+        ----------
+        members : (locus, member, variant, mark) array
+        k : int
+        marks : list of int
+        """
+        others = np.delete(members, k, axis=1)
+        effect = others.mean(1, dtype=np.float64)
+        return effect[..., marks], self._effect_se(others[..., marks].astype(np.float64), effect, marks)
+
+    def _effect_se(self, others, effect, marks=slice(None)):
+        effect_se = others.std(1, ddof=self.ddof)
+        return self.moderation.moderated(effect_se, effect, marks) if self.moderation else effect_se

@@ -259,8 +259,9 @@ def _fill(folder, told, effects, later, agreement=None):
         with disk_full_told(lambda: "the tables are kept; free some space and start again", folder.path):
             folder.finish(told, _now())
         if later.report:
-            with working("report", later.quiet):
-                write_report(folder.target("report"), assignment=judged.network and judged.network.instruments)
+            with working("report", later.quiet) as doing:
+                write_report(folder.target("report"), assignment=judged.network and judged.network.instruments,
+                             map_blocks=doing.counted(effects_store.each_block))
     except Stopped:
         raise
     except InputError:

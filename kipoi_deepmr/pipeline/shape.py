@@ -8,15 +8,13 @@ from .. import shape as shapes
 from ..display import counted, listed
 from ..errors import InputError
 from ..instruments.moments import moments
-from ..options import LEAST_TO_CROSS_FIT, NetworkOptions, ShapeOptions, indices_of
+from ..options import LEAST_TO_CROSS_FIT, ShapeOptions, indices_of
 from ..output.tables import write_table
 from ..plots import save, shape_figure
 from ..runs.finished import FinishedRun
 from ..runs.outputs import writing
 from .estimation import members_of
 from .progress import progress, working
-
-MIN_EFFECT = NetworkOptions.default_of("network_min_effect")
 
 
 def shape(folder, output, options=None, *, quiet=True, **changes):
@@ -76,14 +74,15 @@ def shape_of_run(run, options, *, quiet=True):
     with working("shape", quiet) as doing:
         rule, sd = run.rule, moments(effects)[1]
         folds = shapes.gather(effects, rule, x, y, doing.counted(effects_store.each_block))
-        if not len(folds.loci):
+        ablating = shapes.ablating(folds) if len(folds.loci) else folds
+        if not len(ablating.loci):
             raise InputError(f"{run.path}: no locus has the instruments that the curve of {marks[x]} -> {marks[y]} "
-                             f"needs: {_reasons(folds.note)}")
-        min_slope = MIN_EFFECT * sd[y] / sd[x]
-        curve = shapes.curve_of(folds, options.min_bend, min_slope)
+                             f"needs: {_reasons(ablating.note)}")
+        min_slope = shapes.least_slope(sd, x, y)
+        curve = shapes.curve_of(ablating, options.min_bend, min_slope)
         covariates = _covariates(effects, folds, state, (x, y), options.motifs)
-        dependences = shapes.dependences(folds, covariates)
-    loci = shapes.loci_table(effects, folds, (marks[x], marks[y]), options.min_bend, min_slope,
+        dependences = shapes.dependences(folds, covariates, min_slope)
+    loci = shapes.loci_table(effects, ablating, (marks[x], marks[y]), options.min_bend, min_slope,
                              progress("shape: loci", len(folds.note), quiet))
     return shapes.ShapeResult(marks[x], marks[y], curve, dependences, loci, folds, covariates)
 
@@ -95,8 +94,7 @@ def _reasons(notes):
 
 
 def _covariates(effects, folds, state, pair, motifs):
-    marks, reference = effects["mark"].values, effects["reference"].values
-    found = [shapes.level(str(marks[mark]), reference[..., mark], folds, mark not in pair) for mark in state]
+    found, marks = shapes.levels(effects, state, pair, folds), effects["mark"].values
     if motifs:
         rows = pd.DataFrame({"locus" if name == "name" else name: effects[name].values[folds.loci]
                              for name in ("chrom", "start", "end", "strand", "name")})

@@ -86,6 +86,7 @@ showOverview();
 showNetwork();
 showHeat();
 showGlobal();
+showShapes();
 showRules();
 showProvenance();
 listen();

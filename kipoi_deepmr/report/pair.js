@@ -18,7 +18,7 @@ async function showPair(index, locus = null) {
       + `a new locus is expected in ${between(ofMethod(row, "pi_low"), ofMethod(row, "pi_high"))}.`;
   showLights(x, y);
   showLocal(row);
-  await Promise.all([showTelling(row, turn), showLociNames(locus ?? chosen.locus)]);
+  await Promise.all([showTelling(row, turn), showShape(index, turn), showLociNames(locus ?? chosen.locus)]);
 }
 
 // ---------------------------------------------------------------- the loci that weigh most

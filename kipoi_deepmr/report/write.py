@@ -16,12 +16,13 @@ from ..runs.finished import FinishedRun
 from ..runs.outputs import STAGES, Target, writing
 from . import contents, details
 from .letters import outlines
+from .shapes import shapes
 
 NAME = STAGES["report"].main
-SCRIPTS = ("basics", "charts", "table", "overview", "network", "heat", "pair", "locus", "page")  # in this order
+SCRIPTS = ("basics", "charts", "table", "overview", "network", "heat", "pair", "shape", "locus", "page")  # in this order
 
 
-def write_report(folder, path=None, assignment=None):
+def write_report(folder, path=None, assignment=None, map_blocks=None):
     """Write report.html of a finished run.
 
     Parameters
@@ -32,6 +33,8 @@ def write_report(folder, path=None, assignment=None):
         Where the page goes; by default into the folder.
     assignment : kipoi_deepmr.instruments.Assignment, optional
         As for `FinishedRun`.
+    map_blocks : callable, optional
+        As `kipoi_deepmr.effects_store.each_block`, which is the default: where blocks of loci are read for shapes.
 
     Returns
     -------
@@ -49,25 +52,29 @@ def write_report(folder, path=None, assignment=None):
     manifest.read(folder)
     target = target if path is None else Target("report", path)
     with writing("report", target, kept="the tables are kept; free some space and start again") as files:
-        text = _page_of(FinishedRun(folder, assignment))
+        text = _page_of(FinishedRun(folder, assignment), map_blocks)
         # paths need not be UTF-8
         with open(files.path, "w", encoding="utf-8", errors="backslashreplace") as out:
             out.write(text)
     return target.path
 
 
-def _page_of(run):
+def _page_of(run, map_blocks=None):
     pairs = contents.chosen_pairs(run)
     local = run.local_of(pairs)
     loci = contents.loci_of(local)
     local = contents.numbered(local, loci)
     of_loci, reason = details.of_loci(run, pairs, local, loci,
                                       details.WIDE_BYTES if contents.is_wide(run) else details.MAX_BYTES)
+    found, note = ({}, "") if reason else shapes(run, pairs, local, loci, map_blocks)
     overview = contents.overview(run, pairs)
+    overview["shapes"] = {"pairs": list(found), "note": note, **{
+        name: [each[name] for each in found.values()] for name in ("word", "slopes", "states")}}
     overview["loci"] = {name: loci[name].tolist() for name in loci.columns}
     overview["left_out"] = _left_out(run, pairs, loci, of_loci, reason)
     blocks = {"data": _json(overview)}
     blocks.update((f"pair-{i}", _json(each)) for i, each in enumerate(contents.of_pairs(run, pairs, local, loci)))
+    blocks.update((f"shape-{i}", _json(each)) for i, each in found.items())
     blocks.update((f"locus-{number}", text) for number, text in of_loci.items())
     return page(blocks)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import meta
 from ..network.significance import beyond_pvalue
+from ..options import NetworkOptions
 from .fit import Sums, fit
 from .spline import Bends, calibrated, sides
 from .spread import spread_of
@@ -85,6 +86,23 @@ def curve_of(folds, min_bend=0.2, min_slope=0.0):
     return Curve(len(folds.loci), float(folds.n_instruments.sum()), float(full), slopes @ found.coefficients,
                  *errors.of(slopes), along, values @ found.coefficients, *errors.of(values),
                  errors.wald(found.free, slice(1, None)), tests.pvalue_min_bend, shape)
+
+
+def least_slope(sd, exposure, outcome):
+    """The least slope that counts: that of the least effect in the network, in the marks' units.
+
+    Parameters
+    ----------
+    sd : (mark,) float64
+        Of the effects over all mutants of all loci.
+    exposure, outcome : int
+        Numbers of the marks.
+
+    Returns
+    -------
+    float
+    """
+    return NetworkOptions.default_of("network_min_effect") * sd[outcome] / sd[exposure]
 
 
 class _Tests:

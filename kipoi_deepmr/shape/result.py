@@ -25,13 +25,13 @@ class ShapeResult:
     ----------
     exposure, outcome : str
     curve : Curve
-        Over all loci that can be used.
+        Over all loci that can be used, by the instruments that are `ablating`.
     dependences : list of Dependence
         How the effect depends on levels and distances.
-    loci : pandas.DataFrame
-        The same numbers at each locus.
+    loci : pandas.DataFrame or None
+        The same numbers at each locus, if they were asked for.
     folds : Folds
-        The instruments.
+        The instruments, on both sides of the reference.
     covariates : list of Covariate
         Of `dependences`.
     """
@@ -40,7 +40,7 @@ class ShapeResult:
     outcome: str
     curve: Curve
     dependences: list[Dependence]
-    loci: pd.DataFrame
+    loci: pd.DataFrame | None
     folds: Folds
     covariates: list[Covariate]
 
@@ -98,6 +98,7 @@ def loci_table(effects, folds, names, min_bend, min_slope, shown=iter):
     ----------
     effects : xarray.Dataset
     folds : Folds
+        Those of the curve.
     names : (exposure, outcome)
     min_bend, min_slope : float
         As for `curve_of`.

@@ -75,13 +75,35 @@ def level(name, reference, folds, on_other):
     return Covariate(name, others.T, on_other)
 
 
-def dependences(folds, covariates, alpha=0.05):
+def levels(effects, marks, pair, folds):
+    """The levels of some marks as covariates of a pair's effect.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+    marks : list of int
+        Numbers of the marks.
+    pair : (exposure, outcome)
+        Numbers of the marks whose effect it is.
+    folds : Folds
+
+    Returns
+    -------
+    list of Covariate
+    """
+    names, reference = effects["mark"].values, effects["reference"].values
+    return [level(str(names[mark]), reference[..., mark], folds, mark not in pair) for mark in marks]
+
+
+def dependences(folds, covariates, min_slope=0.0, alpha=0.05):
     """How the slopes of loci change with each covariate.
 
     Parameters
     ----------
     folds : Folds
     covariates : list of Covariate
+    min_slope : float
+        The least difference between slopes that counts.
     alpha : float
 
     Returns
@@ -92,7 +114,8 @@ def dependences(folds, covariates, alpha=0.05):
     slope, weights = slopes_of_loci(folds)[0], weights_of_loci(folds)
     rows = [_regression(slope, weights, covariate, alpha) for covariate in covariates]
     adjusted = _holm(np.array([row.pvalue for row in rows]))
-    return [row._replace(pvalue_adjusted=p, verdict=dependence_of(p, row.effect_low, row.effect_high, each.on_other))
+    return [row._replace(pvalue_adjusted=p, verdict=dependence_of(p, row.effect_low, row.effect_high, each.on_other,
+                                                                  min_slope))
             for row, p, each in zip(rows, adjusted, covariates, strict=True)]
 
 

@@ -73,7 +73,7 @@ def shape_of(has_effect, pvalue, x, slope, bends):
     return Shape(SATURATING, x[steep[-1]]) if rise < 0 else Shape(THRESHOLD, x[steep[0]])
 
 
-def dependence_of(pvalue, low, high, on_other):
+def dependence_of(pvalue, low, high, on_other, min_slope=0.0):
     """What the dependence of an effect on a level is called.
 
     Parameters
@@ -84,6 +84,8 @@ def dependence_of(pvalue, low, high, on_other):
         The effect where the level is low, and where it is high.
     on_other : bool
         Whether the level is that of a mark which is neither exposure nor outcome.
+    min_slope : float
+        The least difference between effects that counts.
 
     Returns
     -------
@@ -92,7 +94,7 @@ def dependence_of(pvalue, low, high, on_other):
     if not np.isfinite(pvalue):
         return UNKNOWN
     least, most = sorted((abs(low), abs(high)))
-    if pvalue >= ALPHA or abs(high - low) < LEAST_CHANGE * most:
+    if pvalue >= ALPHA or abs(high - low) < max(LEAST_CHANGE * most, min_slope):
         return INDEPENDENT
     if least < FEW * most and on_other:
         return COOPERATIVE if abs(high) > abs(low) else REDUNDANT

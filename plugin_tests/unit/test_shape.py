@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from finished_runs import dataset_of
-from known_curves import CURVES, MARKS, simulate
+from finished_runs import chain_effects, dataset_of
+from known_curves import CURVES, MARKS, Known, simulate
 from statsmodels.stats.multitest import multipletests
 
 from kipoi_deepmr import instruments, shape
+from kipoi_deepmr.mr.block import Block, LeaveOut
 from kipoi_deepmr.plots import shape_figure
 from kipoi_deepmr.shape import fit as fits
 from kipoi_deepmr.shape.curve import slopes_of_loci, weights_of_loci
@@ -51,7 +52,7 @@ def curves_of(curve, seeds, **more):
     for seed in seeds:
         known = simulate(curve, seed=seed, **more)
         folds = folds_of(known)
-        yield known, folds, shape.curve_of(folds)
+        yield known, folds, shape.curve_of(shape.ablating(folds))
 
 
 def test_known_curves_are_told_apart():
@@ -99,11 +100,80 @@ def test_noise_on_the_exposure_does_not_flatten_the_curve():
     known = simulate("linear", n_loci=60, noise=0.25, shared=0, slopes=0, seed=2)
     folds = folds_of(known, z=1.0)
     naive = (folds.others * folds.outcome).sum() / (folds.others ** 2).sum()
-    curve = shape.curve_of(folds)
+    curve = shape.curve_of(shape.ablating(folds))
     assert naive < 0.92
     np.testing.assert_allclose(curve.slopes, 1, atol=0.08)
     x = calibrated(folds.others, folds.exposure, folds.locus)
     assert np.abs(x).sum() < 0.95 * np.abs(folds.others).sum()  # drawn towards 0, as they are too large
+
+
+def slow_folds(effects, rule, exposure, outcome):
+    """Fold, locus, variant, effect of the others on the exposure and of the member on both: one row at a time."""
+    block, leave_out = Block.read(effects, slice(0, effects.sizes["locus"]), rule, True), LeaveOut.of(effects, rule)
+    members, found = effects["member_effect"].values.astype(np.float64), []
+    for k in range(members.shape[1]):
+        chosen = leave_out.without(block, k).instruments.of_pairs(exposure, outcome)
+        for i, v in zip(*np.nonzero(chosen), strict=True):
+            others = np.delete(members[i, :, v, exposure], k).mean()
+            found.append((k, i, v, others, *members[i, k, v, [exposure, outcome]]))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("rule, shrinkage, steiger", [("direct", "trend", False), ("direct", "none", True),
+                                                      ("own", "moderated", False), ("pooled", "none", False)])
+def test_pairs_together_have_the_instruments_of_each_alone(rule, shrinkage, steiger):
+    effects = instruments.with_se_shrinkage(chain_effects(n_loci=25), shrinkage)
+    found = instruments.rule_for(effects, rule, 1.0 if rule == "pooled" else 1.75, steiger=steiger)
+    pairs = [(0, 1), (1, 2), (0, 3)]
+    for pair, folds in zip(pairs, shape.gather_pairs(effects, found, pairs), strict=True):
+        slow = slow_folds(effects, found, *pair)
+        slow = slow[np.isin(slow[:, 1], folds.loci)]
+        fast = np.column_stack([folds.fold, folds.loci[folds.locus], folds.variant, folds.others, folds.exposure,
+                                folds.outcome])
+        order = [np.lexsort(each[:, :3].T) for each in (slow, fast)]
+        assert len(folds.loci) >= 15 and len(fast) > 500
+        np.testing.assert_allclose(fast[order[1]], slow[order[0]], rtol=1e-5, atol=1e-7)
+        some = shape.gather_pairs(effects, found, [pair], blocks=[slice(3, 5), slice(10, 12)])[0]
+        assert set(some.loci) <= {3, 4, 10, 11} and (some.note[5:10] == "not read").all()
+        of_them = np.isin(folds.loci[folds.locus], some.loci)
+        assert len(some.loci) >= 3 and sorted(some.outcome) == sorted(folds.outcome[of_them])
+
+
+def at_levels(curve, slope, high, low=0, seed=0):
+    """Folds of loci with a high level of the exposure, that mutants lower, and a low one, that they raise; and truth.
+
+    An outcome is `curve(level)`, the truth its mean `slope` at the loci of high levels: there, at half and at full
+    ablation of the median locus.
+    """
+    rng = np.random.default_rng(seed)
+    level = np.append(rng.uniform(6, 9, high), np.full(low, 0.5))
+    x = np.repeat(rng.beta(0.5, 0.5, (high + low, 10)), 3, axis=1) * rng.uniform(0.9, 1, (high + low, 30))
+    x *= np.append(-level[:high], np.full(low, 7.0))[:, None]
+    true = np.stack([x, curve(level[:, None] + x) - curve(level)[:, None], np.zeros_like(x)], -1)
+    effects = true[:, None] + 0.05 * rng.normal(size=(high + low, 5, 30, 3))
+    folds = folds_of(Known(effects, None))
+    full = np.median(level[:high])
+    return folds, [slope(np.maximum(level[:high] - at, 0)).mean() for at in (0, full / 2, full)]
+
+
+@pytest.mark.parametrize("curve, slope, tolerance", [
+    (lambda a: 0.006 * a ** 3, lambda a: 0.018 * a ** 2, 0.25),
+    (lambda a: 6 * np.tanh(a / 5), lambda a: 1.2 / np.cosh(a / 5) ** 2, 0.1)])
+def test_loci_where_the_exposure_is_low_do_not_bend_the_curve_of_ablation(curve, slope, tolerance):
+    """Their mutants raise it along another part of the curve: the slopes are those of the loci that can lose it."""
+    folds, truth = at_levels(curve, slope, high=30, low=20)
+    ablating = shape.ablating(folds)
+    assert ablating.loci.tolist() == list(range(30)) and (ablating.others < 0).all()
+    assert all("lower the exposure" in note for note in ablating.note[30:])
+    np.testing.assert_allclose(shape.curve_of(ablating).slopes, truth, atol=tolerance)
+    assert np.abs(shape.curve_of(folds).slopes - truth).max() > 1.3 * tolerance
+
+
+def test_where_mutants_raise_the_exposure_the_curve_goes_up():
+    folds, _ = at_levels(np.sqrt, np.sqrt, high=2, low=12)
+    ablating = shape.ablating(folds)
+    assert ablating.loci.tolist() == list(range(2, 14)) and (ablating.others > 0).all()
+    assert shape.curve_of(ablating).full > 5 and "raise the exposure" in ablating.note[0]
 
 
 def slow_fit(folds, x, bends, weights, rows=slice(None), more=1.0):
@@ -251,6 +321,7 @@ def test_words():
     cases = [(0.01, 0.1, 1.0, True, COOPERATIVE), (0.01, 1.0, 0.1, True, REDUNDANT), (0.01, 0.1, 1.0, False, GROWS),
              (0.01, 0.6, 1.0, True, GROWS), (0.01, 1.0, 0.6, True, SHRINKS), (0.01, -1.0, 1.0, True, TURNS),
              (0.2, 0.1, 1.0, True, INDEPENDENT), (0.01, 0.9, 1.0, True, INDEPENDENT), (np.nan, 1, 2, True, UNKNOWN)]
+    assert dependence_of(0.01, -0.02, 0.03, True, min_slope=0.06) == INDEPENDENT  # as good as no effect at all
     for *values, expected in cases:
         assert dependence_of(*values) == expected, values
 
@@ -292,7 +363,7 @@ def test_members_that_agree_exactly(n_loci):
     effects = dataset_of(known.effects, MARKS, np.full((n_loci, 20), ord("A"), np.uint8))
     folds = shape.gather(effects, instruments.rule_for(effects, "pooled", 0.3), 0, 1)
     with np.errstate(all="raise"):
-        curve = shape.curve_of(folds)
+        curve = shape.curve_of(shape.ablating(folds))
     assert curve.shape.word == LINEAR
     np.testing.assert_allclose(curve.slopes, 1, rtol=1e-4)
     assert np.isfinite(curve.slopes_se).all() and np.isfinite(curve.slopes_df).all() and curve.slopes_se.max() < 1e-3
