@@ -37,7 +37,7 @@ def shapes_of(folder, n_loci=None):
     truth = pd.read_csv(folder / "graph.tsv", sep="\t").set_index(["exposure", "outcome"])
     pairs = [(x, y) for x in range(len(marks)) for y in range(len(marks)) if (marks[x], marks[y]) in truth.index]
     blocks = None if n_loci is None else [slice(0, n_loci)]
-    for (x, y), folds in zip(pairs, shape.gather_pairs(viewed, rule, pairs, blocks=blocks), strict=True):
+    for (x, y), folds in zip(pairs, shape.gather_several(viewed, rule, pairs, blocks=blocks), strict=True):
         if not len(folds.loci) or not len((ablating := shape.ablating(folds)).loci):
             continue
         row = truth.loc[(marks[x], marks[y])]

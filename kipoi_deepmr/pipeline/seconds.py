@@ -4,6 +4,7 @@ import math
 
 from ..methods import METHODS
 from ..mr.pairs import COMPILED_FROM
+from ..report import shapes
 
 LEAST = {"network": 0.2, "estimate": 1.0, "aggregate": 1.8, "report": 2.0}  # seconds of the smallest
 # Of compiled loops: seconds of a fit, and more of it for the root of the number of its instruments
@@ -68,7 +69,8 @@ def seconds_of(options, sizes, counts, known, network, whole_run, diagnosed, par
         estimate += of_network
     shown = min(loci * min(pairs, PAIRS_OF_REPORT), LOCI_OF_REPORT)
     return {**({"network": of_network} if network else {}), "estimate": estimate, "aggregate": aggregate,
-            "report": LEAST["report"] + pairs * PAIR_OF_REPORT + shown * LOCUS_OF_REPORT}
+            "report": LEAST["report"] + pairs * PAIR_OF_REPORT + shown * LOCUS_OF_REPORT
+            + (shapes.seconds(sizes) if network else 0)}
 
 
 def _seconds_of_fit(method, n_fits, instruments):

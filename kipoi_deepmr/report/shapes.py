@@ -22,6 +22,17 @@ ALPHA = 0.05
 PAIR = ["exposure", "outcome"]
 
 
+def seconds(sizes):
+    """Roughly how long the shapes take; `sizes` are those of the effects' dimensions."""
+    if sizes["member"] < LEAST_TO_CROSS_FIT:
+        return 0.0
+    return min(MOST_SECONDS, sizes["locus"] * _seconds_of_locus(sizes))
+
+
+def _seconds_of_locus(sizes):
+    return OF_MARKS * sizes["mark"] ** 3 + OF_NUMBER * sizes["mark"] * sizes["member"] * sizes["variant"]
+
+
 def chosen(run, pairs):
     """The strongest of some pairs whose verdict is a direct effect, as names.
 
@@ -66,7 +77,7 @@ def shapes(run, pairs, local, loci, map_blocks=None):
     numbers = [(marks.index(x), marks.index(y)) for x, y in wanted]
     at = _numbers_in_store(effects, loci)
     blocks, note = _blocks(effects.sizes, local, wanted, at)
-    gathered = shape.gather_pairs(effects, run.rule, numbers, map_blocks, blocks)
+    gathered = shape.gather_several(effects, run.rule, numbers, map_blocks, blocks)
     sd, found = moments(effects)[1], {}
     for pair, number, folds in zip(wanted, numbers, gathered, strict=True):
         ablating = shape.ablating(folds) if len(folds.loci) else folds
@@ -99,8 +110,7 @@ def _blocks(sizes, local, wanted, at):
 
     Of many, those at which most of the pairs have an estimate.
     """
-    seconds = OF_MARKS * sizes["mark"] ** 3 + OF_NUMBER * sizes["mark"] * sizes["member"] * sizes["variant"]
-    n = max(1, int(MOST_SECONDS / seconds))
+    n = max(1, int(MOST_SECONDS / _seconds_of_locus(sizes)))
     if n >= sizes["locus"]:
         return None, ""
     shown = local[pd.MultiIndex.from_frame(local[PAIR]).isin(wanted) & local["estimate"].notna()]

@@ -19,7 +19,8 @@ from .letters import outlines
 from .shapes import shapes
 
 NAME = STAGES["report"].main
-SCRIPTS = ("basics", "charts", "table", "overview", "network", "heat", "pair", "shape", "locus", "page")  # in this order
+# in this order
+SCRIPTS = ("basics", "charts", "table", "overview", "network", "heat", "pair", "shape", "locus", "page")
 
 
 def write_report(folder, path=None, assignment=None, map_blocks=None):

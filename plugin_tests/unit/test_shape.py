@@ -125,7 +125,7 @@ def test_pairs_together_have_the_instruments_of_each_alone(rule, shrinkage, stei
     effects = instruments.with_se_shrinkage(chain_effects(n_loci=25), shrinkage)
     found = instruments.rule_for(effects, rule, 1.0 if rule == "pooled" else 1.75, steiger=steiger)
     pairs = [(0, 1), (1, 2), (0, 3)]
-    for pair, folds in zip(pairs, shape.gather_pairs(effects, found, pairs), strict=True):
+    for pair, folds in zip(pairs, shape.gather_several(effects, found, pairs), strict=True):
         slow = slow_folds(effects, found, *pair)
         slow = slow[np.isin(slow[:, 1], folds.loci)]
         fast = np.column_stack([folds.fold, folds.loci[folds.locus], folds.variant, folds.others, folds.exposure,
@@ -133,7 +133,7 @@ def test_pairs_together_have_the_instruments_of_each_alone(rule, shrinkage, stei
         order = [np.lexsort(each[:, :3].T) for each in (slow, fast)]
         assert len(folds.loci) >= 15 and len(fast) > 500
         np.testing.assert_allclose(fast[order[1]], slow[order[0]], rtol=1e-5, atol=1e-7)
-        some = shape.gather_pairs(effects, found, [pair], blocks=[slice(3, 5), slice(10, 12)])[0]
+        some = shape.gather_several(effects, found, [pair], blocks=[slice(3, 5), slice(10, 12)])[0]
         assert set(some.loci) <= {3, 4, 10, 11} and (some.note[5:10] == "not read").all()
         of_them = np.isin(folds.loci[folds.locus], some.loci)
         assert len(some.loci) >= 3 and sorted(some.outcome) == sorted(folds.outcome[of_them])
