@@ -4,6 +4,7 @@ from .. import effects_store
 from .. import shape as shapes
 from ..errors import InputError
 from ..instruments.moments import moments
+from ..network import MIN_EFFECT
 from ..options import InteractionOptions, indices_of
 from ..output.tables import write_table
 from ..plots import interaction_figure, save
@@ -11,7 +12,6 @@ from ..runs.outputs import writing
 from .estimation import members_of
 from .network import effects_of, store_of
 from .progress import working
-from .shape import MIN_EFFECT
 
 LEAST_MEMBERS = 2
 

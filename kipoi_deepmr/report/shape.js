@@ -3,7 +3,7 @@
 const shapeNumber = new Map(data.shapes.pairs.map((number, i) => [number, i]));
 const PLACES = ["at the reference", "at half of full ablation", "at full ablation"];
 const slopeText = ([slope, low, high]) => `${shown(slope)} ${between(low, high)}`;
-const dependsOn = (states) => states.map((each) => `${each.verdict === "grows with it" || each.verdict === "shrinks with it" ? each.verdict.replace("it", each.level) : `${each.verdict}: ${each.level}`}`).join("; ");
+const dependsOn = (states) => states.map(({ level, verdict }) => `${level}: ${verdict}`).join("; ");
 
 function showShapes() {
   const { pairs: numbers, note, word, slopes, states } = data.shapes;
@@ -45,9 +45,8 @@ async function showShape(index, turn) {
   const values = points.x.map((at, i) => ({ x: at, y: points.y[i], at: points.locus[i], name: points.locus[i] === null ? "" : loci.locus[points.locus[i]], told: shown(at), told2: shown(points.y[i]) }));
   const band = curve.x.map((at, i) => ({ x: at, y: curve.y[i], low: curve.ci_low[i], high: curve.ci_high[i] }));
   const ends = band[0].x === 0 ? band[band.length - 1] : band[0];
-  const domain = (of, also) => { const [low, high] = limits(of, also); return [low, high]; };
-  const ex = (field) => ({ field, type: "quantitative", title: `effect on ${short(marks[x], 24)}`, scale: { domain: domain(points.x, curve.x), zero: false, nice: false } });
-  const ey = (field) => ({ field, type: "quantitative", title: `effect on ${short(marks[y], 24)}`, scale: { domain: domain(points.y, [...curve.ci_low, ...curve.ci_high]), zero: false, nice: false } });
+  const ex = (field) => ({ field, type: "quantitative", title: `effect on ${short(marks[x], 24)}`, scale: { domain: limits(points.x, curve.x), zero: false, nice: false } });
+  const ey = (field) => ({ field, type: "quantitative", title: `effect on ${short(marks[y], 24)}`, scale: { domain: limits(points.y, [...curve.ci_low, ...curve.ci_high]), zero: false, nice: false } });
   await draw("shape", (room) => ({ description: `Curve of ${pairName([x, y])}: ${shape.word}`, width: Math.min(room, 620), height: 320, layer: [
     { data: { values }, mark: { type: "point", filled: true, size: 12, opacity: 0.5, color: GREY, clip: true, cursor: "pointer" }, encoding: { x: ex("x"), y: ey("y"), tooltip: told(["name", "locus"], ["told", "exposure"], ["told2", "outcome"]) } },
     rule("x", 0, GREY), rule("x", shape.turn, RAISES, [2, 3]),
