@@ -2,8 +2,11 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from .errors import UnknownLayer
 
+ARRAYS = "__numpy__", "__tensor__"  # classes of Keras 3's arrays
 CONSTANT = "_CONSTANT_VALUE"  # in the place of a layer's name
 MODELS = ("Functional", "Model", "Sequential")
 
@@ -208,6 +211,10 @@ def _value(value):
             return Result(tuple(value["config"]["keras_history"]))
         if set(value) == {"start", "stop", "step"}:
             return slice(value["start"], value["stop"], value["step"])
+        if value.get("class_name") in ARRAYS:
+            return np.asarray(value["config"]["value"], value["config"]["dtype"])
+        if value.get("class_name") == "__ellipsis__":
+            return Ellipsis
         if value.get("class_name") == "__slice__":
             return slice(*(value["config"][name] for name in ("start", "stop", "step")))
         return {name: _value(each) for name, each in value.items()}
@@ -215,7 +222,7 @@ def _value(value):
         return _of_entry(value)
     if isinstance(value, (list, tuple)):
         values = [_value(each) for each in value]
-        return tuple(values) if any(isinstance(each, slice) for each in values) else values  # an index
+        return tuple(values) if any(isinstance(each, slice) or each is Ellipsis for each in values) else values
     return value
 
 

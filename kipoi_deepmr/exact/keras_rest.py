@@ -39,6 +39,8 @@ def _plain(value, numbers):
         return {"tensor": numbers[value.key]}
     if isinstance(value, slice):
         return {"slice": [value.start, value.stop, value.step]}
+    if value is Ellipsis:
+        return {"ellipsis": None}
     if isinstance(value, tuple):
         return {"tuple": _list(value, numbers)}
     if isinstance(value, list):

@@ -188,7 +188,8 @@ def test_older_torch(tmp_path):
         compared(ensemble)
 
 
-def test_torch_that_cannot_be_recorded_in_a_worker(tmp_path):
+@pytest.mark.parametrize("name", [None, pytest.param("torch-py38", marks=pytest.mark.environment)])
+def test_torch_that_cannot_be_recorded_in_a_worker(tmp_path, name):
     code = TORCH + """
 
 class Looks(torch.nn.Sequential):
@@ -198,8 +199,8 @@ class Looks(torch.nn.Sequential):
 
 net = Looks(*net)
 """
-    with Ensemble.from_kipoi(torch_models(tmp_path, code)[:1], "dir", pythons=[sys.executable],
-                             strict=False) as ensemble:
+    python = environment_python(name) if name else sys.executable
+    with Ensemble.from_kipoi(torch_models(tmp_path, code)[:1], "dir", pythons=[python], strict=False) as ensemble:
         chosen = engines.choose(ensemble).choices[0]
     assert chosen.engine == "naive" and "looks at the values of its input (__bool__ of a tensor)" in chosen.why
 

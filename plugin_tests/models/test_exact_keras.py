@@ -523,6 +523,75 @@ def test_a_model_class_of_its_own_is_refused(framework):
         exact.read_keras(Own())
 
 
+def own_network(framework, memory=False, looks=False):
+    """A model of a class of its own, with a function, operators and layers of classes of their own in it."""
+    k = framework.layers
+
+    class Block(k.Layer):
+        def __init__(self, dilation, memory=False):
+            super().__init__()
+            self.conv = k.Conv1D(8, 3, padding="same", dilation_rate=dilation, activation="relu")
+            self.norm, self.memory = k.BatchNormalization(), k.GRU(8, return_sequences=True) if memory else None
+
+        def call(self, x):
+            y = self.norm(self.conv(x))
+            return x + (self.memory(y) if self.memory else y)
+
+    class Net(framework.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.blocks = k.Conv1D(8, 5, activation="elu"), [Block(2), Block(3, memory)]
+            self.both, self.pool = k.Lambda(lambda x: x[:, ::-1] + 2 * x), k.GlobalMaxPooling1D()
+            self.last = k.Dense(2)
+
+        def call(self, x, training=None):
+            x = self.first(x)
+            if looks and x[0, 0, 0] > 0:
+                return self.last(self.pool(x))
+            for block in self.blocks:
+                x = block(x)
+            return self.last(self.pool(self.both(x)))
+
+    return Net()
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_classes_of_ones_own_are_followed(framework, memory):
+    """What a model, a layer and a function of one's own call stands in their places, and is as unknown as it is."""
+    model = own_network(framework, memory)
+    sequence = sequence_of(LENGTH)
+    one_hot = one_hot_mutants(sequence)
+    model(one_hot[:2])
+    randomize(model)
+    expected = predicted(model, one_hot)
+    graph = exact.read_keras(model, split=memory, shape=(LENGTH, 4))
+    assert not memory or "is of class GRU" in graph.rest.why
+    assert_same(graph, expected, sequence)
+    assert not model.first._inbound_nodes and not model.blocks[0].conv._outbound_nodes, "it is as it was"
+
+
+def test_a_class_of_its_own_that_looks_at_its_input_is_refused(framework):
+    model = own_network(framework, looks=True)
+    with pytest.raises(exact.UnknownLayer, match="model is of class Net, whose code cannot be followed"):
+        exact.read_keras(model, split=True, shape=(LENGTH, 4))
+
+
+def test_a_layer_that_says_nothing_is_named():
+    """It has no configuration; its class is all that there is."""
+    k = keras.layers
+    model = keras.Sequential([k.Input((LENGTH, 4)), k.Conv1D(4, 3), Own(2), k.GlobalAveragePooling1D()])
+    with pytest.raises(exact.UnknownLayer, match=f"layer {model.layers[1].name} is of class Own"):
+        exact.read_keras(model)
+    assert "get_config" not in vars(model.layers[1])
+
+
+def test_an_array_between_layers(framework):
+    k = framework.layers
+    first = k.Input((LENGTH, 4))
+    x = k.Conv1D(3, 5)(first) * np.array([1.0, -2.0, 0.5], np.float32)
+    assert_model(framework.Model(first, k.GlobalMaxPooling1D()(x)), split=True)
+
+
 def test_the_examples_members():
     sequence = sequence_of(100)
     for member in range(1, 6):

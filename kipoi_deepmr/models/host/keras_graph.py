@@ -45,10 +45,11 @@ class KerasGraph:
         self._keras, self._backend = _keras_of(network), backend_of(network).backend()
         self._traced = []  # models made here, whose operations live as long as they do
         self._kind, self._config = type(network).__name__, _config(network)
-        if self._kind not in MODELS or not _layers(self._config):
-            self._kind = "Functional"
-            network, self._config = self._followed(network, shape)
-        self._add(network, self._config, ())
+        with _unmarked(_inner(network)):
+            if self._kind not in MODELS or not _layers(self._config):
+                self._kind = "Functional"
+                network, self._config = self._followed(network, shape)
+            self._add(network, self._config, ())
 
     def described(self):
         """The record of the network.
@@ -69,6 +70,8 @@ class KerasGraph:
 
     def _followed(self, network, shape):
         """A model of a class of its own as the functional one that its `call` amounts to, and its configuration."""
+        if shape is None or is_graph(network):
+            raise ModelError(f"the model is of class {type(network).__name__}, which is not among {', '.join(MODELS)}")
         try:
             return self._trace(network, shape)
         except Exception as error:  # whatever its code raises on symbolic tensors
@@ -106,15 +109,13 @@ class KerasGraph:
         return inner
 
     def _trace(self, layer, shape):
-        """A functional model of what a layer calls, and its configuration; the layers in it are left as they were."""
-        with _unmarked(_inner(layer)):
-            sequence = self._keras.Input(tuple(shape))
-            traced = self._keras.Model(sequence, layer.call(sequence))
-            if any(_holds_values(operation) for operation in _operations(traced)):
-                raise ModelError("it computes with weights of its own")
-            config = _config(traced)
+        """A functional model of what a layer calls, and its configuration."""
+        sequence = self._keras.Input(tuple(shape))
+        traced = self._keras.Model(sequence, layer.call(sequence))
+        if any(_holds_weights(operation) for operation in _operations(traced)):
+            raise ModelError("it computes with weights of its own")
         self._traced.append(traced)
-        return traced, config
+        return traced, _config(traced)
 
 
 def _keras_of(network):
@@ -161,13 +162,15 @@ def _inner(layer):
 
 @contextmanager
 def _configured(operations):
-    """Within this context layers whose `get_config` fails tell their name alone."""
+    """Within this context layers tell their names, whatever their own `get_config` says."""
     replaced = []
     for operation in operations:
         try:
-            operation.get_config()
+            config = operation.get_config()
         except Exception:  # a class of the user's own need not have one
-            operation.get_config = lambda name=operation.name: {"name": name}
+            config = {}
+        if isinstance(config, dict) and config.get("name") != operation.name:
+            operation.get_config = lambda named=dict(config, name=operation.name): named
             replaced.append(operation)
     try:
         yield
@@ -205,13 +208,13 @@ def _input_shape(layer):
     return tuple(tensors[0].shape)[1:] if len(tensors) == 1 and hasattr(tensors[0], "shape") else None
 
 
-def _holds_values(operation):
-    """Whether an operation was called with weights or other arrays, which its configuration cannot tell."""
+def _holds_weights(operation):
+    """Whether an operation was called with weights, which its configuration cannot tell."""
     node = operation._inbound_nodes[-1] if operation._inbound_nodes else None
     arguments = getattr(node, "arguments", None)
     given = [arguments.args, arguments.kwargs] if arguments is not None else [
         getattr(node, "call_args", ()), getattr(node, "call_kwargs", {})]
-    return any(hasattr(value, "shape") and "KerasTensor" not in type(value).__name__ for value in _leaves(given))
+    return any(hasattr(value, "assign") for value in _leaves(given))
 
 
 def _leaves(value):

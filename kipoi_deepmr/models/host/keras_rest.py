@@ -19,7 +19,7 @@ class KerasRest:
         calls : list of dict of path, args, kwargs and results, a list of [number of the result, number of the tensor];
         n_known : how many tensors are given, those that have the first numbers; wanted : numbers of those that are
         returned. Among the arguments {"tensor": number}, {"slice": [start, stop, step]}, {"tuple": list},
-        {"dict": dict} and {"array": [list, type]} stand for what JSON does not have.
+        {"dict": dict}, {"ellipsis": None} and {"array": [list, type]} stand for what JSON does not have.
     """
 
     def __init__(self, network, operations, plan):
@@ -88,6 +88,8 @@ def _filled(value, values):
         return values[content]
     if kind == "slice":
         return slice(*content)
+    if kind == "ellipsis":
+        return Ellipsis
     if kind == "tuple":
         return tuple(_filled(content, values))
     if kind == "array":

@@ -17,7 +17,8 @@ from .tensors import as_array
 BATCH = 2  # of the example that is recorded: of one, axes of size 1 would be taken for the batch
 EXPORTS = 2, 6  # the first PyTorch whose torch.export records the network's calls rather than what they consist of
 # by which Python sees a tensor's values
-LOOKS = ("__bool__", "__int__", "__float__", "__index__", "__complex__", "item", "tolist", "numpy")
+LOOKS = ("__bool__", "__int__", "__float__", "__index__", "__complex__", "__array__", "item", "tolist", "numpy",
+         "equal", "allclose", "is_nonzero")
 DROPOUTS = ("dropout", "feature_dropout")
 
 # what stands for the result of a call, among the arguments of others
