@@ -383,6 +383,7 @@ def test_a_layer_that_is_not_known_is_named_and_left_to_the_model_if_that_pays(w
         np.testing.assert_array_equal(again.mutants(sequence), by_name.mutants(sequence))
 
 
+# in any Keras, with a recurrent layer and dropout before and after it
 OLD_KERAS = """
 import keras
 import numpy as np
@@ -404,10 +405,51 @@ class Model(BaseModel):
 """
 
 
-def old_keras(folder):
-    """A Kipoi model that makes its network in any Keras, with a recurrent layer and dropout before and after it."""
+OWN_KERAS = """
+import keras
+import numpy as np
+from kipoi.model import BaseModel
+
+k = keras.layers
+
+
+class Own(k.Layer):
+    def __init__(self, width):
+        super().__init__(name="own")
+        self.width = width
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1],), initializer="ones", name="kernel")
+
+    def call(self, x):
+        return keras.ops.cumsum(x, 1) * self.kernel / self.width
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.drop = k.Conv1D(12, 5, activation="relu"), k.Dropout(0.2)
+        self.both, self.own, self.last = k.Lambda(lambda x: x + x[:, ::-1]), Own(9), k.Dense(3)
+
+    def call(self, x):
+        x = self.own(self.both(self.drop(self.conv(x))))
+        return self.last(keras.ops.max(x, 1))
+
+
+class Model(BaseModel):
+    def __init__(self):
+        keras.utils.set_random_seed(0)
+        self.model = Net()
+
+    def predict_on_batch(self, x):
+        return self.model.predict_on_batch(x)
+"""
+
+
+def in_code(folder, code):
+    """A Kipoi model that makes its network."""
     folder.mkdir()
-    (folder / "model.py").write_text(OLD_KERAS)
+    (folder / "model.py").write_text(code)
     (folder / "model.yaml").write_text(YAML.format(defined_as="model.Model", arguments="", length=LENGTH,
                                                    shape=(LENGTH, 4), targets='{shape: "(3,)", doc: marks}'))
     return [str(folder)]
@@ -454,9 +496,15 @@ def split_as_naive(models, settings, python, layer):
 @pytest.mark.parametrize("kind, layer", [("keras", "memory is of class Bidirectional"), ("torch", "operation gru")])
 def test_a_network_is_split_in_any_process(tmp_path, kind, layer, settings):
     """In this process and in the model's own, to which the changed activations go."""
-    models = old_keras(tmp_path / "m") if kind == "keras" else torch_models(tmp_path, TORCH_WITH_MEMORY)[:1]
+    models = in_code(tmp_path / "m", OLD_KERAS) if kind == "keras" else torch_models(tmp_path, TORCH_WITH_MEMORY)[:1]
     found = [split_as_naive(models, settings, python, layer) for python in (None, sys.executable)]
     assert_same(*found, tolerance=1e-6)
+
+
+def test_a_keras_network_of_a_class_of_its_own_is_split(tmp_path):
+    """In its own process: its layers are known or followed, but for one that has weights of its own."""
+    split_as_naive(in_code(tmp_path / "m", OWN_KERAS), {"mc_dropout": 2, "augment": ["rc"]}, sys.executable,
+                   "layer own is of class Own")
 
 
 @pytest.mark.parametrize("settings", [{}, {"mc_dropout": 2, "augment": ["rc"]}])
@@ -464,7 +512,7 @@ def test_a_network_is_split_in_any_process(tmp_path, kind, layer, settings):
 @pytest.mark.environment
 def test_a_network_of_an_older_keras_is_split(tmp_path, name, settings):
     """TensorFlow 1 with Keras 2.2, and TensorFlow 2 with Keras 2.13."""
-    split_as_naive(old_keras(tmp_path / "m"), settings, environment_python(name), "memory is of class Bidirectional")
+    split_as_naive(in_code(tmp_path / "m", OLD_KERAS), settings, environment_python(name), "memory is of class Bidirectional")
 
 
 @pytest.mark.parametrize("settings", [{}, {"mc_dropout": 2, "augment": ["rc"]}])

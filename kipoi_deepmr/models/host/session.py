@@ -145,7 +145,8 @@ class HostedModel:
         """
         network = self._network()
         if masks.kind_of(network) == masks.KERAS:
-            return self._keras_graph().described()
+            with model_code("its network cannot be read"):
+                return self._keras_graph().described()
         if batch not in self._recorded:
             self._recorded[batch] = record(network, self._shape(), self._masks.torch_modules if self._masks else [],
                                            batch)
