@@ -512,7 +512,8 @@ def test_a_keras_network_of_a_class_of_its_own_is_split(tmp_path):
 @pytest.mark.environment
 def test_a_network_of_an_older_keras_is_split(tmp_path, name, settings):
     """TensorFlow 1 with Keras 2.2, and TensorFlow 2 with Keras 2.13."""
-    split_as_naive(in_code(tmp_path / "m", OLD_KERAS), settings, environment_python(name), "memory is of class Bidirectional")
+    split_as_naive(in_code(tmp_path / "m", OLD_KERAS), settings, environment_python(name),
+                   "memory is of class Bidirectional")
 
 
 @pytest.mark.parametrize("settings", [{}, {"mc_dropout": 2, "augment": ["rc"]}])
