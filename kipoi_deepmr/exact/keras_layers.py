@@ -406,7 +406,9 @@ class _Layer:
         return self.join(inputs)
 
     def dropout(self, inputs):
-        return self.builder.same(self.name, g.Dropout(), inputs[0])
+        (x,) = inputs
+        mask = g.Mask(self.config.get("name", self.name), x.at or 0)  # by the layer's own name, wherever it lies
+        return self.builder.same(self.name, g.Dropout(mask), x)
 
     def lambda_(self, inputs):
         """Only one that returns its argument, as bpnet's names of outputs do; its bytecode is looked at, never run."""

@@ -425,15 +425,24 @@ class Own(k.Layer):
         return keras.ops.cumsum(x, 1) * self.kernel / self.width
 
 
-class Net(keras.Model):
+class Block(k.Layer):
     def __init__(self):
         super().__init__()
         self.conv, self.drop = k.Conv1D(12, 5, activation="relu"), k.Dropout(0.2)
-        self.both, self.own, self.last = k.Lambda(lambda x: x + x[:, ::-1]), Own(9), k.Dense(3)
 
     def call(self, x):
-        x = self.own(self.both(self.drop(self.conv(x))))
-        return self.last(keras.ops.max(x, 1))
+        return self.drop(self.conv(x))
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.block, self.both, self.own = Block(), k.Lambda(lambda x: x + x[:, ::-1]), Own(9)
+        self.drop, self.last = k.Dropout(0.3), k.Dense(3)
+
+    def call(self, x):
+        x = self.own(self.both(self.block(x)))
+        return self.last(self.drop(keras.ops.max(x, 1)))
 
 
 class Model(BaseModel):

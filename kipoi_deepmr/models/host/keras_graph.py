@@ -58,7 +58,7 @@ class KerasGraph:
         -------
         dict of JSON values
             class_name and config as Keras has them; version of Keras, and backend, what it runs on; layers, a list of
-        [path, number of weights].
+            [path, number of weights].
         list of array
             The weights of all layers, one after the other: float32 or float64.
         """
