@@ -101,7 +101,7 @@ def test_no_other_form_of_keras_is_taken(change):
     (lambda record: record["config"]["layers"][2].update(class_name="Own"), "layer last is of class Own"),
     (lambda record: record["config"]["layers"][2]["config"].update(activation={"class_name": "own"}), "activation own"),
     (lambda record: record["config"]["layers"][2].update(
-        class_name="Conv1D", config={"name": "last", "strides": ["a"]}), "layer last is of class Conv1D, set or called"),
+        class_name="Conv1D", config={"name": "last", "strides": ["a"]}), "last is of class Conv1D, set or called"),
     (lambda record: record["layers"].pop(), "has 2 arrays for 0 weights")])
 def test_what_cannot_be_read_of_keras_is_named(change, said):
     record = changed_keras(change)
