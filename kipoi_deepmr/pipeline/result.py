@@ -35,7 +35,8 @@ class Result:
         The causal effect at each locus, for each ordered pair and method: the columns of local.tsv (docs/output.md). Of
         many marks it holds the pairs that matter; see `local_array`.
     global_effects : pandas.DataFrame
-        The causal effect of each ordered pair over all loci, with a verdict: the columns of global.tsv.
+        The causal effect of each ordered pair over all loci, with a verdict: the columns of global.tsv. Of more than
+        2 million rows those of the 30,000 strongest pairs; `attrs["pairs"]` says how many there are.
     network : Network or None
         The network of direct effects, as `kipoi_deepmr.network.fit` gives it; None if none could be inferred.
     dropped : dict of str to list of str
@@ -97,7 +98,10 @@ class Result:
         """
         if self.network is not None:
             return plots.plot_heatmap(self.network.direct, ax=ax)
-        return plots.plot_global_heatmap(self.global_effects, ax=ax)
+        table = self.global_effects
+        if "pairs" in table.attrs:  # not all
+            table = FinishedRun(self.folder).of_first_method.assign(method=table["method"].iloc[0])
+        return plots.plot_global_heatmap(table, ax=ax)
 
     def plot_network(self, ax=None):
         """The network as a graph.

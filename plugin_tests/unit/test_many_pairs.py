@@ -10,8 +10,10 @@ from kipoi_deepmr import effects_store, pipeline
 from kipoi_deepmr.meta import order
 from kipoi_deepmr.mr import wide
 from kipoi_deepmr.pipeline import many_pairs
+from kipoi_deepmr.pipeline.result import Result
 from kipoi_deepmr.report import write_report
 from kipoi_deepmr.runs import global_effects, tables
+from kipoi_deepmr.runs.finished import FinishedRun
 
 METHODS = ("ivw", "egger")
 
@@ -93,3 +95,12 @@ def test_the_page_of_very_many_pairs_is_that_of_the_table_held_as_a_whole(store,
     for name in ("heat", "network", "sentences", "marks"):
         assert pages[0][name] == pages[1][name]
     assert len(pages[1]["effects"]["exposure"]) == 20
+    result = Result(out, None, strongest_of(out), None, {}, _told={})
+    assert result.heatmap().images[0].get_array().shape == (7, 7)
+
+
+def strongest_of(out):
+    """Global effects as a run of very many pairs gives them."""
+    table = FinishedRun(out).strongest.head(3).copy()
+    table.attrs["pairs"] = 42
+    return table
