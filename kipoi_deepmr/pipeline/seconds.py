@@ -18,9 +18,10 @@ NUMBERS, NUMBERS_OF_NETWORK = 8_000_000, 10_000_000  # of the effects that are r
 MODERATED_PAIRS, DIAGNOSED = 400_000, 5_000  # a second
 PAIR_OF_NETWORK, PAIR_AND_LOCUS_OF_NETWORK = 1e-5, 1.5e-7  # seconds
 PAIR, PAIR_WITH_ESTIMATE, PAIR_OF_FILES, LOCAL_EFFECT = 4.5e-5, 2.5e-5, 2e-5, 2.9e-7  # seconds, of `aggregate`
-PAIR_IN_PARQUET = 1.1e-5
+PAIR_IN_PARQUET = 5.5e-6
 NAMED_FROM, NAMED_TO, NAME = 40, 200, 0.015  # marks with names on the figure of the network, and seconds of one
 PAIR_OF_REPORT, LOCUS_OF_REPORT, LOCI_OF_REPORT = 1.1e-5, 5e-4, 6_000  # seconds; most pairs and loci on the page
+PAIR_OF_REPORT_IN_PARQUET = 3.6e-6
 PAIRS_OF_REPORT = 60
 
 
@@ -69,8 +70,8 @@ def seconds_of(options, sizes, counts, known, network, whole_run, diagnosed, par
         estimate += of_network
     shown = min(loci * min(pairs, PAIRS_OF_REPORT), LOCI_OF_REPORT)
     return {**({"network": of_network} if network else {}), "estimate": estimate, "aggregate": aggregate,
-            "report": LEAST["report"] + pairs * PAIR_OF_REPORT + shown * LOCUS_OF_REPORT
-            + (shapes.seconds(sizes) if network else 0)}
+            "report": LEAST["report"] + shown * LOCUS_OF_REPORT + (shapes.seconds(sizes) if network else 0)
+            + pairs * (PAIR_OF_REPORT_IN_PARQUET if parquet else PAIR_OF_REPORT)}
 
 
 def _seconds_of_fit(method, n_fits, instruments):

@@ -21,6 +21,7 @@ SURE_FROM = 1_000_000_000  # bytes; of less, a disk that fills up is told when i
 # Bytes of a row of each table, measured, without an estimate and with one; each member adds one number.
 LOCAL_ROW, DIAGNOSTICS_ROW, PAIR_ROW, GLOBAL_ROW, NETWORK_ROW, NUMBER = (
     (110, 150), (80, 400), 70, (198, 217), (115, 270), 19)
+GLOBAL_ROW_IN_PARQUET = 5, 90
 # Compressed bytes of the array's numbers of a local effect that there is, and of all numbers of one that there is not
 ESTIMATE, SE, DF, NO_ESTIMATE = 3.85, 3.4, 2.9, 0.15
 VCF_NUMBER, BRIEF_RECORD = 6, 80  # compressed
@@ -119,7 +120,7 @@ def sizes_of(options, marks, sizes, whole_run=True, network=True, like=TSV, know
         files["instruments.vcf.gz"] = sizes["locus"] * sizes["variant"] * (
             BRIEF_RECORD if wide else VCF_NUMBER * numbers)
     if whole_run:
-        files.update(_files_of_run(options, sizes, known, wide, network))
+        files.update(_files_of_run(options, sizes, known, wide, network, is_parquet(like)))
     if is_parquet(like):
         files = {in_format_of(name, like): n + FOOTER * name.endswith(TSV) for name, n in files.items()}
     return Sizes(pairs, fits, rows, files, _memory(options, marks, sizes, known, whole_run, network),
@@ -164,11 +165,11 @@ def _files_of_estimate(options, sizes, known, in_table, diagnosed, share):
     return files
 
 
-def _files_of_run(options, sizes, known, wide, network):
+def _files_of_run(options, sizes, known, wide, network, parquet):
     """Bytes of what follows `estimate`."""
     pairs, marks = options.n_pairs(sizes["mark"]), sizes["mark"]
     rows = pairs * len(options.method)
-    files = {"global.tsv": int(rows * _row(GLOBAL_ROW, known.of_pairs))}
+    files = {"global.tsv": int(rows * _row(GLOBAL_ROW_IN_PARQUET if parquet else GLOBAL_ROW, known.of_pairs))}
     if rows > order.MOST_ROWS:
         files["a temporary file of global effects"] = 132 * rows
     if network:

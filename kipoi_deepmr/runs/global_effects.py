@@ -80,7 +80,7 @@ class _Lean:
     def add(self, piece):
         for name, parts in self._parts.items():
             if name not in self._known:
-                parts.append(piece[name].to_numpy(np.float64))
+                parts.append(np.array(piece[name], np.float64))  # a view would keep the whole piece
                 continue
             known = self._known[name]
             code, unique = pd.factorize(piece[name])
@@ -88,6 +88,10 @@ class _Lean:
             parts.append(np.array([*numbers, -1], np.int32)[code])
 
     def table(self):
-        return pd.DataFrame({name: pd.Categorical.from_codes(np.concatenate(parts), list(self._known[name]))
-                             if name in self._known else np.concatenate(parts)
-                             for name, parts in self._parts.items()})
+        """What is held, as a table; nothing is held afterwards."""
+        columns = {}
+        for name in OF_ALL:
+            values = np.concatenate(self._parts.pop(name))
+            known = self._known.get(name)
+            columns[name] = values if known is None else pd.Categorical.from_codes(values, list(known))
+        return pd.DataFrame(columns, copy=False)
