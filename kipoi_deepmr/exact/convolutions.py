@@ -65,24 +65,49 @@ def conv(q: int, n: int, size: int, inputs: Inputs, scratch: Scratch) -> None:
 
     A block is one row of each of a place's three mutants: the fewer rows, the more channels are zero in all of them.
     """
-    weights, firsts, lasts = inputs.weights, scratch.firsts, scratch.lasts
     r = inputs.program[q]
-    source = inputs.program[r.x]
-    column, block = 0, weights.ctypes.data + r.weight * 4
     if VECTOR == LANE and r.channels <= SLIDE_CHANNELS and r.stride == r.dilation == 1 and r.width in SLIDES:
         for p in range(n):
             for column in range(0, r.channels, LANE):
                 _slide(q, p, size, column, inputs, scratch)
         return
+    n_in, column, block = inputs.program[r.x].channels, 0, inputs.weights.ctypes.data + r.weight * 4
     while column < r.channels:
         width = _width(r.channels - column)
-        step = max(1, CHUNK_BYTES // (4 * width * source.channels))
-        for k in range(0, r.width, step):
-            for p in range(n):
-                for t in range(firsts[p, q], lasts[p, q]):
-                    _row(q, p, t, k, min(k + step, r.width), size, column, block, width, inputs, scratch)
+        step = CHUNK_BYTES // (4 * width * n_in)
+        if step >= r.width:
+            _all_taps(q, n, size, column, block, width, inputs, scratch)
+        else:
+            for k in range(0, r.width, max(1, step)):
+                _some_taps(q, n, k, min(k + max(1, step), r.width), size, column, block, width, inputs, scratch)
         column += width
-        block += width * r.width * source.channels * 4
+        block += width * r.width * n_in * 4
+
+
+@compiled
+def _all_taps(q, n, size, column, block, width, inputs, scratch):
+    """All rows of the places' mutants, for one block of columns."""
+    program, z = inputs.program, inputs.z
+    buffers, firsts, lasts, taps, addresses = (scratch.buffers, scratch.firsts, scratch.lasts, scratch.taps,
+                                               scratch.addresses)
+    r = program[q]
+    source, channels = program[r.x], r.channels
+    groups = source.channels // LANE
+    for p in range(n):
+        for t in range(firsts[p, q], lasts[p, q]):
+            n_taps = _taps(r, source, t, 0, r.width, firsts[p, r.x], lasts[p, r.x], block, width, taps)
+            mode, residual = r.mode, 0
+            if r.x2 >= 0 and t >= firsts[p, r.x2] and t < lasts[p, r.x2]:
+                residual = program[r.x2].slot
+            else:
+                mode = PLAIN if mode == LINEAR else PLAIN_RELU
+            for m in range(ROWS):
+                at = buffers.ctypes.data + (ROWS * p + m) * size * 4
+                addresses[m].x = at + (source.slot + t * r.stride * source.channels) * 4
+                addresses[m].z = z.ctypes.data + (r.z + t * channels) * 4
+                addresses[m].residual = at + (residual + t * channels) * 4
+                addresses[m].y = at + (r.slot + t * channels) * 4
+            _run(width, taps.ctypes.data, n_taps, groups, addresses.ctypes.data, column * 4, mode)
 
 
 @compiled
@@ -124,9 +149,17 @@ def _slide_any(width, table, weights, tap, channel, groups, n_rows, x_row, y_row
         _slide7(table, weights, tap, channel, groups, n_rows, x_row, y_row, begin, end, mode)
 
 
-@compiled_inline
-def _row(q, p, t, k, end, size, column, block, width, inputs, scratch):
-    """Taps k to end of one row of a place's three mutants, for one block of columns."""
+@compiled
+def _some_taps(q, n, k, end, size, column, block, width, inputs, scratch):
+    """Taps k to end of all rows of the places' mutants, for one block of columns."""
+    for p in range(n):
+        for t in range(scratch.firsts[p, q], scratch.lasts[p, q]):
+            _add_taps_to_row(q, p, t, k, end, size, column, block, width, inputs, scratch)
+
+
+@compiled
+def _add_taps_to_row(q, p, t, k, end, size, column, block, width, inputs, scratch):
+    """Taps k to end of one row: onto what earlier taps gave, and with activation and residual if they are the last."""
     program, z, buffers, addresses = inputs.program, inputs.z, scratch.buffers, scratch.addresses
     r = program[q]
     source = program[r.x]
@@ -137,13 +170,13 @@ def _row(q, p, t, k, end, size, column, block, width, inputs, scratch):
         residual = program[r.x2].slot
     else:
         mode = PLAIN if mode == LINEAR else PLAIN_RELU
-    if end - k < r.width:
-        if n_taps == 0 and (k > 0 or _reaches(r, t, xa, xb)):
-            return
-        u = t * r.stride - r.before
-        onto = ONTO if n_taps > 0 and u + (k - 1) * r.dilation >= xa and k > 0 else 0
-        if n_taps > 0 and end < r.width and u + end * r.dilation < xb:
-            mode = PLAIN
+    if n_taps == 0 and (k > 0 or _reaches(r, t, xa, xb)):
+        return
+    u = t * r.stride - r.before
+    if n_taps > 0 and end < r.width and u + end * r.dilation < xb:
+        mode = PLAIN
+    if n_taps > 0 and k > 0 and u + (k - 1) * r.dilation >= xa:
+        onto = ONTO
     for m in range(ROWS):
         at = buffers.ctypes.data + (ROWS * p + m) * size * 4
         addresses[m].x = at + (source.slot + t * r.stride * source.channels) * 4

@@ -278,6 +278,7 @@ class _Plan:
         return n, block if n == 1 else int(np.clip(TOGETHER_BYTES // (n * a_place), FEWEST, block))
 
     def at_once(self, sequences, bases, places):
+        """Of as many sequences as the cache holds the values of."""
         n = len(sequences)
         one_hot = dna.one_hot(sequences, self.letters.tobytes().decode())
         values = evaluate(self.normal.nodes.values(), self.normal.shapes, one_hot, self.kept)
