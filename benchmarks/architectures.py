@@ -169,6 +169,61 @@ def basset():
     return torch_net(600, make, (4, 600, 1))
 
 
+def attended():
+    """DeepSTARR's convolutions, then a mean over positions weighted by a softmax."""
+    def layers(k, x):
+        for n, width in ((256, 7), (60, 3), (60, 5), (120, 3)):
+            x = k.MaxPooling1D(2)(k.ReLU()(k.BatchNormalization()(k.Conv1D(n, width, padding="same")(x))))
+        x = k.Flatten()(k.Dot(1)([k.Softmax(axis=1)(k.Dense(1)(x)), x]))
+        return k.ReLU()(k.Dense(256)(x))
+    return keras_net(249, layers, 2)
+
+
+def gated_last():
+    """Residual blocks as ResNet's, squeeze and excitation of the last one, a mean over positions."""
+    def layers(k, x):
+        x = k.Conv1D(96, 15, padding="same", activation="relu")(x)
+        for i in range(5):
+            y = k.ReLU()(k.BatchNormalization()(k.Conv1D(96, 5, padding="same", dilation_rate=2**i)(x)))
+            y = k.BatchNormalization()(k.Conv1D(96, 5, padding="same")(y))
+            x = k.ReLU()(k.Add()([x, y])) if i < 4 else x
+        gate = k.Dense(96, activation="sigmoid")(k.Dense(12, activation="relu")(k.GlobalAveragePooling1D()(y)))
+        return k.GlobalAveragePooling1D()(k.Add()([x, k.Multiply()([y, k.Reshape((1, 96))(gate)])]))
+    return keras_net(500, layers, 8)
+
+
+def legnet(sizes=(256, 128, 128, 64, 64, 64, 64), length=230):
+    """Inverted bottlenecks with squeeze and excitation from the first block on, as EfficientNet's."""
+    def make(torch, nn):
+        def local(n_in, n, width, groups=1):
+            return nn.Sequential(nn.Conv1d(n_in, n, width, padding="same", groups=groups, bias=False),
+                                 nn.BatchNorm1d(n), nn.SiLU())
+
+        class Gate(nn.Module):
+            def __init__(self, n):
+                super().__init__()
+                self.inner = nn.Sequential(nn.Linear(n, n // 4), nn.SiLU(), nn.Linear(n // 4, n), nn.Sigmoid())
+
+            def forward(self, x):
+                return x * self.inner(x.mean(2)).unsqueeze(2)
+
+        class Beside(nn.Module):
+            def __init__(self, n):
+                super().__init__()
+                self.inner = nn.Sequential(local(n, 4 * n, 1), local(4 * n, 4 * n, 7, 4 * n), Gate(4 * n),
+                                           local(4 * n, n, 1))
+
+            def forward(self, x):
+                return torch.cat([x, self.inner(x)], 1)
+
+        layers = [local(4, sizes[0], 7)]
+        for n_in, n in zip(sizes, (*sizes[1:], sizes[-1]), strict=True):
+            layers += [Beside(n_in), local(2 * n_in, n, 7)]
+        return nn.Sequential(*layers, nn.Conv1d(sizes[-1], 256, 1), nn.AdaptiveAvgPool1d(1), nn.Flatten(),
+                             nn.Linear(256, 18))
+    return torch_net(length, make)
+
+
 def deepsea():
     def make(torch, nn):
         return nn.Sequential(
@@ -322,6 +377,8 @@ ARCHITECTURES = {
     "scbasset": scbasset, "ExplaiNN": explainn, "bpnet-lite": bpnet_lite, "ChromBPNet (128 channels)": chrombpnet,
     "BPReveal": bpreveal, "CREsted (dilated CNN, 128 channels)": crested, "OpenSpliceAI-400 (1 position)": openspliceai,
     "Pangolin (3 kb, 1 position)": pangolin, "Enformer's trunk (4 kb, 96 channels)": enformer,
+    "DeepSTARR's convolutions, attention pooling": attended, "ResNet, the last block gated": gated_last,
+    "LegNet": legnet,
 }
 
 

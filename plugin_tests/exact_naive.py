@@ -54,11 +54,15 @@ def layer_value(layer, inputs, one_hot):
     if isinstance(layer, g.Activation):
         return activated(layer, x)
     if isinstance(layer, g.Softmax):
-        return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+        e = np.exp(x).reshape(*x.shape[:-1], -1, layer.size or x.shape[-1], layer.inner)
+        return (e / e.sum(-2, keepdims=True)).reshape(x.shape)
     if isinstance(layer, g.Flatten):
         return (x.swapaxes(1, 2) if layer.channels_first else x).reshape(len(x), -1)
     if isinstance(layer, g.Summary):
         return summarized(layer.kind, x)
+    if isinstance(layer, g.Attend):
+        e, n = np.exp(x - x.max(1, keepdims=True)), x.shape[2] // 2
+        return (e[:, :, :n] * x[:, :, n:]).sum(1) / e[:, :, :n].sum(1)
     return rows(layer, x)
 
 
@@ -69,6 +73,13 @@ def rows(layer, x):
         return np.stack([row(x, t + layer.before) for t in range(n)], axis=1)
     if isinstance(layer, g.Repeat):
         return np.stack([x[:, t // layer.times] for t in range(n)], axis=1)
+    if isinstance(layer, g.Fold):
+        parts = [np.split(x[:, k::layer.times], x.shape[2] // layer.inner, axis=2) for k in range(layer.times)]
+        return np.concatenate([piece for outer in zip(*parts, strict=True) for piece in outer], axis=2)
+    if isinstance(layer, g.Unfold):
+        parts = np.split(x, x.shape[2] // layer.inner, axis=2)
+        return np.stack([np.concatenate([each[:, t // layer.times] for each in parts[t % layer.times::layer.times]],
+                                        axis=1) for t in range(n)], axis=1)
     if isinstance(layer, g.ConvTranspose):
         before = g.cropped(layer, x.shape[1])[0]
         out = np.zeros((len(x), n, layer.weight.shape[2])) + layer.bias
@@ -85,7 +96,7 @@ def rows(layer, x):
     assert isinstance(layer, g.Pool)
     out = []
     for t in range(n):
-        all_rows = range(t * layer.stride - before, t * layer.stride - before + layer.size)
+        all_rows = [t * layer.stride - before + k * layer.dilation for k in range(layer.size)]
         inside = [x[:, u] for u in all_rows if 0 <= u < x.shape[1]]
         total = np.max(inside, axis=0) if layer.kind == "max" else np.sum(inside, axis=0)
         out.append(total / (1 if layer.kind == "max" else layer.size if layer.count_padding else len(inside)))
@@ -118,7 +129,9 @@ def activated(layer, x):
         "hard_sigmoid": np.minimum(np.maximum(a * x + b, 0), 1), "tanh": np.tanh(x), "swish": x * sigmoid,
         "mish": x * np.tanh(softplus), "clip": np.minimum(np.maximum(x, a), b), "abs": np.abs(x), "square": x * x,
         "log": np.log(np.where(x > 0, x, 1)), "sqrt": np.sqrt(np.where(x > 0, x, 0)),
-        "threshold": np.where(x > a, x, b),
+        "threshold": np.where(x > a, x, b), "reciprocal": 1 / np.where(x == 0, 1, x),
+        "rsqrt": np.where(x > 0, x, 1)**-0.5, "power": np.where(x > 0, x, 1)**a, "sin": np.sin(x), "cos": np.cos(x),
+        "erf": special.erf(x), "expm1": np.exp(x) - 1, "log1p": np.log(1 + np.where(x > -1, x, 0)),
     }[layer.kind]
 
 

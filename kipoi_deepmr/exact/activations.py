@@ -37,6 +37,14 @@ class ActivationKind(IntEnum):
     LOG = 18
     SQRT = 19
     THRESHOLD = 20
+    RECIPROCAL = 21
+    RSQRT = 22
+    POWER = 23
+    SIN = 24
+    COS = 25
+    ERF = 26
+    EXPM1 = 27
+    LOG1P = 28
 
 
 ACTIVATIONS = tuple(kind.name.lower() for kind in ActivationKind)
@@ -52,7 +60,9 @@ KERAS = {
 TORCH = {
     "relu": ("relu",), "relu6": ("clip", 0.0, 6.0), "sigmoid": ("sigmoid",), "tanh": ("tanh",), "exp": ("exponential",),
     "silu": ("swish",), "mish": ("mish",), "selu": ("selu",), "abs": ("abs",), "log": ("log",), "sqrt": ("sqrt",),
-    "square": ("square",),
+    "square": ("square",), "reciprocal": ("reciprocal",), "rsqrt": ("rsqrt",), "sin": ("sin",), "cos": ("cos",),
+    "erf": ("erf",), "special_erf": ("erf",), "expm1": ("expm1",), "special_expm1": ("expm1",), "log1p": ("log1p",),
+    "special_log1p": ("log1p",), "softsign": ("softsign",),
 }
 
 
@@ -91,40 +101,48 @@ _IN_FLOAT64 = {
     "log": lambda x, a, b: np.log(x),
     "sqrt": lambda x, a, b: np.sqrt(x),
     "threshold": lambda x, a, b: np.where(x > a, x, b),
+    "reciprocal": lambda x, a, b: 1 / x,
+    "rsqrt": lambda x, a, b: 1 / np.sqrt(x),
+    "power": lambda x, a, b: np.power(x, a),
+    "sin": lambda x, a, b: np.sin(x),
+    "cos": lambda x, a, b: np.cos(x),
+    "erf": lambda x, a, b: special.erf(x),
+    "expm1": lambda x, a, b: np.expm1(x),
+    "log1p": lambda x, a, b: np.log1p(x),
 }
 
 
 @compiled
-def activate(kind: int, x: np.float32, alpha: np.float32, beta: np.float32) -> np.float32:
+def activate(kind: int, x: float, alpha: float, beta: float) -> float:
     """An activation in the compiled code, `kind` being an `ActivationKind`."""
     if kind == ActivationKind.RELU:
-        return max(x, np.float32(0))
+        return max(x, 0.0)
     if kind == ActivationKind.LEAKY_RELU:
         return x if x > 0 else alpha * x
     if kind == ActivationKind.ELU:
-        return x if x > 0 else alpha * np.float32(math.expm1(x))
+        return x if x > 0 else alpha * math.expm1(x)
     if kind == ActivationKind.SELU:
-        return np.float32(1.0507009873554805) * (x if x > 0 else np.float32(1.6732632423543772 * math.expm1(x)))
+        return 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * math.expm1(x))
     if kind == ActivationKind.GELU:
-        return np.float32(0.5 * x * (1 + math.erf(x * 0.7071067811865476)))
+        return 0.5 * x * (1 + math.erf(x * 0.7071067811865476))
     if kind == ActivationKind.GELU_TANH:
-        return np.float32(0.5 * x * (1 + math.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x))))
+        return 0.5 * x * (1 + math.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
     if kind == ActivationKind.EXPONENTIAL:
-        return np.float32(math.exp(x))
+        return math.exp(x)
     if kind == ActivationKind.SOFTPLUS:
-        return np.float32(math.log1p(math.exp(-abs(x))) + max(x, 0))
+        return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
     if kind == ActivationKind.SOFTSIGN:
         return x / (1 + abs(x))
     if kind == ActivationKind.SIGMOID:
-        return np.float32(1 / (1 + math.exp(-x)))
+        return 1 / (1 + math.exp(-x))
     if kind == ActivationKind.HARD_SIGMOID:
-        return min(max(alpha * x + beta, np.float32(0)), np.float32(1))
+        return min(max(alpha * x + beta, 0.0), 1.0)
     if kind == ActivationKind.TANH:
-        return np.float32(math.tanh(x))
+        return math.tanh(x)
     if kind == ActivationKind.SWISH:
-        return np.float32(x / (1 + math.exp(-x)))
+        return x / (1 + math.exp(-x))
     if kind == ActivationKind.MISH:
-        return np.float32(x * math.tanh(math.log1p(math.exp(-abs(x))) + max(x, 0)))
+        return x * math.tanh(math.log1p(math.exp(-abs(x))) + max(x, 0.0))
     if kind == ActivationKind.CLIP:
         return min(max(x, alpha), beta)
     if kind == ActivationKind.ABS:
@@ -132,9 +150,25 @@ def activate(kind: int, x: np.float32, alpha: np.float32, beta: np.float32) -> n
     if kind == ActivationKind.SQUARE:
         return x * x
     if kind == ActivationKind.LOG:
-        return np.float32(math.log(x))
+        return math.log(x)
     if kind == ActivationKind.SQRT:
-        return np.float32(math.sqrt(x))
+        return math.sqrt(x)
     if kind == ActivationKind.THRESHOLD:
         return x if x > alpha else beta
+    if kind == ActivationKind.RECIPROCAL:
+        return 1 / x
+    if kind == ActivationKind.RSQRT:
+        return 1 / math.sqrt(x)
+    if kind == ActivationKind.POWER:
+        return x**alpha
+    if kind == ActivationKind.SIN:
+        return math.sin(x)
+    if kind == ActivationKind.COS:
+        return math.cos(x)
+    if kind == ActivationKind.ERF:
+        return math.erf(x)
+    if kind == ActivationKind.EXPM1:
+        return math.expm1(x)
+    if kind == ActivationKind.LOG1P:
+        return math.log1p(x)
     return x

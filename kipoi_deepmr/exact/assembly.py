@@ -12,6 +12,7 @@ from .normal import Normal
 
 _SINKS = {"average": Kind.SUM, "sum": Kind.SUM, "max": Kind.MAX, "softmax_mean": Kind.SOFTMAX_MEAN,
           "log_sum_exp": Kind.LOG_SUM_EXP}
+SINKS = (g.Summary, g.Attend, g.Flatten)  # what takes rows to a vector
 OVERRUN = ROWS  # rows that a block may write or read beyond a window, times the stride
 
 
@@ -25,11 +26,11 @@ class Sink:
         Row of the program.
     source : str
         Node whose rows it takes.
-    layer : Summary or Flatten
+    layer : Summary, Attend or Flatten
     column : int
-        First column among the sums, of a Summary.
+        First column among the sums, but of a Flatten.
     width : int
-        Its channels.
+        How many values it has.
     """
 
     operation: int
@@ -160,8 +161,8 @@ def _parameters(row, operation, normal, weights, saved):
     if kind in (Kind.CONV, Kind.NARROW, Kind.LOOKUP, Kind.MAX_POOL, Kind.AVERAGE_POOL):
         row.stride, row.before = layer.stride, g.padded(layer, normal.shapes[source][0])[0]
         row.width = layer.size if isinstance(layer, g.Pool) else len(layer.weight)
-    if kind in (Kind.CONV, Kind.NARROW, Kind.LOOKUP):
         row.dilation = layer.dilation
+    if kind in (Kind.CONV, Kind.NARROW, Kind.LOOKUP):
         row.weight = weights.add(packed(operation.weight, kind != Kind.LOOKUP))
     elif kind == Kind.MAX_POOL:
         row.z, row.z2 = saved.rows(source, channels), saved.rows(operation.name, channels)
@@ -170,7 +171,8 @@ def _parameters(row, operation, normal, weights, saved):
     elif kind == Kind.MULTIPLY:
         row.z, row.z2 = (saved.rows(name, channels) for name in operation.inputs)
     elif kind == Kind.SOFTMAX:
-        row.z, row.z2 = saved.rows(source, channels), saved.rows(operation.name, channels)
+        row.z = saved.rows(source, channels)
+        row.times, row.inner = layer.size or row.real, layer.inner
     elif kind in (Kind.SCALE, Kind.SCALE_ROWS):
         shape = (1 if kind == Kind.SCALE else row.n_rows, row.real)
         scale = np.broadcast_to(np.asarray(layer.scale, np.float32), shape)
@@ -179,6 +181,8 @@ def _parameters(row, operation, normal, weights, saved):
         row.before = layer.before
     elif kind in (Kind.REPEAT, Kind.SPREAD):
         row.times = layer.times
+    elif kind in (Kind.FOLD, Kind.UNFOLD):
+        row.times, row.inner = layer.times, layer.inner
     if operation.activation_of is not None:
         row.z = saved.rows(operation.activation_of, channels)
     activation = operation.activation
@@ -203,24 +207,25 @@ def _sinks(normal, where, table, saved):
     sinks, known, column = {}, {}, 0
     for node in normal.nodes.values():
         layer = node.layer
-        if not isinstance(layer, (g.Summary, g.Flatten)) or node.inputs[0] not in where:
+        if not isinstance(layer, SINKS) or node.inputs[0] not in where:
             continue
         source = node.inputs[0]
         operation, first, names = where[source]
-        is_flat = isinstance(layer, g.Flatten)
-        kind = Kind.ROWS_OUT if is_flat else _SINKS[layer.kind]
-        key = (operation, kind, first if is_flat else 0)
+        is_flat, is_summary = isinstance(layer, g.Flatten), isinstance(layer, g.Summary)
+        kind = Kind.ROWS_OUT if is_flat else _SINKS[layer.kind] if is_summary else Kind.ATTEND
+        key = (operation, kind, 0 if is_summary else first)
         if key not in known:
             made = table[operation]
-            real = normal.shapes[source][1] if is_flat else made.real
+            real = made.real if is_summary else normal.shapes[source][1] if is_flat else normal.shapes[node.name][0]
             row = Instruction(kind, operation, real=real, n_rows=made.n_rows, high=made.n_rows, column=column,
-                              first_channel=first if is_flat else 0)
-            _keep_for(row, kind, names, made.channels, saved)
+                              first_channel=0 if is_summary else first)
+            _keep_for(row, kind, names if is_summary else (source,), made.channels, saved)
             table.append(row)
             known[key] = (len(table) - 1, column)
             column += 0 if is_flat else real
         number, start = known[key]
-        sinks[node.name] = Sink(number, source, layer, start + (0 if is_flat else first), normal.shapes[source][1])
+        start += first if is_summary else 0
+        sinks[node.name] = Sink(number, source, layer, start, normal.shapes[node.name][0])
     return sinks, column
 
 
@@ -234,6 +239,8 @@ def _keep_for(row, kind, names, channels, saved):
     elif kind in (Kind.SOFTMAX_MEAN, Kind.LOG_SUM_EXP):
         row.z = saved.place(("centred", names), (rows + OVERRUN) * channels)
         row.z2 = saved.place(("softmax", names), 4 * running)
+    elif kind == Kind.ATTEND:
+        row.z2 = saved.place(("attend", names), 2 * rows * real + 4 * running)
 
 
 def _place(table):

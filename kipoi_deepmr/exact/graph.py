@@ -89,7 +89,7 @@ class Activation:
     """One of activations.ACTIVATIONS, element by element.
 
     alpha and beta are leaky_relu's and elu's slope (alpha), hard_sigmoid's slope and offset, clip's limits,
-    threshold's limit and what replaces values up to it.
+    threshold's limit and what replaces values up to it, power's exponent (alpha).
     """
 
     kind: str
@@ -99,7 +99,14 @@ class Activation:
 
 @dataclass(frozen=True, eq=False)
 class Softmax:
-    """Over the channels of each row, or over a vector."""
+    """Over the channels of each row, or over a vector.
+
+    Where there is a `size`, over every group of so many: those are `inner` channels apart, as the middle one of three
+    axes (groups, size, inner) is.
+    """
+
+    size: int | None = None
+    inner: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +118,7 @@ class Pool:
     stride: int
     padding: str | tuple = "valid"
     count_padding: bool = False
+    dilation: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +130,12 @@ class Summary:
     """
 
     kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class Attend:
+    """Rows to a vector: the second half of the channels, each averaged over positions with the weights that the softmax
+    over positions of its partner in the first half gives."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +201,22 @@ class Spread:
     """`times` - 1 rows of zeros after every row but the last: what a transposed convolution's stride is."""
 
     times: int
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Each `times` rows to one: channels (outer, inner) become (outer, times, inner)."""
+
+    times: int
+    inner: int
+
+
+@dataclass(frozen=True, eq=False)
+class Unfold:
+    """Each row to `times`, what `Fold` undoes: channels (outer, times, inner) become (outer, inner)."""
+
+    times: int
+    inner: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,11 +299,17 @@ class Graph:
         return nodes[::-1]
 
 
+def span_of(layer: Conv | Pool) -> int:
+    """Rows from the first to the last that one row of a `Conv`'s or `Pool`'s result is made of."""
+    size = layer.weight.shape[0] if isinstance(layer, Conv) else layer.size
+    return (size - 1) * layer.dilation + 1
+
+
 def padded(layer: Conv | Pool, length: int) -> tuple[int, int]:
     """(before, after): rows of zeros that a `Conv` or `Pool` adds at either end of an input of this length."""
     if not isinstance(layer.padding, str):
         return layer.padding
-    span = (layer.weight.shape[0] - 1) * layer.dilation + 1 if isinstance(layer, Conv) else layer.size
+    span = span_of(layer)
     if layer.padding == "valid":
         return 0, 0
     if layer.padding == "causal":
@@ -338,6 +374,9 @@ def shape_of(layer: object, inputs: list[tuple], length: int | None = None) -> t
         return shape[0] * shape[1],
     if isinstance(layer, Summary):
         return shape[1],
+    if isinstance(layer, Attend):
+        _must(shape[1] % 2 == 0, shape)
+        return shape[1] // 2,
     return _rows_shape(layer, *shape)
 
 
@@ -345,10 +384,8 @@ def _rows_shape(layer, rows, channels):
     if isinstance(layer, (Conv, Pool)):
         if isinstance(layer, Conv):
             _must(channels == layer.weight.shape[1], (rows, channels))
-            span, channels = (layer.weight.shape[0] - 1) * layer.dilation + 1, layer.weight.shape[2]
-        else:
-            span = layer.size
-        rows = (rows + sum(padded(layer, rows)) - span) // layer.stride + 1
+            channels = layer.weight.shape[2]
+        rows = (rows + sum(padded(layer, rows)) - span_of(layer)) // layer.stride + 1
     elif isinstance(layer, ConvTranspose):
         _must(channels == layer.weight.shape[1], (rows, channels))
         full = (rows - 1) * layer.stride + layer.weight.shape[0]
@@ -359,6 +396,12 @@ def _rows_shape(layer, rows, channels):
         rows *= layer.times
     elif isinstance(layer, Spread):
         rows = (rows - 1) * layer.times + 1
+    elif isinstance(layer, Fold):
+        _must(rows % layer.times == 0 and channels % layer.inner == 0, (rows, channels))
+        rows, channels = rows // layer.times, channels * layer.times
+    elif isinstance(layer, Unfold):
+        _must(channels % (layer.times * layer.inner) == 0, (rows, channels))
+        rows, channels = rows * layer.times, channels // layer.times
     _must(rows > 0, (rows, channels))
     return rows, channels
 

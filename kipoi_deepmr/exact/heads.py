@@ -64,9 +64,10 @@ class Heads:
     def _sink(self, node, sums, rows, spans):
         """Differences of a vector that leaves the rows."""
         sink = self._program.sinks[node.name]
-        if isinstance(sink.layer, g.Summary):
+        if not isinstance(sink.layer, g.Flatten):
             change = sums[..., sink.column:sink.column + sink.width]
-            return change / self._normal.shapes[sink.source][0] if sink.layer.kind == "average" else change
+            is_average = isinstance(sink.layer, g.Summary) and sink.layer.kind == "average"
+            return change / self._normal.shapes[sink.source][0] if is_average else change
         column, first, last = spans[sink.operation]
         shape, lead = self._normal.shapes[sink.source], rows.shape[:-1]
         change = np.zeros((*lead, *shape))
@@ -95,7 +96,8 @@ def saved_values(program: Program, normal: Normal, values: dict[str, np.ndarray]
             place = z[:, offset:offset + length * channels].reshape(n, length, channels)
             place[..., :real] = value if kind == "rows" else value - value.max(1, keepdims=True)
         else:
-            parts = _running_maxima(value) if kind == "max" else _running_sums(value - value.max(1, keepdims=True))
+            parts = (_running_maxima(value) if kind == "max" else _attended(value) if kind == "attend"
+                     else _running_sums(value - value.max(1, keepdims=True)))
             z[:, offset:offset + size] = np.concatenate([part.reshape(n, -1) for part in parts], axis=1)
     return z
 
@@ -107,10 +109,18 @@ def _running_maxima(value):
             np.concatenate([np.maximum.accumulate(value[:, ::-1], 1)[:, ::-1], nothing], axis=1)]
 
 
-def _running_sums(value):
-    """Sums of e = exp(value), then of e * value, of the rows before each row and from each row on."""
+def _attended(value):
+    """Of an `Attend`: the logits less their largest, the values, and running sums of exp(logits) and of that times the
+    values."""
+    logits, values = np.split(value, 2, axis=-1)
+    logits = logits - logits.max(1, keepdims=True)
+    return [logits, values, *_running_sums(logits, values)]
+
+
+def _running_sums(value, weighted=None):
+    """Sums of e = exp(value), then of e * weighted (or value), of the rows before each row and from each row on."""
     sums, nothing = [], np.zeros_like(value[:, :1])
-    for each in (np.exp(value), np.exp(value) * value):
+    for each in (np.exp(value), np.exp(value) * (value if weighted is None else weighted)):
         sums += [np.concatenate([nothing, each.cumsum(1)], axis=1),
                  np.concatenate([each[:, ::-1].cumsum(1)[:, ::-1], nothing], axis=1)]
     return sums

@@ -32,11 +32,14 @@ class Kind(IntEnum):
     SPREAD = 14
     SOFTMAX = 15
     REVERSE = 16
-    SUM = 17
-    MAX = 18
-    SOFTMAX_MEAN = 19
-    LOG_SUM_EXP = 20
-    ROWS_OUT = 21
+    FOLD = 17
+    UNFOLD = 18
+    SUM = 19
+    MAX = 20
+    SOFTMAX_MEAN = 21
+    LOG_SUM_EXP = 22
+    ATTEND = 23
+    ROWS_OUT = 24
 
 
 @dataclass
@@ -60,7 +63,8 @@ class Instruction:
     stride: int = 1
     dilation: int = 1
     before: int = 0  # rows of padding before the first, or that a crop takes off
-    times: int = 1  # of REPEAT and SPREAD
+    times: int = 1  # of REPEAT, SPREAD, FOLD and UNFOLD; of SOFTMAX the size of its groups
+    inner: int = 1  # of FOLD, UNFOLD and SOFTMAX: see the layers in graph.py
     count_padding: int = 0  # of AVERAGE_POOL
     weight: int = -1  # offset among the weights
     z: int = 0  # offsets among the reference's values

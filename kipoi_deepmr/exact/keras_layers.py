@@ -88,12 +88,16 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
         try:
             if not all(key in tensors for key in call.inputs):
                 raise UnknownLayer(f"layer {call.name} takes what an unknown layer gives")
-            tensors[call.key] = _tried(builder, call, tensors, weights_of, keras_version, is_theano)
+            made = _tried(builder, call, tensors, weights_of, keras_version, is_theano)
+            for number, tensor in enumerate(made if isinstance(made, list) else [made]):
+                tensors[(*call.key[:2], number)] = tensor
         except UnknownLayer as error:
             if rest is None:
                 raise
             unknown.append(call)
             why = why or str(error)
+    if rest is not None:
+        why = _leave_gates(builder, calls, outputs, tensors, unknown, why)
     known = {name: tensors[key] for name, key in outputs.items() if key in tensors}
     if not unknown:
         return builder.graph(known)
@@ -102,6 +106,20 @@ def build(calls: list[Call], outputs: dict[str, tuple], weights_of: Callable[[tu
     compute = partial(rest, plan_of(unknown, list(given), list(wanted.values())))
     after = Rest(tuple(tensors[key] for key in given), tuple(wanted), compute, False, why)
     return builder.split(known, after, outputs)
+
+
+def _leave_gates(builder, calls, outputs, tensors, unknown, why):
+    """Move to `unknown` the calls whose results change at all positions, where it or an output takes these as they are;
+    a sentence about the first unknown layer."""
+    taken = {*outputs.values(), *(key for call in unknown for key in call.inputs)}
+    for call in reversed(calls):
+        if call.key in taken and call.key in tensors and builder.is_gated(tensors[call.key]):
+            del tensors[call.key]
+            unknown.append(call)
+            taken.update(call.inputs)
+            why = why or f"{builder.gates.why} of layer {call.name}"
+    unknown.sort(key=calls.index)
+    return why
 
 
 def _input(builder, call, config, sequence_input, constants):
@@ -205,9 +223,7 @@ class _Layer:
         if isinstance(kind, dict):
             raise self.unknown(f" with activation {kind.get('class_name')}")
         if kind == "softmax":
-            if x.at == x.ndim - 1:
-                raise self.unknown(" over positions")
-            return self.builder.same(self.name, g.Softmax(), x)
+            return self.builder.softmax(self.name, x, -1)
         if kind == "hard_sigmoid":
             return self.builder.same(self.name, g.Activation(kind, 1 / 6 if self.is_keras3 else 0.2, 0.5), x)
         if kind not in KERAS:
@@ -306,14 +322,62 @@ class _Layer:
 
     def layer_norm(self, inputs):
         axis = self.config.get("axis", -1)
-        axis = axis if isinstance(axis, (list, tuple)) else [axis]
-        if len(axis) > 1 or self.config.get("rms_scaling"):
-            raise self.unknown(" over several axes, or without a mean")
-        weights = list(self.weights)
-        gamma = weights.pop(0) if self.config.get("scale", True) else 1.0
-        beta = weights.pop(0) if self.config.get("center", True) else 0.0
-        return self.builder.layer_norm(self.name, inputs[0], axis[0] - 1 if axis[0] > 0 else axis[0], gamma, beta,
-                                       self.config.get("epsilon", 1e-3))
+        is_centred = self.kind == "LayerNormalization" and not self.config.get("rms_scaling")
+        return self.normalised(inputs[0], self.axes(axis, inputs[0]), is_centred)
+
+    def axes(self, axis, x):
+        """Keras' axes as those of a tensor without the batch axis."""
+        axes = axis if isinstance(axis, (list, tuple)) else [axis]
+        if any(each == 0 or each < -x.ndim for each in axes):
+            raise self.unknown(" along the batch")
+        return sorted(each - 1 if each > 0 else each + x.ndim for each in axes)
+
+    def normalised(self, x, axes, is_centred, groups=1, channel_axis=None):
+        """A norm, then gamma and beta along `axes`, or along one axis of channels."""
+        epsilon = self.config.get("epsilon", 1e-3 if is_centred else 1e-6)
+        y = self.builder.normalised(f"{self.name}/normal", x, axes, epsilon, groups, channel_axis, is_centred)
+        weights, along = list(self.weights), axes if channel_axis is None else [channel_axis]
+        at_axes = [weight.reshape([-1 if axis in along else 1 for axis in range(x.ndim)]) if len(along) == 1 else
+                   weight.reshape([weight.shape[along.index(axis)] if axis in along else 1 for axis in range(x.ndim)])
+                   for weight in weights]
+        gamma = at_axes.pop(0) if at_axes and self.config.get("scale", True) else 1.0
+        return self.builder.affine(self.name, y, gamma, at_axes.pop(0) if at_axes else 0.0)
+
+    def group_norm(self, inputs):
+        (x,) = inputs
+        (axis,) = self.axes(self.config.get("axis", -1), x)
+        if axis == x.at:
+            raise self.unknown(" in groups of positions")
+        n = x.rest[x.axis_in_rest(axis)]
+        groups = self.config.get("groups", 32)
+        groups = n if groups == -1 else groups
+        if groups == n:
+            return self.normalised(x, [each for each in range(x.ndim) if each != axis], True, 1, axis)
+        return self.normalised(x, list(range(x.ndim)), True, groups, axis)
+
+    def unit_norm(self, inputs):
+        (x,), y = inputs, inputs[0]
+        square = self.builder.same(f"{self.name}/square", g.Activation("square"), x)
+        for axis in self.axes(self.config.get("axis", -1), x):
+            square = self.builder.over(f"{self.name}/sum", square, "sum", axis, keep_axes=True)
+        square = self.builder.same(f"{self.name}/least", g.Activation("clip", 1e-12, np.inf), square)
+        over = self.builder.same(f"{self.name}/over", g.Activation("rsqrt"), square)
+        return self.builder.join(self.name, g.Multiply(), [y, over])
+
+    def dot(self, inputs):
+        x, y = inputs
+        axes = self.config["axes"]
+        axes = axes if isinstance(axes, (list, tuple)) else [axes, axes]
+        ((first,), (second,)) = (self.axes(axis, each) for axis, each in zip(axes, inputs, strict=True))
+        if self.config.get("normalize"):
+            raise self.unknown(" with lengths of 1")
+        letters, others = "abc"[:x.ndim], "fgh"[:y.ndim]
+        others = others.replace(others[second], letters[first])
+        out = (letters + others).replace(letters[first], "")
+        return self.builder.einsum(self.name, (letters, x), (others, y), out)
+
+    def repeat_vector(self, inputs):
+        return self.builder.spread(self.name, self.builder.with_axis(inputs[0], 0), 0, int(self.config["n"]))
 
     def time_distributed(self, inputs):
         inner = self.config["layer"]
@@ -329,9 +393,10 @@ class _Layer:
         return self.builder.same(self.name, g.Activation("elu", alpha), inputs[0])
 
     def softmax(self, inputs):
-        if self.config.get("axis", -1) not in (-1, inputs[0].ndim) or inputs[0].at == inputs[0].ndim - 1:
-            raise self.unknown(" along another axis than the last")
-        return self.builder.same(self.name, g.Softmax(), inputs[0])
+        axes = self.axes(self.config.get("axis", -1), inputs[0])
+        if len(axes) > 1:
+            raise self.unknown(" over several axes")
+        return self.builder.softmax(self.name, inputs[0], axes[0])
 
     def pool(self, inputs):
         if self.is_theano and self.padding() == "same":
@@ -376,6 +441,8 @@ class _Layer:
         return self.builder.same(self.name, g.Crop(before, after), x)
 
     def upsampling(self, inputs):
+        if inputs[0].at is None and inputs[0].rest[0] == 1:
+            return self.builder.spread(self.name, inputs[0], 0, self.numbers("size", 1, 2)[0])
         return self.builder.same(self.name, g.Repeat(self.numbers("size", 1, 2)[0]), inputs[0])
 
     def join(self, inputs):
@@ -384,7 +451,16 @@ class _Layer:
             return self.builder.concatenate(self.name, inputs, axis - 1 if axis > 0 else axis)
         if len(inputs) < 2:
             raise self.unknown(" with a number")
-        return self.builder.join(self.name, JOINS[self.kind](), inputs)
+        return self.builder.join(self.name, JOINS[self.kind](), self.of_one_rank(inputs))
+
+    def of_one_rank(self, inputs):
+        """Inputs with as many axes; Keras adds those that miss after the batch."""
+        most, result = max(x.ndim for x in inputs), []
+        for x in inputs:
+            while x.ndim < most:
+                x = self.builder.with_axis(x, 0)
+            result.append(x)
+        return result
 
     def extreme(self, inputs):
         return self.builder.extreme(self.name, inputs, 1 if self.kind == "Maximum" else -1)
@@ -435,7 +511,9 @@ class _Layer:
         "Cropping1D": cropping, "ZeroPadding1D": zero_padding, "UpSampling1D": upsampling, "Add": join,
         "Multiply": join, "Concatenate": join, "Average": average, "Subtract": subtract, "Merge": merge,
         "Maximum": extreme, "Minimum": extreme, "PReLU": prelu, "ThresholdedReLU": thresholded_relu,
-        "LayerNormalization": layer_norm, "TimeDistributed": time_distributed, "Lambda": lambda_,
+        "LayerNormalization": layer_norm, "RMSNormalization": layer_norm, "GroupNormalization": group_norm,
+        "UnitNormalization": unit_norm, "Dot": dot, "RepeatVector": repeat_vector, "TimeDistributed": time_distributed,
+        "Lambda": lambda_,
         **dict.fromkeys(IDENTITIES, dropout),
     }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from . import graph as g
-from .assembly import OVERRUN, Program, assemble
+from .assembly import OVERRUN, SINKS, Program, assemble
 from .errors import UnknownLayer
 from .instructions import Kind
 from .kernels import LANE, LINEAR, RELU, RELU_OF_SUM
@@ -17,7 +17,7 @@ from .normal import Normal
 
 _KINDS = {g.Sequence: Kind.BASE, g.Add: Kind.ADD, g.Multiply: Kind.MULTIPLY, g.Concatenate: Kind.CONCATENATE,
           g.Crop: Kind.CROP, g.Repeat: Kind.REPEAT, g.Spread: Kind.SPREAD, g.Softmax: Kind.SOFTMAX,
-          g.Reverse: Kind.REVERSE}
+          g.Reverse: Kind.REVERSE, g.Fold: Kind.FOLD, g.Unfold: Kind.UNFOLD}
 
 
 @dataclass(eq=False)
@@ -66,7 +66,7 @@ def _consumers(normal):
 def _operations(normal, consumers):
     """Operations that the vectors need, in order, by the node that each computes."""
     operations = {}
-    needed = {node.inputs[0] for node in normal.nodes.values() if isinstance(node.layer, (g.Summary, g.Flatten))
+    needed = {node.inputs[0] for node in normal.nodes.values() if isinstance(node.layer, SINKS)
               and not isinstance(normal.nodes[node.inputs[0]].layer, g.Constant)}
     for name in reversed(normal.nodes):
         if name in needed:
@@ -164,7 +164,7 @@ def _bound(normal, operations):
     """Which rows of each operation's result are needed: from the vectors back to the sequence."""
     needs = {name: [] for name in operations}
     for node in normal.nodes.values():
-        if isinstance(node.layer, (g.Summary, g.Flatten)) and node.inputs[0] in needs:
+        if isinstance(node.layer, SINKS) and node.inputs[0] in needs:
             needs[node.inputs[0]].append((0, normal.shapes[node.inputs[0]][0]))
     for operation in reversed(operations.values()):
         rows = normal.shapes[operation.name][0]
@@ -186,14 +186,15 @@ def _needed(operation, normal):
     low, high, layer = operation.low, operation.high, operation.layer
     if operation.kind in (Kind.CONV, Kind.LOOKUP, Kind.MAX_POOL, Kind.AVERAGE_POOL):
         before = g.padded(layer, normal.shapes[operation.inputs[0]][0])[0]
-        span = layer.size if isinstance(layer, g.Pool) else (len(layer.weight) - 1) * layer.dilation + 1
-        return low * layer.stride - before, (high - 1) * layer.stride - before + span
+        return low * layer.stride - before, (high - 1) * layer.stride - before + g.span_of(layer)
     if operation.kind == Kind.CROP:
         return low + layer.before, high + layer.before
     if operation.kind == Kind.REVERSE:
         rows = normal.shapes[operation.name][0]
         return rows - high, rows - low
-    if operation.kind in (Kind.REPEAT, Kind.SPREAD):
+    if operation.kind == Kind.FOLD:
+        return low * layer.times, high * layer.times
+    if operation.kind in (Kind.REPEAT, Kind.SPREAD, Kind.UNFOLD):
         return low // layer.times, -(-high // layer.times)
     return low, high
 

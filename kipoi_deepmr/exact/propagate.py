@@ -32,8 +32,10 @@ def windows(program: np.ndarray, start: int, stop: int, first: np.ndarray, last:
                 b = (b - 1 + r.before) // r.stride + 1
         elif kind == Kind.CROP:
             a, b = a - r.before, b - r.before
-        elif kind == Kind.REPEAT:
+        elif kind == Kind.REPEAT or kind == Kind.UNFOLD:
             a, b = a * r.times, b * r.times
+        elif kind == Kind.FOLD:
+            a, b = a // r.times, -(-b // r.times)
         elif kind == Kind.SPREAD:
             a, b = a * r.times, (b - 1) * r.times + 1
         elif kind == Kind.REVERSE and a < b:

@@ -121,14 +121,14 @@ def _pool(layer, x):
     rows = x.shape[-2]
     before, after = g.padded(layer, rows)
     windows = np.lib.stride_tricks.sliding_window_view(
-        _extended(x, before, after, -np.inf if layer.kind == "max" else 0.0), layer.size, axis=-2)
-    windows = windows[..., ::layer.stride, :, :]
+        _extended(x, before, after, -np.inf if layer.kind == "max" else 0.0), g.span_of(layer), axis=-2)
+    windows = windows[..., ::layer.stride, :, ::layer.dilation]
     if layer.kind == "max":
         return windows.max(-1)
     if layer.count_padding:
         return windows.mean(-1)
-    starts = np.arange(windows.shape[-3]) * layer.stride - before
-    return windows.sum(-1) / (np.minimum(starts + layer.size, rows) - np.maximum(starts, 0))[:, None]
+    inside = np.arange(windows.shape[-3])[:, None] * layer.stride - before + np.arange(layer.size) * layer.dilation
+    return windows.sum(-1) / ((inside >= 0) & (inside < rows)).sum(1)[:, None]
 
 
 def summarised(kind: str, x: np.ndarray) -> np.ndarray:
@@ -150,13 +150,39 @@ def _spread(layer, x):
     return out
 
 
+def _softmax(layer, x):
+    if layer.size is None:
+        return special.softmax(x, axis=-1)
+    return special.softmax(x.reshape(*x.shape[:-1], -1, layer.size, layer.inner), axis=-2).reshape(x.shape)
+
+
+def _attend(layer, x):
+    logits, values = np.split(x, 2, axis=-1)
+    return (special.softmax(logits, axis=-2) * values).sum(-2)
+
+
+def _fold(layer, x):
+    *lead, rows, channels = x.shape
+    parts = x.reshape(*lead, rows // layer.times, layer.times, channels // layer.inner, layer.inner)
+    return parts.swapaxes(-3, -2).reshape(*lead, rows // layer.times, layer.times * channels)
+
+
+def _unfold(layer, x):
+    *lead, rows, channels = x.shape
+    parts = x.reshape(*lead, rows, -1, layer.times, layer.inner)
+    return parts.swapaxes(-3, -2).reshape(*lead, rows * layer.times, channels // layer.times)
+
+
 _APPLY = {
     g.Conv: _conv,
     g.ConvTranspose: _conv_transpose,
     g.Scale: lambda layer, x: x * layer.scale + layer.shift,
     g.Dropout: lambda layer, x: x,
     g.Activation: lambda layer, x: in_float64(layer.kind, x, layer.alpha, layer.beta),
-    g.Softmax: lambda layer, x: special.softmax(x, axis=-1),
+    g.Softmax: _softmax,
+    g.Attend: _attend,
+    g.Fold: _fold,
+    g.Unfold: _unfold,
     g.Pool: _pool,
     g.Summary: lambda layer, x: summarised(layer.kind, x),
     g.Flatten: _flattened,

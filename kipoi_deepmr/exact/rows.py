@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..compiled import compiled as compiled_to_the_letter
 from ..compiled import compiled_fast as compiled
 from ..compiled import compiled_inline
 from .activations import ActivationKind, activate
@@ -50,6 +51,8 @@ def whole_rows(r: np.record, a: int, b: int, mutant: Mutant, inputs: Inputs, buf
                 copy(y, buffer[base + source.slot + u * channels:][:channels])
             else:
                 y[:] = 0
+        elif kind == Kind.FOLD or kind == Kind.UNFOLD:
+            _fold_row(r, t, y, source, xa, xb, base, buffer)
         elif kind == Kind.CONCATENATE:
             other = program[r.x2]
             y[source.real:] = 0
@@ -68,7 +71,7 @@ def whole_rows(r: np.record, a: int, b: int, mutant: Mutant, inputs: Inputs, buf
         else:
             x = buffer[base + source.slot + t * channels:][:channels]
             if kind == Kind.SOFTMAX:
-                _softmax_row(x[:r.real], z[r.z + t * channels:][:r.real], z[r.z2 + t * channels:][:r.real], y)
+                _softmax_row(r, x, z[r.z + t * channels:], y)
             elif kind == Kind.ACT:
                 copy(y, x)
             else:
@@ -103,60 +106,91 @@ def _multiply_row(r, t, y, program, first, last, base, z, buffer):
 @compiled
 def _pool_row(r, t, y, source, xa, xb, base, z, buffer):
     """One row of a pooling: of max, the new maximum less the old; of average, the share of the changed rows."""
-    channels = r.channels
-    begin = t * r.stride - r.before
-    u0, u1 = max(begin, 0), min(begin + r.width, source.n_rows)
-    if r.kind == Kind.MAX_POOL:
-        y[:] = -np.inf
-    else:
-        y[:] = 0
-    for u in range(u0, u1):
+    channels, rows = r.channels, 0
+    is_max = r.kind == Kind.MAX_POOL
+    y[:] = -np.inf if is_max else 0
+    for k in range(r.width):
+        u = t * r.stride - r.before + k * r.dilation
+        if u < 0 or u >= source.n_rows:
+            continue
+        rows += 1
         inside = u >= xa and u < xb
         d = buffer[base + source.slot + u * channels:][:channels]
-        if r.kind == Kind.MAX_POOL:
-            x = z[r.z + u * channels:][:channels]
-            if inside:
-                for j in range(channels):
-                    y[j] = max(y[j], x[j] + d[j])
-            else:
-                for j in range(channels):
-                    y[j] = max(y[j], x[j])
+        if is_max:
+            _raise(y, z[r.z + u * channels:][:channels], z[r.z2 + t * channels:][:channels], d, inside)
         elif inside:
             for j in range(channels):
                 y[j] += d[j]
-    if r.kind == Kind.MAX_POOL:
-        old = z[r.z2 + t * channels:][:channels]
-        for j in range(channels):
-            y[j] -= old[j]
-    else:
-        share = np.float32(1) / np.float32(r.width if r.count_padding else u1 - u0)
+    if not is_max:
+        share = np.float32(1) / np.float32(r.width if r.count_padding else rows)
         for j in range(channels):
             y[j] *= share
 
 
+@compiled_to_the_letter
+def _raise(y, x, old, d, inside):
+    """y = max(y, x + d - old), by x - old first: that of the row which held the maximum is 0, and d is not rounded."""
+    if inside:
+        for j in range(len(y)):
+            y[j] = max(y[j], (x[j] - old[j]) + d[j])
+    else:
+        for j in range(len(y)):
+            y[j] = max(y[j], x[j] - old[j])
+
+
 @compiled
-def _softmax_row(d, x, old, y):
-    top = -np.inf
-    for j in range(len(d)):
-        top = max(top, x[j] + d[j])
-    total = 0.0
-    for j in range(len(d)):
-        total += math.exp(x[j] + d[j] - top)
+def _fold_row(r, t, y, source, xa, xb, base, buffer):
+    """One row of several, or a part of one: pieces of `inner` channels."""
     y[:] = 0
-    for j in range(len(d)):
-        y[j] = math.exp(x[j] + d[j] - top) / total - old[j]
+    inner, times = r.inner, r.times
+    is_fold = r.kind == Kind.FOLD
+    for k in range(times if is_fold else 1):
+        u = t * times + k if is_fold else t // times
+        if u >= xa and u < xb:
+            x = buffer[base + source.slot + u * source.channels:][:source.real]
+            for outer in range((source.real if is_fold else r.real) // inner):
+                many, one = (outer * times + (k if is_fold else t % times)) * inner, outer * inner
+                for j in range(inner):
+                    if is_fold:
+                        y[many + j] = x[one + j]
+                    else:
+                        y[one + j] = x[many + j]
+
+
+@compiled
+def _softmax_row(r, d, x, y):
+    """Softmax of every group of `times` channels, `inner` apart, in float64."""
+    y[:] = 0
+    size = r.times * r.inner
+    for first in range(r.real // size * r.inner):
+        begin = first // r.inner * size + first % r.inner
+        top_before = top = -np.inf
+        for j in range(begin, begin + size, r.inner):
+            top_before, top = max(top_before, float(x[j])), max(top, float(x[j]) + float(d[j]))
+        total_before = total = 0.0
+        for j in range(begin, begin + size, r.inner):
+            total_before += math.exp(float(x[j]) - top_before)
+            total += math.exp(float(x[j]) + float(d[j]) - top)
+        for j in range(begin, begin + size, r.inner):
+            before = math.exp(float(x[j]) - top_before) / total_before
+            y[j] = math.exp(float(x[j]) + float(d[j]) - top) / total - before
 
 
 @compiled_inline
 def activation(r: np.record, at: int, z_at: int, n: int, inputs: Inputs, buffer: np.ndarray) -> None:
-    """From the difference before an activation to that after it, in place."""
+    """From the difference before an activation to that after it, in place.
+
+    In float64 but for ReLU: the difference of two values near each other would be their rounding otherwise.
+    """
     weights, y, x = inputs.weights, buffer[at:][:n], inputs.z[z_at:][:n]
     kind = r.activation
     if kind == ActivationKind.RELU:
         for j in range(n):
             y[j] = max(y[j], -x[j]) + min(x[j], np.float32(0))
         return
-    alpha, beta = weights[r.alpha], weights[r.alpha + 1]
+    alpha, beta = float(weights[r.alpha]), float(weights[r.alpha + 1])
     for j in range(n):
         if y[j] != 0:
-            y[j] = np.float32(activate(kind, x[j] + y[j], alpha, beta) - activate(kind, x[j], alpha, beta))
+            before = float(x[j])
+            after = before + float(y[j])
+            y[j] = activate(kind, after, alpha, beta) - activate(kind, before, alpha, beta)

@@ -33,6 +33,8 @@ def sink(r: np.record, a: int, b: int, base: int, i: int, inputs: Inputs, scratc
         for t in range(b - a):
             for j in range(real):
                 out[j] += d[np.uint64(t * channels + j)]
+    elif kind == Kind.ATTEND:
+        _attend_sink(r, a, b, x, channels, z[r.z2:], buffer, out)
     elif kind == Kind.MAX:
         _max_sink(r, a, b, x, channels, z, buffer, out)
     else:
@@ -53,6 +55,53 @@ def _max_sink(r, a, b, x, channels, z, buffer, out):
             out[j] = max(out[j], v[j] + d[j])
     for j in range(real):
         out[j] -= old[j]
+
+
+@compiled
+def _attend_sink(r, a, b, x, channels, z, buffer, out):
+    """z holds logits less their largest, values, and running sums of e, the logits' exp, and of e times value.
+
+    The reference's own mean is made of the same sums as the mutant's, so that what does not change cancels.
+    """
+    real, values, sums, running = r.real, r.n_rows * r.real, 2 * r.n_rows * r.real, (r.n_rows + 1) * r.real
+    for j in range(real):
+        before, after = sums + a * real + j, sums + running + b * real + j
+        total = old_total = float(z[before]) + float(z[after])
+        mean = old_mean = float(z[before + 2 * running]) + float(z[after + 2 * running])
+        highest = 0.0
+        for t in range(a, b):
+            at, row = t * real + j, x + t * channels + j
+            old, value = float(z[at]), float(z[values + at])
+            new = old + float(buffer[row])
+            highest = max(highest, new)
+            old_e = math.exp(old)
+            old_total += old_e
+            old_mean += old_e * value
+            e = math.exp(min(new, LARGEST_EXPONENT))
+            total += e
+            mean += e * (value + float(buffer[row + real]))
+        if highest >= LARGEST_EXPONENT or total < SMALLEST_SUM:
+            total, mean = _attend_all_rows(r, a, b, j, x, channels, z, buffer)
+        out[j] = mean / total - old_mean / old_total
+
+
+@compiled
+def _attend_all_rows(r, a, b, j, x, channels, z, buffer):
+    """Of a channel whose largest logit is far from the reference's: the sum of the exponentials of the logits less
+    that one, and of these times the values."""
+    real, values, shift, total, mean = r.real, r.n_rows * r.real, -np.inf, 0.0, 0.0
+    for is_sum in (False, True):
+        for t in range(r.n_rows):
+            logit, value = float(z[t * real + j]), float(z[values + t * real + j])
+            if a <= t < b:
+                logit += float(buffer[x + t * channels + j])
+                value += float(buffer[x + t * channels + real + j])
+            if is_sum:
+                total += math.exp(logit - shift)
+                mean += math.exp(logit - shift) * value
+            else:
+                shift = max(shift, logit)
+    return total, mean
 
 
 @compiled

@@ -367,8 +367,54 @@ def architectures(draw):
                   st.integers(0, 4)),
         st.tuples(st.just("act"), st.sampled_from(["ReLU", "ReLU", "GELU", "ELU", "Tanh"])),
         st.tuples(st.just("norm")), st.tuples(st.just("residual"), st.integers(1, 3)),
+        st.tuples(st.sampled_from(["pairs", "layer norm", "gate by channels"])),
         st.tuples(st.just("pool"), st.sampled_from(["MaxPool1d", "AvgPool1d"]), st.integers(1, 3)))
-    return draw(st.lists(step, min_size=1, max_size=5)), draw(st.integers(0, 999))
+    return draw(st.lists(step, min_size=1, max_size=5)), draw(st.sampled_from(ALL_POSITIONS)), draw(st.integers(0, 999))
+
+
+ALL_POSITIONS = ["none", "gate", "group norm", "norm over all", "attention"]  # what changes them before the end
+
+
+def last_layers(kind, channels, length):
+    """A vector from rows; but for `none`, every mutation changes all rows on the way."""
+    flat = [nn.Flatten(), nn.Linear(channels * length, 3)]
+    if kind == "attention":
+        return [Attended(channels)]
+    return {"none": [], "gate": [SqueezeAndExcitation(channels), nn.BatchNorm1d(channels)],
+            "group norm": [nn.GroupNorm(1, channels), nn.Conv1d(channels, channels, 3, padding=1)],
+            "norm over all": [nn.LayerNorm((channels, length))]}[kind] + (
+                [nn.AdaptiveAvgPool1d(1), nn.Flatten()] if kind == "group norm" else flat)
+
+
+class Attended(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.logits = nn.Conv1d(channels, 1, 1)
+
+    def forward(self, x):
+        return (x * self.logits(x).softmax(2)).sum(2)
+
+
+class SqueezeAndExcitation(nn.Module):
+    def __init__(self, channels=8):
+        super().__init__()
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool1d(1), nn.Conv1d(channels, 3, 1), nn.ReLU(),
+                                  nn.Conv1d(3, channels, 1), nn.Sigmoid())
+
+    def forward(self, x):
+        return x * self.gate(x)
+
+
+class AttentionPooling(nn.Module):
+    """Of each two positions a weighted mean: Enformer's."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.logits = nn.Conv2d(channels, channels, 1, bias=False)
+
+    def forward(self, x):
+        x = x.reshape(*x.shape[:2], -1, 2)
+        return (x * self.logits(x).softmax(-1)).sum(-1)
 
 
 class Add(nn.Module):
@@ -383,10 +429,10 @@ class Add(nn.Module):
 @fewer(10)
 @given(architectures())
 def test_random_architectures(drawn):
-    steps, seed = drawn
+    steps, end, seed = drawn
     torch.manual_seed(seed)
     layers, channels, length = built(steps)
-    assert_module(nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * length, 3)), must_change=False)
+    assert_module(nn.Sequential(*layers, *last_layers(end, channels, length)), must_change=False)
 
 
 def built(steps):
@@ -401,6 +447,13 @@ def built(steps):
             layers.append(getattr(nn, settings_of[0])())
         elif kind == "norm":
             layers.append(nn.BatchNorm1d(channels))
+        elif kind == "pairs":
+            layers += [nn.ConstantPad1d((length % 2, 0), 0.0), AttentionPooling(channels)]
+        elif kind == "layer norm":
+            turn = [Function(lambda x: x.transpose(1, 2)) for _ in range(2)]
+            layers += [turn[0], nn.LayerNorm(channels, eps=0.1), turn[1]]
+        elif kind == "gate by channels":
+            layers.append(Function(lambda x: x * torch.sigmoid(x[:, :1])))
         elif kind == "residual":
             layers.append(Add(nn.Sequential(nn.Conv1d(channels, channels, 3, padding="same", dilation=settings_of[0]),
                                             nn.ReLU())))
@@ -432,34 +485,12 @@ class Attention(nn.Module):
         return x + self.inner(y, y, y)[0].transpose(1, 2)
 
 
-class SqueezeAndExcitation(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.gate = nn.Sequential(nn.AdaptiveAvgPool1d(1), nn.Conv1d(8, 3, 1), nn.ReLU(), nn.Conv1d(3, 8, 1),
-                                  nn.Sigmoid())
-
-    def forward(self, x):
-        return x * self.gate(x)
-
-
-class AttentionPooling(nn.Module):
-    """Of each two positions a weighted mean: Enformer's."""
-
-    def __init__(self):
-        super().__init__()
-        self.logits = nn.Conv2d(8, 8, 1, bias=False)
-
-    def forward(self, x):
-        x = x.reshape(len(x), 8, -1, 2)
-        return (x * self.logits(x).softmax(-1)).sum(-1)
-
-
 SPLIT = {
     "lstm": lambda: Recurrent(nn.LSTM), "gru": lambda: Recurrent(nn.GRU), "attention": Attention,
     "transformer": lambda: nn.Sequential(Function(lambda x: x.transpose(1, 2)),
                                          nn.TransformerEncoderLayer(8, 2, 12, batch_first=True),
                                          Function(lambda x: x.transpose(1, 2))),
-    "squeeze and excitation": SqueezeAndExcitation, "attention pooling": AttentionPooling,
+    "squeeze and excitation": SqueezeAndExcitation,
     "normalised over positions": lambda: nn.LayerNorm((8, 42)), "group norm": lambda: nn.GroupNorm(2, 8),
     "softmax over positions": lambda: nn.Softmax(dim=2),
 }
@@ -480,7 +511,7 @@ UNKNOWN = {"gru": lambda n: Recurrent(nn.GRU, n), "rolled": lambda n: Function(l
 @given(architectures(), st.integers(0, 99), st.sampled_from(list(UNKNOWN)), st.booleans())
 def test_random_architectures_with_an_unknown_layer(drawn, at, kind, skipped):
     """At a random place, known layers before and after it, a skip over it or none."""
-    steps, seed = drawn
+    steps, end, seed = drawn
     torch.manual_seed(seed)
     layers, channels, length = built(steps)
     sizes = [nn.Sequential(*layers[:k]).eval()(torch.zeros(1, 4, LENGTH)).shape[1] for k in range(len(layers) + 1)]
@@ -508,10 +539,11 @@ def test_a_split_module_with_several_outputs():
     assert_module(Skips(), split=True, names=("profile", "early", "late"))
 
 
-@pytest.mark.parametrize("layer", [nn.LayerNorm(44), nn.LayerNorm((3, 44)), nn.Softmax(dim=2),
-                                   Function(lambda x: torch.roll(x, 1, 2) + x)])
+@pytest.mark.parametrize("layer", [nn.Softmax(dim=2), Function(lambda x: x.cumsum(2)),
+                                   Function(lambda x: x.sort(1)[0])])
 def test_an_unknown_operation_is_named(layer):
-    with pytest.raises(exact.UnknownLayer, match="operation .*(layer_norm|softmax|roll)"):
+    """A maximum of a softmax over positions is none of the sums that are known."""
+    with pytest.raises(exact.UnknownLayer, match="(operation|layer) .*(max_pool1d|cumsum|sort)"):
         exact.read_torch(nn.Sequential(nn.Conv1d(4, 3, 5), layer, nn.AdaptiveMaxPool1d(1)), (4, LENGTH))
 
 

@@ -21,7 +21,8 @@ from kipoi_deepmr.exact.instructions import Kind
 from kipoi_deepmr.exact.kernels import LANE, VECTOR
 from kipoi_deepmr.exact.rest import Rest, Tensor
 
-SMOOTH = [kind for kind in ACTIVATIONS if kind not in ("linear", "relu", "log", "sqrt")]
+POSITIVE = ("log", "sqrt", "reciprocal", "rsqrt", "power", "log1p")  # of values above zero
+SMOOTH = [kind for kind in ACTIVATIONS if kind not in ("linear", "relu", *POSITIVE)]
 
 
 def random_sequence(length, seed=0):
@@ -109,8 +110,22 @@ class Drawn:
 
     def pool(self):
         size, kind = self.integer(1, 4), self.draw(st.sampled_from(["max", "average"]))
-        return self.add(g.Pool(kind, size, self.integer(1, size), self.draw(st.sampled_from(["valid", "same"])),
-                               self.draw(st.booleans())))
+        padding = self.draw(st.sampled_from(["valid", "same", (size // 2, size // 2)]))
+        return self.add(g.Pool(kind, size, self.integer(1, size), padding, self.draw(st.booleans()),
+                               self.integer(1, 2) if padding == "valid" else 1))
+
+    def fold(self):
+        """Several rows to one, or one to several, and perhaps a softmax over what lay in one place."""
+        rows, channels = self.shape()
+        times = self.integer(2, 3)
+        inner = self.draw(st.sampled_from([n for n in (1, 2, channels) if channels % n == 0]))
+        if self.draw(st.booleans()):
+            self.add(g.Crop(rows % times, 0))
+            self.add(g.Fold(times, inner))
+            if self.draw(st.booleans()):
+                self.add(g.Softmax(times, inner))
+        elif channels % (times * inner) == 0:
+            self.add(g.Unfold(times, inner))
 
     def residual(self):
         before = self.last
@@ -138,14 +153,17 @@ class Drawn:
 
     def ending(self):
         rows, channels = self.shape()
-        for kind in self.draw(st.lists(st.sampled_from([*g.SUMMARIES, "flatten", "first", "one", "one"]), min_size=1,
-                                       max_size=2, unique=True)):
+        for kind in self.draw(st.lists(st.sampled_from([*g.SUMMARIES, "attend", "flatten", "first", "one", "one"]),
+                                       min_size=1, max_size=2, unique=True)):
             source = self.last
+            if kind == "attend" and channels < 40:
+                self.add(g.Concatenate(), self.conv(channels, same=True), source)
             if kind == "one":  # position: of the layers before it, rows that it does not see are left out
                 at, kind = self.integer(0, rows - 1), "flatten"
                 self.add(g.Crop(at, rows - at - 1))
-            layer = g.Flatten(kind == "first") if kind in ("flatten", "first") else g.Summary(kind)
-            n = channels if isinstance(layer, g.Summary) else int(np.prod(self.shape()))
+            layer = g.Flatten(kind == "first") if kind in ("flatten", "first") else g.Attend() if (
+                kind == "attend" and channels < 40) else g.Summary("sum" if kind == "attend" else kind)
+            n = int(np.prod(self.shape())) if isinstance(layer, g.Flatten) else channels
             vector = self.add(layer)
             if n % 3 == 0 and self.draw(st.booleans()):
                 vector = self.add(g.GroupedDense(self.normal(3, n // 3, 4) / np.float32(np.sqrt(n)), self.normal(12)))
@@ -161,7 +179,7 @@ def graphs(draw):
     """(graph, length)."""
     drawn = Drawn(draw, draw(st.integers(9, 40)))
     steps = [drawn.conv, drawn.conv, drawn.act, drawn.pool, drawn.scale, drawn.residual, drawn.branches,
-             drawn.transpose, drawn.others]
+             drawn.transpose, drawn.fold, drawn.others]
     for step in draw(st.lists(st.sampled_from(steps), max_size=6)):
         step()
     outputs = tuple(drawn.ending())
@@ -290,7 +308,7 @@ def test_residual_blocks(before_sum, after_sum, activation):
 def test_every_activation(kind):
     nodes, add, conv = layers_with(np.random.default_rng(6))
     add(conv(5, 4, 20))
-    if kind in ("log", "sqrt"):  # of values above zero
+    if kind in POSITIVE:
         add(g.Scale(np.float32(1), np.float32(20)))
     add(g.Activation(kind, *{"clip": (-0.5, 0.7), "threshold": (0.1, -0.3)}.get(kind, (0.3, 0.5))))
     add(g.Summary("sum"))
