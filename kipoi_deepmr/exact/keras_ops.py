@@ -69,8 +69,7 @@ class Operation:
         kind = KINDS.get(self.kind)
         if kind is None or not args:
             raise self.unknown()
-        args = [_plain(value) for value in args]
-        named = [_plain(self.settings[name]) for name in ("x2", "y", "b") if self.settings.get(name) is not None]
+        named = [self.settings[name] for name in ("x2", "y", "b") if self.settings.get(name) is not None]
         if self.settings.get("initial") is not None:
             raise self.unknown(" with a first value")
         if kind in ACTIVATIONS:
@@ -326,8 +325,8 @@ class Operation:
         """x[:, 5:-5, ::-1]; each axis by a slice or a number, and new axes."""
         index = self.settings.get("slice_spec") if index is None else index
         index = list(index) if isinstance(index, (list, tuple)) else [index]
-        if any(isinstance(each, dict) for each in index):  # Keras' way to write ...
-            at = next(i for i, each in enumerate(index) if isinstance(each, dict))
+        if any(each is Ellipsis for each in index):
+            at = next(i for i, each in enumerate(index) if each is Ellipsis)
             others = sum(each is not None for each in index) - 1
             index[at:at + 1] = [slice(None)] * (x.ndim + 1 - others)
         if not all(each is None or isinstance(each, (slice, int)) for each in index) or index[0] != slice(None):
@@ -384,10 +383,3 @@ class Operation:
         if axis < 0:
             raise self.unknown(" along the batch")
         return self.builder.with_axis(x, axis)
-
-
-def _plain(value):
-    """An array that Keras wrote as a dictionary."""
-    if isinstance(value, dict) and value.get("class_name") == "__numpy__":
-        return np.asarray(value["config"]["value"], value["config"].get("dtype", "float32"))
-    return value
