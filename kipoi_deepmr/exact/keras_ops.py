@@ -325,8 +325,8 @@ class Operation:
         """x[:, 5:-5, ::-1]; each axis by a slice or a number, and new axes."""
         index = self.settings.get("slice_spec") if index is None else index
         index = list(index) if isinstance(index, (list, tuple)) else [index]
-        if any(each is Ellipsis for each in index):
-            at = next(i for i, each in enumerate(index) if each is Ellipsis)
+        if any(map(_is_ellipsis, index)):
+            at = next(i for i, each in enumerate(index) if _is_ellipsis(each))
             others = sum(each is not None for each in index) - 1
             index[at:at + 1] = [slice(None)] * (x.ndim + 1 - others)
         if not all(each is None or isinstance(each, (slice, int)) for each in index) or index[0] != slice(None):
@@ -383,3 +383,8 @@ class Operation:
         if axis < 0:
             raise self.unknown(" along the batch")
         return self.builder.with_axis(x, axis)
+
+
+def _is_ellipsis(index):
+    """Of tf_keras a dictionary stands for it."""
+    return index is Ellipsis or isinstance(index, dict) and "ellipsis" in str(index.get("class_name"))
