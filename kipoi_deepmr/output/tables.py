@@ -233,7 +233,7 @@ def _readable(path):
     import pyarrow
 
     try:
-        with module.ParquetFile(path) as file:
+        with module.ParquetFile(path, pre_buffer=False) as file:  # which would hold the whole file, compressed
             yield file
     except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path}: cannot be read as Parquet ({one_line(error)})") from error
