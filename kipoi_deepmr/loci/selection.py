@@ -85,6 +85,10 @@ class Loci:
         item = int(self.item[number])
         return None if item < 0 else item
 
+    def positions_of(self, number):
+        """Positions of a locus that may be mutated, ascending; None where all may."""
+        return None if self.mutated[number].all() else np.flatnonzero(self.mutated[number])
+
     @property
     def n_variants(self):
         """Mutants that a locus has at most, and for which there is a place in a store."""
