@@ -10,10 +10,9 @@ from .. import notes
 from ..kernels.rows import in_threads, rows_of
 from ..problems import finish, prepare
 from .bootstrap import by_ratio, check_bootstrap, normal_draws, ratio_weights
+from .lanes import CUT, GRID, LANES, MAD, MARGIN, MOST_POINTS, comparators, highest_of_lanes, highest_point
 from .regression import WEIGHTS
 
-GRID = 512  # points of R's density()
-CUT, MARGIN = 3, 4  # bandwidths that its grid reaches beyond the ratios, and its convolution beyond the grid
 REACH = 8.5  # bandwidths at which the kernel has fallen below rounding
 # The coarse density, by which most points of the grid need not be computed
 PER_WIDTH = 3  # its points per bandwidth
@@ -21,7 +20,6 @@ PLACES = 24  # of these that a ratio reaches: 4 bandwidths to either side
 FRACTIONS = 64  # places of a ratio between two of them that are told apart
 COARSE_ERROR = 0.0025  # of the total weight: by the fractions (0.607 / 3 / 128) and beyond the places (exp(-8) / 2)
 COARSEST = 0.125  # of the grid's steps in bandwidths, beyond which all points are computed
-MAD = 1.4826  # makes the median absolute deviation that of a normal distribution's standard deviation
 
 
 def mode_simple(bx, sx, by, sy, mask=None, *, weights="delta", phi=1.0, n_bootstrap=1000, seed=42, alpha=0.05):
@@ -99,20 +97,34 @@ def _mode(bx, sx, by, sy, mask, weights, weighted, phi, n_bootstrap, seed, alpha
 @compiled
 def _modes(ratio, se_ratio, w, n, estimate, se, phi, draws):
     """Write the modes of P problems and their bootstrap standard errors to estimate and se (P,)."""
-    work, sample = np.empty((4, 2 * GRID + PLACES)), np.empty((2, ratio.shape[1]))
+    work, ordered = np.empty((4, 2 * GRID + PLACES)), np.empty(ratio.shape[1])
     modes, bells = np.empty(len(draws)), _coarse_bells()
     for i in range(n.size):
         k = n[i]
         estimate[i] = se[i] = np.nan
         if k:
-            estimate[i] = _highest(ratio[i, :k], w[i, :k], phi, sample[1, :k], work, bells)
-            for b in range(len(draws)):
-                drawn = draws[b, 0]
-                for j in range(k):
-                    sample[0, j] = ratio[i, j] + se_ratio[i, j] * drawn[j]
-                modes[b] = _highest(sample[0, :k], w[i, :k], phi, sample[1, :k], work, bells)
+            estimate[i] = _highest(ratio[i, :k], w[i, :k], phi, ordered[:k], work, bells)
+            _draw_modes(ratio[i, :k], se_ratio[i, :k], w[i, :k], phi, draws, modes, work, bells)
             modes.sort()
             se[i] = _mad(modes) if np.isfinite(modes.sum()) else np.nan
+
+
+@compiled
+def _draw_modes(ratio, se_ratio, w, phi, draws, modes, work, bells):
+    """Modes of bootstrap samples: eight side by side, but one by one where lanes.py leaves out a lane."""
+    n, pairs, ordered = ratio.size, comparators(ratio.size), np.empty(ratio.size)
+    drawn, lanes = np.empty((n, LANES)), np.empty((4, n + 1, LANES))
+    density, found = np.empty((MOST_POINTS, LANES)), np.empty(LANES)
+    for b in range(0, len(draws), LANES):
+        for m in range(LANES):
+            normal = draws[min(b + m, len(draws) - 1), 0]
+            for j in range(n):
+                drawn[j, m] = ratio[j] + se_ratio[j] * normal[j]
+        highest_of_lanes(drawn, w, phi, pairs, lanes, density, found)
+        for m in range(min(LANES, len(draws) - b)):
+            modes[b + m] = found[m]
+            if np.isnan(found[m]):
+                modes[b + m] = _highest(drawn[:, m].copy(), w, phi, ordered, work, bells)
 
 
 @compiled
@@ -221,14 +233,7 @@ def _highest_between(a, b, ratio, w, low, step, unit, offset, slope, work):
                 out, near = density[begin:stop], work[2][GRID + begin - i:GRID + stop - i]
                 for m in range(stop - begin):
                     out[m] += weight * near[m]
-    best, where = -1.0, a
-    for m in range(a, b + 1):
-        place = offset + m * slope
-        left = min(int(place), GRID - 2)
-        value = density[left] + (density[left + 1] - density[left]) * (place - left)
-        if value > best:
-            best, where = value, m
-    return best, where
+    return highest_point(density, 0, a, b, offset, slope)
 
 
 @compiled
