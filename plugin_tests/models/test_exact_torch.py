@@ -448,10 +448,10 @@ def built(steps):
         elif kind == "norm":
             layers.append(nn.BatchNorm1d(channels))
         elif kind == "pairs":
-            layers += [nn.ConstantPad1d((length % 2, 0), 0.0), AttentionPooling(channels)]
+            layers.append(nn.Sequential(nn.ConstantPad1d((length % 2, 0), 0.0), AttentionPooling(channels)))
         elif kind == "layer norm":
             turn = [Function(lambda x: x.transpose(1, 2)) for _ in range(2)]
-            layers += [turn[0], nn.LayerNorm(channels, eps=0.1), turn[1]]
+            layers.append(nn.Sequential(turn[0], nn.LayerNorm(channels, eps=0.1), turn[1]))
         elif kind == "gate by channels":
             layers.append(Function(lambda x: x * torch.sigmoid(x[:, :1])))
         elif kind == "residual":
