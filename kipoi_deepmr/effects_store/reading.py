@@ -6,6 +6,7 @@ as `variables` declares it, and its loci and mutants must be possible ones.
 
 import json
 import os
+import sys
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import xarray as xr
 
 from .. import dna
 from ..errors import InputError, one_line
-from ..loci.mutants import AVERAGED, PAIRS, SINGLE
+from ..loci.mutants import AVERAGED, NAMES, PAIRS, SINGLE
 from . import record
 from .metadata import check_metadata
 from .mutants import StoredMutants
@@ -54,11 +55,12 @@ def open_effects(path, pairs=False):
     if opened.attrs.get("format") != FORMAT:
         raise InputError(f"{path}: a Zarr store, but not one of DeepMR effects")
     version = opened.attrs.get("format_version")
-    if isinstance(version, bool) or version not in DECLARED:
+    if type(version) is not int or version not in DECLARED:
         raise InputError(f"{path}: effects format version {version!r}; this kipoi_deepmr reads "
                          f"{' and '.join(map(str, DECLARED))}")
     _check_declared(path, opened)
-    return opened if pairs else StoredMutants(opened).without_pairs(opened)
+    mutants = _checked_kinds(path, opened)
+    return opened if pairs else mutants.without_pairs(opened)
 
 
 def settings_of(path):
@@ -130,6 +132,19 @@ def _check_declared(path, opened):
             raise InputError(f"{path}: its attribute {name} is not one that DeepMR writes: {opened.attrs[name]!r:.60}")
 
 
+def _checked_kinds(path, opened):
+    """The `StoredMutants`; `InputError` unless they are of known kinds, and not pairs alone."""
+    try:
+        mutants = StoredMutants(opened)
+    except Exception as error:
+        raise InputError(f"{path}: kind cannot be read ({one_line(error)})") from error
+    unknown = set(mutants.kinds) - set(NAMES)
+    if unknown or mutants.kinds == [PAIRS]:
+        raise InputError(f"{path}: kind holds {min(unknown)!r:.40}, which is no kind of mutant" if unknown else
+                         f"{path}: all mutants are pairs, without those of each region")
+    return mutants
+
+
 def _check_variable(path, found, declared):
     """Raise `InputError` unless a variable is what `variables` declares, and stored as the numbers that are read."""
     dtype = np.dtype(declared.dtype)
@@ -191,11 +206,18 @@ def _check_readable(path, values, loci):
         try:
             piece = (values[start:min(start + step, last)] if by_locus else values).values
             if piece.dtype.kind == "U" and values.name not in LETTERS:
-                piece.tolist()  # fails for numbers that are no characters
+                _check_characters(piece)
         except Exception as error:
             raise InputError(f"{path}: {values.name} cannot be read ({one_line(error)})") from error
         if values.name in LETTERS and not _are_letters(piece, "kind" in values.coords):
             raise InputError(f"{path}: {values.name} holds letters other than A, C, G and T")
+
+
+def _check_characters(texts):
+    """Raise `ValueError` for numbers that are no characters, which NumPy makes texts of all the same."""
+    codes = np.ascontiguousarray(texts).view(np.uint32)
+    if ((codes > sys.maxunicode) | (codes >= 0xD800) & (codes <= 0xDFFF)).any():
+        raise ValueError("some numbers are no characters")
 
 
 def _are_letters(texts, of_several):

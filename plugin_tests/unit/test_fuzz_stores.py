@@ -12,29 +12,46 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from profiles import fewer
 
-from kipoi_deepmr import dna, effects_store, pipeline
+from kipoi_deepmr import dna, effects_store, mutagenesis, pipeline
 from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.loci import Loci
+from kipoi_deepmr.loci import Loci, Selection
+from kipoi_deepmr.models import Ensemble
 
 N, LENGTH, MARKS, MEMBERS = 6, 10, ("A", "B"), ("m1", "m2")
 TABLES = ("local.tsv", "local.vcf.gz")
 
 
+def random_effects(loci, rng):
+    """Effects of all mutants of loci, as a store takes them."""
+    members = rng.normal(size=(N, 2, loci.n_variants, 2)).astype("f4")
+    data = {"effect": members.mean(1), "effect_se": members.std(1), "member_effect": members,
+            "reference": np.ones((N, 2, 2), "f4")}
+    if not loci.plan:
+        ref = np.repeat(loci.sequences, 3, axis=1)
+        alt = np.array([[b for base in s for b in b"ACGT" if b != base] for s in loci.sequences], np.uint8)
+        return {**data, "ref_base": ref.view("S1").astype("U1"), "alt_base": alt.view("S1").astype("U1")}
+    ensemble = Ensemble.from_function([lambda x: x[:, :2, 0], lambda x: x[:, :2, 1]], length=LENGTH, marks=MARKS)
+    told = mutagenesis.saturate(ensemble, loci)
+    return {name: data.get(name, told[name].values) for name in told.data_vars}
+
+
+OF_KINDS = pytest.mark.parametrize("job", [None, "single,windows:3,deletions:2"], indirect=True)
+
+
 @pytest.fixture(scope="module")
-def job(tmp_path_factory):
+def job(tmp_path_factory, request):
     """A folder, and how to write the store: three blocks of two loci on a genome."""
+    mutants = getattr(request, "param", None)
     folder = tmp_path_factory.mktemp("stores")
     rng = np.random.default_rng(0)
     sequences, start = rng.choice(dna.BASES, (N, LENGTH)), np.arange(N) * LENGTH
     (folder / "genome.fa").write_text(">chr1\n" + sequences.tobytes().decode() + "\n")
     loci = Loci(np.full(N, "chr1"), start, start + LENGTH, np.full(N, "+"), np.array([f"l{i}" for i in range(N)]),
                 sequences)
-    members = rng.normal(size=(N, 2, 3 * LENGTH, 2)).astype("f4")
-    ref = np.repeat(sequences, 3, axis=1)
-    alt = np.array([[b for base in s for b in b"ACGT" if b != base] for s in sequences], np.uint8)
-    data = {"effect": members.mean(1), "effect_se": members.std(1), "member_effect": members,
-            "reference": np.ones((N, 2, 2), "f4"), "ref_base": ref.view("S1").astype("U1"),
-            "alt_base": alt.view("S1").astype("U1")}
+    if mutants:
+        selection = Selection(loci, {}, N, str(folder / "genome.fa"))
+        loci = pipeline.planned(selection, MARKS, mutants=mutants).loci
+    data = random_effects(loci, rng)
 
     def write(path):
         writer = effects_store.Writer(str(path), loci, MARKS, MEMBERS, {
@@ -115,6 +132,7 @@ def test_a_chunk_that_is_not_what_was_written_is_refused_and_mended(job, data):
     assert files_of(write(store)) == files_of(folder / "whole.zarr")
 
 
+@OF_KINDS
 @given(st.data())
 @fewer(10)
 def test_a_damaged_copy_without_a_record_is_read_or_refused(job, data):
@@ -157,6 +175,7 @@ def nodes(tree, path=()):
         yield from nodes(value, (*path, key))
 
 
+@OF_KINDS
 @given(st.sampled_from([".zmetadata", ".zattrs", "effect/.zarray", "name/.zattrs"]), st.booleans(), st.data())
 @fewer(4)
 def test_edited_metadata_is_read_or_refused(job, name, with_record, data):
@@ -175,6 +194,9 @@ def test_edited_metadata_is_read_or_refused(job, name, with_record, data):
 def changes(effects):
     """Stores that are not ours, or are no more, by what was done to them."""
     yield effects.drop_vars("position")
+    of_plan = {"length", "kind", "draws", "sequence"} & set(effects.variables)
+    for name in of_plan:
+        yield effects.drop_vars(name)
     for name in ("effect", "effect_se", "ref_base", "reference"):
         yield effects.drop_vars(name)
         yield effects.assign({name: effects[name].transpose()})
@@ -189,15 +211,19 @@ def changes(effects):
         yield effects.isel({dim: slice(0, 0)})
         yield effects.isel({dim: slice(0, 1)})
         yield effects.rename({dim: "other"})
-    for name, value in (("start", -5), ("end", 0), ("start", 2 ** 62), ("position", 10 ** 6), ("position", -1)):
-        yield effects.assign_coords({name: effects[name] * 0 + value})
-    for name, value in (("strand", "x"), ("chrom", "chr9"), ("chrom", ""), ("name", "a\tb\n"), ("mark", "")):
+    for name, value in (("start", -5), ("end", 0), ("start", 2 ** 62), ("position", 10 ** 6), ("position", -1),
+                        *((("length", 10 ** 6), ("length", -1), ("draws", -1)) if of_plan else ())):
+        assign = effects.assign_coords if name in effects.coords else effects.assign
+        yield assign({name: effects[name] * 0 + value})
+    for name, value in (("strand", "x"), ("chrom", "chr9"), ("chrom", ""), ("name", "a\tb\n"), ("mark", ""),
+                        *((("kind", "pairs"), ("kind", "x"), ("kind", "single")) if of_plan else ())):
         yield effects.assign_coords({name: (effects[name].dims, np.full(effects[name].shape, value))})
     for attributes in ({}, {"format_version": True}, {"fasta_file": 3}, {"fasta_file": "../x"}, {"settings": []},
                        {"dropped": "x"}):
         yield effects.assign_attrs({"format": 1, **attributes}) if not attributes else effects.assign_attrs(attributes)
 
 
+@OF_KINDS
 @pytest.mark.parametrize("version", [2, 3] if int(zarr.__version__.split(".")[0]) > 2 else [2])
 def test_foreign_and_changed_stores_are_read_or_refused(job, version):
     folder, _ = job
