@@ -20,15 +20,16 @@ NO_INSTRUMENTS = "0 instruments"
 LOWER_Z = "a lower --instrument_z, and look at the marks' effects with `plot tracks`"
 # what to try where a mark has no instruments, by the rule that chose them
 MORE_INSTRUMENTS = {
-    "direct": "more loci, or the mark's own sites with --instruments regions (network_marks.tsv says why no mutant "
-              "acts on it alone)",
+    "direct": "more loci, larger mutants (--mutants single,windows:8), or the mark's own sites with --instruments "
+              "regions (network_marks.tsv says why no mutant acts on it alone)",
     "regions": "regions of this mark in --instrument_regions that lie in the loci, or a lower --instrument_z",
     "variants": "a VCF with more variants in the loci, or a lower --instrument_z",
     "pooled": LOWER_Z, "own": LOWER_Z,
 }
 # what to try otherwise, by the start of a note
 REMEDIES = {
-    "few": "lower --instrument_z or --min_instruments, or take a method that needs fewer instruments (--method ivw)",
+    "few": "larger mutants (--mutants single,windows:8), a lower --instrument_z or --min_instruments, or a method that "
+           "needs fewer instruments (--method ivw)",
     notes.SE_ZERO: "--se_shrinkage trend, which gives a standard error of 0 the one that mutants of its size have",
     notes.NOT_PREDICTED: "`check` on these loci, and another --scale or --mark_summary",
     notes.EQUAL_MEMBERS: "members that were trained independently; these predict the same",
