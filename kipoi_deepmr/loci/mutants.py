@@ -8,6 +8,7 @@ its regions.
 import re
 import zlib
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from ..options import REPLACEMENTS
 SINGLE, WINDOWS, REGIONS, DELETIONS, PAIRS = NAMES = ("single", "windows", "regions", "deletions", "pairs")
 FORMS = ("single", "windows:W[:STEP]", "regions", "deletions:W[:STEP]", "pairs")
 BACKGROUND, DINUCLEOTIDE = REPLACEMENTS
+REPLACED = (WINDOWS, REGIONS, PAIRS)  # whose effects are means over draws
 AVERAGED = "*"  # the letters of a mutant that is a mean over draws
 SEQUENCES_AT_ONCE = 2048
 _SIZES = re.compile(r"[0-9]+(:[0-9]+)?")
@@ -49,6 +51,11 @@ def parse_mutants(text):
     if len(set(kinds)) < len(kinds):
         raise InputError(f"--mutants {text}: {next(str(kind) for kind in kinds if kinds.count(kind) > 1)} stands twice")
     return tuple(sorted(kinds, key=lambda kind: (NAMES.index(kind.name), kind.width, kind.step)))
+
+
+def has_kind(kinds: tuple, *names: str) -> bool:
+    """Whether one of some names is among kinds of mutants."""
+    return any(kind.name in names for kind in kinds)
 
 
 def _kind(part, text):
@@ -123,7 +130,7 @@ class Plan:
 
     def has(self, *names):
         """Whether one of some kinds is there."""
-        return any(kind.name in names for kind in self.kinds)
+        return has_kind(self.kinds, *names)
 
     @property
     def has_single(self):
@@ -145,7 +152,7 @@ class Plan:
 
     def draws_of(self, mutants):
         """Replacements over which the effect of each mutant is averaged: (variant,) int64."""
-        return np.where(np.isin(mutants.kind, (WINDOWS, REGIONS, PAIRS)), self.n_draws, 1)
+        return np.where(np.isin(mutants.kind, REPLACED), self.n_draws, 1)
 
     def to_json(self):
         """What decides the mutants, but for regions, as settings of a run."""
@@ -208,22 +215,21 @@ class Plan:
             Sequences of each.
         made : (k draws, L) uint8
         """
-        for names, n_draws in (((WINDOWS, REGIONS, PAIRS), self.n_draws), ((DELETIONS,), 1)):
+        for names, n_draws, make in ((REPLACED, self.n_draws, self._replaced),
+                                     ((DELETIONS,), 1, partial(self._deleted, *self.flanks[number]))):
             variants = np.flatnonzero(np.isin(mutants.kind, names) & (mutants.length > 0))
             step = max(1, SEQUENCES_AT_ONCE // n_draws)
             for first in range(0, len(variants), step):
                 some = variants[first:first + step]
-                make = self._deleted if DELETIONS in names else self._replaced
-                yield some, n_draws, np.concatenate([make(number, sequence, mutants, v) for v in some.tolist()])
+                yield some, n_draws, np.concatenate([make(sequence, mutants, variant) for variant in some.tolist()])
 
-    def _deleted(self, number, sequence, mutants, variant):
+    def _deleted(self, before, after, sequence, mutants, variant):
         start, n = int(mutants.position[variant]), int(mutants.length[variant])
-        before, after = self.flanks[number]
         left = [before[len(before) - n:]] if _is_left(start, n, len(sequence)) else []
         right = [] if left else [after[:n]]
         return np.concatenate([*left, sequence[:start], sequence[start + n:], *right])[None]
 
-    def _replaced(self, number, sequence, mutants, variant):
+    def _replaced(self, sequence, mutants, variant):
         made = np.repeat(sequence[None], self.n_draws, axis=0)
         for start, n in ((mutants.position[variant], mutants.length[variant]),
                          (mutants.position_2[variant], mutants.length_2[variant])):

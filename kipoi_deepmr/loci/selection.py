@@ -17,7 +17,7 @@ from .mutate import Mutated
 from .resize import common_length, resized
 from .sequences import places_of
 
-OF_ALL = ("plan", "fasta_file", "dropped")  # attributes of `Loci` that are not one of each locus
+OF_ALL = ("plan", "fasta_file", "dropped")  # attributes of `Loci` that are no array of the loci
 
 DUPLICATE = "duplicate of an earlier locus"
 AMBIGUOUS = "has N or other ambiguous letters"

@@ -71,8 +71,8 @@ def iter_effects(engines: Engines, loci: Loci, ddof: int = 1, dropped: dict | No
     ensemble = engines.ensemble
     if len(ensemble.names) <= ddof:
         raise InputError(f"ddof = {ddof} needs more than {len(ensemble.names)} members")
+    n_variants = loci.n_variants
     for number, (name, pieces) in enumerate(zip(loci.name, _predicted(engines, loci), strict=True)):
-        mutants, sequence = loci.mutants_of(number), loci.sequences[number]
         pieces = list(pieces)
         try:
             for piece in pieces:
@@ -83,8 +83,8 @@ def iter_effects(engines: Engines, loci: Loci, ddof: int = 1, dropped: dict | No
             dropped[number] = str(error)
             pieces = [piece._replace(predicted=np.full_like(piece.predicted, np.nan)) for piece in pieces]
         yield {**_with_missing([(piece.variants, _effects(piece.predicted, ddof)) for piece in pieces],
-                               len(mutants.kind)),
-               **_described(loci.plan, sequence, mutants)}
+                               n_variants),
+               **_described(loci, number)}
 
 
 class _Piece(NamedTuple):
@@ -122,13 +122,15 @@ def _pieces(engines, loci, number):
         yield _Piece(np.zeros(0, np.int64), engines.ensemble.predict(sequence[None], item))
 
 
-def _described(plan, sequence, mutants):
+def _described(loci, number):
     """What the Dataset says of a locus's mutants beside their effects."""
+    plan, sequence = loci.plan, loci.sequences[number]
     has_single = not plan or plan.has_single
     ref, alt = ((_letters(np.repeat(sequence, 3)), _letters(alternative_bases(sequence))) if has_single else
                 (np.zeros(0, "U1"), np.zeros(0, "U1")))
     if not plan:
         return {"ref_base": ref, "alt_base": alt}
+    mutants = loci.mutants_of(number)
     others = (np.array(letters, f"U{plan.longest}") for letters in plan.letters(sequence, mutants))
     told = {name: getattr(mutants, name) for name in effects_store.OF_MUTANTS if name in plan.columns}
     ref, alt = (np.concatenate(each) for each in zip((ref, alt), others, strict=True))

@@ -1,6 +1,7 @@
 """Which mutants a run predicts: what its options ask for, at the loci that were selected."""
 
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from .. import dna
 from ..errors import InputError
 from ..instruments.regions import read_regions
 from ..loci import Genome, Kind, Plan, parse_mutants
-from ..loci.mutants import DELETIONS, PAIRS, REGIONS, SINGLE
+from ..loci.mutants import DELETIONS, PAIRS, REGIONS, SINGLE, has_kind
 from ..options import COMPARED, EstimateOptions, MutantOptions
 
 NO_MUTANT = "none of the mutants lies in it (--mutants, --mutate)"
@@ -57,14 +58,14 @@ def planned(selection, marks, options=None, seed=42, **changes):
         dropped[NO_MUTANT] = selection.loci.name[~there].tolist()
     loci = replace(selection.loci[np.flatnonzero(there)], dropped=selection.loci.dropped)
     return replace(selection, loci=loci, dropped=dropped,
-                   notes=(*selection.notes, *notes, *_cost(plan, [t for t in tables if (t.length > 0).any()])))
+                   notes=(*selection.notes, *notes, *_cost(plan, list(compress(tables, there)))))
 
 
 def estimate_options(values):
     """The `EstimateOptions` of a run by its options, a dict: without regions that are there for its mutants alone."""
     rule = values.get("instruments") or EstimateOptions.among({"preset": values.get("preset")}).instruments
     kinds = parse_mutants(MutantOptions.among(values).mutants)
-    if rule not in COMPARED and any(kind.name in (REGIONS, PAIRS) for kind in kinds):
+    if rule not in COMPARED and has_kind(kinds, REGIONS, PAIRS):
         values = {**values, "instrument_regions": None}
     return EstimateOptions.among(values)
 
@@ -72,7 +73,7 @@ def estimate_options(values):
 def _regions(selection, marks, kinds, path):
     """Regions of each locus as `Plan` has them, and what is not used of the file, in words."""
     loci = selection.loci
-    if not any(kind.name in (REGIONS, PAIRS) for kind in kinds):
+    if not has_kind(kinds, REGIONS, PAIRS):
         return np.zeros((len(loci), 0, 3), np.int32), []
     if not path:
         raise InputError(f"--mutants {','.join(map(str, kinds))} needs the regions: --instrument_regions FILE")
