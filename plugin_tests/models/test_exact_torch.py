@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles import fewer
+from torch_modules import Function
 
 from kipoi_deepmr import dna, exact
 from kipoi_deepmr.exact.graph import shapes
@@ -42,17 +43,6 @@ def assert_module(module, shape=(4, LENGTH), must_change=True, names=None, split
     found = exact.Engine(graph).mutants(sequence)
     assert not must_change or np.abs(expected[1:] - expected[0]).max() > 1e-4 * np.abs(expected).max()
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-
-
-class Function(nn.Module):
-    """A module from a function, as the zoo's `Lambda` layers."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
 
 
 LAYERS = {

@@ -7,6 +7,7 @@ back from exact to split fails its table.
 import numpy as np
 import pytest
 from exact_forms import LENGTH, assert_engines, one_hot_mutants
+from torch_modules import Function
 
 from kipoi_deepmr import exact
 from kipoi_deepmr.models.host import torch_graph
@@ -14,15 +15,6 @@ from kipoi_deepmr.models.host import torch_graph
 torch = pytest.importorskip("torch")
 nn, functional = torch.nn, torch.nn.functional
 CHANNELS, ROWS = 8, LENGTH - 4  # after the first convolution
-
-
-class Function(nn.Module):
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
 
 
 class Gate(nn.Module):
