@@ -9,21 +9,20 @@ from ..display import counted, listed, of_loci, shortened
 from ..errors import on_one_line
 from ..meta.order import strongest_first
 from ..mutagenesis import agreement
-from ..network.verdicts import DIRECT, HIDDEN, NONE, NOT_CLEAR
+from ..network.verdicts import CANNOT_BE_TOLD, DIRECT, HIDDEN, INDIRECT_BEGINS, NONE, NOT_CLEAR
 from ..pipeline.duration import in_words
 from ..runs.outputs import OUTPUTS
 from ..shape.words import SATURATING, UNKNOWN
 from .tables import LETTERS_OF_NAME, MAX_LINES, Part, said, table_of
 
 NAMES_SHOWN = 3
-PAIR = ["exposure", "outcome"]
 # how a verdict begins, and pairs with it in the singular and the plural
 VERDICTS = {
     DIRECT: ("direct effect", "direct effects"),
-    "indirect effect": ("indirect effect", "indirect effects"),
+    INDIRECT_BEGINS: ("indirect effect", "indirect effects"),
     HIDDEN: ("with possibly a hidden common cause",) * 2,
     NONE: ("with no effect beyond the minimum",) * 2,
-    "cannot be told": ("that cannot be told",) * 2,
+    CANNOT_BE_TOLD: ("that cannot be told",) * 2,
 }
 
 # What members differ by, where they are not models trained apart, by the setting that makes them
@@ -151,8 +150,12 @@ def _of_verdicts(table):
     if table["verdict"].isna().all():
         return f"no verdicts on {pairs}: {table['reason'].iloc[0]}"
     number = {kind: table["verdict"].str.startswith(kind).sum() for kind in VERDICTS}
-    told = {kind: counted(n, *VERDICTS[kind]) for kind, n in number.items() if n}
     unclear = (table["verdict"].eq(NONE) & table["reason"].str.contains(NOT_CLEAR, regex=False)).sum()
+    return _counts(pairs, number, unclear)
+
+
+def _counts(pairs, number, unclear):
+    told = {kind: counted(number[kind], *VERDICTS[kind]) for kind in VERDICTS if number[kind]}
     if unclear:
         told[NONE] += f" ({unclear:,} of them estimated beyond it, but not clearly)"
     return f"verdicts on {pairs}: {', '.join(told.values())}"
@@ -179,12 +182,15 @@ def of_rules(compared):
 
 def of_network(found, where):
     """Verdicts of a network, the strongest direct effects first."""
-    table = found.direct.merge(found.verdicts, on=PAIR)
-    order = table["direct_std"].abs().fillna(-1).sort_values(ascending=False, kind="stable").index
+    pairs, judgement = found.pairs, found.judgement
+    size = np.nan_to_num(np.abs(pairs.direct_std(np.arange(len(pairs)))), nan=-1)
+    order = np.argsort(-size, kind="stable")[:MAX_LINES]
+    table = pairs.direct_table(order).assign(**dict(zip(("verdict", "reason"), judgement.texts(order), strict=True)))
     rows = [(row.exposure, row.outcome, _verdict(row), _number(row.direct_std), _p_value(row.qvalue_min_effect),
-             str(row.n_loci)) for row in table.loc[order[:MAX_LINES]].itertuples()]
+             str(row.n_loci)) for row in table.itertuples()]
     header = ("exposure", "outcome", "verdict", "direct, sd per sd", "q beyond the minimum", "loci")
-    return table_of(header, rows, _of_verdicts(table), len(table), where)
+    told = _counts(counted(len(pairs), "ordered pair"), judgement.numbers, judgement.n_not_clear)
+    return table_of(header, rows, told, len(pairs), where)
 
 
 def of_marks(found):

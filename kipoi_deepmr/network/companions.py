@@ -1,9 +1,33 @@
 """Marks that go together: near copies, marks that others explain, and mutants that act on two marks at once."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 COPY = 0.95  # correlation of effects over strong mutants
 EXPLAINED = 0.9  # share of a mark's motion that slopes of other marks explain
+
+
+class Companions(NamedTuple):
+    """Which marks go together.
+
+    Attributes
+    ----------
+    copy : (mark, mark) bool
+    explained : (mark,) bool
+    both, either : (mark, mark) int32
+        Loci with mutants that act on two marks at once, and loci with mutants of either.
+    """
+
+    copy: np.ndarray
+    explained: np.ndarray
+    both: np.ndarray
+    either: np.ndarray
+
+
+def companions_of(assignment):
+    """`Companions` of the marks of an assignment."""
+    return Companions(copies(assignment), explained(assignment), *shared_loci(assignment))
 
 
 def copies(assignment):
@@ -33,7 +57,7 @@ def shared_loci(assignment):
     hit = assignment.strong_actions.hit
     own = np.zeros((sample.n_loci, n_marks), bool)
     own[sample.locus[clean], found.ray[clean]] = True
-    both = np.zeros((n_marks, n_marks), int)
+    both = np.zeros((n_marks, n_marks), np.int32)
     acted = own.copy()
     several = np.flatnonzero(~clean)
     for locus in np.unique(sample.locus[several]):
@@ -43,11 +67,7 @@ def shared_loci(assignment):
         both[np.ix_(marks, marks)] += h.T @ h > 0
         acted[locus, marks] = True
     a = acted.astype(np.float64)
-    one = a.T @ (1 - a)
-    return both, (a.T @ a + one + one.T).astype(int)
-
-
-def shared_share(assignment):
-    """(mark, mark): of the loci with mutants of either mark, the share with mutants that act on both at once."""
-    both, either = shared_loci(assignment)
-    return np.where(either > 0, both / np.maximum(either, 1), np.nan)
+    either, one = a.T @ a, a.T @ (1 - a)
+    either += one
+    either += one.T
+    return both, either.astype(np.int32)

@@ -8,6 +8,8 @@ from ..instruments import direct_of_total
 from ..instruments.direct_effects import change_of_direct, inverted, variance_of_direct
 from ..instruments.rays import LEAST_TAU, slopes_by_locus
 
+CAUSES = 50  # whose errors are computed at a time
+
 
 class Estimate(NamedTuple):
     """Effects (cause, outcome) in standard deviations of outcome per standard deviation of cause.
@@ -17,7 +19,7 @@ class Estimate(NamedTuple):
     value, se_loci, se_members, se_background : (mark, mark) float64
         Over all loci; standard error from the loci (sandwich); standard deviation over members; bias that effects of
         typical mutants on all marks alike would make. NaN for causes without instruments.
-    by_member : (member, mark, mark) float64
+    by_member : (member, mark, mark) float64, or None of total effects
     df : (mark, mark) float64
         Of the sum of the errors, after Satterthwaite.
     """
@@ -84,13 +86,16 @@ def estimate(assignment):
         strength.f[i] = _f(sample, i, mutants)
     diagonal = np.arange(n_marks)
     total[diagonal, diagonal], by_member[:, diagonal, diagonal], background[diagonal, diagonal] = 1, 1, 0
-    direct = direct_of_total(total)
-    squares = {"total": squares, "direct": _squares_of_direct(total, influences)}
-    members = {"total": by_member, "direct": direct_of_total(by_member)}
+    direct, of_direct = direct_of_total(total), _squares_of_direct(total, influences)
+    del influences
+    bias = np.sqrt(variance_of_direct(total, background ** 2))
     none = ~assignment.causes[:, None] | ~(assignment.sd > 0) | np.eye(n_marks, dtype=bool)
-    bias = {"total": background ** 2, "direct": variance_of_direct(total, background ** 2)}
-    return (*(_with_errors(value, squares[name], members[name], np.sqrt(bias[name]), strength.n_loci, none)
-              for name, value in (("total", total), ("direct", direct))), strength)
+    of_total = _with_errors(total, squares, by_member, background, strength.n_loci, none)
+    for k in range(n_members):
+        by_member[k] = direct_of_total(by_member[k])
+    of_direct = _with_errors(direct, of_direct, by_member, bias, strength.n_loci, none)
+    np.copyto(by_member, np.nan, where=none)
+    return of_total, of_direct._replace(by_member=by_member), strength
 
 
 def _squares_of_direct(total, influences):
@@ -101,23 +106,28 @@ def _squares_of_direct(total, influences):
     squares = np.zeros_like(total)
     if not influences:
         return squares
-    cause, locus, influence = (np.concatenate(part) for part in zip(*influences, strict=True))
-    inverse = inverted(total)
+    cause, locus = (np.concatenate(part) for part in list(zip(*influences, strict=True))[:2])
+    influence, inverse = [row for *_, of_cause in influences for row in of_cause], inverted(total)
     for rows in np.split(np.argsort(locus, kind="stable"), np.flatnonzero(np.diff(np.sort(locus))) + 1):
-        squares += change_of_direct(inverse, cause[rows], influence[rows]) ** 2
+        squares += change_of_direct(inverse, cause[rows], np.array([influence[row] for row in rows])) ** 2
     return squares
 
 
 def _with_errors(value, squares, by_member, se_background, n_loci, none):
-    n_members = len(by_member)
+    """`Estimate` without members, in the arrays that are passed, since with many marks they are large."""
     n = np.maximum(n_loci, 2)[:, None]
-    se_loci = np.sqrt(squares * n / (n - 1))
-    se_members = by_member.std(0, ddof=1)
-    with np.errstate(all="ignore"):
-        df = ((se_loci ** 2 + se_members ** 2 + se_background ** 2) ** 2
-              / (se_loci ** 4 / (n - 1) + se_members ** 4 / (n_members - 1)))
-    return Estimate(*(np.where(none, np.nan, part)
-                      for part in (value, se_loci, se_members, se_background, by_member, df)))
+    squares *= n
+    squares /= n - 1
+    se_loci, se_members, df = np.sqrt(squares, out=squares), np.empty_like(value), np.empty_like(value)
+    for rows in (slice(first, first + CAUSES) for first in range(0, len(value), CAUSES)):
+        se_members[rows] = by_member[:, rows].std(0, ddof=1)
+        loci, members, background = se_loci[rows], se_members[rows], se_background[rows]
+        with np.errstate(all="ignore"):
+            df[rows] = ((loci ** 2 + members ** 2 + background ** 2) ** 2
+                        / (loci ** 4 / (n[rows] - 1) + members ** 4 / (len(by_member) - 1)))
+    for part in (value, se_loci, se_members, se_background, df):
+        np.copyto(part, np.nan, where=none)
+    return Estimate(value, se_loci, se_members, se_background, None, df)
 
 
 def _members_departures(sample, mark, mutants, loci, slope):

@@ -1,25 +1,22 @@
 """The causal network of an ensemble: direct effects of all ordered pairs of marks, as tables and as a graph."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from ..inference import check_alpha, check_choice, interval, two_sided_pvalue
+from ..inference import check_alpha, check_choice
 from ..instruments import Assignment, assign
 from . import inspre
-from .companions import copies, explained, shared_share
-from .estimate import Estimate, conditional_f, estimate
+from .estimate import Estimate, estimate
 from .graph import graph_of, marks_table
-from .posterior import posterior_mean
-from .significance import FALSE_DISCOVERY_RATE, beyond_pvalue, qvalues
-from .verdicts import verdicts
+from .pairs import Pairs
+from .verdicts import Judgement, verdicts
 
 METHODS = ("direct", "inspre")
 MIN_EFFECT = 0.05  # networks leak a little everywhere: whether an effect is not exactly 0 is no question
-NO_INSTRUMENTS = "no instruments of its own"
 FOLDS, TRAINED = 5, 0.8
 MOST_WEIGHT = 50.0
 
@@ -28,51 +25,85 @@ MOST_WEIGHT = 50.0
 class Network:
     """Direct and total effects of all ordered pairs of marks.
 
+    The tables `direct`, `total` and `verdicts` are made each time they are asked for, and not kept: with many marks
+    they take ten times the memory of what they are made from.
+
     Attributes
     ----------
-    direct : pandas.DataFrame
-        A row an ordered pair, the columns of network.tsv (docs/network.md): direct effect in units of the marks and
-        standardised, errors, intervals, p-values, the total effect that it implies, and what it was estimated from.
-    total : pandas.DataFrame
-        A row an ordered pair: total effect, errors, interval, p-value, and tau, how much it differs between loci.
+    pairs : kipoi_deepmr.network.pairs.Pairs
+        The numbers of all pairs, as arrays.
     instruments : kipoi_deepmr.instruments.Assignment
-        On which mark each mutant acts.
+        On which mark each mutant acts; without the sample of strong mutants.
+    strength : (mark,) float64
+        Median size of each mark's own mutants, in standard deviations.
     sparse : kipoi_deepmr.network.inspre.Path, optional
         With the method inspre, all fits along the path.
-    min_effect, alpha : float
     """
 
-    direct: pd.DataFrame
-    total: pd.DataFrame
+    pairs: Pairs
     instruments: Assignment
-    min_effect: float
-    alpha: float
+    strength: np.ndarray
     sparse: inspre.Path = None
+
+    @property
+    def min_effect(self):
+        """Direct effects up to this size, standardised, count as none."""
+        return self.pairs.min_effect
+
+    @property
+    def alpha(self):
+        """Intervals hold the truth with probability 1 - alpha."""
+        return self.pairs.alpha
+
+    @property
+    def direct(self):
+        """A row an ordered pair, the columns of network.tsv (docs/network.md), as a pandas.DataFrame.
+
+        The direct effect in units of the marks and standardised, errors, intervals, p-values, the total effect that it
+        implies, and what it was estimated from.
+        """
+        return self.pairs.direct_table(np.arange(len(self.pairs)))
+
+    @property
+    def drawn(self):
+        """The columns of `direct` that a figure of the network draws."""
+        rows = np.arange(len(self.pairs))
+        return pd.DataFrame({**self.pairs.names(rows), "direct_std": self.pairs.direct_std(rows),
+                             "qvalue_min_effect": self.pairs.of_all.qvalue_min_effect})
+
+    @property
+    def total(self):
+        """A row an ordered pair: total effect, errors, interval, p-value, and tau, how much it differs between loci."""
+        return self.pairs.total_table(np.arange(len(self.pairs)))
 
     @cached_property
     def marks(self):
         """A row a mark, the columns of network_marks.tsv: cause or not and why, own mutants, copies, loop, degrees."""
         return marks_table(self)
 
-    @cached_property
+    @property
     def verdicts(self):
         """A row an ordered pair: verdict and reason (`kipoi_deepmr.network.verdicts`)."""
         return verdicts(self)
 
+    @cached_property
+    def judgement(self):
+        """Which verdict each pair has, without the texts (`kipoi_deepmr.network.verdicts.Judgement`)."""
+        return Judgement.of(self)
+
     @property
     def matrix(self):
         """Standardised direct effects G (cause, outcome); NaN for causes without instruments, 0 on the diagonal."""
-        n_marks = len(self.instruments.marks)
-        g = np.zeros((n_marks, n_marks))
-        g[~np.eye(n_marks, dtype=bool)] = self.direct["direct_std"]
+        g = self.pairs.direct.value.copy()
+        np.fill_diagonal(g, 0)
         return g
 
     @property
     def is_edge(self):
         """(pair,) bool: direct effects that are beyond the minimum, at a false discovery rate of 0.05."""
         if self.sparse is not None:
-            return (self.direct["direct_std"].abs() > self.min_effect).to_numpy()
-        return (self.direct["qvalue_min_effect"] < FALSE_DISCOVERY_RATE).to_numpy()
+            return np.abs(self.pairs.direct_std(np.arange(len(self.pairs)))) > self.min_effect
+        return self.pairs.is_beyond
 
     def graph(self, every_pair=False):
         """The network as a networkx.DiGraph, with the columns of both tables as attributes.
@@ -136,76 +167,20 @@ def _fitted(assignment, method, min_effect, alpha):
     total, direct, strength = estimate(assignment)
     sparse = None
     if method == "inspre":
-        sparse, direct = _sparse(assignment, total)
-    pairs = _Pairs(assignment, alpha)
-    totals = pairs.total_table(total, strength)
-    return Network(pairs.direct_table(direct, total, totals, strength, min_effect), totals, assignment, min_effect,
-                   alpha, sparse)
+        sparse, direct = _sparse(assignment, total, direct)
+    pairs = Pairs.of(assignment, total, direct, strength, alpha, min_effect)
+    return Network(pairs, replace(assignment, sample=None, found=None), _strength(assignment), sparse)
 
 
-class _Pairs:
-    """Arrays (cause, outcome) as columns of a table whose rows are ordered pairs."""
-
-    def __init__(self, assignment, alpha):
-        self.assignment, self.alpha = assignment, alpha
-        n_marks = len(assignment.marks)
-        self.exposure, self.outcome = np.nonzero(~np.eye(n_marks, dtype=bool))
-        sd = np.where(assignment.sd > 0, assignment.sd, np.nan)
-        self.unit = sd[self.outcome] / sd[self.exposure]
-
-    def of(self, matrix):
-        return matrix[self.exposure, self.outcome]
-
-    def names(self):
-        marks = np.array(self.assignment.marks, dtype=object)
-        return {"exposure": marks[self.exposure], "outcome": marks[self.outcome]}
-
-    def total_table(self, total, strength):
-        value, se, df = (self.of(part) for part in (total.value, total.se, total.df))
-        low, high = interval(value, se, self.alpha, df)
-        return pd.DataFrame({
-            **self.names(), "total": value * self.unit, "se": se * self.unit, "ci_low": low * self.unit,
-            "ci_high": high * self.unit, "pvalue": two_sided_pvalue(value, se, df), "total_std": value, "df": df,
-            "tau": np.where(np.isfinite(value), self.of(self.assignment.rays.tau), np.nan) * self.unit,
-            "n_loci": strength.n_loci[self.exposure],
-        })
-
-    def direct_table(self, direct, total, totals, strength, min_effect):
-        value, se, df = (self.of(part) for part in (direct.value, direct.se, direct.df))
-        low, high = interval(value, se, self.alpha, df)
-        pvalue, beyond = two_sided_pvalue(value, se, df), beyond_pvalue(value, se, df, min_effect)
-        f = conditional_f(np.where(np.isfinite(total.value), total.value, np.eye(len(total.value))), strength.f)
-        return pd.DataFrame({
-            **self.names(), "direct": value * self.unit, "se": se * self.unit, "ci_low": low * self.unit,
-            "ci_high": high * self.unit, "pvalue": pvalue, "qvalue": qvalues(pvalue), "direct_std": value,
-            "pvalue_min_effect": beyond, "qvalue_min_effect": qvalues(beyond),
-            "posterior_mean": posterior_mean(value, se) * self.unit,
-            "se_loci": self.of(direct.se_loci) * self.unit, "se_members": self.of(direct.se_members) * self.unit,
-            "df": df, "total_implied": totals["total"], "total_ci_low": totals["ci_low"],
-            "total_ci_high": totals["ci_high"], "n_instruments": strength.n_instruments[self.exposure],
-            "n_loci": strength.n_loci[self.exposure], "f_conditional": self.of(f),
-            "shared_share": self.of(shared_share(self.assignment)), "note": self._notes(),
-            **{f"direct_{k + 1}": self.of(g) * self.unit for k, g in enumerate(direct.by_member)},
-        })
-
-    def _notes(self):
-        causes, moved, names = self.assignment.causes, self.assignment.sd > 0, self.assignment.marks
-        copy, by = copies(self.assignment), explained(self.assignment)
-        notes = np.full(len(self.exposure), "", object)
-        usable = causes & moved
-        for pair in np.flatnonzero(~usable[self.exposure] | ~moved[self.outcome] | self.of(copy)):
-            i, j, note = self.exposure[pair], self.outcome[pair], []
-            if not moved[i] or not moved[j]:
-                note.append(f"no mutant moves {names[i] if not moved[i] else names[j]}")
-            elif not causes[i]:
-                note.append(NO_INSTRUMENTS if not by[i] else f"{NO_INSTRUMENTS}: other marks explain it")
-            if copy[i, j]:
-                note.append("near copies")
-            notes[pair] = "; ".join(note)
-        return notes
+def _strength(assignment):
+    """Median size of the strong mutants of each mark; NaN for a mark without any."""
+    sample, (on, ray) = assignment.sample, (assignment.found.on, assignment.found.ray)
+    own = [np.flatnonzero(on & (ray == i)) for i in range(len(assignment.marks))]
+    return np.array([np.median(np.abs(sample.effect[mutants, i])) if len(mutants) else np.nan
+                     for i, mutants in enumerate(own)])
 
 
-def _sparse(assignment, total):
+def _sparse(assignment, total, direct):
     """inspre on the total effects of marks with instruments: its path and the effects at the least test error."""
     causes = np.flatnonzero(assignment.causes)
     if len(causes) < 2:
@@ -221,4 +196,4 @@ def _sparse(assignment, total):
     g[square] = fits.direct[fits.best]
     np.fill_diagonal(g, np.nan)
     nothing = np.full_like(g, np.nan)
-    return fits, Estimate(g, nothing, nothing, nothing, np.tile(nothing, (len(total.by_member), 1, 1)), nothing)
+    return fits, Estimate(g, nothing, nothing, nothing, np.broadcast_to(nothing, direct.by_member.shape), nothing)

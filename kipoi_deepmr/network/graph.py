@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 
 from ..instruments.assignment import REASONS
-from .companions import copies
 
 
 def graph_of(network, every_pair=False):
@@ -17,11 +16,10 @@ def graph_of(network, every_pair=False):
 
 
 def _edges_only(network, every_pair=False):
-    graph = nx.DiGraph()
-    graph.add_nodes_from(network.instruments.marks)
-    table = network.direct
-    chosen = table["direct"].notna() if every_pair else network.is_edge
-    for row in table[chosen].to_dict("records"):
+    graph, pairs = nx.DiGraph(), network.pairs
+    graph.add_nodes_from(pairs.marks)
+    table = pairs.direct_table(np.arange(len(pairs)) if every_pair else np.flatnonzero(network.is_edge))
+    for row in table[table["direct"].notna()].to_dict("records"):
         graph.add_edge(row.pop("exposure"), row.pop("outcome"), **_plain(row))
     return graph
 
@@ -34,22 +32,17 @@ def _plain(row):
 
 def marks_table(network):
     """A row a mark: whether it can be a cause and why not, its mutants, copies, loop and degrees."""
-    assignment = network.instruments
-    graph, copy = _edges_only(network), copies(assignment)
+    assignment, strength = network.instruments, network.pairs.strength
+    graph, copy = _edges_only(network), network.pairs.companions.copy
     names = np.array(assignment.marks, dtype=object)
-    of_pairs = network.direct.drop_duplicates("exposure").set_index("exposure").reindex(names)
-    found = assignment.found
-    on, ray = found.on, found.ray
-    size = np.abs(assignment.sample.effect)
     loops = {mark: members for members in nx.strongly_connected_components(graph) for mark in members}
     return pd.DataFrame({
         "mark": names,
         "cause": assignment.causes,
         "reason": [REASONS[reason] for reason in assignment.reason],
-        "n_own_mutants": of_pairs["n_instruments"].to_numpy(),
-        "n_own_loci": of_pairs["n_loci"].to_numpy(),
-        "strength": [np.median(size[on & (ray == i), i]) if (on & (ray == i)).any() else np.nan
-                     for i in range(len(names))],
+        "n_own_mutants": strength.n_instruments,
+        "n_own_loci": strength.n_loci,
+        "strength": network.strength,
         "twins": [",".join(names[copy[i]]) for i in range(len(names))],
         "loop": [",".join(n for n in names if n in loops[mark]) if len(loops[mark]) > 1 else "" for mark in names],
         "in_degree": [graph.in_degree(mark) for mark in names],

@@ -6,6 +6,8 @@ from scipy import special
 LEAST_SCALE = 0.005
 ROUNDS = 2000
 AT_ZERO = 10.0  # weight of the prior of the component at 0, as in ashr
+MOST = 1_000_000  # effects from which their distribution is found; of more, as many, evenly spaced
+ROWS = 50_000  # effects at a time, each of which has a density by component
 
 
 def posterior_mean(estimate, se):
@@ -30,9 +32,22 @@ def posterior_mean(estimate, se):
         return mean
     x, error = estimate[usable], se[usable]
     scale = _scales(x, error)
-    width = np.hypot(error[:, None], scale)
-    log_density = -0.5 * (x[:, None] / width) ** 2 - np.log(width)
-    density = np.exp(log_density - special.logsumexp(log_density, axis=1, keepdims=True))
+    share = _shares(x[::-(-len(x) // MOST)], error[::-(-len(x) // MOST)], scale)
+    shrunk = np.empty_like(x)
+    for rows in _pieces(len(x)):
+        belongs = _densities(x[rows], error[rows], scale) * share
+        belongs /= belongs.sum(1, keepdims=True)
+        of_component = x[rows, None] * scale ** 2 / (scale ** 2 + error[rows, None] ** 2)
+        shrunk[rows] = (belongs * of_component).sum(1)
+    mean[usable] = shrunk
+    return mean
+
+
+def _shares(x, error, scale):
+    """How many of the effects each component has, by expectation and maximisation."""
+    density = np.empty((len(x), len(scale)))
+    for rows in _pieces(len(x)):
+        density[rows] = _densities(x[rows], error[rows], scale)
     share = np.full(len(scale), 1 / len(scale))
     for _ in range(ROUNDS):
         new = share * (density.T @ (1 / (density @ share)))
@@ -42,11 +57,18 @@ def posterior_mean(estimate, se):
         share = new
         if done:
             break
-    belongs = density * share
-    belongs /= belongs.sum(1, keepdims=True)
-    shrunk = x[:, None] * scale ** 2 / (scale ** 2 + error[:, None] ** 2)
-    mean[usable] = (belongs * shrunk).sum(1)
-    return mean
+    return share
+
+
+def _densities(x, error, scale):
+    """Density of each effect under each component, over the sum of these: (n, component)."""
+    width = np.hypot(error[:, None], scale)
+    log_density = -0.5 * (x[:, None] / width) ** 2 - np.log(width)
+    return np.exp(log_density - special.logsumexp(log_density, axis=1, keepdims=True))
+
+
+def _pieces(n):
+    return (slice(first, first + ROWS) for first in range(0, n, ROWS))
 
 
 def _scales(x, error):

@@ -1,24 +1,30 @@
 """A verdict for every ordered pair of marks, in a few plain words, and the reason for it."""
 
-import itertools
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 
 from ..display import counted, of_loci
-from .companions import copies, shared_loci
-from .significance import FALSE_DISCOVERY_RATE, beyond_pvalue, qvalues
+from ..instruments import Assignment
+from .pairs import Pairs
 
 DIRECT = "direct effect"
-INDIRECT = "indirect effect (through {m})"
+INDIRECT_BEGINS, CANNOT_BE_TOLD = "indirect effect", "cannot be told"
+INDIRECT = INDIRECT_BEGINS + " (through {m})"
 NONE = "no effect beyond the minimum"
-NOT_ALONE = "cannot be told: no mutant acts on {x} alone"
-COPIES = "cannot be told: {x} and {m} are near copies"
+NOT_ALONE = CANNOT_BE_TOLD + ": no mutant acts on {x} alone"
+COPIES = CANNOT_BE_TOLD + ": {x} and {m} are near copies"
 HIDDEN = "possibly a hidden common cause"
 NOT_CLEAR = "larger than the minimum"  # in the reason of NONE: the estimate is, and its error is large
-ROWS = 50_000  # pairs at a time, as numbers of Python, which take more memory
 MANY_SHARED = 0.3  # share of loci with mutants that act on both marks at once
+
+
+# Codes of verdicts: the same verdict has another code where it has another reason
+_ALONE, _COPIES, _COPIES_OF_CAUSE, _HIDDEN_FEW, _DIRECT, _INDIRECT, _HIDDEN, _NOT_CLEAR, _NONE = range(9)
+_OF_KIND = {DIRECT: (_DIRECT,), INDIRECT_BEGINS: (_INDIRECT,), HIDDEN: (_HIDDEN_FEW, _HIDDEN),
+            NONE: (_NOT_CLEAR, _NONE), CANNOT_BE_TOLD: (_ALONE, _COPIES, _COPIES_OF_CAUSE)}
 
 
 def verdicts(network):
@@ -33,107 +39,154 @@ def verdicts(network):
     pandas.DataFrame
         Columns exposure, outcome, verdict, reason; rows as in `network.direct`.
     """
-    judge, n_pairs = _Judge(network), len(network.direct)
-    verdict, reason = np.empty((2, n_pairs), object)
-    for row, pair in enumerate(judge.pairs()):
-        verdict[row], reason[row] = judge.of_pair(pair)
-    return network.direct[["exposure", "outcome"]].assign(verdict=verdict, reason=reason)
+    pairs, texts = network.pairs, [network.judgement.texts(rows) for rows in network.pairs.pieces()]
+    verdict, reason = (np.concatenate(each) for each in zip(*texts, strict=True))
+    return pd.DataFrame({**pairs.names(np.arange(len(pairs))), "verdict": verdict, "reason": reason})
 
 
-class _Pair(NamedTuple):
-    """One row of the table of direct effects: numbers of its marks, and what the verdict takes."""
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """Which verdict each pair has. The texts, which take much more memory, are made for the rows that are asked for.
 
-    i: int
-    j: int
-    is_edge: bool
-    has_total: bool
-    direct: float
-    direct_std: float
-    total: float
-    n_loci: int
-    shared_share: float
+    Attributes
+    ----------
+    pairs : Pairs
+    instruments : kipoi_deepmr.instruments.Assignment
+    code : (pair,) uint8
+    through : dict of int to tuple of int
+        By row, the marks on the strongest path of a pair with an indirect effect.
+    """
+
+    pairs: Pairs
+    instruments: Assignment
+    code: np.ndarray
+    through: dict
+
+    @classmethod
+    def of(cls, network):
+        """Judge all pairs of a network."""
+        pairs, edges = network.pairs, network.is_edge
+        code = np.empty(len(pairs), np.uint8)
+        for rows in pairs.pieces():
+            code[rows] = _codes(pairs, rows, edges[rows])
+        through = _paths(pairs, edges, np.flatnonzero(code == _INDIRECT))
+        without = np.setdiff1d(np.flatnonzero(code == _INDIRECT), np.fromiter(through, int, len(through)))
+        code[without] = _without_effect(pairs, without)
+        return cls(pairs, network.instruments, code, through)
+
+    @property
+    def is_direct(self):
+        """(pair,) bool: pairs whose verdict is a direct effect."""
+        return self.code == _DIRECT
+
+    @property
+    def numbers(self):
+        """How many pairs have which kind of verdict, by what it begins with."""
+        return {kind: int(np.isin(self.code, codes).sum()) for kind, codes in _OF_KIND.items()}
+
+    @property
+    def n_not_clear(self):
+        """How many pairs without an effect have an estimate beyond the minimum, but not clearly."""
+        return int((self.code == _NOT_CLEAR).sum())
+
+    def texts(self, rows):
+        """Verdict and reason of some rows: two (row,) arrays of str."""
+        found, texts = np.empty((2, len(rows)), object), _Texts(self)
+        columns = (rows, *self.pairs.at(rows), self.code[rows], self.pairs.direct_std(rows))
+        for k, (row, i, j, code, direct) in enumerate(zip(*(each.tolist() for each in columns), strict=True)):
+            found[:, k] = texts.of_code[code](row, i, j, direct)
+        return found
 
 
-class _Judge:
-    def __init__(self, network):
-        self.network, self.assignment = network, network.instruments
-        self.names = self.assignment.marks
-        self.copy = copies(self.assignment)
-        self.has_copy = self.copy.any(1).tolist()
-        self.causes = self.assignment.causes.tolist()
-        self.both, self.either = shared_loci(self.assignment)
-        self.edges = network.is_edge
-        self.n_members = sum(name.startswith("direct_") for name in network.direct) - 1  # without direct_std
-        table = network.total
-        unit = np.abs(table["total_std"] / table["total"]).where(table["total"] != 0, 0)
-        beyond = beyond_pvalue(table["total_std"].to_numpy(), (table["se"] * unit).to_numpy(), table["df"].to_numpy(),
-                               network.min_effect)
-        self.has_total = qvalues(beyond) < FALSE_DISCOVERY_RATE
-        self.graph, self.paths = nx.DiGraph(), {}
-        for pair in self.pairs():
-            if pair.is_edge:
-                self.graph.add_edge(pair.i, pair.j, length=1 / abs(pair.direct_std))
+class _Texts:
+    """Verdict and reason, by code, of a pair: its row, numbers of its marks, and its standardised direct effect."""
 
-    def pairs(self):
-        """The rows of the table of direct effects as `_Pair`."""
-        number = {name: k for k, name in enumerate(self.names)}
-        table = self.network.direct
-        columns = [table[name].map(number).to_numpy() for name in ("exposure", "outcome")]
-        columns += [self.edges, self.has_total]
-        columns += [table[name].to_numpy() for name in ("direct", "direct_std", "total_implied", "n_loci",
-                                                        "shared_share")]
-        for first in range(0, len(table), ROWS):
-            some = (column[first:first + ROWS].tolist() for column in columns)
-            yield from itertools.starmap(_Pair, zip(*some, strict=True))
+    def __init__(self, judgement):
+        pairs, self.through = judgement.pairs, judgement.through
+        self.pairs, self.names, self.companions, self.least = pairs, pairs.marks, pairs.companions, pairs.min_effect
+        self.n_loci, self.n_members = pairs.strength.n_loci.tolist(), counted(len(pairs.direct.by_member), "member")
+        self.first_copy = pairs.companions.copy.argmax(1).tolist()
+        self.not_alone = [(NOT_ALONE.format(x=x), judgement.instruments.reason_text(i))
+                          for i, x in enumerate(self.names)]
+        self.of_code = {_ALONE: self.alone, _COPIES: self.copies, _COPIES_OF_CAUSE: self.copies_of_cause,
+                        _HIDDEN_FEW: self.hidden_few, _DIRECT: self.direct, _INDIRECT: self.indirect,
+                        _HIDDEN: self.hidden, _NOT_CLEAR: self.not_clear, _NONE: self.none}
 
-    def of_pair(self, pair):
-        """Verdict and reason of one pair."""
-        i, j = pair.i, pair.j
-        if not self.causes[i]:
-            return self._without_instruments(i, j)
-        if self.has_copy[i] and pair.is_edge:
-            x, k = self.names[i], j if self.copy[i, j] else self.copy[i].argmax()
-            return COPIES.format(x=x, m=self.names[k]), \
-                f"effects on {x} and {self.names[k]} are correlated above 0.95, and only {x} has mutants of its own"
-        return self._with_instruments(pair)
+    def alone(self, row, i, j, direct):
+        return self.not_alone[i]
 
-    def _without_instruments(self, i, j):
-        x = self.names[i]
-        if self.has_copy[i]:
-            k = j if self.copy[i, j] else self.copy[i].argmax()
-            return COPIES.format(x=x, m=self.names[k]), f"effects on {x} and {self.names[k]} are correlated above 0.95"
-        reason = self.assignment.reason_text(i)
-        return NOT_ALONE.format(x=x), reason
+    def copies(self, row, i, j, direct):
+        x, m = self.names[i], self.names[j if self.companions.copy[i, j] else self.first_copy[i]]
+        return COPIES.format(x=x, m=m), f"effects on {x} and {m} are correlated above 0.95"
 
-    def _with_instruments(self, pair):
-        x, n, many = self.names[pair.i], pair.n_loci, pair.shared_share >= MANY_SHARED
-        if pair.is_edge:
-            if many and self.both[pair.i, pair.j] > n:
-                return HIDDEN, f"{self._shared(pair)}, and only {n} have mutants of {x} alone"
-            return DIRECT, f"{_number(pair.direct_std)} standard deviations per standard deviation, {n} loci"
-        if pair.has_total:
-            through = self._through(pair.i, pair.j)
-            if through:
-                return INDIRECT.format(m=", ".join(through)), \
-                    f"total effect {_number(pair.total)}, direct effect {_number(pair.direct)}, {n} loci"
-        if many:
-            return HIDDEN, f"{self._shared(pair)}; mutants of {x} alone show no direct effect beyond the minimum"
-        estimate, least = f"direct effect {_number(pair.direct_std)} standard deviations", self.network.min_effect
-        if abs(pair.direct_std) > least:
-            return NONE, f"{estimate}: {NOT_CLEAR} {least:g}, but not clearly so with {of_loci(n)} and " \
-                         f"{counted(self.n_members, 'member')}"
-        return NONE, f"{estimate}, minimum {least:g}, {n} loci"
+    def copies_of_cause(self, row, i, j, direct):
+        verdict, reason = self.copies(row, i, j, direct)
+        return verdict, f"{reason}, and only {self.names[i]} has mutants of its own"
 
-    def _shared(self, pair):
-        i, j = pair.i, pair.j
-        return (f"{self.both[i, j]} of {self.either[i, j]} loci have mutants that act on both {self.names[i]} and "
-                f"{self.names[j]}")
+    def hidden_few(self, row, i, j, direct):
+        return HIDDEN, f"{self._shared(i, j)}, and only {self.n_loci[i]} have mutants of {self.names[i]} alone"
 
-    def _through(self, i, j):
-        """The marks on the strongest path from one mark to another."""
-        if i not in self.paths:
-            self.paths[i] = nx.single_source_dijkstra_path(self.graph, i, weight="length") if i in self.graph else {}
-        return [self.names[k] for k in self.paths[i].get(j, [])[1:-1]]
+    def direct(self, row, i, j, direct):
+        return DIRECT, f"{_number(direct)} standard deviations per standard deviation, {self.n_loci[i]} loci"
+
+    def indirect(self, row, i, j, direct):
+        unit = self.pairs.unit(np.array([row]))[0]
+        total, effect = (_number(part.value[i, j] * unit) for part in (self.pairs.total, self.pairs.direct))
+        return (INDIRECT.format(m=", ".join(self.names[k] for k in self.through[row])),
+                f"total effect {total}, direct effect {effect}, {self.n_loci[i]} loci")
+
+    def hidden(self, row, i, j, direct):
+        return HIDDEN, (f"{self._shared(i, j)}; mutants of {self.names[i]} alone show no direct effect beyond the "
+                        "minimum")
+
+    def not_clear(self, row, i, j, direct):
+        return NONE, (f"{_effect(direct)}: {NOT_CLEAR} {self.least:g}, but not clearly so with "
+                      f"{of_loci(self.n_loci[i])} and {self.n_members}")
+
+    def none(self, row, i, j, direct):
+        return NONE, f"{_effect(direct)}, minimum {self.least:g}, {self.n_loci[i]} loci"
+
+    def _shared(self, i, j):
+        return (f"{self.companions.both[i, j]} of {self.companions.either[i, j]} loci have mutants that act on both "
+                f"{self.names[i]} and {self.names[j]}")
+
+
+def _codes(pairs, rows, is_edge):
+    """Codes of some rows; `_INDIRECT` where the total effect is beyond the minimum and the direct one is not."""
+    i, j = pairs.at(rows)
+    cause, copies = pairs.causes[i], pairs.companions.copy.any(1)[i]
+    shared = pairs.shared_share(rows) >= MANY_SHARED
+    few = shared & (pairs.companions.both[i, j] > pairs.strength.n_loci[i])
+    cases = ((~cause & copies, _COPIES), (~cause, _ALONE), (is_edge & copies, _COPIES_OF_CAUSE),
+             (is_edge & few, _HIDDEN_FEW), (is_edge, _DIRECT), (pairs.of_all.has_total[rows], _INDIRECT))
+    return np.select(*zip(*cases, strict=True), _without_effect(pairs, rows))
+
+
+def _without_effect(pairs, rows):
+    """Codes of rows with neither a direct effect nor an indirect one."""
+    hidden = pairs.shared_share(rows) >= MANY_SHARED
+    return np.select([hidden, np.abs(pairs.direct_std(rows)) > pairs.min_effect], [_HIDDEN, _NOT_CLEAR], _NONE)
+
+
+def _paths(pairs, edges, rows):
+    """By row, the marks on the strongest path of direct effects from exposure to outcome, of rows that have one."""
+    graph, edges = nx.DiGraph(), np.flatnonzero(edges)
+    columns = (*pairs.at(edges), np.abs(pairs.direct_std(edges)))
+    for i, j, effect in zip(*(each.tolist() for each in columns), strict=True):
+        graph.add_edge(i, j, length=1 / effect)
+    through, (exposure, outcome) = {}, pairs.at(rows)
+    for of_one in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(exposure)) + 1):
+        if not len(of_one) or exposure[of_one[0]] not in graph:
+            continue
+        paths = nx.single_source_dijkstra_path(graph, int(exposure[of_one[0]]), weight="length")
+        for row, j in zip(rows[of_one].tolist(), outcome[of_one].tolist(), strict=True):
+            if len(paths.get(j, ())) > 2:
+                through[row] = tuple(paths[j][1:-1])
+    return through
+
+
+def _effect(direct):
+    return f"direct effect {_number(direct)} standard deviations"
 
 
 def _number(value):

@@ -35,13 +35,14 @@ def write_network(network, place):
 
 def write_pairs(network, path):
     """Write network.tsv alone."""
-    tables.write_table(path, [_with_missing(network.direct)])
+    tables.write_table(path, (_with_missing(network.pairs.direct_table(rows)) for rows in network.pairs.pieces()))
 
 
 def _with_missing(table):
     """A table whose empty texts are missing values."""
     texts = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
-    return table.assign(**{name: table[name].replace("", np.nan) for name in texts})
+    columns = {name: table[name].astype(object) for name in texts}
+    return table.assign(**{name: column.where(column != "", np.nan) for name, column in columns.items()})
 
 
 def _for_xml(graph):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from .. import effects_store, mr
@@ -18,7 +19,6 @@ from ..files import file_checksum, is_stream
 from ..instruments import InstrumentRule, rule_for, with_se_shrinkage
 from ..loci import Genome
 from ..loci.mutants import PAIRS
-from ..network.verdicts import DIRECT
 from ..options import EstimateOptions
 from ..output import tables
 from ..output.brief_vcf import write_brief_vcf
@@ -263,9 +263,8 @@ def _chosen(network, every, marks):
     """Pairs beyond the minimum effect (dict of int to list), and names of those with a direct effect, if any."""
     if network is None:
         return {}, []
-    columns, verdicts = ["exposure", "outcome"], network.verdicts
-    beyond, direct = (_among(every, table.itertuples(index=False, name=None), marks) for table in (
-        network.direct.loc[network.is_edge, columns], verdicts.loc[verdicts["verdict"] == DIRECT, columns]))
+    beyond, direct = (_among(every, zip(*network.pairs.names(np.flatnonzero(chosen)).values(), strict=True), marks)
+                      for chosen in (network.is_edge, network.judgement.is_direct))
     return beyond, [(marks[x], marks[y]) for x, outcomes in direct.items() for y in outcomes]
 
 

@@ -12,6 +12,7 @@ from .. import network as networks
 from ..calibration import calibrated_by
 from ..errors import InputError
 from ..instruments.moments import moments
+from ..network.pairs import ROWS
 from ..network.significance import qvalues
 from ..options import LEAST_TO_CROSS_FIT, NetworkOptions
 from ..output.network_files import write_network, write_pairs
@@ -54,7 +55,18 @@ class Judged(NamedTuple):
                               qvalue=_qvalues(table) if qvalue is None else qvalue)
         if self.network is None:
             return judged.assign(verdict=np.nan, reason=self.reason)
-        return judged.merge(self.network.verdicts[[*PAIR, "verdict", "reason"]], "left", PAIR)
+        return judged.reset_index(drop=True).assign(**self._verdicts(table))
+
+    def _verdicts(self, table):
+        """Columns verdict and reason of the pairs of a table; NaN for pairs of other marks."""
+        number = {mark: k for k, mark in enumerate(self.network.pairs.marks)}
+        exposure, outcome = (table[name].map(number).to_numpy(np.float64) for name in PAIR)
+        known = np.flatnonzero(np.isfinite(exposure) & np.isfinite(outcome))
+        texts = np.full((2, len(table)), np.nan, object)
+        for some in np.split(known, range(ROWS, len(known), ROWS)):
+            pair = self.network.pairs.rows_of(exposure[some].astype(int), outcome[some].astype(int))
+            texts[:, some] = self.network.judgement.texts(pair)
+        return dict(zip(("verdict", "reason"), texts, strict=True))
 
 
 UNKNOWN = Judged({}, None, "the effects are not known: give --effects")
@@ -206,7 +218,7 @@ def network(effects_path, output, options=None, *, cluster=None, quiet=True, **c
 def write_files(found, place):
     """Write all files of a network; `place(name)` gives the name to write each of `NETWORK` to."""
     write_network(found, place)
-    save(network_figure(found.direct), place(NETWORK[-1]), dpi=150)
+    save(network_figure(found.drawn), place(NETWORK[-1]), dpi=150)
 
 
 def _qvalues(table):

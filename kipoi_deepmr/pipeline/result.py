@@ -97,7 +97,7 @@ class Result:
         matplotlib.axes.Axes
         """
         if self.network is not None:
-            return plots.plot_heatmap(self.network.direct, ax=ax)
+            return plots.plot_heatmap(self.network.drawn, ax=ax)
         table = self.global_effects
         if "pairs" in table.attrs:  # not all
             table = FinishedRun(self.folder).of_first_method.assign(method=table["method"].iloc[0])
@@ -121,7 +121,7 @@ class Result:
         """
         if self.network is None:
             raise InputError(self._no_verdicts)
-        return plots.plot_network(self.network.direct, ax=ax)
+        return plots.plot_network(self.network.drawn, ax=ax)
 
     def shape(self, exposure, outcome, **options):
         """The shape of one effect: a curve with its test against a line, and whether it depends on the locus.
