@@ -3,8 +3,6 @@
 from .. import effects_store
 from .. import shape as shapes
 from ..errors import InputError
-from ..instruments.moments import moments
-from ..network import MIN_EFFECT
 from ..options import InteractionOptions, indices_of
 from ..output.tables import write_table
 from ..plots import interaction_figure, save
@@ -12,8 +10,6 @@ from ..runs.outputs import writing
 from .estimation import members_of
 from .network import effects_of, store_of
 from .progress import working
-
-LEAST_MEMBERS = 2
 
 
 def interaction(path, output, options=None, *, quiet=True, **changes):
@@ -60,21 +56,18 @@ def interactions_of(path, options, *, quiet=True):
     if not shapes.has_pairs(effects):
         raise InputError(f"{path}: {shapes.NO_PAIRS}")
     n_members, keep = members_of(effects)
-    if keep != "members" or n_members < LEAST_MEMBERS:
-        raise InputError(f"{path}: an interaction needs the effects of each of {LEAST_MEMBERS} members or more; here "
-                         f"are {f'those of {n_members}' if keep == 'members' else 'none (--keep summary)'}")
+    if keep != "members" or n_members < shapes.LEAST_MEMBERS:
+        raise InputError(f"{path}: an interaction needs the effects of each of {shapes.LEAST_MEMBERS} members or more; "
+                         f"here are {f'those of {n_members}' if keep == 'members' else 'none (--keep summary)'}")
     marks = [str(mark) for mark in effects["mark"].values]
     exposures, outcomes = (indices_of(role, getattr(options, f"{role}s"), marks) for role in ("exposure", "outcome"))
     with working("interaction", quiet) as doing:
-        counted = doing.counted(effects_store.each_block)
-        least = MIN_EFFECT * moments(effects, counted)[1][outcomes]
-        pairs = shapes.gather_pairs(effects, exposures, outcomes, counted)
-        if not pairs:
-            raise InputError(f"{path}: no locus has two regions of {_named(options.exposures)} that were replaced "
-                             "together; two regions that overlap make no pair")
-        rows = shapes.interactions(pairs, marks, outcomes, options.min_interaction, least)
-        return shapes.InteractionResult(rows, shapes.pairs_table(effects, pairs, outcomes),
-                                        effects.attrs.get("settings", {}).get("scale") or "identity")
+        found = shapes.interactions_in(effects, exposures, outcomes, options.min_interaction,
+                                       doing.counted(effects_store.each_block))
+    if found is None:
+        raise InputError(f"{path}: no locus has two regions of {_named(options.exposures)} that were replaced "
+                         "together; two regions that overlap make no pair")
+    return found
 
 
 def _named(marks):

@@ -10,17 +10,19 @@ from importlib.resources import files
 from string import Template
 
 from .. import __version__
+from ..effects_store import each_block
 from ..mutagenesis import agreement
 from ..runs import manifest
 from ..runs.finished import FinishedRun
 from ..runs.outputs import STAGES, Target, writing
 from . import contents, details
+from .interactions import interactions
 from .letters import outlines
 from .shapes import shapes
 
 NAME = STAGES["report"].main
 # in this order
-SCRIPTS = ("basics", "charts", "table", "overview", "network", "heat", "pair", "shape", "locus", "page")
+SCRIPTS = ("basics", "charts", "table", "overview", "network", "heat", "pair", "shape", "interaction", "locus", "page")
 
 
 def write_report(folder, path=None, assignment=None, map_blocks=None):
@@ -71,11 +73,14 @@ def _page_of(run, map_blocks=None):
     overview = contents.overview(run, pairs)
     overview["shapes"] = {"pairs": list(found), "note": note, **{
         name: [each[name] for each in found.values()] for name in ("word", "slopes", "states")}}
+    overview["interactions"], together = interactions(run, map_blocks or each_block)
+    overview["interactions"]["figures"] = list(together)
     overview["loci"] = {name: loci[name].tolist() for name in loci.columns}
     overview["left_out"] = _left_out(run, pairs, loci, of_loci, reason)
     blocks = {"data": _json(overview)}
     blocks.update((f"pair-{i}", _json(each)) for i, each in enumerate(contents.of_pairs(run, pairs, local, loci)))
     blocks.update((f"shape-{i}", _json(each)) for i, each in found.items())
+    blocks.update((f"interaction-{i}", _json(each)) for i, each in together.items())
     blocks.update((f"locus-{number}", text) for number, text in of_loci.items())
     return page(blocks)
 

@@ -14,9 +14,10 @@ from ..instruments import rule_for, with_se_shrinkage
 from ..meta.order import strongest_first
 from ..options import EstimatorOptions
 from ..output.natural_variants import natural_of_store
+from ..shape import has_pairs
 from . import manifest
 from .global_effects import NUMBERS, TEXT, GlobalEffects
-from .outputs import CALIBRATION, LOCAL_ARRAY, NETWORK, RULES, STORE, stored
+from .outputs import CALIBRATION, INTERACTIONS, LOCAL_ARRAY, NETWORK, RULES, STORE, stored
 from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, chunks_of, read_table
 
 PAIR = ["exposure", "outcome"]
@@ -150,13 +151,31 @@ class FinishedRun:
     @cached_property
     def effects(self):
         """The effects as estimates were made from them (xarray.Dataset), or None if their store is there no more."""
-        path, calibration = self._file(STORE), self._file(CALIBRATION)
+        path = self._file(STORE)
         if not os.path.exists(path):
             return None
-        effects = effects_store.open_effects(path)
+        effects = self._opened(pairs=False)
         effects_store.check_chunks(path)
-        effects = calibrated_by(effects, calibration) if os.path.exists(calibration) else effects
         return with_se_shrinkage(effects, self.options.se_shrinkage)
+
+    @cached_property
+    def effects_with_pairs(self):
+        """The same with mutants of two regions at once; None if the store is not there or has none."""
+        if self.effects is None:
+            return None
+        effects = self._opened(pairs=True)
+        return effects if has_pairs(effects) else None
+
+    def _opened(self, pairs):
+        effects = effects_store.open_effects(self._file(STORE), pairs)
+        calibration = self._file(CALIBRATION)
+        return calibrated_by(effects, calibration) if os.path.exists(calibration) else effects
+
+    @property
+    def interactions_path(self):
+        """The table that `interaction` wrote into the folder; None if there is none."""
+        path = self._file(INTERACTIONS)
+        return path if os.path.isfile(path) else None
 
     @cached_property
     def options(self):

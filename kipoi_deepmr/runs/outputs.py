@@ -24,6 +24,7 @@ VCF = "instruments.vcf.gz"
 BY_RULE = {rule: f"local_{rule}.tsv" for rule in COMPARED}  # local effects by the rule that a run is compared with
 ARRAY_BY_RULE = {rule: f"local_{rule}.zarr" for rule in COMPARED}
 RULES = "rules.tsv"
+INTERACTIONS = "interaction.tsv"  # of regions, if `interaction` wrote them into the folder of a run
 NETWORK = ("network.tsv", "network_marks.tsv", "network.graphml", "network.json", "network.png")
 MARK_OF_OURS = OURS.encode()
 COPIED = b'"copied_from"'  # in a calibration that a command copied beside its table, not in those of the user
@@ -294,7 +295,8 @@ def check_inputs(path, inputs):
         of_given = [given, *(given + ending for ending in BESIDE_INPUTS)]
         if any(os.path.exists(each) and os.path.samefile(path, each) for each in of_given):
             raise InputError(f"{path}: this output is also an input of the command; choose another name")
-        if os.path.isdir(given) and _is_inside(path, given):
+        is_run = os.path.isfile(os.path.join(given, RUN_JSON))  # others may stand beside its own, which `check` protects
+        if os.path.isdir(given) and not is_run and _is_inside(path, given):
             raise InputError(f"{path}: this output lies in {given}, which the command reads; choose another name")
 
 

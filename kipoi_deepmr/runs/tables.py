@@ -164,13 +164,20 @@ def read_table(path, text, numbers, more=None):
     InputError
         The file or a column is missing, or a cell is not a number where one is needed.
     """
-    try:
-        table = pd.concat(chunks_of(path, text, numbers, more), ignore_index=True)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
+    table = pd.concat(read_in_pieces(path, text, numbers, more), ignore_index=True)
     if table.empty:
         raise InputError(f"{path}: the table holds no rows")
     return table
+
+
+def read_in_pieces(path, text, numbers, more=None):
+    """The same piece by piece, which may hold no rows: an iterator of tables."""
+    try:
+        yield from chunks_of(path, text, numbers, more)
+    except InputError:
+        raise
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
 
 
 def chunks_of(path, text, numbers, more):

@@ -12,7 +12,7 @@ from ..network.significance import FALSE_DISCOVERY_RATE, beyond_pvalue, qvalues
 from .spread import spread_of
 from .words import INDEPENDENT, NO_EFFECT, UNKNOWN
 
-LEAST_LOCI = 5
+LEAST_LOCI, LEAST_MEMBERS = 5, 2
 COOPERATIVE, REDUNDANT, OTHER = "cooperative", "redundant", "another interaction"
 NOT_ENOUGH = "not enough loci"
 MODELS = ("additive", "multiplicative", "AND", "OR")

@@ -6,7 +6,11 @@ import numpy as np
 import pandas as pd
 
 from .. import display
-from .interaction import UNKNOWN, Interaction, at_each_locus
+from ..effects_store import each_block
+from ..instruments.moments import moments
+from ..network import MIN_EFFECT
+from .interaction import UNKNOWN, Interaction, at_each_locus, interactions
+from .region_pairs import gather_pairs
 from .result import PLACE
 
 
@@ -39,8 +43,7 @@ class InteractionResult:
 
     def ordered(self):
         """The interactions in the order in which they are shown: those with a verdict, the clearest first."""
-        return sorted(self.interactions, key=lambda row: (
-            row.verdict == UNKNOWN or not np.isfinite(row.qvalue_beyond), np.nan_to_num(row.qvalue_beyond, nan=1)))
+        return [self.interactions[i] for i in clearest_first(self.table)]
 
     @property
     def _title(self):
@@ -61,6 +64,42 @@ class InteractionResult:
 
 
 PAIRS = "pairs of regions and outcomes"
+
+
+def clearest_first(table):
+    """Numbers of the rows of a table of interactions: those with a verdict first, the clearest before others."""
+    beyond = table["qvalue_beyond"].to_numpy(np.float64)
+    last = (table["verdict"] == UNKNOWN).to_numpy() | ~np.isfinite(beyond)
+    return np.lexsort((np.nan_to_num(beyond, nan=1), last))
+
+
+def interactions_in(effects, exposures, outcomes, min_interaction=0.2, map_blocks=each_block):
+    """The interactions of all pairs of regions of a Dataset of effects.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+        As for `gather_pairs`.
+    exposures, outcomes : sequence of int
+        Numbers of the marks whose regions are compared, and of those on which they act.
+    min_interaction : float
+        As for `interactions`; the least effect that counts is that of the network.
+    map_blocks : callable, optional
+        As `each_block`, which is the default.
+
+    Returns
+    -------
+    InteractionResult or None
+        None where no locus has two such regions.
+    """
+    pairs = gather_pairs(effects, exposures, outcomes, map_blocks)
+    if not pairs:
+        return None
+    marks = [str(mark) for mark in effects["mark"].values]
+    least = MIN_EFFECT * moments(effects, map_blocks)[1][list(outcomes)]
+    return InteractionResult(interactions(pairs, marks, outcomes, min_interaction, least),
+                             pairs_table(effects, pairs, outcomes),
+                             effects.attrs.get("settings", {}).get("scale") or "identity")
 
 
 def pairs_table(effects, pairs, outcomes):

@@ -44,6 +44,21 @@ def has_pairs(effects):
     return PAIRS in StoredMutants(effects).kinds
 
 
+def count_pairs(effects):
+    """How many loci have a pair of regions, by the numbers of the two marks: dict of (first, second) to int.
+
+    Reads where regions are, and no effects.
+    """
+    pairs = np.flatnonzero(StoredMutants(effects).kind == PAIRS)
+    there = effects["length"].values[:, pairs] > 0
+    marks = np.stack([effects[name].values[:, pairs] for name in ("target", "target_2")], -1)
+    found = {}
+    for locus in range(len(there)):
+        for both in np.unique(np.sort(marks[locus, there[locus]], -1), axis=0).tolist():
+            found[tuple(both)] = found.get(tuple(both), 0) + 1
+    return found
+
+
 def gather_pairs(effects, exposures, outcomes, map_blocks=each_block):
     """All pairs of regions of a Dataset of effects, by the two marks.
 

@@ -6,57 +6,28 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import refused
+from motif_pairs import MARKS, N_LOCI, REGIONS, ensemble_of, loci_with_motifs, write_bed
 
 import kipoi_deepmr
-from kipoi_deepmr import dna, pipeline
+from kipoi_deepmr import pipeline
 from kipoi_deepmr.cli import main
-from kipoi_deepmr.loci import Loci, Locus, Selection
-from kipoi_deepmr.models import Ensemble
+from kipoi_deepmr.loci import Selection
 from kipoi_deepmr.pipeline.mutants import planned
-
-L, N_LOCI, MARKS = 40, 12, ["A", "B", "AND", "OR", "SUM"]
-MOTIFS = {"A": ("AGATAAGG", 5), "B": ("CAGCTGTT", 24)}
-REGIONS = {"mutants": "regions,pairs", "mutant_draws": 4}
-
-
-def one_hot_of(text):
-    return (np.frombuffer(text.encode(), np.uint8)[:, None] == dna.BASES).astype(float)
-
-
-def member(number):
-    """Whether each motif is there, between 0 and 1, and what follows."""
-    own = 1 + 0.05 * np.random.default_rng(number).normal(size=5)
-
-    def predict(one_hot):
-        windows = np.lib.stride_tricks.sliding_window_view(one_hot, 8, axis=1)
-        a, b = ((np.einsum("nobk,kb->no", windows, one_hot_of(motif)).max(1) / 8) ** 6 for motif, _ in MOTIFS.values())
-        return own * np.stack([a, b, a * b, a + b - a * b, 2 * a + b], 1)
-
-    return predict
 
 
 @pytest.fixture(scope="module")
 def ensemble():
-    return Ensemble.from_function([member(k) for k in range(5)], length=L, marks=MARKS)
+    return ensemble_of(MARKS)
 
 
 @pytest.fixture(scope="module")
 def loci():
-    rng, sequences = np.random.default_rng(1), []
-    for _ in range(N_LOCI):
-        text = dna.decode(rng.choice(dna.BASES, L))
-        for motif, start in MOTIFS.values():
-            text = text[:start] + motif + text[start + len(motif):]
-        sequences.append(np.frombuffer(text.encode(), np.uint8))
-    return Loci.from_list([Locus("chr1", 100 * i, 100 * i + L, "+", f"locus{i}", s) for i, s in enumerate(sequences)])
+    return loci_with_motifs()
 
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bed") / "motifs.bed"
-    path.write_text("".join(f"chr1\t{100 * i + start}\t{100 * i + start + len(motif)}\t{mark}\n"
-                            for i in range(N_LOCI) for mark, (motif, start) in MOTIFS.items()))
-    return str(path)
+    return write_bed(tmp_path_factory.mktemp("bed") / "motifs.bed", MARKS)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +57,7 @@ def test_files_and_what_is_printed(store, tmp_path, capsys):
     assert ((table["interaction_ci_low"] <= table["interaction"])
             & (table["interaction"] <= table["interaction_ci_high"])).all()
     assert len(local) == 5 * N_LOCI and local["locus"].nunique() == N_LOCI
-    np.testing.assert_allclose(local.groupby("outcome")["effect_both"].mean()[MARKS], table["effect_both"])
+    np.testing.assert_allclose(local.groupby("outcome")["effect_both"].mean()[list(MARKS)], table["effect_both"])
     assert (tmp_path / "i.png").read_bytes().startswith(b"\x89PNG")
 
 
