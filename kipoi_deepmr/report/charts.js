@@ -13,13 +13,17 @@ const config = () => ({
   title: { color: "currentColor", fontWeight: "normal" }, text: { color: "currentColor" },
 });
 const drawn = new Map();
-let drawing = 0;
+let drawing = 0, loading = null;
+
+// Vega, which takes longer than the first screen: the page waits for it where the first chart is drawn. The policy knows its hash.
+const loaded = () => loading ??= read("charts").then((textContent) => document.head.append(make("script", { textContent })));
 
 // specOf makes the chart for a width in pixels. The interpreter (ast) in place of compiled expressions: the page's policy allows no eval.
 async function draw(id, specOf, { many = 0, onClick, fit = true } = {}) {
   const turn = ++drawing, room = (byId(id).clientWidth || 600) - MENU;
   const finalize = drawn.get(id)?.finalize;
   drawn.set(id, { turn, finalize, again: () => draw(id, specOf, { many, onClick, fit }) });
+  await loaded();
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   const holder = make("div"), spec = specOf(room);
   if (fit) Object.assign(spec, { width: Math.min(room, spec.width ?? room), autosize: { type: "fit-x", contains: "padding" } });

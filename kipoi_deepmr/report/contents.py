@@ -27,7 +27,10 @@ PAIR = ["exposure", "outcome"]
 
 
 def chosen_pairs(run):
-    """Ordered pairs whose local effects the page shows: all, or the strongest (`meta.order`).
+    """Ordered pairs whose local effects the page shows: all, or as many as it can hold.
+
+    Of many marks, the largest effects are often of pairs that cannot be told, and the network's arrows none of them. So
+    most places are for effects that are believed.
 
     Parameters
     ----------
@@ -36,12 +39,19 @@ def chosen_pairs(run):
     Returns
     -------
     list of (exposure, outcome)
-        The strongest first.
+        All, the strongest first (`meta.order`); or else the strongest effects that are believed, then the strongest
+        others.
     """
     n_loci = max(1, int(run.settings.get("loci", 1)))
     most = WIDE_LOCAL_ROWS if is_wide(run) else MAX_LOCAL_ROWS
     n = int(np.clip(most // (n_loci * len(run.methods)), 1, MAX_PAIRS))
-    return list(run.strongest[PAIR].head(n).itertuples(index=False, name=None))
+    table = run.strongest
+    if len(run.of_first_method) > n:
+        verdict = table["verdict"].fillna("")
+        believed = table[verdict.map({text: glance.is_believed(text) for text in verdict.unique()}).astype(bool)]
+        believed = believed.head(n - n // 4)
+        table = pd.concat([believed, table.drop(believed.index)])
+    return list(table[PAIR].head(n).itertuples(index=False, name=None))
 
 
 def is_wide(run):

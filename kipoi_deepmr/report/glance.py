@@ -45,7 +45,7 @@ def facts(run):
 
 
 def sentences(table, shares_of_red=None, direct=None, every=None):
-    """What acts on what, the strongest first, how much is left, and what speaks against it.
+    """What acts on what, the strongest first, possible common causes, how much is left, and what speaks against it.
 
     A direct effect is that of the network, with the other marks held fixed; where the total effect is far from it, the
     sentence says so.
@@ -104,9 +104,10 @@ def _with_sizes(table, direct):
 
 def _told(table):
     """Sentences on the strongest pairs, one more than there is room for at most, and how many pairs each is about."""
-    hidden = set(table.loc[table["verdict"] == HIDDEN, PAIR].itertuples(index=False, name=None))
+    is_hidden = table["verdict"] == HIDDEN
+    hidden = set(table.loc[is_hidden, PAIR].itertuples(index=False, name=None))
     told, seen = [], set()
-    for row in table.itertuples():
+    for row in pd.concat([table[~is_hidden], table[is_hidden]]).itertuples():
         if len(told) > MOST_SENTENCES:
             break
         if row.verdict != HIDDEN:

@@ -17,8 +17,14 @@ function showOverview() {
   showColours();
 }
 
+// A text in which long names are short; of names that begin alike the longest counts.
+const longNames = marks.filter((name) => short(name) !== name).sort((a, b) => b.length - a.length);
+const anyLongName = longNames.length ? new RegExp(longNames.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"), "gu") : null;
+const shortened = new Map();
 function withShortNames(text) {
-  return marks.filter((name) => short(name) !== name).sort((a, b) => b.length - a.length).reduce((all, name) => all.replaceAll(name, () => short(name)), text);
+  if (!anyLongName) return text;
+  if (!shortened.has(text)) shortened.set(text, text.replace(anyLongName, (name) => short(name)));
+  return shortened.get(text);
 }
 
 function showColours() {
@@ -71,7 +77,7 @@ function openPair(x, y) {
     showPair(number);
     return byId("pair").scrollIntoView();
   }
-  problem(`The page holds no local effects of ${pairName([x, y])}, only those of the ${pairs.length} strongest pairs. Its global effect is in the table${rowOf.has(`${x},${y}`) ? "" : " global.tsv"}.`);
+  problem(`The page holds no local effects of ${pairName([x, y])}, only those of ${counted(pairs.length, "pair")}. Its global effect is in the table${rowOf.has(`${x},${y}`) ? "" : " global.tsv"}.`);
   const table = tables.get("global-table");
   table.search.value = `${marks[x]} ${marks[y]}`;
   table.update();

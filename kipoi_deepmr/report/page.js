@@ -92,5 +92,7 @@ showRules();
 showProvenance();
 listen();
 document.documentElement.dataset.seen = "yes";
+// the browser shows this much before the charts are drawn; in a tab behind others there are no frames
+await new Promise((go) => { requestAnimationFrame(() => setTimeout(go)); setTimeout(go, 100); });
 await Promise.all([follow().then((followed) => followed || showPair(0)), showInteraction(0)]);
 document.documentElement.dataset.ready = "yes";

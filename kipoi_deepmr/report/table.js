@@ -79,7 +79,7 @@ class DataTable {
   line(row) {
     const choose = this.onChoose && this.onChoose(row);
     return make("tr", { className: row === this.chosen ? "chosen" : "", attributes: { role: "row" } }, ...this.columns.map((column, i) => {
-      const whole = (column.show || shown)(column.value(row)), text = column.long ? whole : short(whole, column.mark ? 24 : 34);
+      const whole = (column.show || shown)(column.value(row)), text = column.long ? withShortNames(whole) : short(whole, column.mark ? 24 : 34);
       const cell = make("td", { className: [column.text ? "text" : "", column.long ? "long" : ""].join(" ").trim(), attributes: { role: "cell", "data-title": column.title } });
       if (text !== whole) cell.title = whole;
       const colour = column.mark && colourOf(column.mark(row)), content = make("span");

@@ -10,6 +10,7 @@ from importlib.resources import files
 from string import Template
 
 from .. import __version__
+from ..display import counted
 from ..effects_store import each_block
 from ..mutagenesis import agreement
 from ..runs import manifest
@@ -92,8 +93,9 @@ def _left_out(run, pairs, loci, of_loci, reason):
     told += [agreement.sentence(approximation)] if approximation else []
     n_pairs, n_listed = len(run.of_first_method), len(contents.listed(run))
     if len(pairs) < n_pairs:
-        told.append(f"Local effects are shown for the {len(pairs)} strongest pairs by method {run.methods[0]}, of "
-                    f"{n_pairs:,}: {run.local_name} has all.")
+        told.append(f"Local effects are shown for {counted(len(pairs), 'pair')} of {n_pairs:,}, by method "
+                    f"{run.methods[0]} the strongest direct and indirect effects and the strongest others: "
+                    f"{run.local_name} has all.")
     if n_listed < n_pairs:
         told.append(f"Global effects are listed for the {n_listed:,} strongest pairs: {run.name_of('global.tsv')} has "
                     "all, and the heat map shows them.")
@@ -124,12 +126,12 @@ def page(blocks):
         HTML. Its content security policy lets run only the two scripts inside it, and load nothing.
     """
     scripts = [_charts(), _script()]
-    letters = {"letters": _json(outlines()), **blocks}
-    held = "\n".join(f'<script type="application/octet-stream" id="{name}">{_packed(text)}</script>'
-                     for name, text in letters.items())
+    held = {"letters": _json(outlines()), "charts": _json(scripts[0]), **blocks}
+    data = "\n".join(f'<script type="application/octet-stream" id="{name}">{_packed(text)}</script>'
+                     for name, text in held.items())
     return Template(_source("page.html")).substitute(
-        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts), version=__version__, charts=scripts[0],
-        script=scripts[1], style=_source("page.css"), data=held)
+        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts), version=__version__, script=scripts[1],
+        style=_source("page.css"), data=data)
 
 
 def _source(name):

@@ -295,7 +295,8 @@ def check_inputs(path, inputs):
         of_given = [given, *(given + ending for ending in BESIDE_INPUTS)]
         if any(os.path.exists(each) and os.path.samefile(path, each) for each in of_given):
             raise InputError(f"{path}: this output is also an input of the command; choose another name")
-        is_run = os.path.isfile(os.path.join(given, RUN_JSON))  # others may stand beside its own, which `check` protects
+        # files may stand beside those of a run, which `check` protects
+        is_run = os.path.isfile(os.path.join(given, RUN_JSON))
         if os.path.isdir(given) and not is_run and _is_inside(path, given):
             raise InputError(f"{path}: this output lies in {given}, which the command reads; choose another name")
 

@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_left_out_and_told(finished, tmp_path, monkeypatch)
     monkeypatch.setattr(details, "MAX_BYTES", 3 * size)
     blocks = held(write_report(str(folder)))
     told = blocks["data"]["left_out"]
-    assert len(blocks["data"]["pairs"]) == 2 and "pair-2" not in blocks and "2 strongest pairs" in told[0]
+    assert len(blocks["data"]["pairs"]) == 2 and "pair-2" not in blocks and "for 2 pairs of" in told[0]
     assert "of 6" in told[0]
     n_detailed = sum(name.startswith("locus-") for name in blocks)
     assert 1 <= n_detailed < 8 and f"{n_detailed} loci" in told[1]
