@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..threads import mapped
+
 CUT = 4.0  # a mutant lies on a ray if no mark is off it by more than so many of its errors
 SLACK = 0.1  # how far, relative to its size, a mutant may be off by the curvature of effects
 SIZE = 3.0  # standard deviations by which a typical strong mutant moves its own mark
@@ -52,11 +54,11 @@ class Rays(NamedTuple):
     n_loci: np.ndarray
     surprise: float
 
-    def at(self, ray, locus):
-        """Slopes of a ray at loci and their variances: two (len(locus), mark) arrays, or one row for all."""
+    def at(self, locus):
+        """The place of each locus in two (place, ray, mark) arrays, slopes and their variances, and these arrays."""
         if self.local is None:
-            return self.slope[ray], np.maximum(self.tau[ray], LEAST_TAU) ** 2
-        return self.local[locus, ray], self.variance[locus, ray]
+            return np.zeros_like(locus), self.slope[None], np.maximum(self.tau, LEAST_TAU)[None] ** 2
+        return locus, self.local, self.variance
 
 
 class Scores(NamedTuple):
@@ -134,9 +136,12 @@ class RayFits:
         if n_loci * n_rays * n_marks <= MOST_LOCAL:
             local = np.broadcast_to(slope.astype(np.float32), (n_loci, *slope.shape)).copy()
             variance = np.zeros_like(local)
-        for r in np.flatnonzero(active):
-            of = mark[r], most_tau, n_rays <= ALL_RAYS
-            fit = self._fit(r, of, np.flatnonzero(on & (ray == r)))
+
+        def fit_of(r):
+            return self._fit(r, (mark[r], most_tau, n_rays <= ALL_RAYS), np.flatnonzero(on & (ray == r)))
+
+        numbers = np.flatnonzero(active)
+        for r, fit in zip(numbers, _of_each(fit_of, numbers, n_marks), strict=True):
             seen[r], slope[r], tau[r], surprise = len(fit.loci), fit.slope, fit.tau, surprise + fit.surprise
             if local is not None and seen[r]:
                 local[:, r], variance[:, r] = fit.slope, fit.prior
@@ -210,17 +215,14 @@ def slopes_by_locus(sample, noise, mark, mutants):
     """
     if not len(mutants):
         return np.zeros(0, int), *np.zeros((2, 0, sample.effect.shape[1]))
-    n_members = len(sample.members)
-    x = sample.effect[mutants]
-    size = x[:, mark]
-    products = size[:, None] * x * n_members ** 2
-    for member in sample.members:
-        m = member[mutants].astype(np.float64)
-        products -= m[:, [mark]] * m
-    products /= n_members * (n_members - 1)
+    size = sample.effect[mutants, mark]
     starts = np.flatnonzero(np.diff(sample.locus[mutants], prepend=-1))
     loci = sample.locus[mutants][starts]
-    sums = np.add.reduceat(products, starts)
+    if sample.effect.shape[1] > FEW_MARKS:
+        from .ray_loops import products  # imports numba
+    else:
+        products = _products_of_few
+    sums = products(sample.effect, sample.members, mutants, starts, mark)
     square, fourth = np.add.reduceat(np.stack([size ** 2, size ** 4], 1), starts).T
     usable = sums[:, mark] > 0.1 * square
     sums, fourth, loci = sums[usable], fourth[usable], loci[usable]
@@ -228,6 +230,16 @@ def slopes_by_locus(sample, noise, mark, mutants):
     slope = sums / strength
     variance = (noise ** 2 + noise[mark] ** 2 * slope ** 2) / strength + SLACK ** 2 * fourth[:, None] / strength ** 2
     return loci, slope, variance
+
+
+def _products_of_few(effect, members, mutants, starts, mark):
+    """What `ray_loops.products` computes."""
+    n_members, x = len(members), effect[mutants]
+    products = x[:, [mark]] * x * n_members ** 2
+    for member in members:
+        m = member[mutants].astype(np.float64)
+        products -= m[:, [mark]] * m
+    return np.add.reduceat(products / (n_members * (n_members - 1)), starts)
 
 
 def centre_and_tau(slope, variance, most_tau=None, rounds=5):
@@ -243,7 +255,7 @@ def centre_and_tau(slope, variance, most_tau=None, rounds=5):
     centre, tau : (mark,) float64
     """
     if slope.shape[1] > FEW_MARKS:
-        from .centres import centres  # imports numba
+        from .ray_loops import centres  # imports numba
 
         centre, tau = centres(slope, variance, FIRST_TAU, rounds)
     else:
@@ -300,21 +312,32 @@ def _filled(columns, known):
     rays = columns.rays
     deviance, distance = np.full((2, len(columns.effect), len(rays.mark)), np.inf, np.float32)
     columns.candidates.begin(rays)
-    for r in np.flatnonzero(rays.active):
+
+    def completed(r):
         tried = columns.candidates.of(rays.mark[r])
-        known[r] = columns.completed(r, tried, known.get(r))
-        mutants, *values = known[r]
+        return tried, columns.completed(r, tried, known.get(r))
+
+    numbers = np.flatnonzero(rays.active)
+    for r, (tried, column) in zip(numbers, _of_each(completed, numbers, columns.effect.shape[1]), strict=True):
+        known[r] = column
+        mutants, *values = column
         if len(mutants) > len(tried):
             values = [each[np.searchsorted(mutants, tried)] for each in values]
         deviance[tried, r], distance[tried, r] = values
     return Scores(deviance, distance)
 
 
+def _of_each(function, rays, n_marks):
+    """What a function gives for each ray; of many marks in threads."""
+    return mapped(function, rays) if n_marks > FEW_MARKS else map(function, rays)
+
+
 class _Columns:
     """How well single rays describe mutants."""
 
     def __init__(self, effect, locus, rays, noise, candidates):
-        self.effect, self.locus, self.rays, self.noise, self.candidates = effect, locus, rays, noise, candidates
+        self.effect, self.rays, self.noise, self.candidates = effect, rays, noise, candidates
+        self.place, *self.slopes = rays.at(locus)
 
     def completed(self, r, tried, known):
         """Mutants, their deviance and distance: those of `known`, and those tried that were not among them."""
@@ -329,9 +352,14 @@ class _Columns:
 
     def of(self, r, tried):
         """Deviance and distance of some mutants from a ray."""
-        rays, i = self.rays, self.rays.mark[r]
+        i = self.rays.mark[r]
+        if self.effect.shape[1] > FEW_MARKS:
+            from .ray_loops import scores  # imports numba
+
+            return scores(self.effect, tried, self.place[tried], np.atleast_2d(self.noise), *self.slopes, r, i, SLACK,
+                          SIZE)
         x, own = self.effect[tried], self.noise if self.noise.ndim == 1 else self.noise[tried]
-        slope, variance = rays.at(r, self.locus[tried])
+        slope, variance = (values[self.place[tried], r] for values in self.slopes)
         c = x[:, [i]]
         error = own ** 2 + slope ** 2 * own[..., i:i + 1] ** 2 + c ** 2 * (SLACK ** 2 + variance)
         off = (x - c * slope) ** 2 / error

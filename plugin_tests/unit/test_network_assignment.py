@@ -151,6 +151,33 @@ def test_slopes_of_many_marks_have_the_centre_and_spread_of_few():
             np.testing.assert_allclose(all_at_once, np.concatenate(parts), rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("locally", [True, False])
+def test_rays_of_many_marks_are_those_of_few(locally, monkeypatch):
+    """Slopes, deviances and distances from the compiled loops are those from arrays, to rounding."""
+    if not locally:
+        monkeypatch.setattr(rays, "MOST_LOCAL", 0)
+    rng = np.random.default_rng(3)
+    effect, marks = rng.normal(size=(400, 61)) * rng.gamma(1, 1, (400, 1)), np.arange(61)
+    effect[7] = 0
+    members = (effect + rng.normal(0, 0.1, (4, 400, 61))).astype(np.float32)
+    gathered = Sample(members.mean(0, dtype=np.float64), members, np.repeat(np.arange(20), 20), np.ones(61), 20,
+                      np.full(61, 0.3), np.zeros(61, bool), 1000)
+
+    def found():
+        fits = rays.RayFits(gathered)
+        fitted = fits.rays(marks, marks != 5, np.abs(effect).argmax(1), np.ones(400, bool))
+        return [fitted.slope, fitted.tau, *fits.scores(fitted), *rays.score(effect, gathered.locus, fitted, fits.noise),
+                *rays.score(effect, gathered.locus, fitted, rng.uniform(0.05, 0.1, effect.shape))]
+
+    rng = np.random.default_rng(4)
+    of_many = found()
+    monkeypatch.setattr(rays, "FEW_MARKS", 61)
+    rng = np.random.default_rng(4)
+    assert np.isfinite(of_many[2]).any()
+    for many, few in zip(of_many, found(), strict=True):
+        np.testing.assert_allclose(many, few, rtol=3e-6, atol=1e-5)
+
+
 def test_what_is_known_of_how_rays_describe_mutants_is_completed_as_marks_lose_theirs(monkeypatch):
     """Every score is that of rays that are scored anew, whichever marks have rays, and few are tried."""
     monkeypatch.setattr(rays, "MOST_TRIED", 3)
