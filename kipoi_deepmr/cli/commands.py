@@ -41,7 +41,7 @@ from .tables import fitted, said
 log = logging.getLogger(__name__)
 
 LOCI_OF_CHECK = 1000
-HOW_TO_TALK = ("command", "config", "quiet", "verbose", "debug")  # not what a run is made of
+HOW_TO_TALK = ("command", "config", "from_file", "quiet", "verbose", "debug")  # not what a run is made of
 
 
 def example(arguments, command):
@@ -131,7 +131,7 @@ def run(arguments, command):
 
 def _run_models(arguments, command):
     with _prepared(arguments, command) as (ensemble, selection, details), _cluster(arguments) as cluster:
-        estimate_options, counts = pipeline.estimate_options(vars(arguments)), LocalCounts()
+        estimate_options, counts = o.EstimateOptions.among(arguments), LocalCounts()
         natural = natural_variants_of(estimate_options, loci=selection.loci)
         result = pipeline.run(
             ensemble, selection, arguments.output,
@@ -148,7 +148,6 @@ def _run_models(arguments, command):
 
 def _run_again(arguments, command):
     """`run --effects`: all that follows the predictions."""
-    _refuse_prediction(arguments)
     options, counts = o.EstimateOptions.among(arguments), LocalCounts()
     natural = natural_variants_of(options, arguments.effects)
     with _cluster(arguments) as cluster:
@@ -190,17 +189,6 @@ def _rule(options, n_members, keep):
 
 def _rule_of(options, effects_path):
     return _rule(options, *members_of(open_effects(effects_path)))
-
-
-def _refuse_prediction(arguments):
-    """Raise `InputError` for options of predictions beside `--effects`."""
-    predict = {name for options in (o.ModelOptions, o.PredictOptions, o.LociOptions, o.PredictClusterOptions)
-               for name in options.names()}
-    predict -= {*o.EstimateOptions.names(), *o.ClusterOptions.names()}
-    given = [name for name in predict if getattr(arguments, name)]
-    if given:
-        named = " and ".join("MODEL" if name == "models" else f"--{name}" for name in sorted(given))
-        raise InputError(f"--effects holds predictions that are there already: leave out {named}")
 
 
 def predict(arguments, command):

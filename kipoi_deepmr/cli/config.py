@@ -45,7 +45,7 @@ def parse(parser, argv):
     before = {action.dest: action.default for action in leaf._actions}
     for action in leaf._actions:
         action.required = action.required and action.dest not in values
-    leaf.set_defaults(**values)
+    leaf.set_defaults(**values, from_file=tuple(sorted(values)))
     return _one_of_each_group(path, leaf, parser.parse_args(argv), values, before)
 
 

@@ -9,7 +9,7 @@ import traceback
 
 from ..errors import DiskFull, InputError, is_disk_full, printable
 from . import completion, config, streams
-from .parser import make_parser
+from .parser import check_together, make_parser
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ def main(argv, prog="kipoi-deepmr"):
             if arguments.command == "completion":
                 print(completion.completion_script(prog, arguments.shell))
                 return 0
+            for note in check_together(arguments):
+                log.warning("%s", note)
             # Here, since numpy and xarray take seconds that `--help` and a shell that starts need not.
             from ..output.tables import safe_cells
             from . import commands

@@ -26,7 +26,7 @@ class Argument(NamedTuple):
 
 class Command(NamedTuple):
     """A subcommand: what it does, its options, what it reads and writes; defaults in place of the options' own; which
-    arguments may be left out; which ones `--help` shows, if not all."""
+    arguments may be left out; which ones `--help` shows, if not all; options of its classes that it has no use for."""
 
     help: str
     options: tuple = ()
@@ -35,6 +35,7 @@ class Command(NamedTuple):
     defaults: dict = {}
     may_lack: tuple = ()
     basics: tuple = ()
+    without: tuple = ()
 
 
 LOCI_AND_MODELS = ("models", "module", "intervals_file", "fasta_file", "marks", "n_loci")
@@ -52,10 +53,12 @@ COMMANDS = {
     "check": Command("whether models are fit for DeepMR, how they are read, and what a run costs",
                      (o.ModelOptions, o.EngineOptions, o.LociOptions, o.MutantOptions), basics=LOCI_AND_MODELS),
     "init": Command("Kipoi directories of your networks' files, for sharing", (o.ModelOptions,),
-                    Argument("folder", "FOLDER", "folder to write, with a Kipoi directory for each network")),
+                    Argument("folder", "FOLDER", "folder to write, with a Kipoi directory for each network"),
+                    without=("stack", "member_columns", "mc_dropout", "augment", "scale", "mark_groups",
+                             "mark_groups_by")),
     "calibrate": Command(
         "calibrate the members' spread by sequences with observed values",
-        (o.ModelOptions, o.LociOptions, o.CalibrateOptions),
+        (o.ModelOptions, o.LociOptions, o.CalibrateOptions), without=("mutate",),
         writes=_output("CALIBRATION.json", "file to write, for --calibration; the reliability curves are drawn beside "
                                            "it, ending in .png")),
     "run": Command(
@@ -231,7 +234,7 @@ def add_commands(parser):
                           "Mendelian randomization on the in-silico mutants of a multi-task Kipoi model.")
     parser.epilog = f"{EXAMPLES['']}\n\n{EXIT_CODES}"
     parser.add_argument("--version", action="version", version=f"kipoi_deepmr {__version__}")
-    parser.set_defaults(verbose=False, debug=False)
+    parser.set_defaults(verbose=False, debug=False, from_file=())
     commands = parser.add_subparsers(dest="command", title="commands (each has its own --help)", metavar="COMMAND",
                                      required=True, parser_class=Parser)
     for name, command in COMMANDS.items():
@@ -245,6 +248,39 @@ def add_commands(parser):
     for name, command in FIGURES.items():
         _add_command(figures, name, command, "plot ")
     return parser
+
+
+def check_together(arguments):
+    """Check all options of a command together, before anything is read.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+
+    Returns
+    -------
+    list of str
+        What to say of options that have no effect and are not refused.
+
+    Raises
+    ------
+    InputError
+        Options do not go together, or one of them has no effect with the others.
+    """
+    command = FIGURES[arguments.figure] if arguments.command == "plot" else COMMANDS.get(arguments.command, Command(""))
+    defaults = defaults_of(arguments)
+    values = {name: value for name, value in vars(arguments).items() if value != []}  # as of a MODEL that may lack
+    notes = o.without_effect(command.options, values, defaults, arguments.from_file)
+    for options in command.options:
+        options.among(values, **defaults)
+    return notes
+
+
+def defaults_of(arguments):
+    """Defaults of a command that stand in for those of its options."""
+    if arguments.command == "simulate" and arguments.graph:
+        return {}
+    return COMMANDS[arguments.command].defaults if arguments.command in COMMANDS else {}
 
 
 def _add_command(commands, name, command, before=""):
@@ -270,7 +306,7 @@ def _add_command(commands, name, command, before=""):
 
 def _add_options(parser, command):
     """The options of a subcommand's classes, in groups; one that two classes have is one option, for both."""
-    groups, exclusive, added = {}, {}, set()
+    groups, exclusive, added = {}, {}, set(command.without)
     for each in (each for options in command.options for each in options.declared()):
         if each.name in added:
             continue

@@ -4,12 +4,12 @@ import os
 
 from .. import options as o
 from ..errors import printable
-from ..simulation.experiment import analyse, make_rounds, places, shown
+from ..simulation.experiment import analyse, check_stored, make_rounds, places, shown
 from ..simulation.graph_rounds import GraphDesign
 from ..simulation.rounds import Design
 from ..simulation.scenarios import N_TRAINING, Strengths
 from ..simulation.sweep import confounded, make_sweep, strength_folder, write_sweep
-from .parser import OF_SIMULATE
+from .parser import defaults_of
 
 
 def simulate(arguments, command):
@@ -21,7 +21,9 @@ def simulate(arguments, command):
     if options.sweep:
         _sweep(arguments, options, design, wanted, say)
         return
-    if not options.stored:
+    if options.stored:
+        check_stored(arguments.output, design)
+    else:
         make_rounds(arguments.output, design, wanted, say)
     table = _analysed(arguments, options.analysis, arguments.output, wanted)
     _show(shown(design, table), say)
@@ -44,7 +46,11 @@ def _sweep(arguments, options, design, wanted, say):
     confounded_ones = confounded(wanted)
     if len(confounded_ones) < len(wanted):
         say("scenario none, which has no confounder, is left out of the sweep")
-    if not options.stored:
+    if options.stored:
+        for factor in options.sweep:
+            check_stored(strength_folder(arguments.output, factor),
+                         design._replace(strengths=design.strengths.times(factor)))
+    else:
         make_sweep(arguments.output, design, options.sweep, confounded_ones, say)
     tables = {factor: _analysed(arguments, options.analysis, strength_folder(arguments.output, factor), confounded_ones)
               for factor in options.sweep}
@@ -55,8 +61,7 @@ def _sweep(arguments, options, design, wanted, say):
 
 def _analysed(arguments, analysis, root, wanted):
     """The table over the rounds in a folder."""
-    defaults = {} if arguments.graph else OF_SIMULATE
-    return analyse(root, analysis, wanted, o.EstimatorOptions.among(arguments, **defaults),
+    return analyse(root, analysis, wanted, o.EstimatorOptions.among(arguments, **defaults_of(arguments)),
                    o.AggregateOptions.among(arguments), o.LeverOptions.among(arguments))[1]
 
 

@@ -3,7 +3,7 @@
 Imports nothing heavy, so that `--help` answers at once.
 """
 
-from .declare import Declared, Option, Options
+from .declare import Declared, Option, Options, without_effect
 from .estimation import COMPARED, CROSS_FITTED, LEAST_TO_CROSS_FIT, EstimateOptions, EstimatorOptions, indices_of
 from .later import (
     FORMATS,
@@ -58,4 +58,5 @@ __all__ = ["AggregateOptions", "AnnotateOptions", "COMPARED", "CROSS_FITTED", "C
            "MARK_SUMMARIES", "ModelOptions", "MutantOptions", "NetworkOptions", "Option", "Options", "OverwriteOptions",
            "PartOptions", "PredictClusterOptions", "PredictOptions", "RECALIBRATIONS", "REPLACEMENTS", "RESIZE",
            "RoundOptions", "RunOptions", "SCALES", "SCENARIOS", "ShapeOptions", "SpacingFigureOptions", "StrataOptions",
-           "StyleOptions", "TAU2_METHODS", "TableOptions", "TracksFigureOptions", "TracksOptions", "indices_of"]
+           "StyleOptions", "TAU2_METHODS", "TableOptions", "TracksFigureOptions", "TracksOptions", "indices_of",
+           "without_effect"]

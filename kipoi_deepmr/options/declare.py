@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError, nearest
 from .kinds import Flag, Items, JsonObject, Kind, Pairs, explained
+from .needs import Need, unmet
 
 PRESETS = ("default", "paper", "quick")
 DEFAULT = PRESETS[0]
@@ -37,6 +38,14 @@ class Option(NamedTuple):
         Options of one class with the same text here exclude each other.
     presets : ByPreset or None
         Defaults by preset, if they differ.
+    needs : tuple of Need
+        Without each of which it has no effect, so that it is refused unless it says what the default says.
+    only_warns : bool
+        Whether it is not refused there, but said to have no effect.
+    shared : bool
+        Whether a class of the same command declares it, too, for a purpose of its own.
+    replaces : (str, tuple of str) or None
+        Why other options have no effect with it, and their names.
     """
 
     kind: Kind
@@ -47,6 +56,10 @@ class Option(NamedTuple):
     positional: bool = False
     excludes: str = ""
     presets: ByPreset | None = None
+    needs: tuple[Need, ...] = ()
+    only_warns: bool = False
+    shared: bool = False
+    replaces: tuple[str, tuple[str, ...]] | None = None
 
 
 def option(kind, default=None, **declared):
@@ -64,8 +77,9 @@ class Declared(NamedTuple):
     option: Option
 
     def default_with(self, preset):
-        """The default with a preset."""
-        default = getattr(self.option.presets, preset) if self.option.presets else self.default
+        """The default with a preset; with one that there is not, that of no preset."""
+        presets = self.option.presets
+        default = getattr(presets, preset if preset in PRESETS else DEFAULT) if presets else self.default
         return dict(default) if isinstance(default, dict) else default
 
     @property
@@ -135,10 +149,34 @@ class Options:
         for declared in sorted(self.declared(), key=lambda each: each.name != "preset"):  # a wrong preset is said first
             value = declared.checked(given[declared.name]) if declared.name in given else declared.default_with(preset)
             object.__setattr__(self, declared.name, value)
+        for text in self._without_effect({name: getattr(self, name) for name in self.names()}).values():
+            raise InputError(text)
         self._check_together()
 
     def _check_together(self):
         """Raise InputError where options do not go together."""
+
+    @property
+    def chosen(self):
+        """Names of the options that were given another value than the default (frozenset of str)."""
+        preset = getattr(self, "preset", DEFAULT)
+        return frozenset(each.name for each in self.declared() if each.name in self.given
+                         and getattr(self, each.name) != each.default_with(preset))
+
+    @classmethod
+    def _without_effect(cls, values):
+        """What those chosen of this class's options lack to have an effect, in words by name; all values are known.
+
+        Needs that another class of the command may meet are `without_effect`'s.
+        """
+        preset, lacking = values.get("preset") or DEFAULT, {}
+        for each in cls.declared():
+            if values[each.name] != each.default_with(preset):
+                own = tuple(need for need in each.option.needs if need.names <= values.keys())
+                text = unmet(each.name, own, values)
+                if text:
+                    lacking[each.name] = text
+        return lacking
 
     @classmethod
     def declared(cls):
@@ -183,11 +221,18 @@ class Options:
     def among(cls, values, **defaults):
         """An object of those of `values` (a dict or a namespace) that are options of this class and not None.
 
-        Others are left to other classes. `defaults` stand in for the class's own.
+        Others are left to other classes, and so are those shared with another class that have no effect in this one.
+        `defaults` stand in for the class's own.
         """
         values = values if hasattr(values, "keys") else vars(values)
         chosen = {name: values[name] for name in cls.names() if values.get(name) is not None}
-        return cls(**{**{name: value for name, value in defaults.items() if name in cls.names()}, **chosen})
+        chosen = {**{name: value for name, value in defaults.items() if name in cls.names()}, **chosen}
+        preset = chosen.get("preset", DEFAULT)
+        known = {**{each.name: each.default_with(preset) for each in cls.declared()}, **chosen}
+        shared = {each.name for each in cls.declared() if each.option.shared}
+        for name in shared & cls._without_effect(known).keys():
+            del chosen[name]
+        return cls(**chosen)
 
     def replace(self, **changes):
         """The same with other values of some options."""
@@ -201,6 +246,64 @@ class Options:
         """All options with their values as JSON, defaults spelt out."""
         return {each.name: each.to_json(getattr(self, each.name)) for each in self.declared()
                 if each.name not in without}
+
+
+def without_effect(classes, values, defaults=None, of_file=()):
+    """Refuse options of a command that can have no effect with the others.
+
+    Parameters
+    ----------
+    classes : sequence of Options classes
+        Those of the command.
+    values : dict
+        Of the options by name, as the parser or Python gives them; None: not given.
+    defaults : dict, optional
+        In place of the classes' own.
+    of_file : collection of str
+        Names of those that a file gives. It may serve several commands, so that none is refused for which the file may
+        have another use.
+
+    Returns
+    -------
+    list of str
+        What to say of those that are not refused, a line each.
+
+    Raises
+    ------
+    InputError
+        One of them is to be refused, or has a value that it does not take.
+    """
+    by_name = {}
+    for each in (each for cls in classes for each in cls.declared()):
+        by_name.setdefault(each.name, []).append(each)
+    preset = values.get("preset") or DEFAULT
+    usual = {name: each[0].default_with(preset) for name, each in by_name.items()} | (defaults or {})
+    given = {name: each[0].checked(values[name]) for name, each in by_name.items() if values.get(name) is not None}
+    chosen = {name: by_name[name] for name, value in given.items() if value != usual[name]}
+    for name in chosen:
+        _refuse_replaced(name, chosen)
+    notes = []
+    for name, declared in chosen.items():
+        text = _lacking(name, declared, {**usual, **given})
+        if text and not (declared[0].option.only_warns or name in of_file and declared[0].option.shared):
+            raise InputError(text)
+        notes += [f"--{name} has no effect: it {text.removeprefix(f'--{name} ')}"] if text else []
+    return notes
+
+
+def _refuse_replaced(name, chosen):
+    """Raise InputError where options are chosen, by name, that one of them is in place of."""
+    why, names = chosen[name][0].option.replaces or ("", ())
+    replaced = [chosen[other][0] for other in sorted(set(names) & chosen.keys())]
+    listed = " and ".join(each.option.kind.metavar if each.option.positional else f"--{each.name}" for each in replaced)
+    if replaced:
+        raise InputError(f"--{name} {why}: leave out {listed}")
+
+
+def _lacking(name, of_name, values):
+    """What an option lacks to have an effect in any class that declares it, in words; empty if it has one."""
+    texts = [unmet(name, each.option.needs, values) for each in of_name]
+    return ", or ".join([texts[0], *(text.removeprefix(f"--{name} goes ") for text in texts[1:])]) if all(texts) else ""
 
 
 def documented(cls):

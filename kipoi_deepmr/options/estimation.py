@@ -6,9 +6,11 @@ from ..errors import InputError, nearest
 from ..methods import ALL_MEMBERS, COVARIATES, METHODS
 from . import kinds
 from .declare import DEFAULT, PRESETS, ByPreset, Options, documented, option
+from .needs import one_of
 
 LOCAL = "local causal effects"
 CROSS_FITTED = ("cross_fitted", "ensemble")
+FROM_MEMBERS = ("members", "combined", *CROSS_FITTED)
 LEAST_TO_CROSS_FIT = 3  # members: of the others, two at least must give a standard error
 ALL_MARKS = ("all",)
 PAPER = "paper"
@@ -62,13 +64,14 @@ class EstimatorOptions(Options):
         help="moderated: draw the mutants' standard errors, of few members each, towards what all mutants of a mark "
              "have; trend: towards what mutants of their size have, so that an error of exactly 0 is no trouble")
     uncertainty: str = option(
-        kinds.Choice("instrument", "members", "combined", "cross_fitted", "ensemble"),
+        kinds.Choice("instrument", *FROM_MEMBERS),
         ByPreset(default="ensemble", paper="instrument", quick="ensemble"), group=LOCAL,
         help="intervals from the estimator, from the spread of the estimates that each member's own effects give, or "
              "from both; cross_fitted: from the members, each with instruments that the others chose; ensemble: as "
              "cross_fitted, with the error of the members' mean instead of that of one member")
     spread_shrinkage: str = option(
         kinds.Choice("moderated", "none"), ByPreset(default="moderated", paper="moderated", quick="none"), group=LOCAL,
+        needs=(one_of("uncertainty", *FROM_MEMBERS),),
         help="moderated: draw the members' spread at a locus towards what the pair has at all loci; takes every fit "
              "twice")
 
@@ -139,7 +142,11 @@ class EstimatorOptions(Options):
         consequence = ": intervals do not show how much members differ" if "instruments" in self.given else (
             ": mutants that act on other marks count as instruments too, so an effect may be reported in the wrong "
             "direction")
-        instead = self.replace(preset=PAPER)
+        try:
+            instead = self.replace(preset=PAPER)
+        except InputError as error:
+            raise InputError(f"--preset {self.preset} cannot be used, since {lacking}; with --preset paper {error}"
+                             ) from error
         instead._check_members(n_members, keep)
         return instead, (
             f"caution: --preset {self.preset} cannot be used, since {lacking}. These estimates are made as in the "
@@ -199,10 +206,10 @@ class EstimateOptions(EstimatorOptions):
     outcomes: tuple = option(
         kinds.Items(kinds.Text(), "A,B", once=True), group=LOCAL, default_text="all", help="marks that may be effects")
     input_vcf: str = option(
-        kinds.Text("VCF"), group=LOCAL,
+        kinds.Text("VCF"), group=LOCAL, needs=(one_of("instruments", "variants"),),
         help="natural variants for --instruments variants: VCF (plain or packed) or BCF")
     instrument_regions: str = option(
-        kinds.Text("BED"), group=LOCAL,
+        kinds.Text("BED"), group=LOCAL, needs=(one_of("instruments", *COMPARED),), shared=True,
         help="regions of marks, such as motif instances: the names are marks. For --instruments regions; effects by "
              "direct and by regions are then compared (rules.tsv), and so they are where direct is the rule")
     calibration: str = option(
@@ -223,19 +230,15 @@ class EstimateOptions(EstimatorOptions):
         ByPreset(default="instruments", paper="instruments", quick="none"), group=LOCAL,
         help="which mutants the VCF holds")
     fasta_file: str = option(
-        kinds.Text("FASTA"), group=LOCAL, default_text="that of predict", help="genome of the VCF")
+        kinds.Text("FASTA"), group=LOCAL, default_text="that of predict", needs=(one_of("vcf", "instruments", "all"),),
+        shared=True, help="genome of the VCF")
 
     def _check_together(self):
         super()._check_together()
         if self.instruments == "variants" and not self.input_vcf:
             raise InputError("--instruments variants needs the variants: --input_vcf FILE")
-        if self.input_vcf and self.instruments != "variants":
-            raise InputError("--input_vcf goes with --instruments variants")
         if self.instruments == "regions" and not self.instrument_regions:
             raise InputError("--instruments regions needs the regions: --instrument_regions FILE")
-        if self.instrument_regions and self.instruments not in COMPARED:
-            raise InputError(f"--instrument_regions goes with --instruments {' or '.join(COMPARED)}, not "
-                             f"{self.instruments}: give --instruments regions")
 
     def needs_members(self):
         return super().needs_members() or ("a calibration" if self.calibration else "")

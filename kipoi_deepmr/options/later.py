@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from ..errors import InputError
 from . import kinds
 from .declare import DEFAULT, PRESETS, ByPreset, Options, documented, option
-from .estimation import LEAST_TO_CROSS_FIT
+from .estimation import LEAST_TO_CROSS_FIT, EstimateOptions
+from .models import ClusterOptions, LociOptions, ModelOptions, MutantOptions, PredictClusterOptions, PredictOptions
+from .needs import absent, given, one_of
 
 RECALIBRATIONS = ("quantile", "scale", "none")
 TAU2_METHODS = ("REML", "DL", "PM", "ML", "HE", "HS", "SJ", "EB")
@@ -19,14 +21,20 @@ FORMATS = ("tsv", "parquet")  # of tables, by their endings
 STRATA = "strata of loci: writes strata.tsv, strata_tests.tsv and strata.png as well (docs/strata.md)"
 ROUNDS = "rounds: data, networks and effects of their own (docs/simulation.md)"
 GRAPH_ROUNDS = "rounds of a causal graph with more than two marks, instead of the paper's"
-OF_PAPER = ("eta", "nu", "tau", "gamma", "sweep", "confounder_mark", "dropout")
-OF_GRAPHS = ("marks", "hidden")
 OF_INDELS = "models and genome for --predict_indels (docs/annotate.md)"
 LOOKS = "looks"
 STATE = "what the effect may depend on (docs/shape.md)"
 LEVERS = "what the analysis does to effects first, kept in its own folder"
 
+# what `run` predicts by, but for what its later stages take as well
+PREDICTING = tuple(dict.fromkeys(
+    name for cls in (ModelOptions, PredictOptions, LociOptions, MutantOptions, PredictClusterOptions)
+    for name in cls.names() if name not in (*EstimateOptions.names(), *ClusterOptions.names())))
+
 _strength = kinds.Number(0, LARGEST_STRENGTH)
+_of_paper = (absent("graph"),)
+_of_graph = (given("graph"),)
+_of_indels = (given("predict_indels"),)
 
 
 @documented
@@ -57,9 +65,14 @@ class NetworkOptions(Options):
         help="direct: by the mutants that act on one mark alone; inspre: the sparse inverse of total effects (Brown "
              "2023); both need three members or more")
     network_min_effect: float = option(
-        kinds.Number(0, metavar="SD"), 0.05, group=NETWORK,
+        kinds.Number(0, metavar="SD"), 0.05, group=NETWORK, needs=(one_of("network", "direct", "inspre"),),
         help="the least direct effect that counts, in standard deviations of the outcome per standard deviation of the "
              "exposure")
+
+    @property
+    def asks_for_network(self):
+        """Whether a network was asked for by name."""
+        return self.network != "none" and ("network" in self.given or "network_min_effect" in self.chosen)
 
     def for_members(self, n_members, keep="members"):
         """These options; without the network where a preset asks for it and there are too few members' effects.
@@ -67,11 +80,11 @@ class NetworkOptions(Options):
         Raises
         ------
         InputError
-            The network was asked for by name.
+            The network, or what counts in it, was asked for by name.
         """
         if self.network == "none" or (keep == "members" and n_members >= LEAST_TO_CROSS_FIT):
             return self
-        if "network" not in self.given:
+        if not self.asks_for_network:
             return self.replace(network="none")
         there = f"those of {n_members}" if keep == "members" else "none (--keep summary)"
         raise InputError(f"--network {self.network} needs the effects of {LEAST_TO_CROSS_FIT} members or more; here "
@@ -93,12 +106,8 @@ class StrataOptions(AggregateOptions):
     annotate: tuple = option(
         kinds.Items(kinds.Text(), "BED", several=True), group=STRATA, help="loci in and out of its intervals")
     bins: tuple = option(
-        kinds.Items(kinds.Number(), "A,B,C"), group=STRATA,
+        kinds.Items(kinds.Number(), "A,B,C"), group=STRATA, needs=(given("strata", "motifs"),),
         help="edges of the strata of distances (default: 0,35,70,150,1000) and of numbers of --strata")
-
-    def _check_together(self):
-        if self.bins and not (self.strata or self.motifs):
-            raise InputError("--bins goes with --strata or --motifs")
 
     @property
     def covariates_given(self):
@@ -134,22 +143,19 @@ class AnnotateOptions(Options):
         help="load the run's models again, and predict insertions, deletions and changes of several bases in windows "
              "that hold them (docs/annotate.md)")
     models: tuple = option(
-        kinds.Items(kinds.Text(), "MODEL", several=True), group=OF_INDELS,
+        kinds.Items(kinds.Text(), "MODEL", several=True), group=OF_INDELS, needs=_of_indels,
         help="the run's models: they are code, and a run's folder does not say whose is run")
     source: str = option(
-        kinds.Text(), default_text="dir for paths, else kipoi", group=OF_INDELS, help="their source, as for run")
+        kinds.Text(), default_text="dir for paths, else kipoi", group=OF_INDELS, needs=_of_indels,
+        help="their source, as for run")
     module: str = option(
-        kinds.Text("FILE.py:CLASS"), group=OF_INDELS, help="their class, as for run")
+        kinds.Text("FILE.py:CLASS"), group=OF_INDELS, needs=_of_indels, help="their class, as for run")
     python: tuple = option(
-        kinds.Items(kinds.Text(), "PATH", several=True), group=OF_INDELS, help="their Python, as for run")
-    env: str = option(kinds.Text("NAME"), group=OF_INDELS, help="their environment, as for run")
+        kinds.Items(kinds.Text(), "PATH", several=True), group=OF_INDELS, needs=_of_indels,
+        help="their Python, as for run")
+    env: str = option(kinds.Text("NAME"), group=OF_INDELS, needs=_of_indels, help="their environment, as for run")
     fasta_file: str = option(
-        kinds.Text("FASTA"), default_text="that of the run", group=OF_INDELS, help="genome")
-
-    def _check_together(self):
-        for name in ("fasta_file", "models", "module", "python", "env"):
-            if getattr(self, name) and not self.predict_indels:
-                raise InputError(f"--{name} goes with --predict_indels")
+        kinds.Text("FASTA"), default_text="that of the run", group=OF_INDELS, needs=_of_indels, help="genome")
 
 
 @documented
@@ -168,15 +174,12 @@ class CalibrateOptions(Options):
              "measure")
     noise_sd: float = option(
         kinds.Number(0, metavar="SD"), 0.0, group="calibration (docs/calibration.md)",
+        needs=(one_of("recalibration", "scale", "none"),),
         help="standard deviation of the noise in the observed values (1 on the Anscombe scale), which the members' "
              "spread does not include; with scale")
     ddof: int = option(
         kinds.IntegerChoice(0, 1), 1, group="calibration (docs/calibration.md)",
         help="of the standard deviation over members, as in predict")
-
-    def _check_together(self):
-        if self.noise_sd and self.recalibration == "quantile":
-            raise InputError("noise_sd goes with recalibration scale: quantile cannot tell noise from spread")
 
 
 @documented
@@ -196,42 +199,37 @@ class RoundOptions(Options):
         kinds.Integer(1, metavar="N"), group=ROUNDS, help="training sequences",
         default_text="10000; with --graph 6000, or 10000 for more than 5 marks")
     eta: float = option(
-        _strength, 20.0, group=ROUNDS, help="strength of the confounder that the sequence shows, on the exposure")
-    nu: float = option(_strength, 30.0, group=ROUNDS, help="the same, on the outcome")
+        _strength, 20.0, group=ROUNDS, needs=_of_paper,
+        help="strength of the confounder that the sequence shows, on the exposure")
+    nu: float = option(_strength, 30.0, group=ROUNDS, needs=_of_paper, help="the same, on the outcome")
     tau: float = option(
-        _strength, 25.0, group=ROUNDS, help="strength of the confounder that the sequence does not show, on both")
+        _strength, 25.0, group=ROUNDS, needs=_of_paper,
+        help="strength of the confounder that the sequence does not show, on both")
     gamma: float = option(
-        _strength, group=ROUNDS, default_text="drawn for each round, near 1 or near 10",
+        _strength, group=ROUNDS, needs=_of_paper, default_text="drawn for each round, near 1 or near 10",
         help="strength of the exposure on the outcome")
     sweep: tuple = option(
-        kinds.Items(_strength, "X,Y", once=True), group=ROUNDS,
+        kinds.Items(_strength, "X,Y", once=True), group=ROUNDS, needs=_of_paper,
         help="eta, nu and tau times each of these: an experiment a strength in FOLDER/strength-X, and FOLDER/sweep.tsv "
              "and sweep.png (the paper's S2 Text); without scenario none, which has no confounder")
     confounder_mark: bool = option(
-        kinds.Flag(), False, group=ROUNDS,
+        kinds.Flag(), False, group=ROUNDS, needs=_of_paper,
         help="the networks predict the confounder that the sequence shows too, as a third mark, SOX2: scenarios "
              "sequence and both")
     dropout: float = option(
-        kinds.Number(0, 1, below=True, metavar="RATE"), 0.0, group=ROUNDS, default_text="none",
+        kinds.Number(0, 1, below=True, metavar="RATE"), 0.0, group=ROUNDS, needs=_of_paper, default_text="none",
         help="train the networks with dropout after each layer, for --mc_dropout")
     stored: bool = option(
         kinds.Flag(), False, group=ROUNDS, help="make no round: analyse those that the folder holds")
     graph: str = option(
         kinds.Choice(*GRAPHS), group=GRAPH_ROUNDS, help="which marks act on which (docs/simulation.md)")
-    marks: int = option(kinds.Integer(1, metavar="D"), 4, group=GRAPH_ROUNDS, help="how many marks")
+    marks: int = option(kinds.Integer(1, metavar="D"), 4, group=GRAPH_ROUNDS, needs=_of_graph, help="how many marks")
     hidden: int = option(
-        kinds.Integer(0, metavar="N"), 0, group=GRAPH_ROUNDS,
+        kinds.Integer(0, metavar="N"), 0, group=GRAPH_ROUNDS, needs=_of_graph,
         help="causes of two or three marks each that are no marks themselves")
     analysis: str = option(
         kinds.Text("NAME"), "main", group="their analysis, through estimate and aggregate",
         help="folder below FOLDER/analyses for these options")
-
-    def _check_together(self):
-        wrong, why = (OF_PAPER, "is for the paper's simulation, not for --graph") if self.graph else (
-            OF_GRAPHS, "goes with --graph")
-        for name in wrong:
-            if getattr(self, name) != self.default_of(name):
-                raise InputError(f"--{name} {why}")
 
 
 @documented
@@ -253,13 +251,9 @@ class LeverOptions(Options):
         kinds.Choice(*RECALIBRATIONS), "none", group=LEVERS,
         help="calibrate by the labels of each round's validation sequences, as calibrate does")
     noise_sd: float = option(
-        kinds.Number(0, metavar="SD"), 0.0, group=LEVERS,
+        kinds.Number(0, metavar="SD"), 0.0, group=LEVERS, needs=(one_of("recalibration", "scale"),),
         help="noise in those labels, which the members' spread does not include: that of Poisson counts is 1 on their "
              "scale; with --recalibration scale")
-
-    def _check_together(self):
-        if self.noise_sd and self.recalibration == "none":
-            raise InputError("--noise_sd goes with --recalibration scale")
 
     @property
     def predicts(self):
@@ -303,7 +297,7 @@ class RunOptions(OverwriteOptions):
 
     no_report: bool = option(kinds.Flag(), False, help="do not write report.html")
     effects: str = option(
-        kinds.Text("EFFECTS.zarr"),
+        kinds.Text("EFFECTS.zarr"), replaces=("holds predictions that are there already", PREDICTING),
         help="estimate and aggregate from the effects of an earlier run, in place of MODEL and all that predicts")
 
 
@@ -411,13 +405,11 @@ class HeatmapFigureOptions(Options):
     method: str = option(kinds.Text(), help="which of the methods of a table of global effects",
                          default_text="the first")
     mark_table: str = option(
-        kinds.Text("FILE"), help="a table with a row for each mark, as `run --mark_table` takes it")
+        kinds.Text("FILE"), needs=(given("color_by"),),
+        help="a table with a row for each mark, as `run --mark_table` takes it")
     color_by: str = option(
-        kinds.Text("COLUMN"), help="give marks with the same value in this column of --mark_table the same colour")
-
-    def _check_together(self):
-        if bool(self.mark_table) != bool(self.color_by):
-            raise InputError("--color_by names a column of --mark_table FILE: give both")
+        kinds.Text("COLUMN"), needs=(given("mark_table"),),
+        help="give marks with the same value in this column of --mark_table the same colour")
 
 
 @documented

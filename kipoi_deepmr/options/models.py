@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ..errors import InputError
 from . import kinds
 from .declare import Options, documented, option
+from .needs import a_scheduler, given, mutants_of
 
 MARK_SUMMARIES = ("sum", "mean", "max", "log_sum", "profile_mean", "counts", "total")
 SCALES = ("identity", "logit", "log", "log1p", "anscombe")
@@ -22,6 +23,9 @@ ADAPTERS = "input and output of a model (`check` shows what is detected without 
 LOCI = "loci: from the model's own dataloader, or from BED and FASTA"
 MUTANTS = "mutants of each locus"
 CLUSTER = "a Dask cluster (docs/cluster.md; default: this process)"
+_of_loci = given("dataloader_args", "intervals_file")
+_apart = given("python", "env")
+_averaged = mutants_of("windows", "regions", "pairs")
 
 
 @documented
@@ -41,7 +45,8 @@ class ModelOptions(Options):
         kinds.Text("FILE.py:CLASS"), group=MODELS,
         help="class of the networks whose weights the files hold, or a function that makes one; runs that file's code")
     module_args: dict = option(
-        kinds.JsonObject("JSON"), group=MODELS, help="its arguments: a JSON object, or a file of one")
+        kinds.JsonObject("JSON"), group=MODELS, needs=(given("module"),),
+        help="its arguments: a JSON object, or a file of one")
     length: int = option(
         kinds.Integer(1, metavar="BASES"), group=MODELS, default_text="as the model says, else as the loci are",
         help="bases that the model takes, where its file does not say")
@@ -67,10 +72,10 @@ class ModelOptions(Options):
     env: str = option(
         kinds.Text("NAME"), group=ENVIRONMENTS, help="the same, by the name that `kipoi env create` gave it")
     jobs: int = option(
-        kinds.Integer(1, metavar="N"), group=ENVIRONMENTS, default_text="all",
+        kinds.Integer(1, metavar="N"), group=ENVIRONMENTS, default_text="all", needs=(_apart,),
         help="how many models of --python or --env compute at once")
     worker_timeout: float = option(
-        kinds.Number(0, above=True, metavar="SECONDS"), group=ENVIRONMENTS, default_text="600",
+        kinds.Number(0, above=True, metavar="SECONDS"), group=ENVIRONMENTS, default_text="600", needs=(_apart,),
         help="how long one batch may take there before the process is restarted")
     seq_input: tuple = option(
         kinds.Items(kinds.Label(), "NAME,NAME=rc"), group=ADAPTERS,
@@ -109,12 +114,10 @@ class ModelOptions(Options):
         kinds.columns(), group=ADAPTERS,
         help="use means of outputs as marks: their outputs, by name, pattern or number from 0")
     mark_groups_by: str = option(
-        kinds.Text("COLUMN"), group=ADAPTERS,
+        kinds.Text("COLUMN"), group=ADAPTERS, needs=(given("mark_table"),),
         help="use means of the outputs that have the same value in this column of --mark_table as marks")
 
     def _check_together(self):
-        if self.mark_groups_by and not self.mark_table:
-            raise InputError("--mark_groups_by names a column of --mark_table FILE: give the table, too")
         for first, second in NOT_TOGETHER:
             if getattr(self, first) and getattr(self, second):
                 raise InputError(f"--{first} and --{second} exclude each other")
@@ -133,18 +136,22 @@ class LociOptions(Options):
         kinds.Text("BED"), group=LOCI,
         help="loci, or peaks of any length; those on the - strand are reverse-complemented")
     resize: str = option(
-        kinds.Choice(*RESIZE), group=LOCI, default_text="summit for narrowPeak, else center",
+        kinds.Choice(*RESIZE), group=LOCI, default_text="summit for narrowPeak, else center", needs=(_of_loci,),
         help="how intervals get the length of the model's input: around the summit of narrowPeak (column 10), around "
              "their middle, or not at all, so that another length is an error (docs/peaks.md)")
     fasta_file: str = option(
-        kinds.Text("FASTA"), group=LOCI, help="genome of --intervals_file, and of the VCF")
+        kinds.Text("FASTA"), group=LOCI, needs=(_of_loci,), shared=True,
+        help="genome of --intervals_file, and of the VCF")
     mutate: str = option(
-        kinds.Text("START:END|BED"), group=LOCI, default_text="all",
+        kinds.Text("START:END|BED"), group=LOCI, default_text="all", needs=(_of_loci,),
         help="mutate only some positions: those from START, without END, of each locus as the model sees it, from 0; "
              "or those in the intervals of a BED file (docs/peaks.md)")
     n_loci: int = option(
         kinds.Integer(1), group=LOCI, default_text="all", help="use a random sample of this many loci")
-    seed: int = option(kinds.Integer(0), 42, group=LOCI, help="of the random sample, of --mc_dropout and of --mutants")
+    seed: int = option(
+        kinds.Integer(0), 42, group=LOCI, only_warns=True,
+        needs=(given("n_loci", "mc_dropout") | _averaged | given("observed"),),
+        help="of the random sample, of --mc_dropout and of --mutants")
 
 
 @documented
@@ -154,19 +161,19 @@ class MutantOptions(Options):
     """
 
     mutants: str = option(
-        kinds.Text("KIND,KIND"), "single", group=MUTANTS,
+        kinds.Text("KIND,KIND"), "single", group=MUTANTS, needs=(_of_loci,),
         help="which mutants of each locus: single bases (single), windows of W bases, by default side by side "
              "(windows:W[:STEP]), deletions (deletions:W[:STEP]), each region of --instrument_regions and its single "
              "bases (regions), each two of these regions together (pairs); docs/mutants.md")
     mutant_draws: int = option(
-        kinds.Integer(1, metavar="R"), 10, group=MUTANTS,
+        kinds.Integer(1, metavar="R"), 10, group=MUTANTS, needs=(_averaged,),
         help="sequences that replace a window or region; its effect is their mean")
     mutant_bases: str = option(
-        kinds.Choice(*REPLACEMENTS), "background", group=MUTANTS,
+        kinds.Choice(*REPLACEMENTS), "background", group=MUTANTS, needs=(_averaged,),
         help="what replaces it: bases drawn as often as the locus has them, or its own, shuffled so that each two are "
              "neighbours as often as before")
     instrument_regions: str = option(
-        kinds.Text("BED"), group=MUTANTS,
+        kinds.Text("BED"), group=MUTANTS, needs=(mutants_of("regions", "pairs"),), shared=True,
         help="regions of marks, such as motif instances: the names are marks. For --mutants regions and pairs, and for "
              "--instruments regions; effects by direct and by regions are then compared (rules.tsv), and so they are "
              "where direct is the rule")
@@ -185,15 +192,12 @@ class ClusterOptions(Options):
         kinds.Text("FILE"), group=CLUSTER, excludes="dask",
         help="a scheduler by the file that `dask scheduler --scheduler-file` wrote")
     dask_tls_config: str = option(
-        kinds.Text("FILE"), group=CLUSTER,
+        kinds.Text("FILE"), group=CLUSTER, needs=(a_scheduler(),),
         help="certificates, as a Dask configuration file names them (distributed.comm.tls)")
 
     def _check_together(self):
         if self.dask and self.dask_scheduler_file:
             raise InputError("--dask and --dask_scheduler_file exclude each other")
-        for name in ("dask_tls_config", "dask_resources"):
-            if getattr(self, name, None) and not (self.dask or self.dask_scheduler_file):
-                raise InputError(f"--{name} goes with --dask or --dask_scheduler_file")
 
 
 @documented
@@ -203,7 +207,7 @@ class PredictClusterOptions(ClusterOptions):
     """
 
     dask_resources: dict = option(
-        kinds.amounts(), group=CLUSTER,
+        kinds.amounts(), group=CLUSTER, needs=(a_scheduler(),),
         help="what a worker must declare to predict a block, and how much of it that takes, such as GPU=1 (dask worker "
              "--resources GPU=1)")
 

@@ -4,7 +4,7 @@ from .aggregation import StrataResult, aggregate, stratify
 from .annotation import AnnotationResult, annotate
 from .estimation import estimate
 from .interaction import interaction
-from .mutants import estimate_options, planned
+from .mutants import planned
 from .network import Judged, judge, network
 from .parts import parts
 from .prediction import predict, predict_settings
@@ -15,5 +15,5 @@ from .shape import shape
 from .tracks import TracksResult, tracks
 
 __all__ = ["AnnotationResult", "Judged", "Result", "RunResult", "StrataResult", "TracksResult", "aggregate", "annotate",
-           "estimate", "estimate_options", "interaction", "judge", "network", "parts", "planned", "predict",
-           "predict_settings", "run", "run_again", "select_loci", "shape", "stratify", "tracks"]
+           "estimate", "interaction", "judge", "network", "parts", "planned", "predict", "predict_settings", "run",
+           "run_again", "select_loci", "shape", "stratify", "tracks"]

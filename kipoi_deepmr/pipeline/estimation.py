@@ -32,6 +32,7 @@ from .sizes import check_sizes, is_wide, shape_of, sizes_of
 KEPT = "the effects are kept; free some space and start again"
 PRESSO_DRAWS = 1000
 ALPHA = 0.05
+ALONE = {"diagnostics": ("none",), "vcf": ("none",), "fasta_file": (), "tables": ("all",)}  # what a stream can do
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +92,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
     if options.input_vcf and variants is None:
         variants = natural_of_store(options.input_vcf, effects)
     if is_stream(local_path):
-        options = options.replace(diagnostics=_none_beside("diagnostics", options.diagnostics),
-                                  vcf=_none_beside("vcf", options.vcf))
+        options = _alone(options)
     wide = is_wide(options, effects.sizes) and not is_stream(local_path)
     if wide:
         expected = sizes_of(options, marks, effects.sizes, whole_run=False, like=os.fspath(local_path),
@@ -317,11 +317,13 @@ def cautious(options, n_members, keep):
     return options, caution
 
 
-def _none_beside(name, value):
-    """No further files are written where the table goes to a stream; one that was asked for is refused."""
-    if value == "all":
-        raise InputError(f"--{name} all is a file beside the table, and a stream has no place for it; give -o a name")
-    return "none"
+def _alone(options):
+    """Options of a table that goes to a stream: without further files; one that was asked for is refused."""
+    for name in ALONE.keys() & options.chosen:
+        if getattr(options, name) not in ALONE[name]:
+            raise InputError(f"--{name} {getattr(options, name)} is about files beside the table, and a stream has no "
+                             "place for them; give -o a name")
+    return EstimateOptions(**{**options.as_given(), "diagnostics": "none", "vcf": "none"})
 
 
 def _shown(pieces, *viewers):

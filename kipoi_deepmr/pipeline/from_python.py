@@ -6,10 +6,10 @@ from tempfile import TemporaryDirectory
 from ..errors import InputError, nearest
 from ..loci import Loci, Selection
 from ..models import Ensemble
-from ..options import AggregateOptions, EstimateOptions, MutantOptions, NetworkOptions, PredictOptions
+from ..options import AggregateOptions, EstimateOptions, MutantOptions, NetworkOptions, PredictOptions, without_effect
 from ..runs import manifest
 from . import running
-from .mutants import estimate_options, planned
+from .mutants import planned
 from .result import Result
 
 STAGES = {"predict_options": PredictOptions, "aggregate_options": AggregateOptions, "network_options": NetworkOptions}
@@ -60,11 +60,12 @@ def run(ensemble, loci, output=None, *, overwrite=False, quiet=False, cluster=No
     --------
     docs/python.md
     """
-    known = dict.fromkeys(name for kind in (*STAGES.values(), EstimateOptions, MutantOptions)
-                          for name in kind.names())
+    classes = (*STAGES.values(), EstimateOptions, MutantOptions)
+    known = dict.fromkeys(name for kind in classes for name in kind.names())
     for name in options:
         if name not in known:
             raise InputError(f"run: unknown option {name!r}{nearest(name, known)}")
+    without_effect(classes, options)
     selection = planned(_selection(ensemble, loci), ensemble.marks, MutantOptions.among(options))
     if not (selection.fasta_file or options.get("fasta_file") or options.get("vcf")):
         options["vcf"] = "none"
@@ -72,7 +73,7 @@ def run(ensemble, loci, output=None, *, overwrite=False, quiet=False, cluster=No
     folder = os.path.join(temporary.name, "run") if temporary else os.fspath(output)
     found = running.run(
         ensemble, selection, folder, **{stage: kind.among(options) for stage, kind in STAGES.items()},
-        estimate_options=estimate_options(options),
+        estimate_options=EstimateOptions.among(options),
         details={"command": ["kipoi_deepmr.run"], "directory": os.getcwd()}, overwrite=overwrite, quiet=quiet,
         cluster=cluster, report=not temporary if report is None else report, table_format=table_format)
     return Result(folder, found.local, found.global_, found.network, found.dropped, found.agreement,

@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..instruments.regions import read_regions
 from ..loci import Genome, Kind, Plan, parse_mutants
 from ..loci.mutants import DELETIONS, PAIRS, REGIONS, SINGLE, has_kind
-from ..options import COMPARED, EstimateOptions, MutantOptions
+from ..options import MutantOptions
 
 NO_MUTANT = "none of the mutants lies in it (--mutants, --mutate)"
 
@@ -59,15 +59,6 @@ def planned(selection, marks, options=None, seed=42, **changes):
     loci = replace(selection.loci[np.flatnonzero(there)], dropped=selection.loci.dropped)
     return replace(selection, loci=loci, dropped=dropped,
                    notes=(*selection.notes, *notes, *_cost(plan, list(compress(tables, there)))))
-
-
-def estimate_options(values):
-    """The `EstimateOptions` of a run by its options, a dict: without regions that are there for its mutants alone."""
-    rule = values.get("instruments") or EstimateOptions.among({"preset": values.get("preset")}).instruments
-    kinds = parse_mutants(MutantOptions.among(values).mutants)
-    if rule not in COMPARED and has_kind(kinds, REGIONS, PAIRS):
-        values = {**values, "instrument_regions": None}
-    return EstimateOptions.among(values)
 
 
 def _regions(selection, marks, kinds, path):

@@ -83,7 +83,7 @@ def judge_table(local_path, effects_path=None, options=None, quiet=True):
     options, effects = NetworkOptions.of(options), effects_beside(local_path, effects_path)
     if effects is not None:
         return judge(effects, options, quiet=quiet)
-    if "network" in options.given and options.network != "none":
+    if options.asks_for_network:
         raise InputError(f"--network {options.network} needs the effects: --effects EFFECTS.zarr")
     return UNKNOWN
 
@@ -121,7 +121,7 @@ def judge(effects, options=None, map_blocks=None, *, quiet=True, **changes):
                                      map_blocks=doing.counted(map_blocks or effects_store.each_block))
             return Judged(dict(zip(marks, found.instruments.sd.tolist(), strict=True)), found, "")
         except InputError as error:
-            if "network" in options.given:
+            if options.asks_for_network:
                 raise
             reason = f"no network: {error}"
     else:

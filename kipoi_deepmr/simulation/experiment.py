@@ -180,6 +180,28 @@ def _merged(settings):
     return {name: value for each in settings for name, value in each.items()}
 
 
+def check_stored(root, design):
+    """Raise `InputError` where what a design has other than the default is not so of the rounds in a folder."""
+    path = os.path.join(root, DESIGN)
+    if not os.path.exists(path):
+        return  # `analyse` says that there are no rounds
+    usual = type(design)(**({"graph": design.graph} if isinstance(design, GraphDesign) else {}))
+    ours, usual = _flat(design), _flat(usual)
+    with open(path, encoding="utf-8") as file:
+        theirs = _flat(read_design(json.load(file)))
+    chosen = [name for name in ours if ours[name] != usual[name]]
+    differing = differences({name: theirs.get(name) for name in chosen}, {name: ours[name] for name in chosen})
+    if differing:
+        raise InputError(f"{path}: made with other options ({'; '.join(differing[:3])}); leave these out with --stored")
+
+
+def _flat(design):
+    """The fields of a design, those of its strengths beside them, as JSON has them."""
+    fields = design._asdict()
+    strengths = fields.pop("strengths")._asdict() if "strengths" in fields else {}
+    return json.loads(json.dumps({**fields, **strengths, "schedule": None}))
+
+
 def _settle(path, settings, defaults=None):
     """Write the settings of a folder, or refuse if it has others; what it does not name has its default."""
     settings = json.loads(json.dumps(settings))

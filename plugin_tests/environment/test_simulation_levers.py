@@ -119,7 +119,7 @@ def test_an_analysis_that_does_not_name_an_option_has_its_default(experiment):
 
 @pytest.mark.parametrize("words, said", [
     (["--noise_sd", "1"], "--noise_sd goes with --recalibration scale"),
-    (["--noise_sd", "1", "--recalibration", "quantile"], "noise_sd goes with recalibration scale"),
+    (["--noise_sd", "1", "--recalibration", "quantile"], "--noise_sd goes with --recalibration scale, not quantile"),
     (["--use_members", "3", "--recalibration", "scale"], "recalibration scale needs 4 members or more"),
     (["--use_members", "5"], "--use_members 5: the rounds have 4 networks each"),
     (["--use_members", "1"], "one model alone gives no standard errors"),

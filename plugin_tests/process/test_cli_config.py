@@ -21,7 +21,8 @@ def written(folder, content, name="run.yaml"):
 
 
 def parsed(*argv):
-    return vars(config.parse(make_parser("kipoi deepmr"), [str(word) for word in argv]))
+    said = vars(config.parse(make_parser("kipoi deepmr"), [str(word) for word in argv]))
+    return {name: value for name, value in said.items() if name != "from_file"}
 
 
 def refused(*argv):

@@ -128,7 +128,7 @@ def test_a_reader_that_goes_away(run):
     (["run", "m", "-o", "-"], "run writes a folder"), (["predict", "m", "-o", "-"], "predict writes a store"),
     (["plot", "global", "{run}/global.tsv", "-o", "-"], "whose name tells its format"),
     (["aggregate", "{run}/local.tsv", "--strata", "x.tsv", "-o", "-"], "tables of strata"),
-    (["estimate", "{run}/effects.zarr", "--vcf", "all", "-o", "-"], "--vcf all is a file beside the table"),
+    (["estimate", "{run}/effects.zarr", "--vcf", "all", "-o", "-"], "--vcf all is about files beside the table"),
 ])
 def test_what_standard_output_cannot_take(run, words, said, capsys):
     from kipoi_deepmr.cli import main

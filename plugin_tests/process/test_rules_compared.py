@@ -106,7 +106,7 @@ def test_two_members_have_nothing_to_compare_with(tmp_path, capsys):
     words = ["estimate", store, "--instrument_regions", sites, *QUICK, "-q", "-o", str(tmp_path / "a.tsv")]
     assert main([*words, "--instruments", "regions"]) == 0
     assert not (tmp_path / "a.direct.tsv").exists()
-    assert main(words) == 2 and "give --instruments regions" in capsys.readouterr().err
+    assert main(words) == 2 and "--instrument_regions goes with --instruments direct or" in capsys.readouterr().err
 
 
 def test_regions_with_a_rule_that_is_not_compared(run, tmp_path, capsys):

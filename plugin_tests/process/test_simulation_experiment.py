@@ -154,6 +154,7 @@ def test_two_analyses_at_once_wait_for_each_other(experiment):
 @pytest.mark.parametrize("words, said", [
     (["--seed", "2"], "seed: 1 -> 2"), (["--members", "3"], "n_members: 2 -> 3"),
     (["--stored", "--scenarios", "none"], "none of the rounds is stored"),
+    (["--stored", "--seed", "2"], "seed: 1 -> 2"), (["--stored", "--eta", "3"], "eta: 20.0 -> 3.0"),
 ])
 def test_what_is_refused(experiment, words, said, capsys):
     folder, _ = experiment

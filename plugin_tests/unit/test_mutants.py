@@ -9,7 +9,7 @@ from kipoi_deepmr import dna
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.loci import BedSource, Genome, Kind, Loci, Plan, Selection, parse_mutants, read_bed, select
 from kipoi_deepmr.loci.mutants import shuffled
-from kipoi_deepmr.pipeline.mutants import NO_MUTANT, estimate_options, planned
+from kipoi_deepmr.pipeline.mutants import NO_MUTANT, planned
 from kipoi_deepmr.variants import Allele, LocusIndex
 
 L, MARKS = 30, ["A", "B"]
@@ -219,13 +219,3 @@ def test_deletions_need_a_genome():
     loci = random_loci()
     with pytest.raises(InputError, match="--mutants deletions needs --fasta_file"):
         planned(Selection(loci, {}, 3), MARKS, mutants="deletions:2")
-
-
-@pytest.mark.parametrize(("asked", "kept"), [
-    ({"mutants": "pairs", "instruments": "own"}, False), ({"mutants": "single,regions", "preset": "paper"}, False),
-    ({"mutants": "regions", "instruments": "regions"}, True), ({"mutants": "regions"}, True), ({}, True)])
-def test_regions_for_mutants_alone_are_none_of_the_instruments(asked, kept):
-    found = estimate_options({**asked, "instrument_regions": "r.bed"})
-    assert found.instrument_regions == ("r.bed" if kept else None)
-    with pytest.raises(InputError, match="--instrument_regions goes with --instruments direct or regions, not own"):
-        estimate_options({"instruments": "own", "instrument_regions": "r.bed", "mutants": "windows:8"})
