@@ -37,6 +37,8 @@ def two_sided_pvalue(estimate, se, df=None):
     if df is None:
         return 2 * special.ndtr(z)
     finite, safe = _usable(df)
+    if not finite.any():
+        return np.where(np.isposinf(df), 2 * special.ndtr(z), np.nan)
     return np.where(np.isposinf(df), 2 * special.ndtr(z), np.where(finite, 2 * special.stdtr(safe, z), np.nan))
 
 
@@ -52,6 +54,8 @@ def quantile(alpha, df=None):
     if df is None:
         return normal
     finite, safe = _usable(df)
+    if not finite.any():
+        return np.where(np.isposinf(df), normal, np.nan)
     t = -special.stdtrit(safe, alpha / 2)
     # older SciPy inverts the t distribution to nine digits; a Newton step doubles them
     log_density = special.gammaln((safe + 1) / 2) - special.gammaln(safe / 2) - 0.5 * np.log(safe * np.pi)

@@ -18,6 +18,8 @@ class LinearModel:
         Number of studies and smallest variance, the same m times.
     """
 
+    is_compiled = False
+
     def __init__(self, y, v, x, m=1):
         self.y, self.v, self.x = y, v, x
         self.k, self.v0 = np.full(m, len(y)), np.full(m, v.min())

@@ -3,8 +3,9 @@
 import numpy as np
 
 from ..errors import InputError
-from ..inference import added, interval, quantile, two_sided_pvalue
-from .pooled import prediction_df
+from ..inference import added, interval, two_sided_pvalue
+from .model import is_large
+from .pooled import prediction_df, prediction_quantile
 
 OF_MEMBER = r"^estimate_\d+$"  # columns of the local table with the estimates from each member's own effects
 
@@ -31,22 +32,42 @@ def members_global_effects(estimates, ses, tau2):
     InputError
         An estimate is not a finite number.
     """
-    error = np.hypot(ses, np.sqrt(np.nan_to_num(tau2)))
+    mean_of = (_compiled_means if is_large(ses.size) else _means)(ses, np.nan_to_num(tau2))
+    found = []
+    for number, own in enumerate(estimates, 1):
+        mean = mean_of(own)
+        lost = ~np.isfinite(mean)
+        if lost.any():
+            bad = own[:, lost][~(np.isfinite(own[:, lost]) | np.isnan(ses[:, lost]))]
+            if len(bad):
+                raise InputError("a locus of the local table has an estimate and a standard error, but its "
+                                 f"estimate_{number} is {bad[0]}")
+        found.append(mean)
+    return np.stack(found, axis=1) if found else None
+
+
+def _means(ses, tau2):
+    """A function that gives the weighted means (analysis,) of estimates (locus, analysis)."""
+    error = np.hypot(ses, np.sqrt(tau2))
     smallest = np.fmin.reduce(error, axis=0, initial=np.inf)
     weight = (smallest / error) ** 2
     unused = np.isnan(error)
     weight[unused] = 0.0
-    total, found = weight.sum(0), []
-    for number, own in enumerate(estimates, 1):
-        own = np.where(unused, 0.0, own)
-        bad = own[~np.isfinite(own)]
-        if len(bad):
-            raise InputError("a locus of the local table has an estimate and a standard error, but its "
-                             f"estimate_{number} is {bad[0]}")
-        own *= weight
+    total = weight.sum(0)
+
+    def means(own):
         with np.errstate(invalid="ignore"):
-            found.append(own.sum(0) / total)
-    return np.stack(found, axis=1) if found else None
+            return (np.where(unused, 0.0, own) * weight).sum(0) / total
+
+    return means
+
+
+def _compiled_means(ses, tau2):
+    """As `_means`, by compiled loops."""
+    from .loops import means_of_rows, weights_of_studies  # which imports numba
+
+    weights = weights_of_studies(np.ascontiguousarray(ses.T), tau2)
+    return lambda own: means_of_rows(np.ascontiguousarray(own.T), weights)
 
 
 def with_members(table, effects, ci, prediction, alpha):
@@ -54,8 +75,8 @@ def with_members(table, effects, ci, prediction, alpha):
 
     Parameters
     ----------
-    table : pandas.DataFrame
-        Columns n_loci, estimate, se, ci_low, ci_high, pvalue, pi_low and pi_high of meta-analyses.
+    table : dict of str to array
+        n_loci, estimate, se, ci_low, ci_high, pvalue, pi_low and pi_high of meta-analyses, an array (n,) each.
     effects : (n, K) array
         As `members_global_effects` gives them.
     ci, prediction : str
@@ -64,18 +85,19 @@ def with_members(table, effects, ci, prediction, alpha):
 
     Returns
     -------
-    pandas.DataFrame
-        With columns se_loci, the standard error before, and se_members.
+    dict of str to array
+        With se_loci, the standard error before, and se_members.
     """
-    k, df = table["n_loci"].to_numpy(np.float64), effects.shape[1] - 1.0
-    estimate, se = (table[name].to_numpy() for name in ("estimate", "se"))
+    k, df = table["n_loci"].astype(np.float64), effects.shape[1] - 1.0
+    estimate, se = table["estimate"], table["se"]
     of_new = prediction_df(prediction, k)
     with np.errstate(all="ignore"):
         spread = effects.std(axis=1, ddof=1)
         both, both_df = added(se, np.where((ci == "wald") | (k <= 1), np.inf, k - 1), spread, df)
         low, high = interval(estimate, both, alpha, both_df)
-        new = (table["pi_high"].to_numpy() - estimate) / quantile(alpha, of_new)
+        new = (table["pi_high"] - estimate) / prediction_quantile(prediction, k, alpha)
         new, new_df = added(new, of_new, spread, df)
         new_low, new_high = interval(estimate, new, alpha, new_df)
-        return table.assign(se=both, ci_low=low, ci_high=high, pvalue=two_sided_pvalue(estimate, both, both_df),
-                            pi_low=new_low, pi_high=new_high, se_loci=se, se_members=spread)
+        return {**table, "se": both, "ci_low": low, "ci_high": high,
+                "pvalue": two_sided_pvalue(estimate, both, both_df), "pi_low": new_low, "pi_high": new_high,
+                "se_loci": se, "se_members": spread}

@@ -11,7 +11,12 @@ import numpy as np
 
 # Beyond this, a variance or squared effect in units of the smallest variance: its products would overflow.
 LARGEST = 1e150
-COMPILED_FROM = 20_000  # effects; fewer go through arrays, without the seconds that compiling takes
+COMPILED_FROM = 50_000  # effects; fewer go through arrays, without the seconds that compiling takes
+
+
+def is_large(n_effects):
+    """Whether so many effects go through compiled loops."""
+    return n_effects >= COMPILED_FROM
 
 
 def _dot(a, b):
@@ -49,13 +54,15 @@ class MeanModel:
         Studies in each analysis.
     n_coefficients : int
         1, the mean.
+    is_compiled : bool
+        Whether sums over studies are made by compiled loops, which take the first `k` - 1 of a row.
     """
 
     n_coefficients = 1
 
-    def __init__(self, y, v, v0, k):
-        self.y, self.v, self.v0, self.k = y, v, v0, k
-        self._buffers = np.empty((3, *(y.shape if y.size < COMPILED_FROM else (0,))))
+    def __init__(self, y, v, v0, k, is_compiled=False):
+        self.y, self.v, self.v0, self.k, self.is_compiled = y, v, v0, k, is_compiled
+        self._buffers = np.empty((3, *((0,) if is_compiled else y.shape)))
 
     @property
     def df(self):
@@ -64,7 +71,8 @@ class MeanModel:
     def rows(self, index):
         """The model of some of the analyses, trimmed to their longest."""
         width = max(0, int(self.k[index].max(initial=1)) - 1)
-        return MeanModel(self.y[index, :width], self.v[index, :width], self.v0[index], self.k[index])
+        return MeanModel(self.y[index, :width], self.v[index, :width], self.v0[index], self.k[index],
+                         self.is_compiled)
 
     def sums(self, tau2, want=("q0",)):
         """Weighted sums at tau2 (shape (m,)); `want` names those that cost a pass over the studies."""
@@ -88,10 +96,10 @@ class MeanModel:
 
         Of w, w^2 and w^3, the weighted mean of all, and with r = y - mean sums of w r^2, w^2 r^2, w^2 r and w^3 r^2.
         """
-        if self.y.size >= COMPILED_FROM:
+        if self.is_compiled:
             from .loops import sums_of_studies  # which imports numba
 
-            return sums_of_studies(self.y, self.v, self.v0, tau2)
+            return sums_of_studies(self.y, self.v, self.k, self.v0, tau2)
         w, r, wr = self._buffers
         np.add(self.v, tau2[:, None], out=w)
         np.divide(1.0, w, out=w)
@@ -131,13 +139,15 @@ class MeanModel:
         return v1 * (k - 1) / k, v2 * (1 - 2 / k) + (v1 / k) ** 2
 
 
-def mean_model(effects, ses, usable):
+def mean_model(effects, ses, usable, is_compiled=False):
     """Build the model of one block.
 
     Parameters
     ----------
     effects, ses, usable : numpy.ndarray, shape (k, m)
         Every column has at least one usable study.
+    is_compiled : bool
+        See `MeanModel`.
 
     Returns
     -------
@@ -146,6 +156,11 @@ def mean_model(effects, ses, usable):
         An effect is centre + scale * y; a variance scale^2 * v. Where a variance or a squared effect would leave the
         range of double precision, v0 is NaN and so is every sum.
     """
+    if is_compiled:
+        from .loops import rows_of_studies  # which imports numba
+
+        *studies, centre, scale = rows_of_studies(*map(np.ascontiguousarray, (effects.T, ses.T)), LARGEST)
+        return MeanModel(*studies, is_compiled=True), centre, scale
     se, effect = (np.array(values.T, order="C") for values in (np.where(usable, ses, np.inf), effects))
     k = usable.sum(axis=0)
     if not usable.all():  # those that are used come first

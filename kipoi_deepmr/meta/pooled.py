@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import InputError
 from ..inference import check_alpha, check_choice, chi2_pvalue, quantile, two_sided_pvalue
 from .jackson import jackson
-from .model import mean_model
+from .model import is_large, mean_model
 from .result import MetaResult
 from .studies import TOO_FAR, UNWEIGHTABLE, blocks, read_studies
 from .tau2 import TAU2_METHODS, estimate_tau2, q_profile
@@ -74,29 +74,38 @@ def random_effects(
     check_choice("tau2_ci", tau2_ci, TAU2_CI)
     check_alpha(alpha)
     studies = read_studies(effects, ses)
-    n = studies.effects.shape[1]
-    n_studies = studies.usable.sum(axis=0)
-    out = {name: np.full(n, np.nan) for name in _NUMBERS}
-    for block in blocks(n_studies):
-        block = block[n_studies[block] > 0]
-        if len(block):
-            found = _pool(studies, block, tau2_method, ci, adhoc, prediction, tau2_ci, alpha)
-            for name, values in found.items():
-                out[name][block] = values
-    out.update(n_studies=n_studies, n_excluded=studies.n_excluded, q_df=np.maximum(n_studies - 1, 0))
-    out["note"] = _notes(out["se"], n_studies, studies.n_excluded)
+    out = numbers_of(studies, tau2_method, ci, adhoc, prediction, tau2_ci, alpha)
+    out["note"] = _notes(out["se"], out["n_studies"], studies.n_excluded)
     if studies.one_column:
         return MetaResult(**{name: values[0] if name == "note" else values[0].item() for name, values in out.items()})
     return MetaResult(**out)
 
 
-def _pool(studies, block, tau2_method, ci, adhoc, prediction, tau2_ci, alpha):
-    """Analyse the columns of one block, each with at least one usable study."""
-    model, centre, scale = mean_model(studies.effects[:, block], studies.ses[:, block], studies.usable[:, block])
+def numbers_of(studies, tau2_method, ci, adhoc, prediction, tau2_ci, alpha):
+    """All numbers of `random_effects`, by name; an array (n,) each.
+
+    Parameters
+    ----------
+    studies : Studies
+    tau2_method, ci, adhoc, prediction, tau2_ci, alpha
+        As in `random_effects`, checked.
+    """
+    n_studies, is_compiled = studies.usable.sum(axis=0), is_large(studies.effects.size)
+    out = {name: np.full(len(n_studies), np.nan) for name in _NUMBERS}
+    for block in blocks(n_studies, is_compiled):
+        found = _pool(studies.columns(block), is_compiled, tau2_method, ci, adhoc, prediction, tau2_ci, alpha)
+        for name, values in found.items():
+            out[name][block] = values
+    return {**out, "n_studies": n_studies, "n_excluded": studies.n_excluded, "q_df": np.maximum(n_studies - 1, 0)}
+
+
+def _pool(columns, is_compiled, tau2_method, ci, adhoc, prediction, tau2_ci, alpha):
+    """Analyse the columns of one block: effects, standard errors, and which are usable, at least one of each."""
+    model, centre, scale = mean_model(*columns, is_compiled)
     with np.errstate(all="ignore"):
         several = np.flatnonzero(model.k > 1)
         part = model.rows(several)
-        tau2, tau2_se, tau2_low, tau2_high = np.full((4, len(block)), np.nan)
+        tau2, tau2_se, tau2_low, tau2_high = np.full((4, len(model.k)), np.nan)
         if len(several):
             tau2[several], tau2_se[several] = estimate_tau2(part, tau2_method)
             if tau2_ci:
@@ -155,9 +164,8 @@ def _mean(model, tau2, ci, adhoc, prediction, alpha):
             narrow = se * quantile(alpha, df) < classic * quantile(alpha, np.inf)
             se, df = np.where(narrow, classic, se), np.where(narrow, np.inf, df)
     half = quantile(alpha, df) * se
-    new_df = prediction_df(prediction, k)
     new_se = np.sqrt((hartung_knapp if prediction == "hk" else classic) ** 2 + tau2)
-    new_half = quantile(alpha, new_df) * new_se
+    new_half = prediction_quantile(prediction, k, alpha) * new_se
     return {
         "estimate": s.mean,
         "se": se,
@@ -172,6 +180,12 @@ def _mean(model, tau2, ci, adhoc, prediction, alpha):
 def prediction_df(prediction, k):
     """Degrees of freedom of the prediction interval of k studies, an array; NaN where there is none."""
     return {"t_k1": k - 1, "hts": k - 2, "normal": np.where(k == 1, np.nan, np.inf), "hk": k - 1}[prediction]
+
+
+def prediction_quantile(prediction, k, alpha):
+    """What the prediction intervals of k studies, an array, have of the standard error on each side."""
+    known, place = np.unique(k, return_inverse=True)  # few numbers, and a quantile takes long
+    return quantile(alpha, prediction_df(prediction, known))[place.reshape(np.shape(k))]
 
 
 def _notes(se, n_studies, n_excluded):

@@ -8,6 +8,7 @@ from ..errors import InputError
 
 # Elements of one block: a few arrays of this size stay in a core's cache.
 BLOCK_ELEMENTS = 32_768
+COMPILED_ELEMENTS = 131_072  # of compiled loops, which go through a block row by row
 
 UNWEIGHTABLE = "with infinite effect or zero, negative or infinite standard error"
 TOO_FAR = "effects and standard errors are too far apart in size for double precision"
@@ -34,6 +35,10 @@ class Studies:
     usable: np.ndarray
     n_excluded: np.ndarray
     one_column: bool
+
+    def columns(self, index):
+        """Effects, standard errors and what is usable of some analyses, each (k, m)."""
+        return tuple(each.T[index].T for each in (self.effects, self.ses, self.usable))  # rows, which lie together
 
 
 def _numbers(values, name):
@@ -72,22 +77,32 @@ def read_studies(effects, ses):
     return Studies(effects, ses, usable, (present & ~usable).sum(axis=0), one_column)
 
 
-def blocks(n_studies):
-    """Indices of columns, in blocks of like size and of few enough elements.
+def blocks(n_studies, is_compiled=False):
+    """Indices of columns with studies, in blocks of like size and of few enough elements.
 
-    Columns are grouped by their number of studies so that short ones are not padded to the longest.
+    Columns are grouped by their number of studies so that short ones are not padded to the longest, which compiled
+    loops do not mind.
 
     Parameters
     ----------
     n_studies : numpy.ndarray of int, shape (n,)
+    is_compiled : bool
 
     Yields
     ------
     numpy.ndarray of int
     """
+    if is_compiled:
+        used = np.flatnonzero(n_studies)
+        size = max(1, COMPILED_ELEMENTS // max(1, int(n_studies.max(initial=0))))
+        yield from (used[start:start + size] for start in range(0, len(used), size))
+        return
     order = np.argsort(n_studies, kind="stable")[::-1]
     start = 0
     while start < len(order):
         size = max(1, BLOCK_ELEMENTS // max(1, int(n_studies[order[start]])))
-        yield np.sort(order[start : start + size])
+        block = np.sort(order[start : start + size])
         start += size
+        block = block[n_studies[block] > 0]
+        if len(block):
+            yield block

@@ -11,8 +11,8 @@ from ..inference import check_alpha, check_choice
 from ..tabular import to_numbers
 from ..threads import mapped
 from .members import OF_MEMBER, members_global_effects, with_members
-from .pooled import CI, PREDICTION, random_effects
-from .studies import UNWEIGHTABLE
+from .pooled import CI, PREDICTION, numbers_of
+from .studies import UNWEIGHTABLE, read_studies
 from .tau2 import TAU2_METHODS
 
 KEYS = ["exposure", "outcome", "method"]
@@ -139,29 +139,19 @@ def iter_pooled(pieces, tau2_method="REML", ci="wald", prediction="t_k1", alpha=
 def _pooled(piece, tau2_method, ci, prediction, alpha):
     """The global table of one piece, and its notes."""
     keys, estimates, ses, members = piece()
-    found = _found(estimates, ses, tau2_method, ci, prediction, alpha)
-    excluded = found.pop("n_excluded")
-    table = keys.reset_index(drop=True).assign(**found)
-    notes = [f"{' '.join(str(table.at[i, key]) for key in KEYS)}: {excluded[i]} loci {UNWEIGHTABLE} not used"
-             for i in np.flatnonzero(excluded)]
-    return _with_shared_error(table, estimates, ses, members, ci, prediction, alpha)[GLOBAL_COLUMNS], notes
-
-
-def _found(estimates, ses, tau2_method, ci, prediction, alpha):
-    """Columns of the global table, and n_excluded, of some analyses."""
-    result = random_effects(estimates, ses, tau2_method=tau2_method, ci=ci, prediction=prediction, tau2_ci=None,
-                            alpha=alpha)
-    fields = {**{name: name for name in FOUND}, "n_loci": "n_studies", "n_excluded": "n_excluded"}
-    return {name: getattr(result, field) for name, field in fields.items()}
-
-
-def _with_shared_error(table, estimates, ses, members, ci, prediction, alpha):
-    """Global effects, with the members' spread in their errors if there is every member's estimates."""
-    used = np.isfinite(estimates) & np.isfinite(ses) & (ses > 0)
-    by_member = members_global_effects(members, np.where(used, ses, np.nan), table["tau2"].to_numpy())
+    studies = read_studies(estimates, ses)
+    found = numbers_of(studies, tau2_method, ci, None, prediction, None, alpha)
+    table = {name: found["n_studies" if name == "n_loci" else name] for name in FOUND if name != "tau"}
+    table["tau"] = np.sqrt(table["tau2"])
+    by_member = members_global_effects(members, np.where(studies.usable, studies.ses, np.nan), table["tau2"])
     if by_member is None:
-        return table.assign(se_loci=table["se"], se_members=np.nan)
-    return with_members(table, by_member, ci, prediction, alpha)
+        table.update(se_loci=table["se"], se_members=np.full(len(keys), np.nan))
+    else:
+        table = with_members(table, by_member, ci, prediction, alpha)
+    keys = keys.reset_index(drop=True)
+    notes = [f"{' '.join(str(keys.at[i, key]) for key in KEYS)}: {studies.n_excluded[i]} loci {UNWEIGHTABLE} not used"
+             for i in np.flatnonzero(studies.n_excluded)]
+    return keys.assign(**table)[GLOBAL_COLUMNS], notes
 
 
 def _check_columns(local):

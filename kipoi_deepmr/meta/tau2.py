@@ -160,6 +160,10 @@ def _score_parts(model, tau2, restricted):
 
 def _maximise_likelihood(model, restricted):
     """Global maximum over tau^2 >= 0 of the profile likelihood, which can have several."""
+    if model.is_compiled:
+        from .loops import most_likely  # which imports numba
+
+        return most_likely(model.y, model.v, model.k, model.v0, restricted)
     row, low, high = _brackets(model, restricted)
     root = np.zeros(len(row))
     inner = np.flatnonzero(high > 0)

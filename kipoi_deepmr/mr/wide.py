@@ -16,6 +16,7 @@ from ..instruments.moderation import Moderation
 from ..threads import mapped
 from . import notes
 from .estimators.closed_form import has_closed_form
+from .kernels.gather import gathered
 from .pairs import NUMBERS, finished, fit_views, moderates, plan_of, spreads_of, table_of_fits, views_of_block
 from .uncertainty import moderation_of_spread
 
@@ -278,27 +279,30 @@ def pieces(local, loci=slice(None)):
         exposure, outcome, method, a row a meta-analysis; estimates and standard errors, (locus, row) float64; an
         iterator of every member's estimates, alike, of nothing if the array has none.
     """
+    known = [pd.CategoricalDtype(names) for names in (local.exposures, local.outcomes, local.methods)]
     for group in local.groups():
-        held = [local.read(name, loci, group) for name in ("estimate", "se")]
+        held = [(local.read(name, loci, group)[:, None], 0) for name in ("estimate", "se")]
         if local.n_members:
-            held += list(np.moveaxis(local.read("member_estimate", loci, group), 1, 0))
-        names = np.array(local.exposures, object)[group], np.array(local.outcomes, object)
-        cells = np.nonzero(local.is_pair(group))
-        width = max(1, PIECE_FITS // max(1, len(local.methods) * held[0].shape[1]))
-        yield [partial(_piece, held, local.methods, names, [side[i:i + width] for side in cells])
+            members = local.read("member_estimate", loci, group)
+            held += [(members, number) for number in range(local.n_members)]
+        cells = [side.astype(np.int32) for side in np.nonzero(local.is_pair(group))]
+        width = max(1, PIECE_FITS // max(1, len(local.methods) * held[0][0].shape[2]))
+        yield [partial(_piece, held, known, group.start, [side[i:i + width] for side in cells])
                for i in range(0, len(cells[0]), width)]
 
 
-def _piece(held, methods, names, cells):
-    """What `pieces` gives of some cells (numbers of exposures and of outcomes)."""
-    exposure, outcome = (side[number].repeat(len(methods)) for side, number in zip(names, cells, strict=True))
-    keys = pd.DataFrame({"exposure": exposure, "outcome": outcome,
-                         "method": np.tile(np.array(methods, object), len(cells[0]))})
+def _piece(held, known, first, cells):
+    """What `pieces` gives of some cells (numbers of exposures, from the first one held, and of outcomes)."""
+    n_methods = len(known[-1].categories)
+    exposure, outcome = (side.repeat(n_methods) for side in cells)
+    method = np.tile(np.arange(n_methods, dtype=np.int32), len(cells[0]))
+    codes = zip(("exposure", "outcome", "method"), (exposure + first, outcome, method), known, strict=True)
+    keys = pd.DataFrame({role: pd.Categorical.from_codes(code, dtype=names, validate=False)
+                         for role, code, names in codes})
 
-    def flat(values):
-        """(method, locus, exposure, outcome) to (locus, pair and method)."""
-        chosen = values[:, :, cells[0], cells[1]].astype(np.float64)
-        return np.moveaxis(chosen, 0, 2).reshape(chosen.shape[1], -1)
+    def flat(of_members):
+        """Numbers of one member, (locus, pair and method)."""
+        return gathered(*of_members, method, exposure, outcome).T
 
     return keys, flat(held[0]), flat(held[1]), map(flat, held[2:])
 
