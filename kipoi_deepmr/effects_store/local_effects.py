@@ -244,6 +244,11 @@ class LocalEffects:
         """How many loci there are."""
         return self.shape.sizes["locus"]
 
+    @property
+    def n_pairs(self):
+        """How many cells are pairs of two different marks."""
+        return len(self.exposures) * len(self.outcomes) - len(set(self.exposures) & set(self.outcomes))
+
     def locus(self, name):
         """A column of the loci: chrom, start, end, strand or name."""
         return self._opened[name].values

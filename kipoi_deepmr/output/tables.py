@@ -15,6 +15,7 @@ import pandas as pd
 from ..errors import InputError, one_line
 from ..files import is_stream, replacing
 from ..options import FORMATS
+from . import tsv_rows
 
 TSV, PARQUET = (f".{name}" for name in FORMATS)
 
@@ -81,6 +82,7 @@ def parquet():
         It is not installed.
     """
     try:
+        import pyarrow.compute
         import pyarrow.parquet
     except ImportError as error:
         raise InputError("Parquet needs pyarrow, which is not installed: pip install pyarrow, or use TSV") from error
@@ -143,7 +145,12 @@ def write_tsv(path, pieces):
             noted = piece.assign(note=piece["note"].replace("", "NA")) if "note" in piece else piece
             text = [name for name in noted if not pd.api.types.is_numeric_dtype(noted[name])]
             noted = noted.assign(**{name: _quoted(noted[name]) for name in text})
-            noted.to_csv(out, sep="\t", index=False, header=number == 0, na_rep="NA", lineterminator="\n")
+            how = {"sep": "\t", "index": False, "na_rep": "NA", "lineterminator": "\n"}
+            if number == 0:
+                noted.iloc[:0].to_csv(out, **how)
+            out.flush()
+            if not tsv_rows.written(noted, out.buffer, how["na_rep"]):
+                noted.to_csv(out, header=False, **how)
 
 
 def _write_parquet(path, pieces):
@@ -168,13 +175,21 @@ def _write_parquet(path, pieces):
 def _to_arrow(pyarrow, piece, schema):
     """A table of Arrow, of the first piece's schema: text as strings, numbers of their own kind, no text as null."""
     text = [name for name in piece if not pd.api.types.is_numeric_dtype(piece[name])]
-    columns = {name: piece[name].astype(object) for name in text}
-    piece = piece.assign(**{name: column.where(column != "", None) for name, column in columns.items()})
     if schema is None:
         schema = pyarrow.schema(
             [(name, pyarrow.string() if name in text else pyarrow.from_numpy_dtype(piece[name].to_numpy().dtype))
              for name in piece], metadata={OURS: ""})
-    return pyarrow.Table.from_pandas(piece, schema, preserve_index=False).replace_schema_metadata(schema.metadata)
+    columns = []
+    for name, kind in zip(schema.names, schema.types, strict=True):
+        column = tsv_rows.text_of(pyarrow, piece[name]) if name in text else None
+        if column is None:
+            column = pyarrow.array(piece[name], kind, from_pandas=True)
+        elif not kind.equals(column.type):
+            column = column.cast(kind)
+        if name in text:
+            column = pyarrow.compute.if_else(pyarrow.compute.equal(column, ""), None, column)
+        columns.append(column)
+    return pyarrow.Table.from_arrays(columns, schema=schema)
 
 
 def names_in_parquet(path):

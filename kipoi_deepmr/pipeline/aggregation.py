@@ -107,7 +107,7 @@ def _array_of(local_path):
 
 def _is_many(local):
     """Whether the global effects of an array are too many to be held as a table."""
-    return local is not None and len(local.methods) * int(local.is_pair().sum()) > order.MOST_ROWS
+    return local is not None and len(local.methods) * local.n_pairs > order.MOST_ROWS
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import pandas as pd
 from ..meta import GLOBAL_COLUMNS, KEYS
 from ..network.significance import qvalues
 
-ROWS = 200_000  # that are read at a time
+ROWS = 100_000  # that are read at a time
 MOST_NOTES = 1_000  # that are held
 NUMBERS = [name for name in GLOBAL_COLUMNS if name not in KEYS]
 
@@ -31,15 +31,16 @@ class ManyPairs:
     """
 
     def __init__(self, file, local):
-        self._file, self._names = file, (local.exposures, local.outcomes, local.methods)
+        self._file = file
+        self._names = [pd.CategoricalDtype(names) for names in (local.exposures, local.outcomes, local.methods)]
         self._pvalues, self._notes, self._n_notes = [], [], 0
         self._row = np.dtype([*((name, np.int32) for name in KEYS), *((name, np.float64) for name in NUMBERS)])
 
     def add(self, table, notes):
-        """Take the rows of some pairs."""
+        """Take the rows of some pairs, whose names are categories as `mr.pieces` makes them."""
         rows = np.empty(len(table), self._row)
-        for name, known in zip(KEYS, self._names, strict=True):
-            rows[name] = pd.Index(known).get_indexer(table[name])
+        for name in KEYS:
+            rows[name] = table[name].cat.codes
         for name in NUMBERS:
             rows[name] = table[name]
         self._file.write(rows.data)
@@ -50,7 +51,7 @@ class ManyPairs:
     @property
     def n_methods(self):
         """How many rows each pair has."""
-        return len(self._names[-1])
+        return len(self._names[-1].categories)
 
     @property
     def notes(self):
@@ -71,13 +72,16 @@ class ManyPairs:
         n_methods = self.n_methods
         pvalues = np.concatenate(self._pvalues).reshape(-1, n_methods)
         self._pvalues = []
-        q = np.stack([qvalues(np.ascontiguousarray(column)) for column in pvalues.T], axis=1).ravel()
-        names = [np.array(each, object) for each in self._names]
+        q = np.empty_like(pvalues)
+        for method in range(n_methods):
+            q[:, method] = qvalues(pvalues[:, method])
+        q = q.ravel()
         self._file.seek(0)
         size = max(1, ROWS // n_methods) * n_methods
         for first in range(0, len(q), size):
             rows = np.frombuffer(self._file.read(size * self._row.itemsize), self._row)
             table = pd.DataFrame({
-                **{name: each[rows[name]] for name, each in zip(KEYS, names, strict=True)},
+                **{name: pd.Categorical.from_codes(rows[name], dtype=known, validate=False)
+                   for name, known in zip(KEYS, self._names, strict=True)},
                 **{name: rows[name].astype(np.int64 if name == "n_loci" else np.float64) for name in NUMBERS}})
             yield judged.of_table(table[GLOBAL_COLUMNS], q[first:first + size])

@@ -45,7 +45,7 @@ def plot_global_effects(table, ax=None, pairs=None, labels=None):
     if ax is None:
         ax = Figure(figsize=_size(labels, 1), layout="constrained").add_subplot()
     row_of = {pair: len(pairs) - 1 - number for number, pair in enumerate(pairs)}
-    rows = table[PAIR].apply(tuple, axis=1).map(row_of) if len(table) else pd.Series(dtype=float)
+    rows = pd.Series([row_of.get(pair) for pair in zip(*map(table.get, PAIR), strict=True)], table.index, float)
     shown = table[rows.notna() & table["estimate"].notna()]
     draw_intervals(ax, shown, rows[shown.index].astype(int))
     ax.set_yticks(range(len(pairs))[::-1], labels, parse_math=False, fontsize=_font())
