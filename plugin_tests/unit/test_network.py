@@ -10,6 +10,7 @@ import pytest
 from kipoi_deepmr import network
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.instruments import assign, direct_of_total, total_of_direct
+from kipoi_deepmr.network import significance
 from kipoi_deepmr.network.estimate import conditional_f, estimate
 from kipoi_deepmr.network.posterior import posterior_mean
 from kipoi_deepmr.network.significance import beyond_pvalue, qvalues
@@ -164,6 +165,23 @@ def test_inspre_finds_the_edges_and_has_no_errors():
 def test_bad_options_are_one_clear_message(options, message):
     with pytest.raises(InputError, match=message):
         network.fit(linear_sem.dataset(linear_sem.simulate(2, n_loci=10, seed=1).effects), **options)
+
+
+@pytest.mark.parametrize("sorted_at_once", [1, 7, 50])
+def test_qvalues_in_parts_are_those_of_all(monkeypatch, sorted_at_once):
+    """With ties, and without tests."""
+    rng = np.random.default_rng(sorted_at_once)
+    for n in (0, 1, 6, 300):
+        p = np.where(rng.random(n) < 0.3, rng.integers(0, 4, n) / 3, rng.random(n) ** 2)
+        p[rng.random(n) < 0.2] = np.nan
+        whole = qvalues(p)
+        with monkeypatch.context() as patch:
+            patch.setattr(significance, "SORTED", sorted_at_once)
+            np.testing.assert_array_equal(qvalues(p), whole)
+        tested = p[np.isfinite(p)]
+        slow = [min([1, *(other * len(tested) / np.sum(tested <= other) for other in tested if other >= each)])
+                for each in tested]
+        np.testing.assert_allclose(whole[np.isfinite(p)], slow, rtol=1e-14)
 
 
 def test_qvalues_are_those_of_benjamini_and_hochberg():
