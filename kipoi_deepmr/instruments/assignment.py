@@ -8,7 +8,7 @@ import numpy as np
 
 from .rays import CUT, LEAST_NOISE, Rays, score
 from .sample import Sample, sample, standardise
-from .search import Found, direct_action, direct_of_rays, search
+from .search import Found, direct_action, direct_actions, direct_of_rays, search
 
 OWN, SHARED, NOTHING_MOVES, DENSE, FEW = "own", "shared", "nothing moves it", "dense", "few"
 REASONS = {
@@ -85,10 +85,14 @@ class Assignment:
     @cached_property
     def strong_actions(self):
         """`StrongActions` of the sample's mutants; NaN where nothing moves a mark."""
-        effect = self.sample.effect
-        action, z = direct_action(effect, self.sample.locus, self.rays, self.noise)
+        effect, acted, moved = self.sample.effect, *np.zeros((2, len(self.marks)))
+        hit = np.zeros(effect.shape, bool)
+        for rows, action, z in direct_actions(self.sample, self.rays, self.noise):
+            acted += (action ** 2).sum(0)
+            moved += (effect[rows] ** 2).sum(0)
+            hit[rows] = z > CUT
         with np.errstate(all="ignore"):
-            return StrongActions((action ** 2).sum(0) / (effect ** 2).sum(0), z > CUT)
+            return StrongActions(acted / moved, hit)
 
     def reason_text(self, mark):
         """Why a mark has no instruments of its own, in words; "" for one that has."""

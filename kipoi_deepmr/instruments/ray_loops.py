@@ -7,7 +7,7 @@ from ..compiled import compiled, compiled_fast
 TOGETHER = 8  # errors whose product is taken before its logarithm is
 
 
-def scores(effect, tried, place, own, slope, variance, ray, mark, slack, size):
+def scores(effect, tried, place, own, slope, variance, mark, slack, size):
     """Deviance and distance of mutants from a ray, as `rays.score` has them.
 
     Parameters
@@ -19,9 +19,10 @@ def scores(effect, tried, place, own, slope, variance, ray, mark, slack, size):
         Where each one's slopes are.
     own : (1 or mutant, mark) float64
         Noise.
-    slope, variance : (place, ray, mark) array
-    ray, mark : int
-        The ray, and the mark in units of which its slopes are.
+    slope, variance : (place, mark) array
+        Of the ray.
+    mark : int
+        In units of which its slopes are.
     slack, size : float
         `rays.SLACK` and `rays.SIZE`.
 
@@ -30,17 +31,17 @@ def scores(effect, tried, place, own, slope, variance, ray, mark, slack, size):
     deviance, distance : (n,) float32
     """
     deviance, distance = np.empty((2, len(tried)), np.float32)
-    _score(effect, tried, place, own, slope, variance, ray, mark, slack ** 2, size ** 2, deviance, distance)
+    _score(effect, tried, place, own, slope, variance, mark, slack ** 2, size ** 2, deviance, distance)
     return deviance, distance
 
 
 @compiled_fast
-def _score(effect, tried, place, own, slope, variance, ray, mark, slack, size, deviance, distance):
+def _score(effect, tried, place, own, slope, variance, mark, slack, size, deviance, distance):
     n_marks = effect.shape[1]
     square, error = np.empty(n_marks), np.empty(n_marks)
     for k in range(len(tried)):
         x, noise = effect[tried[k]], own[tried[k] if len(own) > 1 else 0]
-        slopes, variances = slope[place[k], ray], variance[place[k], ray]
+        slopes, variances = slope[place[k]], variance[place[k]]
         c, noise_of_ray = x[mark], noise[mark] * noise[mark]
         total = 0.0
         for j in range(n_marks):

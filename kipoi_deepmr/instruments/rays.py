@@ -21,6 +21,7 @@ ALL_RAYS = 12  # of so few rays each is tried for each mutant
 NEAR_LARGEST = 0.4  # of more, those of marks that it moves by this share of what it moves most,
 MOST_TRIED = 24  # and of these marks the ones that it moves most
 FEW_MARKS = 40  # of more, medians over loci are computed in a compiled loop, and the search takes short cuts
+MARKS = 64  # whose effects are copied at a time
 MOST_LOCAL = 50_000_000  # numbers that slopes by locus may take; beyond it loci have the slopes of all loci
 
 
@@ -37,7 +38,7 @@ class Rays(NamedTuple):
     slope, tau : (ray, mark) float64
         Median over loci, and how much loci differ from it (standard deviation). Slopes of rays that are not active
         are those of a mark that acts on no other.
-    local, variance : (locus, ray, mark) float32, or None
+    local : LocalSlopes, or None
         Slopes at each locus and their posterior variances; None if there are too many.
     n_loci : (ray,) int
         Loci with mutants on the ray.
@@ -49,16 +50,51 @@ class Rays(NamedTuple):
     active: np.ndarray
     slope: np.ndarray
     tau: np.ndarray
-    local: np.ndarray
-    variance: np.ndarray
+    local: "LocalSlopes"
     n_loci: np.ndarray
     surprise: float
 
-    def at(self, locus):
-        """The place of each locus in two (place, ray, mark) arrays, slopes and their variances, and these arrays."""
+    def at(self, ray, locus):
+        """The place of each locus in two (place, mark) arrays, slopes of a ray and their variances; these arrays."""
         if self.local is None:
-            return np.zeros_like(locus), self.slope[None], np.maximum(self.tau, LEAST_TAU)[None] ** 2
-        return locus, self.local, self.variance
+            return np.zeros_like(locus), self.slope[[ray]], np.maximum(self.tau[[ray]], LEAST_TAU) ** 2
+        return self.local.at(ray, locus)
+
+
+class LocalSlopes(NamedTuple):
+    """Slopes of rays at each locus: where a ray has no mutants, those over all loci, so that these are kept once.
+
+    Attributes
+    ----------
+    centre, prior : (ray, mark) float32
+        Slopes over all loci, and the variance of a locus' slopes about them.
+    loci : list of (locus of the ray,) int arrays, ascending
+    slope, variance : list of (locus of the ray, mark) float32 arrays
+    """
+
+    centre: np.ndarray
+    prior: np.ndarray
+    loci: list
+    slope: list
+    variance: list
+
+    def at(self, ray, locus):
+        """As `Rays.at`: the slopes over all loci come last."""
+        loci = self.loci[ray]
+        place = np.searchsorted(loci, locus)
+        known = place < len(loci)
+        known[known] = loci[place[known]] == locus[known]
+        return (np.where(known, place, len(loci)), np.concatenate([self.slope[ray], self.centre[[ray]]]),
+                np.concatenate([self.variance[ray], self.prior[[ray]]]))
+
+    def at_locus(self, locus):
+        """Slopes of all rays at one locus: (ray, mark)."""
+        slope = self.centre.copy()
+        for ray, loci in enumerate(self.loci):
+            place = np.searchsorted(loci, locus)
+            if place < len(loci) and loci[place] == locus:
+                slope[ray] = self.slope[ray][place]
+        return slope
 
 
 class Scores(NamedTuple):
@@ -75,11 +111,14 @@ class Scores(NamedTuple):
     deviance: np.ndarray
     distance: np.ndarray
 
-    def best(self, allowed=slice(None)):
+    def best(self):
         """For each mutant the best ray, and whether it lies on it; the best of those it lies on, if it lies on any."""
-        on = np.where(self.distance <= CUT, self.deviance, np.inf)
-        found = np.isfinite(on).any(1)
-        return np.where(found, on.argmin(1), self.deviance.argmin(1)), found
+        best, found = np.empty(len(self.deviance), int), np.empty(len(self.deviance), bool)
+        for rows in pieces(len(best)):
+            on = np.where(self.distance[rows] <= CUT, self.deviance[rows], np.inf)
+            found[rows] = np.isfinite(on).any(1)
+            best[rows] = np.where(found[rows], on.argmin(1), self.deviance[rows].argmin(1))
+        return best, found
 
 
 def noise_of(sample):
@@ -87,14 +126,21 @@ def noise_of(sample):
 
     The median over mutants whose members differ at all: real models leave marks exactly alone.
     """
-    n_members = len(sample.members)
-    squares = np.zeros(sample.effect.shape)
-    for member in sample.members:
-        squares += (member - sample.effect) ** 2
-    squares[squares == 0] = np.nan
-    with np.errstate(all="ignore"):
-        typical = np.array([np.nanmedian(c) if np.isfinite(c).any() else 0.0 for c in squares.T])
-    return np.maximum(np.sqrt(typical / (n_members - 1) / n_members), LEAST_NOISE)
+    (n_members, _, n_marks), typical = sample.members.shape, []
+    for some in pieces(n_marks, MARKS):
+        effect = sample.effect[:, some]
+        squares = np.zeros(effect.shape)
+        for member in sample.members:
+            squares += (member[:, some] - effect) ** 2
+        squares[squares == 0] = np.nan
+        with np.errstate(all="ignore"):
+            typical += [np.nanmedian(c) if np.isfinite(c).any() else 0.0 for c in squares.T]
+    return np.maximum(np.sqrt(np.array(typical) / (n_members - 1) / n_members), LEAST_NOISE)
+
+
+def pieces(n, size=2000):
+    """Slices of `size`, one after the other, of n rows: what is computed of all mutants and marks at once is large."""
+    return [slice(first, min(first + size, n)) for first in range(0, n, size)]
 
 
 class RayFits:
@@ -104,12 +150,16 @@ class RayFits:
     ----------
     sample : kipoi_deepmr.instruments.sample.Sample
     noise : (mark,) float64
+    outlying : (mutant,) float64
+        -2 log density of mutants that lie on no ray, but for a constant.
     """
 
     def __init__(self, sample):
         self.sample, self.noise = sample, noise_of(sample)
         self._fits, self._columns = {}, {}  # by ray: the last fit; mutants tried on it, and how it describes them
         self._candidates = _Candidates(sample.effect)
+        self.outlying = np.concatenate([(np.log(SIZE ** 2) + sample.effect[rows] ** 2 / SIZE ** 2).sum(1)
+                                        for rows in pieces(len(sample.effect))] or [np.zeros(0)])
 
     def rays(self, mark, active, ray, on, most_tau=None):
         """Slopes of all rays from the mutants that lie on them.
@@ -132,34 +182,39 @@ class RayFits:
         n_rays, n_marks, n_loci = len(mark), self.sample.effect.shape[1], self.sample.n_loci
         slope, tau = np.eye(n_marks)[mark], np.zeros((n_rays, n_marks))
         seen, surprise = np.zeros(n_rays, int), 0.0
-        local = variance = None
+        local = None
         if n_loci * n_rays * n_marks <= MOST_LOCAL:
-            local = np.broadcast_to(slope.astype(np.float32), (n_loci, *slope.shape)).copy()
-            variance = np.zeros_like(local)
+            nothing = np.zeros(0, int), *np.zeros((2, 0, n_marks), np.float32)
+            local = LocalSlopes(*np.zeros((2, n_rays, n_marks), np.float32), *([each] * n_rays for each in nothing))
 
         def fit_of(r):
-            return self._fit(r, (mark[r], most_tau, n_rays <= ALL_RAYS), np.flatnonzero(on & (ray == r)))
+            of = mark[r], most_tau, n_rays <= ALL_RAYS
+            return self._fit(r, of, np.flatnonzero(on & (ray == r)), local is not None)
 
         numbers = np.flatnonzero(active)
         for r, fit in zip(numbers, _of_each(fit_of, numbers, n_marks), strict=True):
             seen[r], slope[r], tau[r], surprise = len(fit.loci), fit.slope, fit.tau, surprise + fit.surprise
             if local is not None and seen[r]:
-                local[:, r], variance[:, r] = fit.slope, fit.prior
-                local[fit.loci, r], variance[fit.loci, r] = fit.local, fit.variance
-                local[:, r, mark[r]], variance[:, r, mark[r]] = 1, 0
-        return Rays(mark, active, slope, tau, local, variance, seen, surprise)
+                local.prior[r], local.loci[r], local.slope[r], local.variance[r] = (
+                    fit.prior, fit.loci, fit.local, fit.variance)
+                local.prior[r, mark[r]] = 0
+        if local is not None:
+            local.centre[:] = slope
+        return Rays(mark, active, slope, tau, local, seen, surprise)
 
     def scores(self, rays):
         """How well the rays that were fitted last describe the sample's mutants: `Scores`."""
         return _filled(_Columns(self.sample.effect, self.sample.locus, rays, self.noise, self._candidates),
                        self._columns)
 
-    def _fit(self, r, of, mutants):
+    def _fit(self, r, of, mutants, with_local):
         known = self._fits.get(r)
-        if known and known.of == of and np.array_equal(known.mutants, mutants):
+        if known and known.of == of and np.array_equal(known.mutants, mutants) and (
+                known.local is not None or not with_local):
             return known
         self._columns.pop(r, None)
-        self._fits[r] = fit = _fit_ray(self.sample, self.noise, of, mutants)
+        fit = _fit_ray(self.sample, self.noise, of, mutants)
+        self._fits[r] = fit = fit if with_local else fit._replace(local=None, variance=None)
         return fit
 
 
@@ -191,7 +246,9 @@ def _fit_ray(sample, noise, of, mutants):
     drawn = (own / error + slope / prior) * posterior
     others = np.arange(len(slope)) != mark
     surprise = (np.minimum((drawn - slope) ** 2 / prior, 9) + np.log(prior / posterior))[:, others].sum()
-    return _Fit(of, mutants, loci, slope, tau, prior, drawn.astype(np.float32), posterior.astype(np.float32), surprise)
+    drawn, posterior = drawn.astype(np.float32), posterior.astype(np.float32)
+    drawn[:, mark], posterior[:, mark] = 1, 0
+    return _Fit(of, mutants, loci, slope, tau, prior, drawn, posterior, surprise)
 
 
 def slopes_by_locus(sample, noise, mark, mutants):
@@ -336,8 +393,7 @@ class _Columns:
     """How well single rays describe mutants."""
 
     def __init__(self, effect, locus, rays, noise, candidates):
-        self.effect, self.rays, self.noise, self.candidates = effect, rays, noise, candidates
-        self.place, *self.slopes = rays.at(locus)
+        self.effect, self.locus, self.rays, self.noise, self.candidates = effect, locus, rays, noise, candidates
 
     def completed(self, r, tried, known):
         """Mutants, their deviance and distance: those of `known`, and those tried that were not among them."""
@@ -352,14 +408,13 @@ class _Columns:
 
     def of(self, r, tried):
         """Deviance and distance of some mutants from a ray."""
-        i = self.rays.mark[r]
+        i, (place, *slopes) = self.rays.mark[r], self.rays.at(r, self.locus[tried])
         if self.effect.shape[1] > FEW_MARKS:
             from .ray_loops import scores  # imports numba
 
-            return scores(self.effect, tried, self.place[tried], np.atleast_2d(self.noise), *self.slopes, r, i, SLACK,
-                          SIZE)
+            return scores(self.effect, tried, place, np.atleast_2d(self.noise), *slopes, i, SLACK, SIZE)
         x, own = self.effect[tried], self.noise if self.noise.ndim == 1 else self.noise[tried]
-        slope, variance = (values[self.place[tried], r] for values in self.slopes)
+        slope, variance = (values[place] for values in slopes)
         c = x[:, [i]]
         error = own ** 2 + slope ** 2 * own[..., i:i + 1] ** 2 + c ** 2 * (SLACK ** 2 + variance)
         off = (x - c * slope) ** 2 / error
@@ -396,21 +451,19 @@ class _Candidates:
     def _find_crowded(self):
         """Mutants that move many marks about as much: which of these have rays decides on which they are tried."""
         self._near, many = np.empty(len(self._effect)), [np.zeros(0, int)]
-        for rows in _pieces(np.arange(len(self._effect))):
+        for rows in pieces(len(self._effect)):
             size = np.abs(self._effect[rows])
             self._near[rows] = NEAR_LARGEST * size.max(1)
-            many.append(rows[(size >= self._near[rows, None]).sum(1) > MOST_TRIED])
+            many.append(rows.start + np.flatnonzero((size >= self._near[rows, None]).sum(1) > MOST_TRIED))
         self._crowded = np.concatenate(many)
 
     def _least_of(self, marks):
         """(mutant,) How much a mutant moves a mark at least, of marks with rays, where it is tried on its ray."""
         least = self._near.copy()
         if len(marks) > MOST_TRIED:
-            for rows in _pieces(self._crowded):
+            for some in pieces(len(self._crowded)):
+                rows = self._crowded[some]
                 size = np.abs(self._effect[np.ix_(rows, marks)])
                 least[rows] = np.maximum(least[rows], np.partition(size, -MOST_TRIED, axis=1)[:, -MOST_TRIED])
         return least
 
-
-def _pieces(rows, size=2000):
-    return np.split(rows, range(size, len(rows), size))

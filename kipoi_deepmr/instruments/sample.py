@@ -167,7 +167,14 @@ class _Strongest:
         """Members' effects and loci of the strongest mutants: at least `least` (mark,) from the mean for some mark."""
         self._leave_out_weak()
         self._keep([(z >= least).any(1) for z, *_ in self.held])
-        return np.concatenate([part[1] for part in self.held], axis=1), np.concatenate([part[2] for part in self.held])
+        locus = np.concatenate([part[2] for part in self.held])
+        n_members, _, n_marks = self.held[0][1].shape
+        members, last = np.empty((n_members, len(locus), n_marks), self.held[0][1].dtype), len(locus)
+        while self.held:  # a part is freed as it is copied
+            part = self.held.pop()[1]
+            members[:, last - part.shape[1]:last] = part
+            last -= part.shape[1]
+        return members, locus
 
     def _leave_out_weak(self):
         size = np.concatenate([z.max(1) for z, *_ in self.held])
@@ -179,4 +186,6 @@ class _Strongest:
             self._keep(np.split(kept, np.cumsum([len(z) for z, *_ in self.held])[:-1]))
 
     def _keep(self, kept):
-        self.held = [(z[k], members[:, k], locus[k]) for k, (z, members, locus) in zip(kept, self.held, strict=True)]
+        for number, chosen in enumerate(kept):
+            z, members, locus = self.held[number]
+            self.held[number] = z[chosen], members[:, chosen], locus[chosen]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .direct_effects import direct_of_total
-from .rays import CUT, FEW_MARKS, LEAST_LOCI, SIZE, SLACK, RayFits, Rays, Scores, weighted_median
+from .rays import CUT, FEW_MARKS, LEAST_LOCI, MARKS, SLACK, RayFits, Rays, Scores, pieces, weighted_median
 
 ROUNDS = 25
 CHANGED = 1e-3  # share of mutants that may still change their ray at the end
@@ -46,6 +46,7 @@ class Found(NamedTuple):
     on : (mutant,) bool
         Whether it lies on it.
     scores : Scores
+        None when the search has ended.
     criterion : float
         -2 log density a mutant; the start with the least is chosen.
     too_few : tuple of int
@@ -67,9 +68,11 @@ class Found(NamedTuple):
 
     def shared(self):
         """Of each ray's mutants, the share that lies on another one as well."""
-        distance = self.scores.distance.copy()
-        distance[np.arange(len(distance)), self.ray] = np.inf
-        also = self.on & (distance.min(1) <= CUT)
+        also = self.on.copy()
+        for rows in pieces(len(also)):
+            distance = self.scores.distance[rows].copy()
+            distance[np.arange(len(distance)), self.ray[rows]] = np.inf
+            also[rows] &= distance.min(1) <= CUT
         return np.bincount(self.ray[also], minlength=len(self.rays.mark)) / np.maximum(self.counts, 1)
 
 
@@ -92,7 +95,7 @@ def _with_enough(fits, found):
         share = np.where(found.rays.active, found.counts, np.inf)[:len(least)] / least
         few = np.argsort(share, kind="stable")[:(share < 1).sum()].tolist()
         if not few:
-            return found._replace(too_few=too_few)
+            return found._replace(too_few=too_few, scores=None)
         few = few[:-(-len(few) // 2) if len(least) > FEW_MARKS else 1]
         active = found.rays.active.copy()
         active[few] = False
@@ -101,11 +104,13 @@ def _with_enough(fits, found):
 
 def _starts(sample, noise):
     """First guesses of each mutant's ray: of the marks that it moves most, the one that fewest move; the very most."""
-    size = np.abs(sample.effect)
-    moved = (size > 5 * noise).sum(0)
-    near = size >= 0.7 * size.max(1, keepdims=True)
-    yield np.where(near, moved, len(size) + 1).argmin(1)
-    yield size.argmax(1)
+    effect, first, very_most = sample.effect, *np.zeros((2, len(sample.effect)), int)
+    moved = sum((np.abs(effect[rows]) > 5 * noise).sum(0) for rows in pieces(len(effect)))
+    for rows in pieces(len(effect)):
+        size = np.abs(effect[rows])
+        near = size >= 0.7 * size.max(1, keepdims=True)
+        first[rows], very_most[rows] = np.where(near, moved, len(effect) + 1).argmin(1), size.argmax(1)
+    return first, very_most
 
 
 def _from_start(fits, ray, narrow):
@@ -126,17 +131,18 @@ def _by_turns(fits, mark, active, ray, on, narrow=0):
         if few.any():
             active = active & ~few
             rays = fits.rays(mark, active, ray, on, NARROW_TAU if turn < narrow else None)
+        scores = None  # which is large
         scores = fits.scores(rays)
         new_ray, new_on = scores.best()
         changed = ((new_ray != ray) & (new_on | on) | (new_on != on)).sum()
         ray, on = new_ray, new_on
         if not active.any() or (changed <= CHANGED * len(ray) and turn > narrow):
             break
-    return Found(rays, fits.noise, ray, on, scores, _criterion(fits.sample.effect, ray, on, scores, rays))
+    return Found(rays, fits.noise, ray, on, scores, _criterion(fits.outlying, ray, on, scores, rays))
 
 
-def _criterion(effect, ray, on, scores, rays):
-    outlier = (np.log(SIZE ** 2) + effect ** 2 / SIZE ** 2).sum(1) - 2 * np.log(OUTLIERS)
+def _criterion(outlying, ray, on, scores, rays):
+    outlier = outlying - 2 * np.log(OUTLIERS)
     described = np.where(on, scores.deviance[np.arange(len(ray)), ray], np.inf)
     return (np.minimum(described, outlier).sum() + rays.surprise) / max(1, len(ray))
 
@@ -167,7 +173,9 @@ def _without(fits, found, rays, narrow):
     """`Found` without some rays; of these, the ones without which too many of their mutants lie on no ray."""
     active, mine = found.rays.active.copy(), found.on & np.isin(found.ray, rays)
     active[rays] = False
-    other = np.where(active, found.scores.deviance, np.inf).argmin(1)
+    other = np.zeros(len(mine), int)
+    for some in pieces(len(mine)):
+        other[some] = np.where(active, found.scores.deviance[some], np.inf).argmin(1)
     new = _by_turns(fits, found.rays.mark, active, np.where(mine, other, found.ray), np.ones(len(mine), bool), narrow)
     if new.criterion < found.criterion or found.on.sum() - new.on.sum() < LOST * mine.sum():
         return new, np.zeros(0, int)
@@ -202,7 +210,8 @@ def _downstream(breadth, rays, rows):
 
 def _breadth(sample):
     """(mark,) How much mutants move each mark on average."""
-    return np.abs(sample.effect).sum(0) / max(1, len(sample.effect))
+    return np.concatenate([np.abs(sample.effect[:, some]).sum(0) for some in pieces(sample.effect.shape[1], MARKS)]
+                          ) / max(1, len(sample.effect))
 
 
 def _turned_round(fits, found):
@@ -228,7 +237,9 @@ def _readmitted(fits, found):
     tried = found.rays.active | ~(sample.sd > 0)
     while not tried.all():
         if alone is None:
-            hit = direct_action(sample.effect, sample.locus, found.rays, found.noise)[1] > CUT
+            hit = np.zeros(sample.effect.shape, bool)
+            for rows, _, z in direct_actions(sample, found.rays, found.noise):
+                hit[rows] = z > CUT
             alone = hit & (hit.sum(1) == 1)[:, None] & ~found.on[:, None]
             seeds = alone.sum(0)
             seeds[[i for i in np.flatnonzero(seeds) if len(np.unique(sample.locus[alone[:, i]])) < LEAST_LOCI]] = 0
@@ -290,10 +301,19 @@ def direct_of_rays(rays):
 
     @lru_cache(max(1, KEPT_BYTES // (8 * n_marks ** 2)))
     def direct_at(locus):
-        total = rays.slope if locus is None else rays.local[locus].astype(np.float64)
+        total = rays.slope if locus is None else rays.local.at_locus(locus).astype(np.float64)
         return direct_of_total(total[:n_marks])
 
     return direct_at
+
+
+def direct_actions(sample, rays, noise):
+    """`direct_action` of the strong mutants of some loci at a time: rows, actions, their sizes over their errors."""
+    direct_at, ends = direct_of_rays(rays), np.append(np.flatnonzero(np.diff(sample.locus)) + 1, len(sample.locus))
+    last = ends[np.unique(np.searchsorted(ends, [rows.stop for rows in pieces(len(sample.locus))]))]
+    for first, end in pairwise([0, *last]):
+        rows = slice(first, end)
+        yield rows, *direct_action(sample.effect[rows], sample.locus[rows], rays, noise, direct_at)
 
 
 def direct_action(effect, locus, rays, noise, direct_at=None):

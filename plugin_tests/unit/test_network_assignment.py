@@ -4,9 +4,10 @@ import linear_sem
 import numpy as np
 import pytest
 
+from kipoi_deepmr.effects_store import blocks
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.instruments import assign, rays, search
-from kipoi_deepmr.instruments.sample import Sample
+from kipoi_deepmr.instruments.sample import Sample, sample
 
 
 def strong_and_true(simulated):
@@ -45,7 +46,7 @@ def test_slopes_that_differ_between_loci_are_followed():
     found = assign(linear_sem.dataset(members))
     assert found.causes.all()
     for i, j in ((0, 1), (1, 0)):
-        assert np.corrcoef(found.rays.local[:, i, j], slopes[:, i])[0, 1] > 0.98
+        assert np.corrcoef([found.rays.local.at_locus(k)[i, j] for k in range(n_loci)], slopes[:, i])[0, 1] > 0.98
         assert found.rays.tau[i, j] > 0.15
 
 
@@ -176,6 +177,49 @@ def test_rays_of_many_marks_are_those_of_few(locally, monkeypatch):
     assert np.isfinite(of_many[2]).any()
     for many, few in zip(of_many, found(), strict=True):
         np.testing.assert_allclose(many, few, rtol=3e-6, atol=1e-5)
+
+
+def test_a_ray_has_slopes_of_its_own_where_it_has_mutants_and_those_over_all_loci_elsewhere():
+    """All rays at all loci, the slow way: slopes drawn towards the common ones, locus by locus."""
+    gathered = sample(linear_sem.dataset(linear_sem.simulate(4, n_loci=30, seed=9).effects))
+    fits, ray = rays.RayFits(gathered), np.abs(gathered.effect).argmax(1)
+    on = np.random.default_rng(0).random(len(ray)) < 0.15
+    fitted = fits.rays(np.arange(4), np.array([True, True, True, False]), ray, on)
+    n_drawn = 0
+    for i in range(4):
+        slope, variance = np.tile(fitted.slope[i], (30, 1)), np.tile(np.maximum(fitted.tau[i], 1e-3) ** 2, (30, 1))
+        if i < 3:
+            loci, own, error = rays.slopes_by_locus(gathered, fits.noise, i, np.flatnonzero(on & (ray == i)))
+            prior = variance[loci]
+            variance[loci] = 1 / (1 / error + 1 / prior)
+            slope[loci] = (own / error + slope[loci] / prior) * variance[loci]
+            n_drawn += len(loci)
+        else:
+            variance[:] = 0
+        slope[:, i], variance[:, i] = 1, 0
+        place, *known = fitted.at(i, np.arange(30))
+        np.testing.assert_allclose(known[0][place], slope, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(known[1][place], variance, rtol=1e-6, atol=1e-12)
+        np.testing.assert_array_equal([fitted.local.at_locus(k)[i] for k in range(30)], known[0][place])
+    assert 0 < n_drawn < 90
+
+
+def test_strong_mutants_and_their_actions_do_not_depend_on_how_many_are_taken_at_a_time(monkeypatch):
+    effects = linear_sem.dataset(linear_sem.simulate(6, n_loci=40, seed=8, hidden=1).effects)
+    whole = assign(effects)
+    monkeypatch.setattr(rays.pieces, "__defaults__", (13,))
+    monkeypatch.setattr(rays, "MARKS", 2)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 8 * 9 * 6 * effects.sizes["variant"])
+    parts = assign(effects)
+    assert len(parts.sample.locus) > 100
+    for name in ("effect", "members", "locus", "background"):
+        np.testing.assert_array_equal(getattr(parts.sample, name), getattr(whole.sample, name))
+    np.testing.assert_allclose(parts.noise, whole.noise)
+    np.testing.assert_array_equal(parts.found.ray, whole.found.ray)
+    np.testing.assert_allclose(parts.found.criterion, whole.found.criterion)
+    np.testing.assert_allclose(parts.strong_actions.share, whole.strong_actions.share)
+    expected = search.direct_action(whole.sample.effect, whole.sample.locus, whole.rays, whole.noise)[1] > rays.CUT
+    np.testing.assert_array_equal(parts.strong_actions.hit, expected)
 
 
 def test_what_is_known_of_how_rays_describe_mutants_is_completed_as_marks_lose_theirs(monkeypatch):
