@@ -135,14 +135,24 @@ def standardise(values, sd):
 
 def _strong(effects, block, mean, sd, known, least):
     """Histograms of the distances from the mean and of the mean's errors, of the variants `known`; distance, members'
-    effects and locus of mutants that may be strong: `least` from the mean or more."""
+    effects and locus of mutants that may be strong: `least` from the mean or more.
+
+    A block is sized for the mean over members, and every member's effects are read here: some of its loci at a time.
+    """
+    size = max(1, (block.stop - block.start) // effects.sizes["member"])
+    parts = [_strong_of(effects, slice(first, min(first + size, block.stop)), mean, sd, known, least)
+             for first in range(block.start, block.stop, size)]
+    counts, z, members, locus = zip(*parts, strict=True)
+    return sum(counts), np.concatenate(z), np.concatenate(members, axis=1), np.concatenate(locus)
+
+
+def _strong_of(effects, block, mean, sd, known, least):
     effect = effects["effect"][block].values.astype(np.float64)
     every = effects["member_effect"][block].values
     z = np.abs(standardise(effect - mean, sd)).astype(np.float32)
     error = standardise(every.std(1, ddof=1) / np.sqrt(every.shape[1]), sd)
     finite = np.isfinite(z[:, known]).all(-1)
-    counts = [[np.bincount(np.searchsorted(EDGES, of_mark[finite]), minlength=len(EDGES) + 1)
-               for of_mark in np.moveaxis(values[:, known], -1, 0)] for values in (z, error)]
+    counts = [_histograms(values[:, known][finite]) for values in (z, error)]
     with np.errstate(invalid="ignore"):
         locus, mutant = np.nonzero((z >= least).any(-1))
     members = every[locus, :, mutant]
@@ -150,6 +160,13 @@ def _strong(effects, block, mean, sd, known, least):
     finite = np.isfinite(standardised).all((1, 2))
     locus, mutant = locus[finite], mutant[finite]
     return np.array(counts), z[locus, mutant], np.swapaxes(standardised[finite], 0, 1), block.start + locus
+
+
+def _histograms(values):
+    """Of (mutant, mark), the number of values between two `EDGES` by mark."""
+    n_marks, n_bins = values.shape[1], len(EDGES) + 1
+    place = np.searchsorted(EDGES, values) + n_bins * np.arange(n_marks)
+    return np.bincount(place.ravel(), minlength=n_marks * n_bins).reshape(n_marks, n_bins)
 
 
 class _Strongest:
