@@ -40,12 +40,26 @@ function shown(x) {
   return size !== 0 && (size < 1e-3 || size >= 1e5) ? x.toExponential(2) : String(Number(x.toPrecision(4)));
 }
 
+// Long names of marks without what tells none of them apart: words that more than half of them have, and how all begin.
+function leanNames(names) {
+  const wordsOf = (name) => name.split(/(?<=[^\p{L}\p{N}])/u), uses = new Map();
+  names.forEach((name) => new Set(wordsOf(name)).forEach((word) => uses.set(word, (uses.get(word) ?? 0) + 1)));
+  const lean = names.map((name) => wordsOf(name).map((word) => (uses.get(word) > names.length / 2 ? "\u2026" : word)).join("").replace(/\u2026+/g, "\u2026"));
+  let same = 0;
+  while (lean.every((name) => name.length > same + 1 && name[same] === lean[0][same])) same++;
+  const all = lean.map((name) => (same > 2 ? "\u2026" + name.slice(same) : name));
+  return names.length < 3 || new Set(all).size < all.length ? new Map() : new Map(names.map((name, i) => [name, all[i]]));
+}
+
+const LONG_NAME = 34, lean = leanNames(marks.filter((name) => [...name].length > LONG_NAME));
+
 // The middle of a long name is left out: ends tell names apart.
-function short(name, most = 34) {
-  const all = [...name];
-  if (all.length <= most) return name;
+function short(name, most = LONG_NAME) {
+  if ([...name].length <= most) return name;
+  const all = [...(lean.get(name) ?? name)];
+  if (all.length <= most) return all.join("");
   const head = Math.ceil((most - 1) / 2);
-  return all.slice(0, head).join("") + "\u2026" + all.slice(all.length - (most - 1 - head)).join("");
+  return (all.slice(0, head).join("") + "\u2026" + all.slice(all.length - (most - 1 - head)).join("")).replace(/\u2026+/g, "\u2026");
 }
 
 const shownP = (p) => (p === null || p === undefined ? "NA" : p < 1e-300 ? "<1e-300" : shown(p));

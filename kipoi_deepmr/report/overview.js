@@ -19,6 +19,7 @@ function showOverview() {
 
 // A text in which long names are short; of names that begin alike the longest counts.
 const longNames = marks.filter((name) => short(name) !== name).sort((a, b) => b.length - a.length);
+document.body.classList.toggle("long-names", longNames.length > 0);
 const anyLongName = longNames.length ? new RegExp(longNames.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"), "gu") : null;
 const shortened = new Map();
 function withShortNames(text) {
@@ -45,9 +46,10 @@ function showColours() {
 function showGlobal() {
   const several = methods.length > 1, word = (method) => (several ? ` (${method})` : "");
   const verdicts = !data.no_verdicts;
+  const isDirect = (row) => verdictOf(row) === "direct effect", many = marks.length > NAMED;
   new DataTable("global-table", {
     caption: "Global effects, the strongest pairs first", n: effects.exposure.length,
-    filter: verdicts ? { label: "direct effects only", keep: (row) => verdictOf(row) === "direct effect" }
+    filter: verdicts ? { label: "direct effects only", keep: isDirect, first: many && range(effects.exposure.length).some(isDirect) }
       : { label: `significant only (false discovery rate ${100 * data.false_discovery_rate} %)`, keep: isSignificant },
     columns: [
       { title: "exposure", help: "The mark that acts.", text: true, value: (row) => marks[effects.exposure[row]], mark: (row) => effects.exposure[row] },
@@ -80,6 +82,7 @@ function openPair(x, y) {
   problem(`The page holds no local effects of ${pairName([x, y])}, only those of ${counted(pairs.length, "pair")}. Its global effect is in the table${rowOf.has(`${x},${y}`) ? "" : " global.tsv"}.`);
   const table = tables.get("global-table");
   table.search.value = `${marks[x]} ${marks[y]}`;
+  table.only.checked = false;
   table.update();
   byId("link-problem").scrollIntoView();
 }

@@ -76,12 +76,13 @@ def shapes(run, pairs, local, loci, map_blocks=None):
     marks = [str(mark) for mark in effects["mark"].values]
     numbers = [(marks.index(x), marks.index(y)) for x, y in wanted]
     at = _numbers_in_store(effects, loci)
-    blocks, note = _blocks(effects.sizes, local, wanted, at)
+    blocks, notes = _blocks(effects.sizes, local, wanted, at)
     gathered = shape.gather_several(effects, run.rule, numbers, map_blocks, blocks)
-    sd, found = moments(effects)[1], {}
+    sd, found, lacking = moments(effects)[1], {}, 0
     for pair, number, folds in zip(wanted, numbers, gathered, strict=True):
         ablating = shape.ablating(folds) if len(folds.loci) else folds
         if not len(ablating.loci):
+            lacking += 1
             continue
         least = shape.least_slope(sd, *number)
         states = [*number, *(marks.index(mark) for mark in _partners(run, *pair))]
@@ -89,7 +90,11 @@ def shapes(run, pairs, local, loci, map_blocks=None):
             *pair, shape.curve_of(ablating, ShapeOptions.default_of("min_bend"), least),
             shape.dependences(folds, shape.levels(effects, states, number, folds), least), None, folds, [])
         found[pairs.index(pair)] = _told(result, {number: row for row, number in enumerate(at)})
-    return found, note
+    if lacking:
+        notes.append(f"{counted(lacking, 'other direct effect')} among the {len(wanted)} strongest "
+                     f"{'has' if lacking == 1 else 'have'} no shape: no locus{' of these' if blocks else ''} has the "
+                     "instruments that a curve needs.")
+    return found, " ".join(notes)
 
 
 def _partners(run, exposure, outcome):
@@ -106,19 +111,19 @@ def _numbers_in_store(effects, loci):
 
 
 def _blocks(sizes, local, wanted, at):
-    """Blocks of loci to read, and a sentence if they are not all: None where there is time for all.
+    """Blocks of loci to read, and sentences if they are not all: None where there is time for all.
 
     Of many, those at which most of the pairs have an estimate.
     """
     n = max(1, int(MOST_SECONDS / _seconds_of_locus(sizes)))
     if n >= sizes["locus"]:
-        return None, ""
+        return None, []
     shown = local[pd.MultiIndex.from_frame(local[PAIR]).isin(wanted) & local["estimate"].notna()]
     known = [(-count, at[row]) for row, count in shown["number"].value_counts().items() if at[row] >= 0]
     chosen_loci = sorted(number for _, number in sorted(known)[:n])
-    return [slice(i, i + 1) for i in chosen_loci], (
+    return [slice(i, i + 1) for i in chosen_loci], [
         f"Shapes are those at {counted(len(chosen_loci), 'locus', 'loci')} of {sizes['locus']:,}, at which most of "
-        "these pairs have an estimate; kipoi deepmr shape takes all.")
+        "these pairs have an estimate; kipoi deepmr shape takes all."]
 
 
 def _told(result, row_of):

@@ -12,7 +12,7 @@ class DataTable {
     this.search = make("input", { type: "search", attributes: { "aria-label": `Search: ${caption}`, placeholder: "Search" }, oninput: () => this.update() });
     const controls = make("div", { className: "controls" }, this.search);
     if (filter) {
-      this.only = make("input", { type: "checkbox", onchange: () => this.update() });
+      this.only = make("input", { type: "checkbox", checked: Boolean(filter.first), onchange: () => this.update() });
       this.keep = filter.keep;
       controls.append(make("label", {}, this.only, " " + filter.label));
     }
