@@ -1,13 +1,15 @@
 """Variants on loci: which locus a variant lies in, which of its mutants it is, or why none."""
 
+import re
 from bisect import bisect_left, bisect_right
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import numpy as np
 
 from . import dna
-from .loci.mutants import PAIRS, SINGLE
+from .loci.mutants import AVERAGED, PAIRS, SINGLE
 
 SNV = "snv"  # the one kind that single mutants are; MNV and INDEL are mutants in some runs, else reasons as all others
 MNV = "mnv"
@@ -25,6 +27,7 @@ NO_WINDOW = "no_window"
 NOT_FINITE = "not_finite"
 NOT_MUTATED = "not_mutated"
 NO_SINGLE = "no_single"
+NOT_ABLATED = "not_ablated"  # until a mutant is found that it is
 
 MEANINGS = {
     MNV: "several neighbouring bases change, which no single mutant does",
@@ -43,7 +46,9 @@ MEANINGS = {
     NOT_FINITE: "the model's predictions for the locus are not finite",
 }
 
+ABLATED, DEL = b"<ABLATED>", b"<DEL>"  # symbolic alleles that may be mutants of a run
 OF_KINDS = {  # in runs with mutants of several bases
+    NOT_ABLATED: "<ABLATED> without END and SVLEN, or of bases that no mutant of the run replaces alone",
     MNV: "several neighbouring bases change, as in none of the run's mutants",
     INDEL: "an insertion, or a deletion that is none of the run's mutants",
 }
@@ -53,11 +58,62 @@ SEQUENCES = (SNV, MNV, INDEL, SAME_AS_REF, AMBIGUOUS)  # for which REF matters
 HELD_BYTES = 100_000_000  # of sequences
 
 
+_HINT = re.compile(rb"(?:^|;)(LOCUS|KIND|END|SVLEN)=([^;]*)")
+
+
+class Hints(NamedTuple):
+    """What INFO says of a record beyond its columns; None where it does not.
+
+    Attributes
+    ----------
+    locus, kind : str
+        LOCUS and KIND, as in our own VCF: which locus's mutant of which kind it is.
+    start, end : int
+        Of the bases that a symbolic allele changes, 0-based, half open: by END, SVLEN and POS.
+    """
+
+    locus: str | None = None
+    kind: str | None = None
+    start: int | None = None
+    end: int | None = None
+
+    @classmethod
+    def of(cls, info, position, alts):
+        """From the text of INFO, bytes; `position` is the 0-based POS."""
+        if not any(hint in info for hint in (b"LOCUS=", b"KIND=", b"END=", b"SVLEN=")):
+            return NO_HINTS
+        found = dict(_HINT.findall(info))
+        start = end = None
+        symbolic = [number for number, alt in enumerate(alts) if alt in (ABLATED, DEL)]
+        if len(symbolic) == 1 and b"IMPRECISE" not in info:
+            sizes = found.get(b"SVLEN", b"").split(b",")  # one for each ALT
+            size = sizes[symbolic[0]] if len(sizes) == len(alts) else b""
+            start, end = _stretch(position, _whole(found.get(b"END", b"")), _whole(size))
+        locus, kind = (unquote(found[key].decode("utf-8", "replace")) if key in found else None
+                       for key in (b"LOCUS", b"KIND"))
+        return cls(locus, kind, start, end)
+
+
+NO_HINTS = Hints()
+
+
+def _whole(text):
+    return abs(int(text)) if re.fullmatch(rb"-?[0-9]{1,12}", text) else None
+
+
+def _stretch(position, end, size):
+    """First base and end of what a symbolic allele changes: the bases up to END, SVLEN of them, or all behind POS."""
+    if end is None:
+        return (None, None) if size is None else (position + 1, position + 1 + size)
+    start = position + 1 if size is None else end - size
+    return (start, end) if position <= start < end else (None, None)
+
+
 def classify(ref, alt):
     """What an allele is, and what it changes.
 
     Letters that REF and ALT share are cut off, at their ends first and then at their starts, so that REF CAT with ALT
-    CGT is the SNV A>G one base on.
+    CGT is the SNV A>G one base on. Of a deletion that begins with the base before it, as VCF has it, this one is cut.
 
     Parameters
     ----------
@@ -75,6 +131,8 @@ def classify(ref, alt):
     """
     if len(ref) == 1 == len(alt) and alt in b"ACGT":
         return (SNV if ref != alt else SAME_AS_REF), 0, ref, alt
+    if len(alt) == 1 and len(ref) > 1 and ref[:1] == alt and not alt.translate(None, b"ACGT"):
+        return INDEL, 1, ref[1:], b""  # the base before a deletion is in both
     kind = _not_a_sequence(alt) or (SAME_AS_REF if ref == alt else None)
     if kind:
         return kind, 0, ref, alt
@@ -115,11 +173,14 @@ def keys_of(mutants, forward, start):
     Returns
     -------
     dict of (int, bytes, bytes) to int
-        Position, ref and alt, to the number. A deletion is there at each place in the locus that gives the same
-        sequence; of two such mutants the one at the place itself counts.
+        Position, ref and alt, to the number; alt is `AVERAGED` for a mean over draws. A deletion is there at each place
+        in the locus that gives the same sequence; of two such mutants the one at the place itself counts.
     """
     found, elsewhere = {}, {}
     for number, position, ref, alt in mutants:
+        if alt == AVERAGED:
+            found.setdefault((position, ref.encode(), AVERAGED.encode()), number)
+            continue
         kind, offset, ref, alt = classify(ref.encode(), alt.encode()) if alt else (INDEL, 0, ref.encode(), b"")
         if kind in CHANGES:
             found.setdefault((position + offset, ref, alt), number)
@@ -177,9 +238,10 @@ class LocusIndex:
         Whether a run has single mutants of a base, by the numbers of the locus and of the base as the model sees them;
         by default all.
     others : callable, optional
-        The mutants of several bases of a locus, by its number: dict of (position on the contig, ref, alt) to the
-        mutant's number, ref and alt as bytes on the forward strand, cut as `classify` cuts them. Deletions are there at
-        each place that gives the same sequence.
+        The mutants of several bases of a locus, by its number: dict of kinds, and of None for all, to dicts as
+        `keys_of` gives them.
+    names : sequence of str, optional
+        Of the loci.
     n_variants : int, optional
         Mutants that a locus has at most; by default 3 for each base.
 
@@ -200,11 +262,11 @@ class LocusIndex:
     """
 
     def __init__(self, chrom, start, strand, length, sequence, lost=None, is_mutated=None, *, others=None,
-                 has_single=True, n_variants=None):
+                 has_single=True, n_variants=None, names=None):
         self.length, self.start, self.strand = length, [int(s) for s in start], [str(s) for s in strand]
         self.lost = [False] * len(self.start) if lost is None else np.asarray(lost).tolist()
         self.seen, self.is_mutated = sequence, is_mutated or (lambda locus, position: True)
-        self.has_single, self._others = has_single, others
+        self.has_single, self._others, self._names = has_single, others, names
         self.n_variants = 3 * length if n_variants is None else n_variants
         self.forward = lru_cache(max(1, HELD_BYTES // length))(self._forward)
         self._of_contig = {}
@@ -263,10 +325,10 @@ class LocusIndex:
         """Whether a run mutated a 0-based position in a locus."""
         return self.holds(locus, position) and self.is_mutated(locus, self._offset(locus, position))
 
-    def place(self, contig, position, ref, alts):
+    def place(self, contig, position, ref, alts, hints=NO_HINTS):
         """A record at the locus whose centre is nearest to the first base that changes.
 
-        If an ALT is a mutant of some loci, these come first.
+        If an ALT is a mutant of some loci, these come first; before all others the locus that INFO names.
 
         Parameters
         ----------
@@ -276,36 +338,62 @@ class LocusIndex:
         ref : bytes
         alts : list of bytes
             In upper case.
+        hints : Hints
+            Of INFO.
 
         Returns
         -------
-        Placed, or None where no locus holds a base of REF.
+        Placed, or None where no locus holds a base of REF, or one that a symbolic allele changes.
         """
-        loci = self.at(contig, position, position + len(ref) - 1)
+        last = position + len(ref) - 1
+        if hints.end is not None and hints.end - hints.start <= self.length:
+            last = max(last, hints.end - 1)
+        loci = self.at(contig, position, last)
         if not loci:
             return None
+        named = [locus for locus in loci if self._names is not None and str(self._names[locus]) == hints.locus]
         classified = [classify(ref, alt) for alt in alts]
         snvs = [offset for kind, offset, _, _ in classified if kind == SNV]
         first = min(snvs or (offset for _, offset, _, _ in classified))
-        locus = self.nearest(loci, position + first, self._mutant_finder(position, classified, snvs))
+        locus = self.nearest(named or loci, position + first, self._mutant_finder(position, classified, snvs, hints))
         agrees = self.is_ref(locus, position, ref)
-        return Placed(locus, len(loci), [self._allele(locus, position, agrees, *each) for each in classified])
+        return Placed(locus, len(loci), [self._allele(locus, position, agrees, self._concrete(
+            locus, position, each, hints), hints.kind) for each in classified])
 
-    def _mutant_finder(self, position, classified, snvs):
+    def _mutant_finder(self, position, classified, snvs, hints):
         """Whether a locus, by its number, has one of a record's alleles as a mutant: a callable."""
-        if snvs and self.has_single:
+        if snvs and self.has_single and hints.kind in (None, SINGLE):
             return lambda locus: self.mutated(locus, position + min(snvs))
         if self._others is None:
             return lambda locus: True
-        changes = [(position + offset, ref, alt) for kind, offset, ref, alt in classified if kind in CHANGES]
-        return lambda locus: any(self.mutant(locus, *change) >= 0 for change in changes)
 
-    def _allele(self, locus, position, agrees, kind, offset, ref, alt):
+        def has_mutant(locus):
+            concrete = (self._concrete(locus, position, each, hints) for each in classified)
+            return any(self.mutant(locus, position + offset, ref, alt, hints.kind) >= 0
+                       for kind, offset, ref, alt in concrete if kind in (*CHANGES, NOT_ABLATED))
+
+        return has_mutant
+
+    def _concrete(self, locus, position, classified, hints):
+        """What `classify` gives, of a symbolic allele with the bases that it changes where these lie in a locus."""
+        kind, _, _, alt = classified
+        if alt not in (ABLATED, DEL) or alt == ABLATED and self._others is None:
+            return classified
+        inside = hints.start is not None and self.holds(locus, hints.start) and self.holds(locus, hints.end - 1)
+        if not inside:
+            return (NOT_ABLATED, 0, b"", b"") if alt == ABLATED else classified
+        ref = self.forward(locus)[hints.start - self.start[locus]:hints.end - self.start[locus]]
+        kind, alt = (NOT_ABLATED, AVERAGED.encode()) if alt == ABLATED else (INDEL, b"")
+        return kind, hints.start - position, ref, alt
+
+    def _allele(self, locus, position, agrees, classified, of_kind):
+        kind, offset, ref, alt = classified
+        agrees = agrees or not self.holds(locus, position) and offset > 0  # the base before the locus, which is unknown
         position += offset
         changes, mutant = self._changes(locus, position, ref), -1
-        if kind in CHANGES and agrees and (changes or kind != SNV):
-            mutant = self.mutant(locus, position, ref, alt)
-        if kind in SEQUENCES and not agrees:
+        if kind in (*CHANGES, NOT_ABLATED) and agrees and (changes or kind != SNV):
+            mutant = self.mutant(locus, position, ref, alt, of_kind)
+        if kind in (*SEQUENCES, NOT_ABLATED) and not agrees:
             kind = REF_MISMATCH
         elif kind in CHANGES and not changes and mutant < 0:
             kind = OUTSIDE
@@ -371,23 +459,32 @@ class LocusIndex:
             return window
         return dna.reverse_complement(np.frombuffer(window, np.uint8)).tobytes()
 
-    def mutant(self, locus, position, ref, alt):
+    def mutant(self, locus, position, ref, alt, kind=None):
         """Number among the locus's mutants of a change ref > alt, cut as `classify` does, at a 0-based position; or -1.
+
+        If there are such mutants of several kinds, the one of `kind` is chosen.
         """
-        if len(ref) != 1 or len(alt) != 1 or not self.has_single:
-            return -1 if self._others is None else self._others(locus).get(self._inside(locus, position, ref, alt), -1)
+        if kind not in (None, SINGLE) and self._others is not None:
+            number = self._others(locus).get(kind, {}).get(self._inside(locus, position, ref, alt), -1)
+            if number >= 0:
+                return number
+        if len(ref) != 1 or len(alt) != 1 or not self.has_single or alt == AVERAGED.encode():
+            others = {} if self._others is None else self._others(locus)[None]
+            return others.get(self._inside(locus, position, ref, alt), -1)
         ref, alt = b"ACGT".index(ref), b"ACGT".index(alt)
         if self.strand[locus] == "-":
             ref, alt = 3 - ref, 3 - alt
         return 3 * self._offset(locus, position) + alt - (alt > ref)
 
     def _inside(self, locus, position, ref, alt):
-        """Position, ref and alt; of a deletion that begins before the locus, those in it that give the same sequence.
-        """
+        """Position, ref and alt; of a deletion at an end of the locus, those in it that give the same sequence."""
         seen, start = self.forward(locus), self.start[locus]
         while not alt and position < start <= position + len(ref) < start + self.length and (
                 seen[position + len(ref) - start] == ref[0]):
             position, ref = position + 1, ref[1:] + ref[:1]
+        end = start + self.length
+        while not alt and start < position <= end < position + len(ref) and seen[position - 1 - start] == ref[-1]:
+            position, ref = position - 1, ref[-1:] + ref[:-1]
         return position, ref, alt
 
     def _offset(self, locus, position):

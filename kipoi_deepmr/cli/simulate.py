@@ -4,6 +4,8 @@ import os
 
 from .. import options as o
 from ..errors import printable
+from ..loci import parse_mutants
+from ..loci.mutants import SINGLE
 from ..simulation.experiment import analyse, check_stored, make_rounds, places, shown
 from ..simulation.graph_rounds import GraphDesign
 from ..simulation.rounds import Design
@@ -15,6 +17,7 @@ from .parser import defaults_of
 def simulate(arguments, command):
     """Make the rounds that are not there yet, then estimate and score all of them."""
     options = o.RoundOptions.among(arguments)
+    parse_mutants(arguments.mutants or SINGLE)  # before hours of training
     design = _graph_design(options) if options.graph else _paper_design(options)
     wanted = places(options.scenarios or list(design.scenarios), options.rounds, design.scenarios)
     say = (lambda text: None) if arguments.quiet else (lambda text: print(printable(text), flush=True))

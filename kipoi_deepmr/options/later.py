@@ -247,6 +247,10 @@ class LeverOptions(Options):
     mc_dropout: int = option(
         kinds.Integer(1, metavar="N"), group=LEVERS,
         help="make N members of each network by dropout masks, as predict does; needs rounds made with --dropout")
+    mutants: str = option(
+        kinds.Text("KIND,KIND"), group=LEVERS, default_text="the stored effects of single mutants",
+        help="predict these mutants, as predict does, at all loci with both motifs, also those where no single mutant "
+             "moves GATA and that rounds leave out")
     recalibration: str = option(
         kinds.Choice(*RECALIBRATIONS), "none", group=LEVERS,
         help="calibrate by the labels of each round's validation sequences, as calibrate does")
@@ -258,7 +262,7 @@ class LeverOptions(Options):
     @property
     def predicts(self):
         """Whether networks must predict again."""
-        return bool(self.use_members or self.augment or self.mc_dropout)
+        return bool(self.use_members or self.augment or self.mc_dropout or self.mutants)
 
     @property
     def used(self):

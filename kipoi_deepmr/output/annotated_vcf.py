@@ -119,7 +119,9 @@ class Annotator:
 
     def _place(self, columns):
         contig = columns[0].decode("utf-8", "replace")
-        placed = self._index.place(contig, int(columns[1]) - 1, columns[3].upper(), columns[4].upper().split(b","))
+        position, alts = int(columns[1]) - 1, columns[4].upper().split(b",")
+        hints = variants.Hints.of(columns[7], position, alts)
+        placed = self._index.place(contig, position, columns[3].upper(), alts, hints)
         self.counts["records"] += 1
         if placed:
             self.counts["inside"] += 1

@@ -8,7 +8,7 @@ import numpy as np
 from .. import effects_store
 from ..effects_store import StoredMutants
 from ..instruments.rules import Instruments
-from ..loci.mutants import AVERAGED, SINGLE
+from ..loci.mutants import SINGLE
 from ..variants import LocusIndex, keys_of
 
 HELD_BYTES = 256_000_000  # of each, letters and effects
@@ -83,17 +83,23 @@ def index_of(effects):
     @lru_cache(OTHERS_HELD)
     def others(locus):
         one, = mutants.on_contig(slice(locus, locus + 1))
-        there = np.flatnonzero((mutants.kind != SINGLE) & (one.length > 0) & (one.alt != AVERAGED))
-        return keys_of(zip(there.tolist(), *(each[there].tolist() for each in (one.position, one.ref, one.alt)),
-                           strict=True), index.forward(locus), index.start[locus])
+        there = (mutants.kind != SINGLE) & (one.length > 0)
+        numbers = {None: there, **{kind: there & (mutants.kind == kind) for kind in mutants.kinds}}
+        return {kind: _keys(one, np.flatnonzero(some), index.forward(locus), index.start[locus])
+                for kind, some in numbers.items()}
 
     lost = np.isnan(effects["reference"][:, 0, 0].values)
     index = LocusIndex(effects["chrom"].values, effects["start"].values, effects["strand"].values, mutants.length,
                        lambda locus: sequences(locus // size)[locus % size], lost,
                        lambda locus, position: bool(lost[locus] or mutated(locus // size)[locus % size, position]),
                        others=None if mutants.are_single else others, has_single=mutants.n_single > 0,
-                       n_variants=effects.sizes["variant"])
+                       n_variants=effects.sizes["variant"], names=effects["name"].values)
     return index
+
+
+def _keys(on_contig, numbers, forward, start):
+    columns = (each[numbers].tolist() for each in (on_contig.position, on_contig.ref, on_contig.alt))
+    return keys_of(zip(numbers.tolist(), *columns, strict=True), forward, start)
 
 
 def _loci_of_chunk(effects):

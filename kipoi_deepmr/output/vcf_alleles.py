@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import variants
 from ..loci.mutants import AVERAGED
 
-ABLATED = "<ABLATED>"
+ABLATED = variants.ABLATED.decode()
 DESCRIPTION = "Bases after POS, SVLEN of them, replaced by others; effects are means over DRAWS replacements"
 # VCF 4.3 knows A, C, G, T and N in REF, and of each ambiguity code the first base of the alphabet
 _CONCRETE = str.maketrans("RYSWKMBDHV-*.", "ACCAGACAAANNN")

@@ -160,14 +160,14 @@ def _scored(root, folder, place, estimate_options, aggregate_options, levers, de
     scores = os.path.join(target, "scores.tsv")
     if not os.path.exists(scores):
         local_path, global_path = (os.path.join(target, f) for f in ("local.tsv", "global.tsv"))
-        effects_path, calibration = moved_by(levers, source, target, design)
+        effects_path, calibration, loci = moved_by(levers, source, target, design)
         marks = kind.estimated(design)
         options = EstimateOptions(**estimate_options.as_given(), exposures=marks, outcomes=marks, diagnostics="none",
                                   vcf="none", calibration=calibration)
         local = pipeline.estimate(effects_path, local_path, options)
         global_ = pipeline.aggregate(local_path, global_path, aggregate_options)
         about = kind.about(read_record(source))
-        write_tsv(scores, [kind.score(local, global_, source, target, effects_path).assign(**about)])
+        write_tsv(scores, [kind.score(local, global_, loci, target, effects_path).assign(**about)])
     return pd.read_csv(scores, sep="\t", **EXACT)
 
 

@@ -7,12 +7,19 @@ import numpy as np
 from .. import calibration, dna, pipeline
 from ..errors import InputError
 from ..files import replacing
+from ..loci import parse_mutants
+from ..loci.mutants import PAIRS, SINGLE, has_kind
+from ..loci.mutants import REGIONS as REGION_MUTANTS
 from ..models import Ensemble
+from ..options import MutantOptions
 from ..runs.manifest import versions
+from .all_loci import REGIONS
+from .graph_rounds import GraphDesign
 from .round_folder import read_record
 from .training import explained_variance
 
 DDOF = 1  # of the stored effects
+OF_REGIONS = (REGION_MUTANTS, PAIRS)
 R2_TOLERANCE = 1e-3  # stored R^2 has four digits; that of other sequences is off by more
 
 
@@ -26,6 +33,9 @@ def check(levers, source, design):
         Folder of the round.
     design : Design or GraphDesign
     """
+    kinds = parse_mutants(levers.mutants or SINGLE)
+    if has_kind(kinds, *OF_REGIONS) and isinstance(design, GraphDesign):
+        raise InputError(f"--mutants {levers.mutants}: rounds of a graph have no regions; give windows or deletions")
     if levers.used:
         with _ensemble(source, levers, design) as ensemble:
             if levers.recalibration != "none":
@@ -48,21 +58,25 @@ def moved_by(levers, source, folder, design):
     -------
     effects_path : str
     calibration : str or None
+    loci : str
+        Folder with the test loci and their truth: the round's own, or one with those that it left out.
     """
-    effects_path, path = os.path.join(source, "effects.zarr"), None
+    effects_path, path, loci = os.path.join(source, "effects.zarr"), None, source
     if not levers.used:
-        return effects_path, path
+        return effects_path, path, loci
     with _ensemble(source, levers, design) as ensemble:
         if levers.predicts:
             effects_path = os.path.join(folder, "effects.zarr")
-            selection = pipeline.select_loci(ensemble, intervals_file=os.path.join(source, "test_loci.bed"),
-                                             fasta_file=os.path.join(source, "test_loci.fa"))
+            loci = design.all_loci(source, folder) if levers.mutants else source
+            kinds = MutantOptions.among({"mutants": levers.mutants, "instrument_regions": os.path.join(loci, REGIONS)})
+            selection = pipeline.select_loci(ensemble, intervals_file=os.path.join(loci, "test_loci.bed"),
+                                             fasta_file=os.path.join(loci, "test_loci.fa"), mutants=kinds)
             pipeline.predict(ensemble, selection, effects_path, ddof=DDOF, quiet=True)
         if levers.recalibration != "none":
             path = os.path.join(folder, "calibration.json")
             if not os.path.exists(path):
                 _calibrate(ensemble, levers, source, path, design)
-    return effects_path, path
+    return effects_path, path, loci
 
 
 def _ensemble(source, levers, design):

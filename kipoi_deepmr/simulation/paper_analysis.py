@@ -11,6 +11,7 @@ from .binding import EXPOSURE, MARKS
 from .scores import all_tables, score_round, summarise
 
 ABOUT = ("scenario", "round", "gamma")
+ESTIMATED = ("loci_estimated", "left_out_estimated")
 SHOWN = ("scenario", "method", "rounds", "true_effect", "estimate", "r2", "in_2tau", "coverage", "width", "significant")
 
 
@@ -25,7 +26,7 @@ def about(record):
 
 
 def score(local, global_, source, target, effects_path):
-    """Scores of the estimates of the round in folder `source`."""
+    """Scores of the estimates at the loci in folder `source`."""
     return score_round(local, global_, pd.read_csv(os.path.join(source, "truth.tsv"), sep="\t", **EXACT))
 
 
@@ -43,7 +44,8 @@ def write_summary(folder, rounds, targets):
 
 def shown(table, columns):
     """What to print of table1: GATA's effect on TAL1, the columns that say most."""
-    return table.loc[table["exposure"] == EXPOSURE, [*columns, *SHOWN]]
+    shown_of = [*columns, *SHOWN, *(name for name in ESTIMATED if name in table)]
+    return table.loc[table["exposure"] == EXPOSURE, shown_of]
 
 
 def compare(folder):

@@ -1,12 +1,14 @@
 """One round of the paper's simulation: draw, train, write test loci, predict the effects of their mutants."""
 
+import os
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import InputError
+from .all_loci import write_all_loci
 from .binding import CONFOUNDER, EXPOSURE, MARKS, Parameters
-from .round_folder import member_seeds, predict_round, round_folder
+from .round_folder import member_seeds, predict_round, read_record, round_folder
 from .scenarios import N_TRAINING, PAPER_STRENGTHS, SCENARIOS, Strengths, draw_parameters, pwms_of, training_data
 from .training import N_MEMBERS, ONE_CYCLE, Card, Schedule, Size, train_ensemble
 from .truth import (
@@ -87,6 +89,16 @@ class Design(NamedTuple):
         """What to say of a round in a line, from its round.json."""
         return (f"gamma {record['parameters']['gamma']:.2f}, true effect {record['true_global_effect']['mean']:.3f}, "
                 f"{record['test_loci']['kept']} loci, {record['test_loci']['removed']} removed")
+
+    def all_loci(self, source, folder):
+        """Folder of a round's test loci with those that it left out, made below `folder` if it is not there."""
+        record, made = read_record(source), os.path.join(folder, "loci")
+        if not os.path.exists(made):
+            os.makedirs(f"{made}.partial", exist_ok=True)
+            write_all_loci(source, f"{made}.partial", SCENARIOS[record["scenario"]], self.n_test,
+                           random_streams(self, record["scenario"], record["round"]))
+            os.rename(f"{made}.partial", made)
+        return made
 
     def validation_data(self, record):
         """Bases and labels of the validation sequences of a round, drawn once more."""

@@ -9,6 +9,7 @@ from ..output.tables import EXACT
 
 PAIR = ["exposure", "outcome"]
 EFFECTS = ["true_effect", "visible_effect"]
+KEPT = "kept"  # whether a single mutant moves GATA at a locus, of an analysis that has all loci
 SIGNIFICANT = 0.05
 
 
@@ -20,7 +21,8 @@ def score_round(local, global_, truth):
     local, global_ : pandas.DataFrame
         As `kipoi_deepmr.pipeline.estimate` and `aggregate` give them.
     truth : pandas.DataFrame
-        Columns locus, exposure, outcome, true_effect, visible_effect.
+        Columns locus, exposure, outcome, true_effect, visible_effect, NaN where neither is known; and, where loci that
+        no single mutant moves are among them, kept, 0 for these.
 
     Returns
     -------
@@ -28,9 +30,11 @@ def score_round(local, global_, truth):
         true_effect and visible_effect are means over all loci; estimate to se_members those of global_; in_2tau, in_ci
         and in_pi whether estimate +- 2 tau, the global interval and the prediction interval hold the truth; coverage
         and coverage_visible the shares of local intervals that hold the local true and visible effect, out of
-        n_intervals; width their median; significant the share of local p-values below 0.05.
+        n_intervals, where the effect is known; width their median; significant the share of local p-values below 0.05;
+        n_left_out and n_left_out_intervals loci that are not kept, and those of them with an interval.
     """
-    known = truth[["locus", *PAIR, *EFFECTS]].merge(local, on=["locus", *PAIR], validate="one_to_many")
+    columns = ["locus", *PAIR, *EFFECTS, *({KEPT} & set(truth))]
+    known = truth[columns].merge(local, on=["locus", *PAIR], validate="one_to_many")
     rows = [_of_loci(loci) for _, loci in known.groupby([*PAIR, "method"], sort=False)]
     means = truth.groupby(PAIR, sort=False)[EFFECTS].mean().reset_index()
     columns = [*PAIR, "method", "estimate", "se", "ci_low", "ci_high", "pvalue", "tau", "pi_low", "pi_high",
@@ -48,14 +52,16 @@ def _of_loci(loci):
     """Scores of the local estimates of one pair and method."""
     given = loci[np.isfinite(loci["ci_low"]) & np.isfinite(loci["ci_high"])]
     low, high = (given[name].to_numpy() for name in ("ci_low", "ci_high"))
-    held, visible = (_mean(given[name].between(low, high)) for name in EFFECTS)
+    held, visible = (_mean(given[name].between(low, high)[given[name].notna()]) for name in EFFECTS)
     first = loci.iloc[0]
+    left_out = {"n_left_out": (loci[KEPT] == 0).sum(), "n_left_out_intervals": (given[KEPT] == 0).sum()} \
+        if KEPT in loci else {}
     return {**{name: first[name] for name in (*PAIR, "method")}, "n_loci": len(loci), "n_intervals": len(given),
             "coverage": held, "coverage_visible": visible,
             "width": float(np.median(high - low)) if len(given) else np.nan,
             "local_bias": _mean((loci["estimate"] - loci["true_effect"]).dropna()),
             "local_rmse": _mean((loci["estimate"] - loci["true_effect"]).dropna() ** 2) ** 0.5,
-            "significant": _mean(given["pvalue"] < SIGNIFICANT)}
+            "significant": _mean(given["pvalue"] < SIGNIFICANT), **left_out}
 
 
 def _mean(values):
@@ -76,7 +82,8 @@ def summarise(rounds):
         r2 is the squared correlation of estimated and true global effects, bias the mean of their difference over the
         mean truth (bias_visible: over the mean visible effect), error the mean absolute difference; in_2tau, in_ci and
         in_pi are shares of rounds, global_width the median width of the global interval over the truth; coverage (with
-        its lowest and highest round), median width over rounds, and the share of loci with an interval; significant
+        its lowest and highest round), median width over rounds, and the share of loci with an interval, and of those
+        that no single mutant moves, where they are among them (left_out_estimated); significant
         and global_significant the shares of loci and of rounds with p below 0.05, which is power where the truth is
         not 0, and the rate of false positives where it is.
     """
@@ -104,6 +111,8 @@ def _over_rounds(group):
         "loci_estimated": group["n_intervals"].sum() / group["n_loci"].sum(),
         "significant": group["significant"].mean(),
         "global_significant": (group["pvalue"] < SIGNIFICANT).where(group["pvalue"].notna()).astype(float).mean(),
+        **({"left_out_estimated": group["n_left_out_intervals"].sum() / (group["n_left_out"].sum() or np.nan)}
+           if "n_left_out" in group else {}),
     }
 
 

@@ -107,6 +107,33 @@ def test_masks_of_each_network_are_members_and_are_calibrated_together(experimen
     assert (analysed / "local.calibration.json").exists()
 
 
+def test_other_mutants_are_predicted_at_all_loci(experiment, capsys):
+    """Also at those that the round left out, whose estimates the summary counts."""
+    made = experiment / "sequence" / "round-01"
+    before = times(made)
+    analysed = analyse(experiment, "windows", "--mutants", "single,windows:8", "--uncertainty", "instrument")
+    said, removed = capsys.readouterr().out, json.loads((made / "round.json").read_text())["test_loci"]["removed"]
+    effects, stored = (open_effects(str(folder / "effects.zarr")) for folder in (analysed, made))
+    truth = pd.read_csv(analysed / "loci" / "truth.tsv", sep="\t").query("exposure == 'GATA'")
+    assert set(effects["kind"].values) == {"single", "windows"} and times(made) == before
+    assert effects.sizes["locus"] == stored.sizes["locus"] + removed and (truth["kept"] == 0).sum() == removed > 0
+    kept = np.flatnonzero(truth["kept"])
+    n = stored.sizes["variant"]
+    np.testing.assert_allclose(effects["effect"].values[kept, :n], stored["effect"].values, atol=1e-4)
+    table = pd.read_csv(experiment / "analyses" / "windows" / "table1.tsv", sep="\t").query("exposure == 'GATA'")
+    local = pd.read_csv(analysed / "local.tsv", sep="\t").query("exposure == 'GATA'").merge(truth, on="locus")
+    has = np.isfinite(local["ci_low"])
+    np.testing.assert_allclose(table["loci_estimated"], has.mean(), rtol=1e-6)
+    np.testing.assert_allclose(table["left_out_estimated"], has[local["kept"] == 0].mean(), rtol=1e-6)
+    assert "loci_estimated" in said and "left_out_estimated" in said
+    assert not refused(capsys, experiment, "--mutants", "windows").startswith("kipoi-deepmr: internal")
+
+
+def refused(capsys, folder, *words):
+    assert main([*STORED, "--analysis", "refused", *words, "-o", str(folder)]) == 2
+    return capsys.readouterr().err
+
+
 def test_an_analysis_that_does_not_name_an_option_has_its_default(experiment):
     path = experiment / "analyses" / "main" / "analysis.json"
     whole = path.read_text()

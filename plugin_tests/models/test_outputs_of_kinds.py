@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections import Counter
 from urllib.parse import unquote
 
 import numpy as np
@@ -26,6 +27,17 @@ KINDS = "single,windows:5:4,deletions:3:2,deletions:14:1"
 def spelled(tmp_path_factory):
     """A run in which each window is replaced once, so that the VCF spells it."""
     return run_of_kinds(tmp_path_factory.mktemp("spelled"), KINDS, mutant_draws=1, vcf="all", report=True)
+
+
+@pytest.fixture(scope="module")
+def of_all_kinds(tmp_path_factory):
+    """A run in which a region has the bases of a window."""
+    folder = tmp_path_factory.mktemp("all")
+    rows = [(start + first, start + first + n) for start, _, _ in PLACES for first, n in ((8, 8), (3, 4))]
+    (folder / "regions.bed").write_text("".join(f"c1\t{first}\t{last}\t{mark}\n"
+                                                for (first, last), mark in zip(rows, "AB" * len(PLACES), strict=True)))
+    return run_of_kinds(folder, "single,windows:8,regions,deletions:3", mutant_draws=3, vcf="all",
+                        instrument_regions=str(folder / "regions.bed"))
 
 
 @pytest.fixture(scope="module")
@@ -115,19 +127,20 @@ def genome_of(record):
     return CONTIG[:record.start] + record.alts[0] + CONTIG[record.stop:]
 
 
-def test_annotate_finds_each_mutant_that_was_predicted(spelled, tmp_path):
-    """In the run's own VCF. Of loci that overlap it tells of one, and of deletions that are the same of one, too."""
-    effects, n_wide = {}, 0
-    for record in records(spelled / "instruments.vcf.gz"):
-        effects.setdefault((record.info["LOCUS"], genome_of(record)), []).append(
-            [record.info[f"EFFECT_{mark}"] for mark in MARKS])
-    for record in annotated(spelled, spelled / "instruments.vcf.gz", tmp_path):
-        assert record.info["DEEPMR_STATUS"] == ("predicted",)
-        own = [record.info[f"DEEPMR_EFFECT_{mark}"][0] for mark in MARKS]
-        known = effects[record.info["DEEPMR_LOCUS"], genome_of(record)]
-        assert min(np.abs(np.array(known) - own).max(1)) < 1e-4
-        n_wide += record.info["KIND"] != "single"
-    assert n_wide > 100
+@pytest.mark.parametrize("name", ["spelled", "averaged", "of_all_kinds"])
+def test_annotate_finds_each_mutant_of_the_run_in_its_own_vcf(name, request, tmp_path):
+    """Of loci that overlap, of deletions that are the same, of windows and regions of the same bases its own."""
+    folder = request.getfixturevalue(name)
+    ours, kinds = records(folder / "instruments.vcf.gz"), Counter()
+    for record, before in zip(annotated(folder, folder / "instruments.vcf.gz", tmp_path), ours, strict=True):
+        assert record.info["DEEPMR_STATUS"] == ("predicted",) and record.info["DEEPMR_LOCUS"] == before.info["LOCUS"]
+        assert [record.info[f"DEEPMR_EFFECT_{mark}"][0] for mark in MARKS] == [
+            before.info[f"EFFECT_{mark}"] for mark in MARKS]
+        assert (record.info["DEEPMR_INSTRUMENT"] != (".",)) == (list(before.filter) == ["PASS"])
+        kinds[before.info["KIND"]] += 1
+    effects = open_effects(str(folder / "effects.zarr"))
+    assert kinds == Counter(np.broadcast_to(effects["kind"].values, effects["length"].shape)[
+        effects["length"].values > 0].tolist())
 
 
 def test_annotate_tells_of_nothing_else(spelled, averaged, tmp_path):

@@ -177,7 +177,8 @@ def test_alleles_of_one_record_are_told_one_by_one(run, tmp_path):
 @pytest.mark.parametrize("ref, alt, expected", [
     (b"A", b"C", ("snv", 0, b"A", b"C")), (b"CAT", b"CGT", ("snv", 1, b"A", b"G")),
     (b"CA", b"C", ("indel", 1, b"A", b"")), (b"C", b"CAA", ("indel", 1, b"", b"AA")),
-    (b"AAAA", b"AA", ("indel", 0, b"AA", b"")), (b"GCG", b"GG", ("indel", 1, b"C", b"")),
+    (b"AAAA", b"AA", ("indel", 0, b"AA", b"")), (b"AAA", b"A", ("indel", 1, b"AA", b"")),
+    (b"GCG", b"GG", ("indel", 1, b"C", b"")),
     (b"AC", b"GT", ("mnv", 0, b"AC", b"GT")), (b"ACGT", b"AGCT", ("mnv", 1, b"CG", b"GC")),
     (b"AC", b"AC", ("same_as_ref", 0, b"AC", b"AC")), (b"AC", b"G", ("indel", 0, b"AC", b"G")),
 ])

@@ -11,7 +11,7 @@ import pytest
 
 from kipoi_deepmr.errors import InputError, Stopped
 from kipoi_deepmr.plots import levers_figure, sweep_figure
-from kipoi_deepmr.simulation import child, experiment, rounds, scenarios, scores, sequences, sweep, truth
+from kipoi_deepmr.simulation import all_loci, child, experiment, rounds, scenarios, scores, sequences, sweep, truth
 from kipoi_deepmr.simulation.binding import BACKGROUND, Parameters, affinities, anscombe, load_pwms, soft_or
 
 CONFOUNDED = Parameters(100.0, 9.5, 20.0, 30.0, 25.0)
@@ -362,3 +362,70 @@ def test_the_page_tells_what_the_recommended_options_reached():
     cells = [f"{row.coverage:.3f} ({row.relative_width:.2f})" for row in found.itertuples()]
     assert f"| cross_fitted, own 1: `egger` | {' | '.join(cells)} |" in (folder / "simulation.md").read_text()
     assert (found["coverage"] > 0.93).all() and (found["bias"].abs() < 0.05).all() and (found["r2"] > 0.99).all()
+
+
+def test_loci_that_a_round_left_out_are_there_with_what_losing_the_motif_does(tmp_path):
+    """The others are as the round has them."""
+    design, scenario = rounds.Design(n_test=120), scenarios.SCENARIOS["sequence"]
+    source, folder = tmp_path / "source", tmp_path / "analysis"
+    source.mkdir()
+    parameters = scenarios.draw_parameters(np.random.default_rng([1, 1]), scenario)
+    made = rounds._write_loci(str(source), design, scenarios.pwms_of(scenario), parameters,
+                              *rounds.random_streams(design, "sequence", 1)[1:3])
+    record = {"scenario": "sequence", "round": 1, "parameters": parameters._asdict(), **made}
+    (source / "round.json").write_text(json.dumps(record))
+    loci = Path(design.all_loci(str(source), str(folder)))
+    ours, theirs = (pd.read_csv(path / "truth.tsv", sep="\t") for path in (loci, source))
+    counts = made["test_loci"]
+    assert (len(ours), (ours["kept"] == 0).sum()) == (2 * counts["with_both_motifs"], 2 * counts["removed"])
+    assert counts["removed"] > 0
+    for column in ("true_effect", "visible_effect"):
+        kept = ours.loc[ours["kept"] == 1, column]
+        np.testing.assert_allclose(kept, theirs[column], atol=1e-6)
+    sequences_of = {}
+    for path in (loci, source):
+        contig = "".join((path / "test_loci.fa").read_text().splitlines()[1:])
+        lines = [line.split("\t") for line in (path / "test_loci.bed").read_text().splitlines()]
+        sequences_of[path] = {line[3]: contig[int(line[1]):int(line[2])] for line in lines}
+    forward = ours[ours["exposure"] == "GATA"]
+    assert [sequences_of[loci][name] for name in forward.loc[forward["kept"] == 1, "locus"]] == list(
+        sequences_of[source].values())
+    regions = [line.split("\t") for line in (loci / "regions.bed").read_text().splitlines()]
+    first = {int(line.split("\t")[1]) for line in (loci / "test_loci.bed").read_text().splitlines()}
+    starts = pd.read_csv(source / "truth.tsv", sep="\t").query("exposure == 'GATA'")["gata_start"].tolist()
+    places = [int(begin) - max(each for each in first if each <= int(begin)) for _, begin, _, mark in regions
+              if mark == "GATA"]
+    assert [place for place, kept in zip(places, forward["kept"], strict=True) if kept] == starts
+    again = Path(design.all_loci(str(source), str(folder)))
+    assert again == loci and forward["true_effect"].notna().mean() > 0.5
+
+
+def test_the_slope_over_a_lost_motif_is_that_of_single_bases_where_marks_are_linear(pwms):
+    """By one random sequence after the other."""
+    bases = encode(f"{FILLER[:40]}{GATA_SITE}{FILLER[40:60]}{TAL1_SITE}{FILLER[60:90]}")
+    slope, change = all_loci.ablated_effects(bases, np.array([40]), pwms, CONFOUNDED)
+    rng, x, y = np.random.default_rng(1), [], []
+    unconfounded = CONFOUNDED._replace(eta=0.0, nu=0.0, tau=0.0)
+    reference = slow_label(bases[0], pwms, unconfounded)
+    for random in rng.choice(4, (1, all_loci.DRAWS, len(pwms["GATA"])), p=BACKGROUND)[0]:
+        mutant = bases[0].copy()
+        mutant[40:40 + len(random)] = random
+        difference = np.subtract(slow_label(mutant, pwms, unconfounded), reference)
+        x.append(difference[0])
+        y.append(difference[1])
+    np.testing.assert_allclose([slope[0], change[0]], [np.dot(x, y) / np.dot(x, x), abs(np.mean(x))], rtol=1e-4)
+
+
+def test_what_is_not_known_of_a_locus_is_no_miss():
+    pair = {"exposure": "GATA", "outcome": "TAL1"}
+    truths = pd.DataFrame([{"locus": name, **pair, "true_effect": true, "visible_effect": np.nan, "kept": kept}
+                           for name, true, kept in (("a", 1.0, 1), ("b", np.nan, 0), ("c", 2.0, 0))])
+    local = pd.DataFrame([{"locus": name, **pair, "method": "ivw", "estimate": 1.0, "ci_low": low, "ci_high": 1.5,
+                           "pvalue": 0.01} for name, low in (("a", 0.5), ("b", 0.5), ("c", np.nan))])
+    names = ("estimate", "se", "ci_low", "ci_high", "pvalue", "tau", "pi_low", "pi_high", "se_members")
+    overall = pd.DataFrame([{**pair, "method": "ivw", **dict.fromkeys(names, 1.0)}])
+    row = scores.score_round(local, overall, truths).iloc[0]
+    assert (row["coverage"], row["n_loci"], row["n_intervals"], row["n_left_out"], row["n_left_out_intervals"]) == (
+        1.0, 3, 2, 2, 1) and np.isnan(row["coverage_visible"])
+    table = scores.summarise(pd.DataFrame([row]).assign(scenario="none"))
+    assert (table["loci_estimated"][0], table["left_out_estimated"][0]) == (2 / 3, 0.5)

@@ -7,7 +7,7 @@ import pytest
 
 from kipoi_deepmr.effects_store.mutants import OnContig
 from kipoi_deepmr.output.vcf_alleles import alleles_of
-from kipoi_deepmr.variants import LocusIndex, keys_of
+from kipoi_deepmr.variants import Hints, LocusIndex, keys_of
 
 #         0123456789
 CONTIG = "ACGRTTGACC"
@@ -41,12 +41,13 @@ def index_of(mutants, sequence="GATTTACATTACCCA", start=100, strand="+", lost=Fa
     """One locus with these mutants: (number, position in it, ref, alt); a deletion's alt is empty."""
     seen = np.frombuffer(sequence.encode(), np.uint8)
     keys = keys_of([(v, start + p, ref, alt) for v, p, ref, alt in mutants], sequence.encode(), start)
-    return LocusIndex(["c"], [start], [strand], len(sequence), lambda locus: seen, [lost], others=lambda locus: keys,
-                      has_single=False)
+    return LocusIndex(["c"], [start], [strand], len(sequence), lambda locus: seen, [lost], has_single=False,
+                      others=lambda locus: {None: keys})
 
 
-def found(index, position, ref, alt):
-    allele, = index.place("c", position - 1, ref.encode(), [alt.encode()]).alleles
+def found(index, position, ref, alt, info=""):
+    hints = Hints.of(info.encode(), position - 1, [alt.encode()])
+    allele, = index.place("c", position - 1, ref.encode(), [alt.encode()], hints).alleles
     return allele.kind, allele.mutant
 
 
@@ -88,7 +89,37 @@ def test_the_locus_that_has_the_mutant_comes_first():
     sequence, starts = b"GATTTACATTACCCAGATC", [100, 102]
     keys = keys_of([(2, 110, "ACC", "")], sequence[:15], 100)
     for others, locus, mutant in (([keys, {}], 0, 2), ([{}, {}], 1, -1), ([keys, keys], 1, 2)):
-        index = LocusIndex(["c"] * 2, starts, ["+"] * 2, 15, others=others.__getitem__,
+        index = LocusIndex(["c"] * 2, starts, ["+"] * 2, 15, others=[{None: each} for each in others].__getitem__,
                            sequence=lambda i: np.frombuffer(sequence[starts[i] - 100:][:15], np.uint8))
         placed = index.place("c", 109, b"TACC", [b"T"])
         assert (placed.locus, placed.alleles[0].mutant) == (locus, mutant)
+
+
+@pytest.mark.parametrize(("position", "ref", "alt", "info", "expected"), [
+    (102, "A", "<ABLATED>", "END=106;SVLEN=4", ("not_ablated", 3)),  # TTTA
+    (102, "A", "<ABLATED>", "SVLEN=4", ("not_ablated", 3)), (102, "A", "<ABLATED>", "END=106", ("not_ablated", 3)),
+    (102, "C", "<ABLATED>", "END=106;SVLEN=4", ("ref_mismatch", -1)),
+    (102, "A", "<ABLATED>", "END=107;SVLEN=5", ("not_ablated", -1)), (102, "A", "<ABLATED>", "", ("not_ablated", -1)),
+    (102, "A", "<ABLATED>", "END=many;SVLEN=", ("not_ablated", -1)),
+    (102, "A", "<ABLATED>", "END=9;SVLEN=4", ("not_ablated", -1)),
+    (100, "N", "<ABLATED>", "END=102;SVLEN=2", ("not_ablated", 4)),  # the base before lies outside the locus
+    (106, "A", "<DEL>", "END=109;SVLEN=-3", ("indel", 5)), (106, "A", "<DEL>", "SVTYPE=DEL;END=109", ("indel", 5)),
+    (106, "A", "<DEL>", "END=110;SVLEN=-4", ("indel", -1)), (106, "A", "<DEL>", "", ("symbolic", -1)),
+    (106, "A", "<DEL>", "IMPRECISE;END=109", ("symbolic", -1)), (106, "A", "<DEL>", "END=4000", ("symbolic", -1)),
+    (106, "A", "<DUP>", "END=109;SVLEN=3", ("symbolic", -1))])
+def test_symbolic_alleles_are_the_mutants_of_their_places(position, ref, alt, info, expected):
+    index = index_of([(3, 2, "TTTA", "*"), (4, 0, "GA", "*"), (5, 6, "CAT", "")], start=100)
+    assert found(index, position, ref, alt, info) == expected
+
+
+def test_info_says_which_of_several_mutants_it_is():
+    """Of a window and a region of the same bases, and of two loci."""
+    windows, regions = (keys_of([(number, 102, "TTTA", "*")], b"GATTTACA", 100) for number in (1, 2))
+    others = {None: {**regions, **windows}, "windows": windows, "regions": regions}
+    index = LocusIndex(["c"] * 2, [100, 101], ["+"] * 2, 8, names=["one", "a;b"], has_single=False,
+                       sequence=lambda i: np.frombuffer(b"GATTTACAT"[i:i + 8], np.uint8), others=lambda locus: others)
+    for kind, number in (("windows", 1), ("regions", 2), ("pairs", 1)):
+        for locus, name in ((0, "one"), (1, "a%3Bb")):
+            info = f"LOCUS={name};KIND={kind};END=106;SVLEN=4".encode()
+            placed = index.place("c", 101, b"A", [b"<ABLATED>"], Hints.of(info, 101, [b"<ABLATED>"]))
+            assert (placed.locus, placed.n_loci, placed.alleles[0].mutant) == (locus, 2, number)
