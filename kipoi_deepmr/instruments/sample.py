@@ -8,6 +8,7 @@ import numpy as np
 from ..effects_store import StoredMutants, each_block
 from ..errors import InputError
 from .moments import moments, population
+from .rays import pieces
 
 LEAST_Z, MOST_Z = 2.0, 3.5  # a mutant counts if it lies so many standard deviations from the mean, for some mark:
 BACKGROUNDS = 4.0  # as many times a typical mutant's effect, within these bounds
@@ -86,7 +87,7 @@ def sample(effects, map_blocks=None, most_bytes=MOST_BYTES):
     if not (sd > 0).any():
         raise InputError("all effects are zero: no mutant moves any mark, so there is nothing to infer a network from")
     sizes, errors = np.zeros((2, len(sd), len(EDGES) + 1), np.int64)
-    gathered, known = _Strongest(most_bytes), population(effects)
+    gathered, known = _Strongest(most_bytes, effects), population(effects)
     least_z = LEAST_Z if StoredMutants(effects).n_single else LEAST_OF_SEVERAL
     strong = partial(_strong, mean=mean, sd=sd, known=known, least=least_z)
     for counts, *part in (map_blocks or each_block)(strong, effects):
@@ -100,6 +101,7 @@ def sample(effects, map_blocks=None, most_bytes=MOST_BYTES):
     if least_z < LEAST_Z:
         least = np.maximum(np.minimum(least, OF_STRONGEST * quantile(sizes, 1 - STRONGEST)), least_z)
     members, locus = gathered.beyond(least)
+    del gathered
     return Sample(members.mean(0, dtype=np.float64), members, locus, sd, effects.sizes["locus"], background,
                   dense, int(sizes[0].sum()))
 
@@ -143,7 +145,7 @@ def _strong(effects, block, mean, sd, known, least):
     parts = [_strong_of(effects, slice(first, min(first + size, block.stop)), mean, sd, known, least)
              for first in range(block.start, block.stop, size)]
     counts, z, members, locus = zip(*parts, strict=True)
-    return sum(counts), np.concatenate(z), np.concatenate(members, axis=1), np.concatenate(locus)
+    return sum(counts), np.concatenate(z), np.concatenate(members), np.concatenate(locus)
 
 
 def _strong_of(effects, block, mean, sd, known, least):
@@ -159,7 +161,7 @@ def _strong_of(effects, block, mean, sd, known, least):
     standardised = standardise(members, sd).astype(members.dtype)
     finite = np.isfinite(standardised).all((1, 2))
     locus, mutant = locus[finite], mutant[finite]
-    return np.array(counts), z[locus, mutant], np.swapaxes(standardised[finite], 0, 1), block.start + locus
+    return np.array(counts), z[locus, mutant], standardised[finite], block.start + locus
 
 
 def _histograms(values):
@@ -170,39 +172,47 @@ def _histograms(values):
 
 
 class _Strongest:
-    """Keeps the strongest mutants whose effects fit in memory."""
+    """Keeps the strongest mutants whose effects fit in memory.
 
-    def __init__(self, most_bytes):
-        self.most_bytes, self.held = most_bytes, []
+    In arrays made once: parts that come and go leave holes, which the process never gives back.
+    """
+
+    def __init__(self, most_bytes, effects):
+        sizes, dtype = effects.sizes, effects["member_effect"].dtype
+        self._most = max(1, int(most_bytes // (sizes["member"] * sizes["mark"] * dtype.itemsize)))
+        self._room = min(sizes["locus"] * sizes["variant"], self._most + max(1, self._most // 2))
+        self._n, self._locus = 0, np.empty(self._room, np.int64)
+        self._z = np.empty((self._room, sizes["mark"]), np.float32)
+        self._members = np.empty((self._room, sizes["member"], sizes["mark"]), dtype)
 
     def add(self, z, members, locus):
-        self.held.append((z, members, locus))
-        if sum(part[1].nbytes for part in self.held) > 1.5 * self.most_bytes:
-            self._leave_out_weak()
+        """Take mutants: distances (mutant, mark), members' effects (mutant, member, mark) and loci."""
+        first = 0
+        while first < len(locus):
+            if self._n == self._room:
+                self._leave_out_weak()
+            taken = slice(first, min(len(locus), first + self._room - self._n))
+            here = slice(self._n, self._n + taken.stop - first)
+            self._z[here], self._members[here], self._locus[here] = z[taken], members[taken], locus[taken]
+            first, self._n = taken.stop, here.stop
 
     def beyond(self, least):
-        """Members' effects and loci of the strongest mutants: at least `least` (mark,) from the mean for some mark."""
+        """Members' effects (member, mutant, mark) and loci of the strongest mutants: at least `least` (mark,) from the
+        mean for some mark. Only once."""
         self._leave_out_weak()
-        self._keep([(z >= least).any(1) for z, *_ in self.held])
-        locus = np.concatenate([part[2] for part in self.held])
-        n_members, _, n_marks = self.held[0][1].shape
-        members, last = np.empty((n_members, len(locus), n_marks), self.held[0][1].dtype), len(locus)
-        while self.held:  # a part is freed as it is copied
-            part = self.held.pop()[1]
-            members[:, last - part.shape[1]:last] = part
-            last -= part.shape[1]
-        return members, locus
+        self._keep(np.concatenate([np.zeros(0, bool), *((self._z[rows] >= least).any(1) for rows in pieces(self._n))]))
+        self._z = None
+        return np.ascontiguousarray(np.swapaxes(self._members[:self._n], 0, 1)), self._locus[:self._n].copy()
 
     def _leave_out_weak(self):
-        size = np.concatenate([z.max(1) for z, *_ in self.held])
-        members = self.held[0][1]
-        most = max(1, int(self.most_bytes // (members.shape[0] * members.shape[2] * members.itemsize)))
-        if len(size) > most:
-            kept = np.zeros(len(size), bool)
-            kept[np.argsort(-size, kind="stable")[:most]] = True
-            self._keep(np.split(kept, np.cumsum([len(z) for z, *_ in self.held])[:-1]))
+        if self._n > self._most:
+            kept = np.zeros(self._n, bool)
+            kept[np.argsort(-self._z[:self._n].max(1), kind="stable")[:self._most]] = True
+            self._keep(kept)
 
     def _keep(self, kept):
-        for number, chosen in enumerate(kept):
-            z, members, locus = self.held[number]
-            self.held[number] = z[chosen], members[:, chosen], locus[chosen]
+        chosen = np.flatnonzero(kept)
+        for values in (self._z, self._members, self._locus):
+            for rows in pieces(len(chosen)):  # no row moves behind one that is still to move
+                values[rows] = values[chosen[rows]]
+        self._n = len(chosen)

@@ -222,6 +222,25 @@ def test_strong_mutants_and_their_actions_do_not_depend_on_how_many_are_taken_at
     np.testing.assert_array_equal(parts.strong_actions.hit, expected)
 
 
+@pytest.mark.parametrize("n_kept", [1, 7, 150])
+def test_where_memory_is_short_the_strongest_mutants_stay(n_kept, monkeypatch):
+    """Those of all mutants at once, however many are read at a time, the first of equally strong ones first."""
+    simulated = linear_sem.simulate(4, n_loci=30, seed=6).effects
+    simulated[20:25] = simulated[:5]
+    effects = linear_sem.dataset(simulated)
+    whole = sample(effects)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 8 * 4 * 4 * effects.sizes["variant"])
+    few = sample(effects, most_bytes=n_kept * 5 * 4 * effects["member_effect"].dtype.itemsize)
+    effect = effects["effect"].values.astype(np.float64).reshape(-1, 4)
+    z = (np.abs(effect - effect.mean(0)) / effect.std(0)).astype(np.float32)
+    strongest = np.sort(np.argsort(-z.max(1), kind="stable")[:n_kept])
+    least = np.clip(4 * whole.background, 2, 3.5)
+    expected = strongest[(z[strongest] >= least).any(1)]
+    np.testing.assert_array_equal(few.locus, expected // effects.sizes["variant"])
+    np.testing.assert_allclose(few.effect, effect[expected] / whole.sd, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(few.members.mean(0), few.effect, rtol=1e-5, atol=1e-6)
+
+
 def test_what_is_known_of_how_rays_describe_mutants_is_completed_as_marks_lose_theirs(monkeypatch):
     """Every score is that of rays that are scored anew, whichever marks have rays, and few are tried."""
     monkeypatch.setattr(rays, "MOST_TRIED", 3)
