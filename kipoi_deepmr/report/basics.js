@@ -42,13 +42,14 @@ function shown(x) {
 
 // Long names of marks without what tells none of them apart: words that more than half of them have, and how all begin.
 function leanNames(names) {
+  if (names.length < 3) return new Map();
   const wordsOf = (name) => name.split(/(?<=[^\p{L}\p{N}])/u), uses = new Map();
   names.forEach((name) => new Set(wordsOf(name)).forEach((word) => uses.set(word, (uses.get(word) ?? 0) + 1)));
   const lean = names.map((name) => wordsOf(name).map((word) => (uses.get(word) > names.length / 2 ? "\u2026" : word)).join("").replace(/\u2026+/g, "\u2026"));
   let same = 0;
   while (lean.every((name) => name.length > same + 1 && name[same] === lean[0][same])) same++;
   const all = lean.map((name) => (same > 2 ? "\u2026" + name.slice(same) : name));
-  return names.length < 3 || new Set(all).size < all.length ? new Map() : new Map(names.map((name, i) => [name, all[i]]));
+  return new Set(all).size < all.length ? new Map() : new Map(names.map((name, i) => [name, all[i]]));
 }
 
 const LONG_NAME = 34, lean = leanNames(marks.filter((name) => [...name].length > LONG_NAME));
