@@ -15,6 +15,7 @@ SPACING_BINS = (0, 35, 70, 150, 1000)  # bp, those of the paper's S1 Fig
 PLACE = ["chrom", "start", "end", "strand", "locus"]
 PAIR = ["exposure", "outcome"]
 INSIDE, OUTSIDE = "in", "out"
+N_LOCI = "{loci}"
 
 
 class Covariate(NamedTuple):
@@ -28,13 +29,16 @@ class Covariate(NamedTuple):
     value : (n,) float64, or None
         The number behind it, NaN where there is none.
     note : str
-        What a user should know of it; empty if nothing.
+        What a user should know of it; empty if nothing. `N_LOCI` stands for the number of `loci`.
+    loci : frozenset of str
+        Loci that the note counts, where it does.
     """
 
     name: str
     stratum: pd.Categorical | None
     value: np.ndarray | None
     note: str = ""
+    loci: frozenset = frozenset()
 
 
 def check_bins(bins):
@@ -63,7 +67,7 @@ def binned(values, bins):
     return pd.cut(np.asarray(values, np.float64), edges, labels=labels)
 
 
-def from_table(path, local, bins=None):
+def from_table(path, local, bins=None, names=None):
     """Covariates of a TSV table with a column `locus`; with columns exposure and outcome they are those of pairs.
 
     Columns that are not numbers are strata; numbers are for meta-regression, and strata too if `bins` are given.
@@ -74,6 +78,8 @@ def from_table(path, local, bins=None):
     local : pandas.DataFrame
         Local effects.
     bins : sequence of float, optional
+    names : three sequences of str, optional
+        Loci, exposures and outcomes that there are; by default those of `local`, which may be a part.
 
     Returns
     -------
@@ -83,7 +89,7 @@ def from_table(path, local, bins=None):
     Raises
     ------
     InputError
-        No such file, a column is missing, a locus or pair is named twice, or no locus of `local` is named.
+        No such file, a column is missing, a locus or pair is named twice, or no locus, or no pair, is named.
     """
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")
@@ -93,28 +99,30 @@ def from_table(path, local, bins=None):
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a table of covariates ({one_line(error)})") from error
     keys = ["locus", *(role for role in PAIR if role in table)]
-    names = [name for name in table if name not in keys]
-    if "locus" not in table or not names:
+    columns = [name for name in table if name not in keys]
+    if "locus" not in table or not columns:
         raise InputError(f"{path}: a table of covariates has a column locus and at least one more; it has: "
                          f"{listed(table)}")
     twice = table[keys].duplicated()
     if twice.any():
         row = twice.idxmax()
         raise InputError(f"{path}, line {row + 2}: {' '.join(map(str, table.loc[row, keys]))} is named twice")
-    joined = local[keys].merge(table, on=keys, how="left", indicator=True)
-    found = joined["_merge"] == "both"
-    if not found.any():
-        raise InputError(f"{path}: it names no locus of the local table, such as {local['locus'].iloc[0]}")
-    missing = local.loc[~found.to_numpy(), "locus"].nunique()
+    known = dict(zip(("locus", *PAIR), names or [local[key].unique() for key in ("locus", *PAIR)], strict=True))
+    named = table[np.logical_and.reduce([table[key].isin(known[key]) for key in keys])]
+    if named.empty:
+        raise InputError(f"{path}: it names no {' and '.join(keys)} of the local table, such as {known['locus'][0]}")
+    joined = local[keys].merge(table, on=keys, how="left")
+    missing = len(set(known["locus"]) - set(table["locus"]))
     note = f"{missing} loci are not in {path}" if missing else ""
-    return [_of_column(name, joined[name], bins, note) for name in names]
+    return [_of_column(name, joined[name], named[name], bins, note) for name in columns]
 
 
-def _of_column(name, column, bins, note):
+def _of_column(name, column, named, bins, note):
+    """The covariate of a column; `named` are its values at all loci, of which the rows may have some."""
     if pd.api.types.is_numeric_dtype(column):
         values = column.to_numpy(np.float64, na_value=np.nan)
         return Covariate(str(name), binned(values, bins) if bins else None, values, note)
-    return Covariate(str(name), pd.Categorical(column), None, note)
+    return Covariate(str(name), pd.Categorical(column, pd.Categorical(named).categories), None, note)
 
 
 def from_annotation(path, local):
@@ -183,10 +191,10 @@ def from_motifs(path, local, bins=SPACING_BINS):
     nearest_of = _nearest(loci, motifs)
     key = pd.MultiIndex.from_arrays([number, local["exposure"], local["outcome"]])
     distance = nearest_of.reindex(key).to_numpy(np.float64)
-    n = len(set(number[np.isfinite(distance)]))
+    with_both = frozenset(loci["locus"].to_numpy()[np.unique(number[np.isfinite(distance)])])
     ignored = f"; ignored, since they are no marks: {listed(unknown[:5])}" if unknown else ""
     return Covariate("motif_distance", binned(distance, bins), distance,
-                     f"{n} of {len(loci)} loci have motif instances of both marks of a pair{ignored}")
+                     f"{N_LOCI} of {len(loci)} loci have motif instances of both marks of a pair{ignored}", with_both)
 
 
 def _nearest(loci, motifs):

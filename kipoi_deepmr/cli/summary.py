@@ -209,7 +209,7 @@ def of_strata(found):
     rows = [(row.covariate, row.exposure, row.outcome, row.method, str(row.n_loci), _p_value(row.q_between_pvalue),
              _number(row.slope), _p_value(row.slope_pvalue)) for row in tests.loc[order].itertuples()]
     header = ("covariate", "exposure", "outcome", "method", "loci", "p between strata", "slope", "p of slope")
-    return table_of(header, rows, "strata", len(tests))
+    return table_of(header, rows, "strata", tests.attrs.get("rows", len(tests)))
 
 
 def of_shape(found):

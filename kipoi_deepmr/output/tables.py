@@ -135,41 +135,67 @@ def write_table(path, pieces):
     InputError
         Parquet is asked for, and pyarrow is not installed.
     """
-    (_write_parquet if is_parquet(path) else write_tsv)(path, pieces)
+    with table_writer(path) as add:
+        for piece in pieces:
+            add(piece)
 
 
 def write_tsv(path, pieces):
     """Write tables as `write_table`, as TSV with one header line."""
+    with _tsv_writer(path) as add:
+        for piece in pieces:
+            add(piece)
+
+
+def table_writer(path):
+    """As `write_table`: a context manager that gives a function, which takes the pieces."""
+    return (_parquet_writer if is_parquet(path) else _tsv_writer)(path)
+
+
+@contextlib.contextmanager
+def _tsv_writer(path):
+    how, begun = {"sep": "\t", "index": False, "na_rep": "NA", "lineterminator": "\n"}, False
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
-        for number, piece in enumerate(pieces):
+        def add(piece):
+            nonlocal begun
             noted = piece.assign(note=piece["note"].replace("", "NA")) if "note" in piece else piece
             text = [name for name in noted if not pd.api.types.is_numeric_dtype(noted[name])]
             noted = noted.assign(**{name: _quoted(noted[name]) for name in text})
-            how = {"sep": "\t", "index": False, "na_rep": "NA", "lineterminator": "\n"}
-            if number == 0:
+            if not begun:
                 noted.iloc[:0].to_csv(out, **how)
+                begun = True
             out.flush()
             if not tsv_rows.written(noted, out.buffer, how["na_rep"]):
                 noted.to_csv(out, header=False, **how)
 
+        yield add
 
-def _write_parquet(path, pieces):
-    """Write tables as `write_table`, as Parquet, a row group for every `ROWS_OF_GROUP` rows or a little more."""
+
+@contextlib.contextmanager
+def _parquet_writer(path):
+    """A row group for every `ROWS_OF_GROUP` rows or a little more."""
     module = parquet()
     import pyarrow
 
     writer, held = None, []
     with contextlib.ExitStack() as opened:
         out = opened.enter_context(open(opened.enter_context(replacing(path)), "wb"))
-        for piece in pieces:
+
+        def write():
+            writer.write_table(pyarrow.concat_tables(held))
+            held.clear()
+
+        def add(piece):
+            nonlocal writer
             table = _to_arrow(pyarrow, piece, writer and writer.schema)
             writer = writer or opened.enter_context(module.ParquetWriter(out, table.schema))
             held.append(table)
             if sum(map(len, held)) >= ROWS_OF_GROUP:
-                writer.write_table(pyarrow.concat_tables(held))
-                held.clear()
+                write()
+
+        yield add
         if held:
-            writer.write_table(pyarrow.concat_tables(held))
+            write()
 
 
 def _to_arrow(pyarrow, piece, schema):

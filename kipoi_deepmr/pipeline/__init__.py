@@ -1,6 +1,6 @@
 """predict, estimate, aggregate, and run: the three in a row; annotate, interaction, network, shape, tracks."""
 
-from .aggregation import StrataResult, aggregate, stratify
+from .aggregation import aggregate
 from .annotation import AnnotationResult, annotate
 from .estimation import estimate
 from .interaction import interaction
@@ -12,8 +12,9 @@ from .result import Result
 from .running import RunResult, run, run_again
 from .selection import select_loci
 from .shape import shape
+from .stratification import ManyStrata, StrataResult, stratify
 from .tracks import TracksResult, tracks
 
-__all__ = ["AnnotationResult", "Judged", "Result", "RunResult", "StrataResult", "TracksResult", "aggregate", "annotate",
-           "estimate", "interaction", "judge", "network", "parts", "planned", "predict", "predict_settings", "run",
-           "run_again", "select_loci", "shape", "stratify", "tracks"]
+__all__ = ["AnnotationResult", "Judged", "ManyStrata", "Result", "RunResult", "StrataResult", "TracksResult",
+           "aggregate", "annotate", "estimate", "interaction", "judge", "network", "parts", "planned", "predict",
+           "predict_settings", "run", "run_again", "select_loci", "shape", "stratify", "tracks"]

@@ -1,35 +1,26 @@
-"""Global causal effects from local ones (step 7), over all loci and within strata."""
+"""Global causal effects from local ones (step 7), over all loci."""
 
 import contextlib
 import os
 import tempfile
-from typing import NamedTuple
 
 import pandas as pd
 
-from .. import effects_store, meta, mr, strata
+from .. import effects_store, meta, mr
 from ..errors import InputError
 from ..files import is_stream
 from ..meta import order
-from ..options import AggregateOptions, StrataOptions
+from ..options import AggregateOptions
 from ..output import tables
 from ..plots import global_effects_figure, save, strata_figure
 from ..runs.outputs import ARRAY_BY_RULE, BY_RULE, RULES, Target, array_of, writing
-from ..runs.tables import read_estimates, read_local
+from ..runs.tables import read_estimates
 from .many_pairs import ManyPairs
 from .network import judge_table, write_files
 from .progress import progress, working
 
 ROWS_COMPARED = 500_000  # local effects by each rule that are held at a time
 MOST_COMPARED = 2_000  # rows of a comparison that are held
-
-
-class StrataResult(NamedTuple):
-    """Tables as written to strata.tsv (None if no covariate makes strata) and strata_tests.tsv, and what to know."""
-
-    strata: pd.DataFrame | None
-    tests: pd.DataFrame
-    notes: list
 
 
 def aggregate(local_path, global_path, options=None, *, effects_path=None, network_options=None, judged=None,
@@ -55,7 +46,7 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
     network_options : NetworkOptions or dict, optional
     judged : Judged, optional
         The network and the verdicts, if they are known already, as `judge` gives them.
-    strata : StrataResult, optional
+    strata : StrataResult or ManyStrata, optional
         As `stratify` gives it.
     quiet : bool
         No progress bar.
@@ -177,60 +168,6 @@ def _compared(arrays, tau2_method):
         yield meta.compare_rules({rule: mr.rows(local, exposures=group) for rule, local in arrays.items()}, tau2_method)
 
 
-def stratify(local_path, options=None, *, quiet=True, **changes):
-    """Global causal effects within strata of loci, the tests between them, and meta-regressions.
-
-    Parameters
-    ----------
-    local_path : str
-    options : StrataOptions, optional
-    quiet : bool
-        No progress bar.
-    **changes
-        Options by name, in place of those.
-
-    Returns
-    -------
-    StrataResult
-    """
-    options = StrataOptions.of(options, **changes)
-    array, found, notes = array_of(local_path), [], []
-    if array is None:
-        with working("aggregate: strata", quiet):
-            within, tests, notes = _stratified(read_local(local_path), options)
-        return StrataResult(within, tests, notes)
-    local = effects_store.LocalEffects(array)
-    for group in progress("aggregate: strata", len(local.groups()), quiet)(local.groups()):
-        *tables_of_group, of_group = _stratified(mr.rows(local, exposures=group), options)
-        found.append(tables_of_group)
-        notes += [note for note in of_group if note not in notes]
-    return StrataResult(*(_of_covariates(each) for each in zip(*found, strict=True)), notes)
-
-
-def _of_covariates(parts):
-    """Tables of all pairs of one group of exposures after the other as one, the covariates in their order."""
-    if parts[0] is None:
-        return None
-    names = list(dict.fromkeys(parts[0]["covariate"]))
-    return pd.concat([part[part["covariate"] == name] for name in names for part in parts], ignore_index=True)
-
-
-def _stratified(local, options):
-    """Tables of strata and of tests, and what to know of the covariates, of a table of local effects."""
-    bins, tau2_method = options.bins, options.tau2_method
-    covariates = [*(strata.from_table(options.strata, local, bins) if options.strata else []),
-                  *([strata.from_motifs(options.motifs, local, bins or strata.SPACING_BINS)] if options.motifs else []),
-                  *(strata.from_annotation(path, local) for path in options.annotate or ())]
-    within, tests = [], []
-    for one in covariates:
-        table = None if one.stratum is None else meta.aggregate_strata(local, one.stratum, tau2_method)
-        if table is not None:
-            within.append(table.assign(covariate=one.name))
-        tests.append(meta.compare_strata(local, table, one.value, tau2_method).assign(covariate=one.name))
-    return (*(pd.concat(each, ignore_index=True).set_index("covariate").reset_index() if each else None
-              for each in (within, tests)), [f"{one.name}: {one.note}" for one in covariates if one.note])
-
-
 def _aggregated(local_path, local, pooled, tau2_method, quiet):
     """Global effects from the array of local effects, or from the table without one; None if `pooled` gets them."""
     if local is None:
@@ -246,7 +183,14 @@ def _aggregated(local_path, local, pooled, tau2_method, quiet):
 
 
 def _write_strata(files, result):
-    tables.write_table(files.beside("strata_tests.tsv"), [result.tests])
+    """Write both tables piece by piece, and the figure."""
+    with contextlib.ExitStack() as opened:
+        add_tests = opened.enter_context(tables.table_writer(files.beside("strata_tests.tsv")))
+        add_strata = None
+        for within, tests in result.pieces():
+            add_tests(tests)
+            if within is not None:
+                add_strata = add_strata or opened.enter_context(tables.table_writer(files.beside("strata.tsv")))
+                add_strata(within)
     if result.strata is not None:
-        tables.write_table(files.beside("strata.tsv"), [result.strata])
         save(strata_figure(result.strata), files.beside("strata.png"), dpi=150)

@@ -18,7 +18,7 @@ def plot_strata(strata, ax=None):
     strata : pandas.DataFrame
         Of one covariate and one method, as `kipoi_deepmr.meta.aggregate_strata` gives them: columns exposure, outcome,
         stratum, estimate, se. Cells without an estimate stay grey; beyond 60 pairs, those with the smallest
-        `|estimate / se|` are left out.
+        `|estimate / se|` are left out. `attrs["pairs"]`, if there, says how many pairs there are in all.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -30,7 +30,7 @@ def plot_strata(strata, ax=None):
     strength = strength.groupby([strata["exposure"], strata["outcome"]], sort=False).max().fillna(-1)
     strongest = set(strength.nlargest(MAX_PAIRS).index)
     pairs = [pair for pair in strength.index if pair in strongest]
-    left_out = len(strength) - len(pairs)
+    n_pairs = strata.attrs.get("pairs", len(strength))
     strata = strata[[pair in strongest for pair in zip(strata["exposure"], strata["outcome"], strict=True)]]
     effects = np.full((len(pairs), len(columns)), np.nan)
     for row in strata.itertuples():
@@ -50,8 +50,8 @@ def plot_strata(strata, ax=None):
             if np.isfinite(effect):
                 ax.text(j, i, f"{effect:.2g}", ha="center", va="center", fontsize=small() if narrow else "small",
                         color="white" if abs(effect) > 0.65 * most else "black")
-    if left_out:
-        ax.set_title(f"{left_out} of {len(strength)} pairs not shown", fontsize="medium")
+    if n_pairs > len(pairs):
+        ax.set_title(f"{n_pairs - len(pairs)} of {n_pairs} pairs not shown", fontsize="medium")
     return ax
 
 

@@ -1,0 +1,174 @@
+"""Global causal effects within strata of loci: all at once, or of many pairs some exposures at a time."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from .. import effects_store, meta, mr, strata
+from ..options import StrataOptions
+from ..plots.global_effects import MAX_PAIRS
+from ..runs.outputs import array_of
+from ..runs.tables import read_local
+from .progress import progress, working
+
+MOST_PAIRS = 100_000  # and methods, whose tables are held as a whole
+ROWS = 500_000  # local effects that are held at a time
+MOST_TESTS = 2_000  # tests that are held of more pairs
+PAIR = ["exposure", "outcome"]
+
+
+class StrataResult(NamedTuple):
+    """Tables as written to strata.tsv (None if no covariate makes strata) and strata_tests.tsv, and what to know."""
+
+    strata: pd.DataFrame | None
+    tests: pd.DataFrame
+    notes: list
+
+    def pieces(self):
+        """Parts of the two tables, one after the other."""
+        yield self.strata, self.tests
+
+
+class ManyStrata:
+    """The strata of many pairs, which are made while `pieces` passes them on.
+
+    Parameters
+    ----------
+    local : kipoi_deepmr.effects_store.LocalEffects
+    options : StrataOptions
+    quiet : bool
+
+    Attributes
+    ----------
+    strata, tests : pandas.DataFrame
+        After `pieces`, as those of `StrataResult`: for each covariate and method the rows of the strongest pairs, and
+        the tests with the smallest p-values. `attrs` has how many there are: "pairs" of a method, "rows" of tests.
+    notes : list of str
+    """
+
+    def __init__(self, local, options, quiet):
+        self._local, self._options, self._quiet = local, options, quiet
+        self.strata, self.tests, self.notes = None, pd.DataFrame(), []
+        self._names = local.locus("name").tolist(), local.exposures, local.outcomes
+        self._n_covariates = len(self._covariates(self._groups()[0])[1])  # or says what is wrong with a file
+
+    def _groups(self):
+        width = self._local.n_loci * len(self._local.methods) * len(self._local.outcomes)
+        return effects_store.blocks_of(len(self._local.exposures), max(1, ROWS // width))
+
+    def _covariates(self, group):
+        local = mr.rows(self._local, exposures=group)
+        return local, _covariates(local, self._options, self._names)
+
+    def pieces(self):
+        """Parts of the two tables, one after the other: of one covariate after the other, in the order of pairs."""
+        groups, self.strata, self.tests, n_rows = self._groups(), None, pd.DataFrame(), 0
+        steps = [(number, group) for number in range(self._n_covariates) for group in groups]
+        notes = [_Note() for _ in range(self._n_covariates)]
+        for number, group in progress("aggregate: strata", len(steps), self._quiet)(steps):
+            local, covariates = self._covariates(group)
+            notes[number].add(covariates[number])
+            within, tests = _stratified(local, [covariates[number]], self._options.tau2_method)
+            n_rows += len(tests)
+            self._hold(within, tests)
+            yield within, tests
+        self.notes = [str(note) for note in notes if str(note)]
+        self.tests.attrs["rows"] = n_rows
+        if self.strata is not None:
+            self.strata.attrs["pairs"] = self._local.n_pairs
+
+    def _hold(self, within, tests):
+        smallest = ["q_between_pvalue", "slope_pvalue"]
+        self.tests = pd.concat([self.tests, tests], ignore_index=True) if len(self.tests) else tests
+        if len(self.tests) > MOST_TESTS:
+            first = self.tests[smallest].min(axis=1).sort_values(kind="stable").index[:MOST_TESTS]
+            self.tests = self.tests.loc[first.sort_values()].reset_index(drop=True)
+        if within is not None:
+            table = within if self.strata is None else pd.concat([self.strata, within], ignore_index=True)
+            keys = ["covariate", "method", *PAIR]
+            strength = (table["estimate"] / table["se"]).abs().groupby(
+                [table[name] for name in keys], sort=False).max().fillna(-1)
+            strongest = strength.groupby(keys[:2], sort=False, group_keys=False).nlargest(MAX_PAIRS)
+            chosen = pd.MultiIndex.from_frame(table[keys]).isin(strongest.index)
+            self.strata = table[chosen].reset_index(drop=True)
+
+
+class _Note:
+    """What to know of a covariate, as its parts say it."""
+
+    def __init__(self):
+        self._name, self._text, self._loci = "", "", frozenset()
+
+    def add(self, covariate):
+        self._name, self._text = covariate.name, covariate.note
+        self._loci |= covariate.loci
+
+    def __str__(self):
+        return f"{self._name}: {self._text.replace(strata.N_LOCI, str(len(self._loci)))}" if self._text else ""
+
+
+def stratify(local_path, options=None, *, quiet=True, **changes):
+    """Global causal effects within strata of loci, the tests between them, and meta-regressions.
+
+    Parameters
+    ----------
+    local_path : str
+    options : StrataOptions, optional
+    quiet : bool
+        No progress bar.
+    **changes
+        Options by name, in place of those.
+
+    Returns
+    -------
+    StrataResult or ManyStrata
+        The latter if there are more than 100,000 pairs and methods: its tables are made while `aggregate` writes them.
+
+    Raises
+    ------
+    InputError
+        The local effects or the covariates cannot be read, or do not belong together.
+    """
+    options = StrataOptions.of(options, **changes)
+    array = array_of(local_path)
+    local = None if array is None else effects_store.LocalEffects(array)
+    if local is not None and local.n_pairs * len(local.methods) > MOST_PAIRS:
+        return ManyStrata(local, options, quiet)
+    if local is not None:
+        many = ManyStrata(local, options, quiet)
+        parts = zip(*many.pieces(), strict=True)
+        return StrataResult(*(_joined(each) for each in parts), many.notes)
+    with working("aggregate: strata", quiet):
+        local = read_local(local_path)
+        names = [local[name].unique().tolist() for name in ("locus", *PAIR)]
+        covariates, notes = _covariates(local, options, names), []
+        for one in covariates:
+            note = _Note()
+            note.add(one)
+            notes += [str(note)] if str(note) else []
+        return StrataResult(*_stratified(local, covariates, options.tau2_method), notes)
+
+
+def _joined(parts):
+    parts = [part for part in parts if part is not None]
+    return pd.concat(parts, ignore_index=True) if parts else None
+
+
+def _covariates(local, options, names):
+    """The covariates of some rows of local effects; `names` are all loci, exposures and outcomes that there are."""
+    bins = options.bins
+    return [*(strata.from_table(options.strata, local, bins, names) if options.strata else []),
+            *([strata.from_motifs(options.motifs, local, bins or strata.SPACING_BINS)] if options.motifs else []),
+            *(strata.from_annotation(path, local) for path in options.annotate or ())]
+
+
+def _stratified(local, covariates, tau2_method):
+    """Tables of strata, None if no covariate makes any, and of tests, of a table of local effects."""
+    within, tests = [], []
+    for one in covariates:
+        table = None if one.stratum is None else meta.aggregate_strata(local, one.stratum, tau2_method)
+        if table is not None:
+            within.append(table.assign(covariate=one.name))
+        tests.append(meta.compare_strata(local, table, one.value, tau2_method).assign(covariate=one.name))
+    return [pd.concat(each, ignore_index=True).set_index("covariate").reset_index() if each else None
+            for each in (within, tests)]
