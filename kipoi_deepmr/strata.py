@@ -30,8 +30,8 @@ class Covariate(NamedTuple):
         The number behind it, NaN where there is none.
     note : str
         What a user should know of it; empty if nothing. `N_LOCI` stands for the number of `loci`.
-    loci : frozenset of str
-        Loci that the note counts, where it does.
+    loci : frozenset of int
+        Numbers of the loci that the note counts, where it does, in their order in the rows.
     """
 
     name: str
@@ -191,7 +191,7 @@ def from_motifs(path, local, bins=SPACING_BINS):
     nearest_of = _nearest(loci, motifs)
     key = pd.MultiIndex.from_arrays([number, local["exposure"], local["outcome"]])
     distance = nearest_of.reindex(key).to_numpy(np.float64)
-    with_both = frozenset(loci["locus"].to_numpy()[np.unique(number[np.isfinite(distance)])])
+    with_both = frozenset(number[np.isfinite(distance)].tolist())
     ignored = f"; ignored, since they are no marks: {listed(unknown[:5])}" if unknown else ""
     return Covariate("motif_distance", binned(distance, bins), distance,
                      f"{N_LOCI} of {len(loci)} loci have motif instances of both marks of a pair{ignored}", with_both)

@@ -29,11 +29,13 @@ from ..plots import (
     tracks_figure,
 )
 from ..runs.finished import FinishedRun
-from ..runs.outputs import NETWORK, stored, writing
-from ..runs.tables import read_table
+from ..runs.global_effects import strongest_rows
+from ..runs.outputs import NETWORK, STAGES, stored, writing
+from ..runs.tables import VERDICT, chunks_of, read_lean, read_table
 
 PAIR = ("exposure", "outcome")
 LETTERS = 20  # of a name in a title or beside an axis
+_TEXT_OF_STRATA = ("covariate", "stratum", *PAIR, "method")
 
 
 def figure_of(arguments):
@@ -46,7 +48,7 @@ def figure_of(arguments):
 
 
 def _global(arguments, width):
-    table = read_table(arguments.table, (*PAIR, "method"), ("estimate", "se", "ci_low", "ci_high"))
+    table = strongest_rows(arguments.table, ("estimate", "se", "ci_low", "ci_high"))
     return global_effects_figure(_of("method", arguments.method, table) if arguments.method else table, width)
 
 
@@ -56,15 +58,15 @@ def _network(arguments, width):
 
 def _heatmap(arguments, width):
     path = _table_of(arguments.table)
+    if os.path.isdir(arguments.table) and not os.path.isfile(path):  # a run without a network
+        path = stored(os.path.join(arguments.table, STAGES["aggregate"].main))
     try:
         direct = _direct(path)
         return heatmap_figure(direct, groups=_groups(arguments, direct), width=width)
     except InputError as error:
         if "direct_std" not in str(error):
             raise
-    table = read_table(path, (*PAIR, "method"), ("standardised",))
-    method = arguments.method or table["method"].iloc[0]
-    table = _of("method", method, table)
+    method, table = _of_method(arguments, path, PAIR, ("standardised",))
     return plot_global_heatmap(table, method, groups=_groups(arguments, table), width=width).figure
 
 
@@ -75,7 +77,7 @@ def _groups(arguments, pairs):
         return None
     table = read_mark_table(options.mark_table)
     groups = dict(zip(table.names, table.values(options.color_by, "--color_by"), strict=True))
-    for mark in dict.fromkeys([*pairs["exposure"], *pairs["outcome"]]):
+    for mark in dict.fromkeys([*pairs["exposure"].unique(), *pairs["outcome"].unique()]):
         if mark not in groups:
             raise InputError(f"{options.mark_table}: no row is called {listed([mark])}, which is a mark of "
                              f"{arguments.table}{nearest(mark, table.names)}")
@@ -88,7 +90,16 @@ def _table_of(path):
 
 
 def _direct(path):
-    return read_table(path, PAIR, ("direct_std", "qvalue_min_effect"))
+    return read_lean(path, PAIR, ("direct_std", "qvalue_min_effect"))
+
+
+def _of_method(arguments, path, text, numbers):
+    """A method, by default the first one, and the rows of a table that are its."""
+    text = *text, "method"
+    first = next(chunks_of(path, text, numbers, ()))["method"]
+    method = arguments.method or (first.iloc[0] if len(first) else "")
+    table = read_lean(path, text, numbers, VERDICT, {"method": method})
+    return method, table if len(table) else _of("method", method, read_lean(path, ("method",), ()))
 
 
 def _simulation(arguments, width):
@@ -97,11 +108,11 @@ def _simulation(arguments, width):
 
 
 def _spacing(arguments, width):
-    table = read_table(arguments.table, ("covariate", "stratum", *PAIR, "method"), ("estimate", "se"))
+    table = read_lean(arguments.table, _TEXT_OF_STRATA, ("estimate", "se"))
     covariate = arguments.covariate or table["covariate"].iloc[0]
     table = _of("covariate", covariate, table)
     method = arguments.method or table["method"].iloc[0]
-    return strata_figure(_of("method", method, table), width)
+    return strata_figure(_of("method", method, table).astype(dict.fromkeys(_TEXT_OF_STRATA, str)), width)
 
 
 def _local(arguments, width):

@@ -71,3 +71,36 @@ class Strongest:
         if not self.is_whole:
             self._leave_out_weak()
         return pd.concat(self._held, ignore_index=True)
+
+
+class Smallest:
+    """Holds the rows with the smallest p-values of a table that comes piece by piece, in the order in which they came.
+
+    Parameters
+    ----------
+    most : int
+        Rows.
+    columns : sequence of str
+        Of p-values, of which the smallest counts.
+
+    Attributes
+    ----------
+    n_rows : int
+        That there have been.
+    """
+
+    def __init__(self, most, columns):
+        self._most, self._columns, self._held, self.n_rows = most, list(columns), None, 0
+
+    def add(self, piece):
+        """Take the next rows."""
+        self.n_rows += len(piece)
+        held = piece if self._held is None else pd.concat([self._held, piece], ignore_index=True)
+        if len(held) > self._most:
+            first = held[self._columns].min(axis=1).sort_values(kind="stable").index[:self._most]
+            held = held.loc[first.sort_values()].reset_index(drop=True)
+        self._held = held
+
+    def table(self):
+        """The rows that are held: a pandas.DataFrame, without columns if there was no piece."""
+        return pd.DataFrame() if self._held is None else self._held

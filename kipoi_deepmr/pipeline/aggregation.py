@@ -4,8 +4,6 @@ import contextlib
 import os
 import tempfile
 
-import pandas as pd
-
 from .. import effects_store, meta, mr
 from ..errors import InputError
 from ..files import is_stream
@@ -110,10 +108,14 @@ def _many_pairs(local, folder):
 def _written(files, table, judged):
     """Write the table with its verdicts; the table as written."""
     notes = table.attrs.get("notes", [])
-    table = judged.of_table(table.astype(dict.fromkeys(("exposure", "outcome", "method"), str)))
+    table = judged.of_table(_as_text(table))
     table.attrs["notes"] = notes
     tables.write_table(files.path, [table])
     return table
+
+
+def _as_text(table):
+    return table.astype(dict.fromkeys(meta.KEYS, str))
 
 
 def _written_by_piece(files, pooled, judged):
@@ -126,7 +128,7 @@ def _written_by_piece(files, pooled, judged):
             yield piece
 
     tables.write_table(files.path, noted())
-    table = strongest.table()
+    table = _as_text(strongest.table())
     table.attrs.update(notes=pooled.notes, pairs=strongest.n_rows // pooled.n_methods)
     return table
 
@@ -146,18 +148,15 @@ def _write_rules(files, local_path, local, tau2_method):
     else:
         second = effects_store.LocalEffects(beside[names[other]])
         pieces = _compared({rule: second if rule == other else local for rule in names}, tau2_method)
-    first = pd.DataFrame()
+    smallest = order.Smallest(MOST_COMPARED, ["pvalue"])
 
     def noted():
-        nonlocal first
         for piece in pieces:
             yield piece
-            first = pd.concat([first, piece], ignore_index=True) if len(first) else piece
-            if len(first) > MOST_COMPARED:
-                first = first.loc[first["pvalue"].sort_values(kind="stable").index[:MOST_COMPARED].sort_values()]
+            smallest.add(piece)
 
     tables.write_table(files.beside(RULES), noted())
-    return first.to_dict("records")
+    return smallest.table().to_dict("records")
 
 
 def _compared(arrays, tau2_method):

@@ -28,7 +28,7 @@ def parts(path, options=None, **changes):
     Yields
     ------
     pandas.DataFrame
-        Whole loci, one piece after the other; at least one piece.
+        One piece after the other, at least one.
 
     Raises
     ------
@@ -45,8 +45,11 @@ def parts(path, options=None, **changes):
 def _of_array(local, options):
     exposures, outcomes, loci = (_chosen(role, known, getattr(options, role)) for role, known in (
         ("exposure", local.exposures), ("outcome", local.outcomes), ("locus", local.locus("name").tolist())))
-    step = max(1, ROWS_AT_A_TIME // (len(exposures) * len(outcomes) * len(local.methods)))
-    return (mr.rows(local, loci[i:i + step], exposures, outcomes) for i in range(0, len(loci), step))
+    of_exposure = len(outcomes) * len(local.methods)
+    step = max(1, ROWS_AT_A_TIME // (len(exposures) * of_exposure))
+    of_locus = effects_store.blocks_of(len(exposures), max(1, ROWS_AT_A_TIME // of_exposure))
+    return (mr.rows(local, loci[i:i + step], exposures[some], outcomes)
+            for i in range(0, len(loci), step) for some in of_locus)
 
 
 def _chosen(role, known, patterns):

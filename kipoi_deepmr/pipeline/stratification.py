@@ -5,8 +5,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from .. import effects_store, meta, mr, strata
+from ..meta.order import Smallest
 from ..options import StrataOptions
 from ..plots.global_effects import MAX_PAIRS
+from ..plots.spacing import strongest_strata
 from ..runs.outputs import array_of
 from ..runs.tables import read_local
 from .progress import progress, working
@@ -62,35 +64,24 @@ class ManyStrata:
 
     def pieces(self):
         """Parts of the two tables, one after the other: of one covariate after the other, in the order of pairs."""
-        groups, self.strata, self.tests, n_rows = self._groups(), None, pd.DataFrame(), 0
+        groups, self.strata = self._groups(), None
+        smallest = Smallest(MOST_TESTS, ["q_between_pvalue", "slope_pvalue"])
         steps = [(number, group) for number in range(self._n_covariates) for group in groups]
         notes = [_Note() for _ in range(self._n_covariates)]
         for number, group in progress("aggregate: strata", len(steps), self._quiet)(steps):
             local, covariates = self._covariates(group)
             notes[number].add(covariates[number])
             within, tests = _stratified(local, [covariates[number]], self._options.tau2_method)
-            n_rows += len(tests)
-            self._hold(within, tests)
+            smallest.add(tests)
+            if within is not None:
+                table = within if self.strata is None else pd.concat([self.strata, within], ignore_index=True)
+                self.strata = strongest_strata(table, MAX_PAIRS)
             yield within, tests
         self.notes = [str(note) for note in notes if str(note)]
-        self.tests.attrs["rows"] = n_rows
+        self.tests = smallest.table()
+        self.tests.attrs["rows"] = smallest.n_rows
         if self.strata is not None:
             self.strata.attrs["pairs"] = self._local.n_pairs
-
-    def _hold(self, within, tests):
-        smallest = ["q_between_pvalue", "slope_pvalue"]
-        self.tests = pd.concat([self.tests, tests], ignore_index=True) if len(self.tests) else tests
-        if len(self.tests) > MOST_TESTS:
-            first = self.tests[smallest].min(axis=1).sort_values(kind="stable").index[:MOST_TESTS]
-            self.tests = self.tests.loc[first.sort_values()].reset_index(drop=True)
-        if within is not None:
-            table = within if self.strata is None else pd.concat([self.strata, within], ignore_index=True)
-            keys = ["covariate", "method", *PAIR]
-            strength = (table["estimate"] / table["se"]).abs().groupby(
-                [table[name] for name in keys], sort=False).max().fillna(-1)
-            strongest = strength.groupby(keys[:2], sort=False, group_keys=False).nlargest(MAX_PAIRS)
-            chosen = pd.MultiIndex.from_frame(table[keys]).isin(strongest.index)
-            self.strata = table[chosen].reset_index(drop=True)
 
 
 class _Note:

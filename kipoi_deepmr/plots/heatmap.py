@@ -24,6 +24,8 @@ FONT, INCHES_OF_LETTER = 7, 0.6 * 7 / 72
 CELL = 0.2  # inches
 WRITTEN_UP_TO = 15  # marks: more numbers cannot be read
 NAMED_UP_TO = 200  # marks: more names cannot be read
+COMPARED_UP_TO = 1_000  # marks: beyond, distances come from products of matrices
+MARKS_AT_A_TIME = 250
 WIDEST = 24.0  # inches of all cells
 # of a figure whose width is given
 LETTERS = 26  # of a name
@@ -162,17 +164,15 @@ def _draw(ax, effects, clear, label, layout):
         bar = ax.figure.colorbar(image, ax=ax, location="bottom", aspect=30, pad=0.02)
         what, *unit = label.split("\n")
         bar.set_label(f"{what}\n{' '.join(unit)}", fontsize=layout.title)
-    dots = []
-    for i, j in np.argwhere(np.isfinite(effects)):
-        colour = "white" if abs(effects[i, j]) > 0.65 * most else "black"
-        if layout.written:
+    shown = np.isfinite(effects) if layout.written else np.isfinite(effects) & (clear == 1)
+    places = np.argwhere(shown)
+    colours = np.where(np.abs(effects[shown]) > 0.65 * most, "white", "black")
+    if layout.written:
+        for (i, j), colour in zip(places, colours, strict=True):
             ax.text(j, i, f"{round(effects[i, j], 2) + 0.0:.2f}", ha="center", va="center", fontsize=layout.font,
                     weight="bold" if clear[i, j] == 1 else "normal", color=colour)
-        elif clear[i, j] == 1:
-            dots.append((j, i, colour))
-    if dots:
-        x, y, colours = zip(*dots, strict=True)
-        ax.scatter(x, y, s=min(DOT, 30 * layout.cell) ** 2, c=colours, linewidths=0)
+    elif len(places):
+        ax.scatter(*places.T[::-1], s=min(DOT, 30 * layout.cell) ** 2, c=colours.tolist(), linewidths=0)
 
 
 def _draw_groups(ax, group_of_mark):
@@ -223,7 +223,7 @@ def matrix_of(direct, names, values):
     """Values of a table of pairs as (exposure, outcome), NaN for pairs that it has not."""
     place = {name: i for i, name in enumerate(names)}
     matrix = np.full((len(names), len(names)), np.nan)
-    matrix[direct["exposure"].map(place), direct["outcome"].map(place)] = values
+    matrix[tuple(np.asarray(direct[role].map(place), np.intp) for role in ("exposure", "outcome"))] = values
     return matrix
 
 
@@ -232,4 +232,22 @@ def clustered(effects):
     if len(effects) < 3:
         return np.arange(len(effects))
     filled = np.nan_to_num(effects)
-    return leaves_list(linkage(np.hstack([filled, filled.T]), "average", optimal_ordering=len(effects) <= NAMED_UP_TO))
+    if len(effects) <= COMPARED_UP_TO:
+        return leaves_list(linkage(np.hstack([filled, filled.T]), "average",
+                                   optimal_ordering=len(effects) <= NAMED_UP_TO))
+    return leaves_list(linkage(_distances(filled), "average"))
+
+
+def _distances(effects):
+    """Distances between marks by their effects on others and others' on them, condensed as SciPy has them.
+
+    As products of matrices, some marks at a time: comparing 5,000 one with the other takes minutes.
+    """
+    n, parts = len(effects), []
+    squares = (effects ** 2).sum(1) + (effects ** 2).sum(0)
+    for first in range(0, n, MARKS_AT_A_TIME):
+        some = slice(first, first + MARKS_AT_A_TIME)
+        product = effects[some] @ effects[first:].T + effects[:, some].T @ effects[:, first:]
+        distance = np.sqrt(np.maximum(squares[some, None] + squares[first:] - 2 * product, 0))
+        parts += [row[i + 1:] for i, row in enumerate(distance)]
+    return np.concatenate(parts)

@@ -1,6 +1,7 @@
 """Global effects within strata of loci, such as bins of motif spacing, in the manner of the paper's S1 Fig."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from .axes import OF_EFFECTS, axes_of
@@ -53,6 +54,26 @@ def plot_strata(strata, ax=None):
     if n_pairs > len(pairs):
         ax.set_title(f"{n_pairs - len(pairs)} of {n_pairs} pairs not shown", fontsize="medium")
     return ax
+
+
+def strongest_strata(strata, most):
+    """The rows of a table of strata that belong to the pairs with the largest `|estimate / se|` in any stratum.
+
+    Parameters
+    ----------
+    strata : pandas.DataFrame
+        strata.tsv.
+    most : int
+        Pairs of each covariate and method.
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    keys = ["covariate", "method", "exposure", "outcome"]
+    strength = (strata["estimate"] / strata["se"]).abs().groupby([strata[name] for name in keys], sort=False).max()
+    strongest = strength.fillna(-1).groupby(keys[:2], sort=False, group_keys=False).nlargest(most)
+    return strata[pd.MultiIndex.from_frame(strata[keys]).isin(strongest.index)].reset_index(drop=True)
 
 
 def strata_figure(strata, width=None):

@@ -11,7 +11,7 @@ from ..calibration import calibrated_by
 from ..errors import InputError, nearest, one_line
 from ..files import file_checksum
 from ..instruments import rule_for, with_se_shrinkage
-from ..meta.order import strongest_first
+from ..meta.order import Smallest, strongest_first
 from ..options import EstimatorOptions
 from ..output.natural_variants import natural_of_store
 from ..shape import has_pairs
@@ -21,6 +21,7 @@ from .outputs import CALIBRATION, INTERACTIONS, LOCAL_ARRAY, NETWORK, RULES, STO
 from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, chunks_of, read_table
 
 PAIR = ["exposure", "outcome"]
+MOST_COMPARED = 100_000  # rows of a comparison of rules that are held
 
 
 class FinishedRun:
@@ -138,9 +139,13 @@ class FinishedRun:
 
     @cached_property
     def rules(self):
-        """rules.tsv, or None if the run did not compare instrument rules."""
-        path = self._file(RULES)
-        return read_table(path, (*PAIR, "method"), ("n_loci", "difference", "pvalue")) if os.path.isfile(path) else None
+        """rules.tsv, of very many pairs the rows with the smallest p-values; None if no rules were compared."""
+        path, held = self._file(RULES), Smallest(MOST_COMPARED, ["pvalue"])
+        if not os.path.isfile(path):
+            return None
+        for piece in chunks_of(path, (*PAIR, "method"), ("n_loci", "difference", "pvalue"), None):
+            held.add(piece)
+        return held.table()
 
     @cached_property
     def shares_of_red(self):

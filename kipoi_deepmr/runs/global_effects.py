@@ -1,11 +1,10 @@
 """The table of global effects of a finished run: whole, or of very many pairs what a page needs of all of them."""
 
-import numpy as np
 import pandas as pd
 
 from ..errors import InputError, one_line
 from ..meta.order import Strongest
-from .tables import VERDICT, chunks_of
+from .tables import VERDICT, Lean, chunks_of
 
 MOST_ROWS = 100_000  # that are held as a whole; a page lists 30,000
 PAIR = ["exposure", "outcome"]
@@ -39,15 +38,8 @@ class GlobalEffects:
     """
 
     def __init__(self, path):
-        held, lean = Strongest(MOST_ROWS), _Lean()
-        try:
-            for piece, self.methods in _whole_pairs(chunks_of(path, TEXT, NUMBERS, None)):
-                held.add(piece, len(self.methods))
-                lean.add(piece.iloc[::len(self.methods)])
-        except (ValueError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
-        if not held.n_rows:
-            raise InputError(f"{path}: the table holds no rows")
+        lean = Lean(OF_ALL, TEXT)
+        held, self.methods = _strongest(chunks_of(path, TEXT, NUMBERS, None), path, lean)
         self.rows, self.n_rows = held.table(), held.n_rows
         self.first = self.of_method(self.methods[0]) if held.is_whole else lean.table()
 
@@ -70,28 +62,42 @@ def _whole_pairs(pieces):
         yield rest, methods
 
 
-class _Lean:
-    """Holds a few columns, texts as numbers."""
+def strongest_rows(path, numbers):
+    """The rows of a table of global effects, of any stage, or those of the strongest pairs of a very long one.
 
-    def __init__(self):
-        self._known = {name: {} for name in OF_ALL if name in TEXT}
-        self._parts = {name: [] for name in OF_ALL}
+    Parameters
+    ----------
+    path : str
+    numbers : sequence of str
+        Columns that it must have beside exposure, outcome and method.
 
-    def add(self, piece):
-        for name, parts in self._parts.items():
-            if name not in self._known:
-                parts.append(np.array(piece[name], np.float64))  # a view would keep the whole piece
-                continue
-            known = self._known[name]
-            code, unique = pd.factorize(piece[name])
-            numbers = [known.setdefault(value, len(known)) for value in unique]
-            parts.append(np.array([*numbers, -1], np.int32)[code])
+    Returns
+    -------
+    pandas.DataFrame
+        All columns; `attrs["pairs"]` is how many pairs there are, if these are not all rows.
 
-    def table(self):
-        """What is held, as a table; nothing is held afterwards."""
-        columns = {}
-        for name in OF_ALL:
-            values = np.concatenate(self._parts.pop(name))
-            known = self._known.get(name)
-            columns[name] = values if known is None else pd.Categorical.from_codes(values, list(known))
-        return pd.DataFrame(columns, copy=False)
+    Raises
+    ------
+    InputError
+        As `GlobalEffects`.
+    """
+    held, methods = _strongest(chunks_of(path, (*PAIR, "method"), numbers, None), path)
+    table = held.table()
+    if not held.is_whole:
+        table.attrs["pairs"] = held.n_rows // len(methods)
+    return table
+
+
+def _strongest(pieces, path, lean=None):
+    """What `Strongest` holds of a table, and its methods; the first method's rows go to `lean`, too."""
+    held, methods = Strongest(MOST_ROWS), []
+    try:
+        for piece, methods in _whole_pairs(pieces):
+            held.add(piece, len(methods))
+            if lean:
+                lean.add(piece.iloc[::len(methods)])
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
+    if not held.n_rows:
+        raise InputError(f"{path}: the table holds no rows")
+    return held, methods

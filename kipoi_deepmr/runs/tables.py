@@ -180,11 +180,74 @@ def read_in_pieces(path, text, numbers, more=None):
         raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
 
 
+def _header(path):
+    return names_in_parquet(path) if is_parquet(path) else list(pd.read_csv(path, sep="\t", nrows=0).columns)
+
+
+def read_lean(path, text, numbers, may_lack=(), where=None):
+    """As `read_table`, for tables of very many rows: texts are categories, and there are no other columns.
+
+    Parameters
+    ----------
+    path : str
+    text, numbers : sequences of str
+    may_lack : sequence of str
+        Further columns of text, of `MAY_LACK`, that are read where there are any.
+    where : dict of str to str, optional
+        Rows that are read: columns of text, and what they must say.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Without rows, if `where` fits none.
+    """
+    text = [*text, *(name for name in may_lack if os.path.isfile(path) and name in _header(path))]
+    lean, n_rows = Lean([*text, *numbers], text), 0
+    try:
+        for piece in chunks_of(path, text, numbers, ()):
+            n_rows += len(piece)
+            for name, value in (where or {}).items():
+                piece = piece[piece[name] == value]
+            lean.add(piece)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
+    if not n_rows:
+        raise InputError(f"{path}: the table holds no rows")
+    return lean.table()
+
+
+class Lean:
+    """Holds some columns of a table that comes piece by piece: those of text as categories, others as float64."""
+
+    def __init__(self, columns, text):
+        self._known, self._parts = {name: {} for name in columns if name in text}, {name: [] for name in columns}
+
+    def add(self, piece):
+        """Take the next rows."""
+        for name, parts in self._parts.items():
+            known = self._known.get(name)
+            if known is None:
+                parts.append(np.array(piece[name], np.float64))  # a view would keep the whole piece
+                continue
+            code, unique = pd.factorize(piece[name])
+            numbers = [known.setdefault(value, len(known)) for value in unique]
+            parts.append(np.array([*numbers, -1], np.int32)[code])
+
+    def table(self):
+        """What is held, as a pandas.DataFrame; nothing is held afterwards."""
+        columns = {}
+        for name in list(self._parts):
+            values = np.concatenate(self._parts.pop(name))
+            known = self._known.get(name)
+            columns[name] = values if known is None else pd.Categorical.from_codes(values, list(known))
+        return pd.DataFrame(columns, copy=False)
+
+
 def chunks_of(path, text, numbers, more):
     """Pieces of a table: columns of text and numbers, and those of `more` that there are (None: all)."""
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")
-    header = names_in_parquet(path) if is_parquet(path) else pd.read_csv(path, sep="\t", nrows=0).columns
+    header = _header(path)
     missing = [name for name in (*text, *numbers) if name not in header]
     if missing:
         raise InputError(f"{path}: it has no column {', '.join(missing)}")

@@ -122,7 +122,8 @@ def test_distances_are_those_of_all_pairs_of_sites(tmp_path):
     assert 0 < np.isfinite(expected).sum() < len(expected)
     assert np.array_equal(found.value, expected, equal_nan=True)
     assert found.stratum.codes.tolist() == strata.binned(expected, strata.SPACING_BINS).codes.tolist()
-    assert found.note.startswith(f"{np.isfinite(expected[::2]).sum()} of 20 loci have motif instances of both marks")
+    assert len(found.loci) == np.isfinite(expected[::2]).sum()
+    assert found.note.startswith(f"{strata.N_LOCI} of 20 loci have motif instances of both marks")
     assert found.note.endswith("ignored, since they are no marks: C")
 
 
@@ -138,7 +139,7 @@ def test_annotation(tmp_path):
 def test_no_motif_in_any_locus(tmp_path):
     (tmp_path / "m.bed").write_text("chr9\t1\t9\tA\n")
     found = strata.from_motifs(str(tmp_path / "m.bed"), local_table(5))
-    assert np.isnan(found.value).all() and found.note.startswith("0 of 5 loci")
+    assert np.isnan(found.value).all() and not found.loci
 
 
 def test_table_of_covariates(tmp_path):
