@@ -2,8 +2,10 @@
 
 import pytest
 from finished_runs import write_run
+from wide_tables import write_tables
 
 from kipoi_deepmr.cli import main
+from kipoi_deepmr.runs import tables
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,23 @@ def test_bad_requests_are_one_line(run, tmp_path, capsys, change, said):
     assert main(["plot", "tracks", str(run), *(text for item in arguments.items() for text in item)]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1 and not (tmp_path / "f.png").exists()
+
+
+@pytest.mark.parametrize("name", ["global.tsv", "network.tsv"])
+def test_heat_maps_and_graphs_are_those_of_tables_read_whole(tmp_path, monkeypatch, name):
+    """In one piece and in several, of the table and of the folder, which without a network has global effects alone."""
+    run = write_tables(tmp_path / "RUN", [f"mark{i}" for i in range(12)], n_edges=9)
+    for figure in ("heatmap", "network") if name == "network.tsv" else ("heatmap",):
+        assert main(["plot", figure, str(run / name), "-o", str(tmp_path / f"{figure}.png")]) == 0
+    monkeypatch.setattr(tables, "PIECE", 17)
+    for figure in ("heatmap", "network") if name == "network.tsv" else ("heatmap",):
+        assert main(["plot", figure, str(run / name), "-o", str(tmp_path / "again.png")]) == 0
+        assert (tmp_path / f"{figure}.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+    folder = run
+    if name == "global.tsv":
+        folder = tmp_path / "OUT"
+        folder.mkdir()
+        for each in ("global.tsv", "run.json"):
+            (folder / each).write_bytes((run / each).read_bytes())
+    assert main(["plot", "heatmap", str(folder), "-o", str(tmp_path / "folder.png")]) == 0
+    assert (tmp_path / "heatmap.png").read_bytes() == (tmp_path / "folder.png").read_bytes()

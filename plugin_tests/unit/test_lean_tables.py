@@ -11,7 +11,6 @@ from wide_case import make_store
 from wide_tables import write_tables
 
 from kipoi_deepmr import pipeline
-from kipoi_deepmr.cli import main
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.meta import order
 from kipoi_deepmr.output.tables import write_table
@@ -55,25 +54,6 @@ def test_lean_tables_have_the_values_of_whole_ones(run, tmp_path, small, ending)
     assert len(tables.read_lean(path, ("method",), (), where={"method": "x"})) == 0
     with pytest.raises(InputError, match="no column direct_std"):
         tables.read_lean(path, PAIR, ("direct_std",))
-
-
-@pytest.mark.parametrize("name", ["global.tsv", "network.tsv"])
-def test_figures_are_those_of_tables_read_whole(run, tmp_path, monkeypatch, name):
-    """In one piece and in several, of the table and of the folder, which without a network has global effects alone."""
-    for figure in ("heatmap", "network") if name == "network.tsv" else ("heatmap",):
-        assert main(["plot", figure, str(run / name), "-o", str(tmp_path / f"{figure}.png")]) == 0
-    monkeypatch.setattr(tables, "PIECE", 17)
-    for figure in ("heatmap", "network") if name == "network.tsv" else ("heatmap",):
-        assert main(["plot", figure, str(run / name), "-o", str(tmp_path / "again.png")]) == 0
-        assert (tmp_path / f"{figure}.png").read_bytes() == (tmp_path / "again.png").read_bytes()
-    folder = run
-    if name == "global.tsv":
-        folder = tmp_path / "OUT"
-        folder.mkdir()
-        for each in ("global.tsv", "run.json"):
-            (folder / each).write_bytes((run / each).read_bytes())
-    assert main(["plot", "heatmap", str(folder), "-o", str(tmp_path / "folder.png")]) == 0
-    assert (tmp_path / "heatmap.png").read_bytes() == (tmp_path / "folder.png").read_bytes()
 
 
 def test_the_strongest_rows_of_a_long_table(run, small):
