@@ -87,7 +87,8 @@ def measure(folder, args):
         make_store(folder, args.marks, args.loci, args.length, args.members)
     options = {"method": args.method.split(","), "instruments": args.instruments, "vcf": "none", "tables": args.tables}
     said = announced(store, options, args)
-    print(f"{args.marks} marks, {args.loci} loci, {3 * args.length} mutants, {options}: {said.rows:,} local effects")
+    print(f"{args.marks} marks, {args.loci} loci, {3 * args.length} mutants, {args.members} members, {options}: "
+          f"{said.counts.rows:,} local effects")
     for name in args.stages:
         call = STAGES[name] if name == "run" else ALONE.format(name=name, call=STAGES[name])
         arguments = json.dumps([store, str(folder), options, args.network, args.format])
@@ -106,22 +107,26 @@ def measure(folder, args):
 
 def tell(said, name, wall, seconds, memory):
     """Print what a stage took."""
-    expected = said.seconds.get(name, np.nan)
+    expected = said.seconds.of_stage.get(name, np.nan)
     print(f"{name:10} {seconds:8.1f} s of processors (announced {expected:.1f}; {wall:.1f} s went by), "
           f"{memory / 1e9:.2f} GB (announced {said.memory.get(name, np.nan) / 1e9:.2f})", flush=True)
     if name == "estimate":
-        print(f"{'':10} {said.rows / seconds:,.0f} local effects a second of one processor", flush=True)
+        print(f"{'':10} {said.counts.rows / seconds:,.0f} local effects a second of one processor", flush=True)
 
 
 def announced(store, options, args):
     """What is said before a run of these effects begins."""
     from kipoi_deepmr import effects_store
     from kipoi_deepmr.options import EstimateOptions
-    from kipoi_deepmr.pipeline import sampled, sizes
+    from kipoi_deepmr.pipeline.announcement import expected
 
-    effects, options = effects_store.open_effects(store), EstimateOptions(**options)
-    return sizes.sizes_of(options, effects["mark"].values.tolist(), effects.sizes, network=args.network != "none",
-                          like=f".{args.format}", known=sampled.sampled(effects, options))
+    begun = time.process_time()
+    effects, stages = effects_store.open_effects(store), [*(["network"] if args.network != "none" else []), "estimate",
+                                                          "aggregate", "report"]
+    said = expected(EstimateOptions(**options), effects["mark"].values.tolist(), effects.sizes, store, effects=effects,
+                    stages=stages, like=f".{args.format}")
+    print(f"announced in {time.process_time() - begun:.1f} s of processors")
+    return said
 
 
 def sizes_below(folder):

@@ -23,6 +23,7 @@ from ..mutagenesis import agreement, engines
 from ..mutagenesis.check import measure, random_sequences
 from ..output.tables import check_format, ending_of, write_table
 from ..output.tracks import SESSION
+from ..pipeline.announcement import announce_report
 from ..pipeline.estimation import members_of
 from ..pipeline.progress import working
 from ..report import write_report
@@ -288,6 +289,7 @@ def tracks(arguments, command):
 
 def report(arguments, command):
     """`report`: the page of a finished run."""
+    announce_report(arguments.folder, arguments.quiet)
     with working("report", arguments.quiet) as doing:
         path = write_report(arguments.folder, map_blocks=doing.counted(each_block))
     _say(arguments, f"written: {path}")

@@ -349,7 +349,7 @@ def _converter(kind):
         except ValueError as error:
             raise argparse.ArgumentTypeError(explained(text, error)) from None
 
-    convert.join = kind.join
+    convert.joined_by = kind.joined_by
     return convert
 
 

@@ -5,8 +5,8 @@ from .diagnostics import count_red, diagnose, diagnose_pairs, iter_diagnostics, 
 from .fit import ESTIMATORS, fit
 from .pairs import check_pairs, fit_pairs, iter_pairs
 from .result import MRResult
-from .wide import Estimation, empty_table, pieces, rows
+from .wide import Estimation, Trial, empty_table, pieces, rows
 
-__all__ = ["ESTIMATORS", "METHODS", "Estimation", "MRResult", "check_pairs", "count_red", "diagnose",
+__all__ = ["ESTIMATORS", "METHODS", "Estimation", "MRResult", "Trial", "check_pairs", "count_red", "diagnose",
            "diagnose_pairs", "empty_table", "fit", "fit_pairs", "iter_diagnostics", "iter_pairs", "pieces",
            "rows", "share_of_red"]

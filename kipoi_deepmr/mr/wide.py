@@ -83,6 +83,67 @@ class Estimation:
             yield from pieces
 
 
+class Trial:
+    """A few loci of an estimation in memory, whose steps can be timed one by one.
+
+    Parameters
+    ----------
+    effects : xarray.Dataset
+        The few loci, with standard errors as they are to be.
+    options : EstimateOptions
+    rule : InstrumentRule
+    compiled : bool
+        Whether the whole estimation runs in compiled loops.
+    """
+
+    def __init__(self, effects, options, rule, compiled):
+        self.effects, self._options = effects, options
+        self._plan = replace(plan_of(effects, options, rule), compiled=compiled)
+        self._block = slice(0, effects.sizes["locus"])
+
+    def view(self):
+        """Read the loci, and look at them as each member does."""
+        self._views = _views(self.effects, self._block, self._plan)
+
+    def some(self, n):
+        """About `n` pairs, of exposures by chance: dict of int to list of int."""
+        chosen = {}
+        for exposure in np.random.default_rng(0).permutation(list(self._plan.pairs)).tolist():
+            chosen[exposure] = self._plan.pairs[exposure][:n]
+            n -= len(chosen[exposure])
+            if not n:
+                break
+        return dict(sorted(chosen.items()))
+
+    def spreads(self, pairs):
+        """The members' spread (locus, estimator, pair)."""
+        plan = _lean(self._of(pairs))
+        return _spreads_of_views(*self._views, self._block, plan, sum(map(len, pairs.values())))
+
+    def moderation(self, spreads, n_loci):
+        """Moderation of spreads (locus, estimator, pair), as if of so many loci: one an estimator."""
+        rows = np.arange(n_loci) % len(spreads)
+        return tuple(moderation_of_spread(spreads[rows, number], self.effects.sizes["member"])
+                     for number in range(spreads.shape[1]))
+
+    def fill(self, pairs, moderation, shape):
+        """The arrays of a block."""
+        plan, data = _lean(self._of(pairs, moderation)), _empty(shape, self._block.stop)
+        _fill_part(data, {"": 0}, _Cells(shape, self.effects), self._block, self._block, plan, *self._views)
+        return data
+
+    def table(self, pairs, moderation):
+        """Rows of the local table."""
+        plan = self._of(pairs, moderation)
+        fits = finished(fit_views(*self._views, plan), plan)
+        return table_of_fits(self.effects, self._block, plan.pairs, self._options.method, fits)
+
+    def _of(self, pairs, moderation=()):
+        first = slice(sum(map(len, pairs.values())))
+        return replace(self._plan, pairs={x: np.array(outcomes, np.int32) for x, outcomes in pairs.items()},
+                       spreads=tuple(_of_pairs(each, first) for each in moderation))
+
+
 def _lean(plan):
     """The plan for estimates and standard errors alone: p-values and intervals take most of the time."""
     quick = [estimator.with_options(alpha=None) if plan.compiled and has_closed_form(estimator) else estimator
@@ -148,8 +209,10 @@ def _each_group(work, effects, loci, plan):
     of arrays (locus, pair) for each estimator. Compiled loops get one locus at a time; arrays get all, since a sum's
     last digit depends on how far it is padded.
     """
-    block, views = _views(effects, loci, plan)
+    return _each_group_of_views(work, *_views(effects, loci, plan), loci, plan)
 
+
+def _each_group_of_views(work, block, views, loci, plan):
     def of_group(here, pairs, group):
         group, of_block = _of_group(plan, pairs, group), slice(here.start - loci.start, here.stop - loci.start)
         fitted = fit_views(block.part(of_block), [view.part(of_block) for view in views], group, texts=[""])
@@ -162,12 +225,20 @@ def _each_group(work, effects, loci, plan):
 
 def _spreads_of_block(effects, block, plan):
     """The members' spread (locus, estimator, pair)."""
-    spreads = np.empty((block.stop - block.start, len(plan.estimators), sum(map(len, plan.pairs.values()))))
+    n_pairs = sum(map(len, plan.pairs.values()))
+    spreads = np.empty((block.stop - block.start, len(plan.estimators), n_pairs))
     for part in _parts(effects, block):
-        def keep(loci, pairs, group, fits):
-            spreads[_within(block, loci), :, pairs] = np.moveaxis(spreads_of(fits), 0, 1)
+        spreads[_within(block, part)] = _spreads_of_views(*_views(effects, part, plan), part, plan, n_pairs)
+    return spreads
 
-        _each_group(keep, effects, part, plan)
+
+def _spreads_of_views(block, views, loci, plan, n_pairs):
+    spreads = np.empty((loci.stop - loci.start, len(plan.estimators), n_pairs))
+
+    def keep(here, pairs, group, fits):
+        spreads[_within(loci, here), :, pairs] = np.moveaxis(spreads_of(fits), 0, 1)
+
+    _each_group_of_views(keep, block, views, loci, plan)
     return spreads
 
 
@@ -190,16 +261,20 @@ def _write_block(effects, block, path, shape, plan):
     """Fit a block of loci and write it; gives what the record says of it."""
     data, number_of = _empty(shape, block.stop - block.start), {"": 0}
     cells = _Cells(shape, effects)
+    for part in _parts(effects, block):
+        _fill_part(data, number_of, cells, block, part, plan, *_views(effects, part, plan))
+    return write_block(path, shape, block.start, data, [text for text in number_of if text])
 
+
+def _fill_part(data, number_of, cells, block, part, plan, *views):
+    """Fit a part of a block of loci, into the arrays of the block."""
     def fill(loci, pairs, group, fits):
         chosen = _within(block, loci), cells.of_pairs(group.layout)
         return [(method, *chosen, _fill(data, (method, *chosen), fit)) for method, fit in enumerate(fits)]
 
-    for part in _parts(effects, block):
-        for method, loci, chosen, texts in chain(*_each_group(fill, effects, part, plan)):
-            for reason in data["reason"][method, loci]:
-                _renumber(reason.reshape(-1), chosen, texts, number_of)
-    return write_block(path, shape, block.start, data, [text for text in number_of if text])
+    for method, loci, chosen, texts in chain(*_each_group_of_views(fill, *views, part, plan)):
+        for reason in data["reason"][method, loci]:
+            _renumber(reason.reshape(-1), chosen, texts, number_of)
 
 
 def _within(block, loci):

@@ -8,13 +8,14 @@ from .. import effects_store, meta, mr
 from ..errors import InputError
 from ..files import is_stream
 from ..meta import order
-from ..options import AggregateOptions
+from ..options import AggregateOptions, NetworkOptions
 from ..output import tables
 from ..plots import global_effects_figure, save, strata_figure
 from ..runs.outputs import ARRAY_BY_RULE, BY_RULE, RULES, Target, array_of, writing
 from ..runs.tables import read_estimates
+from .announcement import announce_aggregate
 from .many_pairs import ManyPairs
-from .network import judge_table, write_files
+from .network import effects_beside, judge_known, write_files
 from .progress import progress, working
 
 ROWS_COMPARED = 500_000  # local effects by each rule that are held at a time
@@ -72,10 +73,13 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
     with writing("aggregate", global_path, [local_path, effects_path, *inputs],
                  f"{local_path} is kept; free some space and start again") as files, \
             contextlib.ExitStack() as opened:
-        local = _array_of(local_path)
+        local, effects = _array_of(local_path), None if judged else effects_beside(local_path, effects_path)
+        if local is not None and judged is None:
+            wanted = NetworkOptions.of(network_options).network != "none"
+            announce_aggregate(local, effects, global_path, network=wanted, quiet=quiet)
         pooled = opened.enter_context(_many_pairs(local, files.folder)) if _is_many(local) else None
         table = _aggregated(local_path, local, pooled, options.tau2_method, quiet)
-        judged = judged or judge_table(local_path, effects_path, network_options, quiet)
+        judged = judged or judge_known(effects, network_options, quiet)
         with working("aggregate: verdicts and files", quiet):
             table = _written(files, table, judged) if pooled is None else _written_by_piece(files, pooled, judged)
             if not files.alone:

@@ -25,9 +25,9 @@ from ..output.brief_vcf import write_brief_vcf
 from ..output.natural_variants import natural_of_store
 from ..output.vcf import CausalEffects, write_vcf
 from ..runs.outputs import ARRAY_BY_RULE, BY_RULE, CALIBRATION, DIAGNOSTICS, LOCAL_ARRAY, VCF, writing
+from .announcement import expected
 from .progress import progress
-from .sampled import sampled
-from .sizes import check_sizes, is_wide, shape_of, sizes_of
+from .sizes import is_wide, shape_of
 
 KEPT = "the effects are kept; free some space and start again"
 PRESSO_DRAWS = 1000
@@ -95,11 +95,11 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         options = _alone(options)
     wide = is_wide(options, effects.sizes) and not is_stream(local_path)
     if wide:
-        expected = sizes_of(options, marks, effects.sizes, whole_run=False, like=os.fspath(local_path),
-                            known=sampled(effects, options))
-        check_sizes(expected, local_path)
-        if not quiet and judged is None:  # `run`, which knows the network, has announced all stages
-            log.warning("%s", expected.text)
+        if judged is None:  # `run`, which knows the network, has announced all stages
+            said = expected(options, marks, effects.sizes, local_path, effects=effects, stages=("estimate",),
+                            like=os.fspath(local_path), quiet=quiet)
+            if not quiet:
+                log.warning("%s", said.text)
     inputs = [effects_path, options.calibration, options.input_vcf, options.fasta_file, effects.attrs.get("fasta_file")]
     with writing("estimate", local_path, inputs, KEPT) as files, contextlib.ExitStack() as opened:
         genome = genome_of(effects.attrs, options)

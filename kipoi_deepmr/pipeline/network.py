@@ -18,6 +18,7 @@ from ..options import LEAST_TO_CROSS_FIT, NetworkOptions
 from ..output.network_files import write_network, write_pairs
 from ..plots import network_figure, save
 from ..runs.outputs import CALIBRATION, NETWORK, RUN_JSON, STORE, writing
+from .announcement import announce_network
 from .estimation import members_of
 from .progress import working
 from .sizes import check_network
@@ -72,15 +73,15 @@ class Judged(NamedTuple):
 UNKNOWN = Judged({}, None, "the effects are not known: give --effects")
 
 
-def judge_table(local_path, effects_path=None, options=None, quiet=True):
-    """`judge` the effects that a table was estimated from: by default those of effects.zarr beside it.
+def judge_known(effects, options=None, quiet=True):
+    """`judge` the effects that a table was estimated from, None if they are not known.
 
     Raises
     ------
     InputError
         A network was asked for by name, and the effects are not known or give none.
     """
-    options, effects = NetworkOptions.of(options), effects_beside(local_path, effects_path)
+    options = NetworkOptions.of(options)
     if effects is not None:
         return judge(effects, options, quiet=quiet)
     if options.asks_for_network:
@@ -205,6 +206,7 @@ def network(effects_path, output, options=None, *, cluster=None, quiet=True, **c
     with writing("network", output, [effects_path, calibration], "the effects are kept; free some space and start "
                                                                  "again") as files:
         effects = effects_of(effects_path, calibration)
+        announce_network(effects, output, quiet)
         map_blocks = partial(cluster.map_blocks, effects_path) if cluster else None
         found = judge(effects, options.replace(network=options.network), map_blocks, quiet=quiet).network
         with working("network: files", quiet):

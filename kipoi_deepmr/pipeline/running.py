@@ -24,13 +24,13 @@ from ..runs import manifest
 from ..runs.folder import copy_store, run_folder
 from ..runs.outputs import STORE
 from .aggregation import aggregate
+from .announcement import expected
 from .disk import check_disk
 from .estimation import cautious, estimate, genome_of, members_of
 from .network import effects_of, judge
 from .prediction import GO_ON, of_models, predict_locked, predict_settings
 from .progress import working
-from .sampled import sampled
-from .sizes import check_sizes, is_wide, sizes_of
+from .sizes import STAGES
 
 # the same from a copy elsewhere is the same run
 FILES = ("fasta_file", "input_vcf", "instrument_regions", "calibration")
@@ -108,13 +108,13 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     check_disk(ensemble, selection.loci, os.path.join(out, STORE), predict_options.keep)
     sizes = {"locus": len(selection.loci), "mark": len(ensemble.marks), "member": len(ensemble.names),
              "variant": selection.loci.n_variants}
-    expected = _expected(later, ensemble.marks, sizes, out)
+    said = _expected(later, ensemble.marks, sizes, out, keep=predict_options.keep)
 
     def predict(folder):
         return predict_locked(chosen, selection, folder.file(STORE), predicted, details, overwrite, quiet, cluster)
 
     with run_folder(out, later.settings(predicted), predicted, overwrite, inputs=later.inputs) as folder:
-        _announce(later, expected)
+        _announce(later, said)
         return _fill(folder, {**details, "dropped": selection.dropped}, predict, later, chosen.agreement)
 
 
@@ -151,7 +151,7 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
         variants = natural_of_store(later.estimate.input_vcf, effects)
     later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet, ending=ending)
     predicted = effects.attrs.get("settings", {})
-    expected = _expected(later, effects["mark"].values.tolist(), effects.sizes, out, effects)
+    said = _expected(later, effects["mark"].values.tolist(), effects.sizes, out, effects)
 
     def copy(folder):
         if not folder.holds_effects:
@@ -160,25 +160,23 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
         return effects.attrs.get("dropped", {})
 
     with run_folder(out, later.settings(predicted), predicted, overwrite, effects_path, later.inputs) as folder:
-        _announce(later, expected)
+        _announce(later, said)
         of_effects = {name: effects.attrs[name] for name in OF_EFFECTS if name in effects.attrs}
         predicted_by = {name: effects.attrs.get(name) for name in OF_COMMAND}
         return _fill(folder, {**of_effects, "predicted_by": predicted_by, **(details or {})}, copy, later,
                      effects.attrs.get("approximation"))
 
 
-def _expected(later, marks, sizes, out, effects=None):
+def _expected(later, marks, sizes, out, effects=None, keep="members"):
     """What follows the predictions takes; refused before they begin where there is no room for it."""
-    wide = is_wide(later.estimate, sizes)  # the tables of others have a row for what has no estimate, too
-    known = sampled(effects, later.estimate) if wide and effects is not None else None
-    expected = sizes_of(later.estimate, marks, sizes, network=later.has_network, like=later.ending, known=known)
-    check_sizes(expected, os.path.join(out, STORE))
-    return expected
+    stages = [name for name in STAGES if {"network": later.has_network, "report": later.report}.get(name, True)]
+    return expected(later.estimate, marks, sizes, os.path.join(out, STORE), effects=effects, stages=stages,
+                    like=later.ending, keeps_members=keep == "members", quiet=later.quiet)
 
 
-def _announce(later, expected):
+def _announce(later, said):
     if not later.quiet:
-        tqdm.write(expected.text, file=sys.stderr)
+        tqdm.write(said.text, file=sys.stderr)
 
 
 class _Later(NamedTuple):

@@ -6,13 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from .. import effects_store
 from ..instruments import rule_for, with_se_shrinkage
 from ..instruments.search import LEAST_MUTANTS
+from ..loci import Loci, Locus
 from ..methods import METHODS
 from ..mr.block import Block, LeaveOut
+from ..options import EstimateOptions
 
-SAMPLED, SAMPLE_BYTES = 4, 64_000_000  # loci that are read
-INSTRUMENTS = 0.05  # of the mutants, if nothing is known
+SAMPLED, SAMPLE_BYTES = 4, 64_000_000  # loci that are read: so many if they fit,
+SAMPLED_NUMBERS = 500_000  # or, of few marks, as many as have so many effects
 
 
 class Sampled(NamedTuple):
@@ -26,29 +29,75 @@ class Sampled(NamedTuple):
         Of pairs that have one at some locus.
     causes : float
         Of marks that have instruments of their own in the network.
-    instruments : float
-        Of an estimate, on average.
+    of_mutants : float
+        Of mutants that are instruments of some mark.
+    served : float
+        Marks of which such a mutant is an instrument, on average.
     """
 
     share: float
     of_pairs: float
     causes: float
-    instruments: float
+    of_mutants: float
+    served: float
 
 
 def most(options, sizes):
     """The most that there can be: a `Sampled`; `sizes` are those of the effects' dimensions."""
     share = min(1.0, sizes["variant"] / sizes["mark"]) if options.instruments == "direct" else 1.0
-    return Sampled(share, 1.0, 1.0, INSTRUMENTS * sizes["variant"])
+    return Sampled(share, 1.0, 1.0, 1.0, 1.0 if options.instruments == "direct" else sizes["mark"])
 
 
-def sampled(effects, options):
+def sample_of(effects):
+    """A few loci of effects, in memory: an xarray.Dataset."""
+    n_loci, of_locus = effects.sizes["locus"], effects.sizes["variant"] * effects.sizes["mark"]
+    n_sampled = int(np.clip(SAMPLE_BYTES // (4 * of_locus), 1, min(SAMPLED, n_loci)))
+    n_sampled = max(n_sampled, min(n_loci, SAMPLED_NUMBERS // of_locus))
+    return effects.isel(locus=np.unique(np.linspace(0, n_loci - 1, n_sampled).astype(int))).load()
+
+
+def simulated(sizes, marks, keeps_members=True):
+    """A few loci as a model may predict them, when nothing is predicted yet: an xarray.Dataset.
+
+    Members differ by chance alone, so that some mutants are instruments of each mark.
+
+    Parameters
+    ----------
+    sizes : dict of str to int
+        Of the dimensions locus, member, variant and mark.
+    marks : sequence of str
+    keeps_members : bool
+        Whether every member's effects are stored.
+    """
+    length = -(-sizes["variant"] // 3)  # as if all mutants were single
+    n_loci = int(np.clip(SAMPLED_NUMBERS // (3 * length * len(marks)), 1, sizes["locus"]))
+    n_members, rng = sizes["member"], np.random.default_rng(0)
+    members = rng.standard_normal((n_loci, n_members, 3 * length, len(marks)), np.float32)
+    data = {"effect": members.mean(1), "effect_se": members.std(1, ddof=min(1, n_members - 1)),
+            "reference": np.zeros((n_loci, n_members, len(marks)), np.float32),
+            **dict.fromkeys(("ref_base", "alt_base"), np.full((n_loci, 3 * length), "A")),
+            **({"member_effect": members} if keeps_members else {})}
+    sequence = np.full(length, ord("A"), np.uint8)
+    loci = Loci.from_list([Locus("chr1", i * length, (i + 1) * length, "+", f"locus{i}", sequence)
+                           for i in range(n_loci)])
+    return effects_store.dataset(loci, marks, [f"member{k}" for k in range(n_members)], data)
+
+
+def rule_of(sample, options):
+    """The instrument rule of some loci, or one that is like it where it takes more than these loci."""
+    name = {"direct": "own", "regions": "own", "variants": "pooled"}.get(options.instruments, options.instruments)
+    return rule_for(sample, name, options.instrument_z, steiger=options.steiger)
+
+
+def sampled(effects, options, sample=None):
     """`Sampled` from a few loci.
 
     Parameters
     ----------
     effects : xarray.Dataset
     options : EstimateOptions
+    sample : xarray.Dataset, optional
+        A few loci of these, in memory, if they are read already.
 
     Returns
     -------
@@ -57,34 +106,39 @@ def sampled(effects, options):
         deviations, since who acts on what is not known yet.
     """
     n_loci, marks = effects.sizes["locus"], effects["mark"].values.tolist()
-    n_sampled = int(np.clip(SAMPLE_BYTES // (4 * effects.sizes["variant"] * len(marks)), 1, min(SAMPLED, n_loci)))
-    loci = np.unique(np.linspace(0, n_loci - 1, n_sampled).astype(int))
-    sample = with_se_shrinkage(effects.isel(locus=loci).load(), options.se_shrinkage, quiet=True)
+    sample = sample_of(effects) if sample is None else sample
+    sample = with_se_shrinkage(sample, options.se_shrinkage, quiet=True)
+    n_sampled = sample.sizes["locus"]
     if not np.isfinite(sample["effect"].values).any():  # all sampled loci are lost
         return most(options, effects.sizes)
-    rule = rule_for(sample, {"direct": "own", "regions": "own", "variants": "pooled"}.get(
-        options.instruments, options.instruments), options.instrument_z)
-    block = Block.read(sample, slice(0, len(loci)), rule, options.is_cross_fitted)
+    rule = rule_of(sample, options)
+    block = Block.read(sample, slice(0, n_sampled), rule, options.is_cross_fitted)
     views = [block]
     if options.is_cross_fitted:
         leave_out = LeaveOut.of(sample, rule)
         views = [leave_out.without(block, k) for k in range(effects.sizes["member"])]
     # marks with enough mutants in all, as if by chance
-    largest = _of_largest(views[0])
-    of_mark = largest.instruments.mask.sum() / len(loci) * n_loci / len(marks)
+    largest = of_largest(views[0])
+    of_mark = largest.instruments.mask.sum() / n_sampled * n_loci / len(marks)
     causes = float(special.pdtrc(LEAST_MUTANTS - 1, of_mark))
     share_of_marks = 1.0
     if options.instruments == "direct":
-        views, share_of_marks = [_of_largest(view) for view in views], causes
+        views, share_of_marks = [of_largest(view) for view in views], causes
     fewest = min(max(options.min_instruments, METHODS[name].fewest) for name in options.method)
     counts = np.array([view.instruments.mask.sum(1) for view in views])
     chosen = (counts >= fewest).all(0) & np.isin(marks, options.exposures or marks)
     of_locus = float(chosen[:, np.isin(marks, options.exposures or marks)].mean())
+    of_mutant = views[0].instruments.mask.sum(-1)
     return Sampled(share_of_marks * of_locus, share_of_marks * (1 - (1 - of_locus) ** n_loci), causes,
-                   float(counts.mean(0)[chosen].mean()) if chosen.any() else 0.0)
+                   float((of_mutant > 0).mean()), float(of_mutant[of_mutant > 0].mean()) if of_mutant.any() else 0.0)
 
 
-def _of_largest(block):
+def causes_of(effects):
+    """`Sampled.causes` of effects, whatever is estimated from them."""
+    return sampled(effects, EstimateOptions(preset="paper", method="ivw", instruments="own")).causes
+
+
+def of_largest(block):
     """The block, where only the mark that a mutant moves most has it as an instrument."""
     with np.errstate(all="ignore"):
         size = np.nan_to_num(np.abs(block.effect) / np.nanstd(block.effect, axis=(0, 1)), posinf=0)

@@ -7,14 +7,15 @@ from .. import effects_store
 from ..errors import InputError
 from ..instruments.sample import MOST_BYTES
 from ..meta import order
+from ..mr.pairs import moderates
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
 from ..output.tables import TSV, in_format_of, is_parquet
 from ..threads import n_threads
 from .disk import free_bytes, size_in_words
-from .duration import in_words
 from .sampled import most
-from .seconds import NAMED_FROM, seconds_of
+from .seconds import NAMED_FROM, Seconds
 
+STAGES = ("network", "estimate", "aggregate", "report")  # in the order in which a run makes them
 MOST_ROWS = 2_000_000  # of a table of local effects, unless --tables says otherwise
 SURE_FROM = 1_000_000_000  # bytes; of less, a disk that fills up is told when it does
 
@@ -55,28 +56,74 @@ def shape_of(options, marks, sizes):
                                members)
 
 
-class Sizes(NamedTuple):
-    """Numbers of pairs, fits (of every member and method) and rows; bytes by file, and in memory and seconds by stage.
+class Counts(NamedTuple):
+    """How much there is to do.
 
-    Seconds are those of one processor.
+    Attributes
+    ----------
+    methods, pairs, rows, fits : int
+        Methods, ordered pairs, local effects, and fits of every member and method.
+    in_table, diagnosed : int
+        Rows of the table of local effects, and of the diagnostics.
+    share : float
+        Of the rows of the table that have an estimate.
+    wide : bool
+        Whether local effects go to an array.
+    infers : bool
+        Whether `estimate` infers the network itself.
     """
 
+    methods: int
     pairs: int
-    fits: int
     rows: int
+    fits: int = 0
+    in_table: int = 0
+    diagnosed: int = 0
+    share: float = 1.0
+    wide: bool = True
+    infers: bool = False
+
+    @classmethod
+    def of(cls, options, sizes, known, stages):
+        """Those of effects of such sizes, of which `known` is known."""
+        pairs, rows, wide = options.n_pairs(sizes["mark"]), rows_of(options, sizes), is_wide(options, sizes)
+        members = sizes["member"] if options.uncertainty != "instrument" else 0
+        alone = "network" not in stages and "aggregate" not in stages
+        infers = "network" not in stages and (
+            options.instruments == "direct" or alone and wide and (options.tables, options.vcf) != ("none", "none"))
+        in_table, share = _in_table(options, sizes, known, infers or "network" in stages)
+        return cls(len(options.method), pairs, rows, rows * (members or 1) * (2 if moderates(options) else 1), in_table,
+                   in_table // len(options.method) if options.diagnostics != "none" else 0, share, wide, infers)
+
+
+class Sizes(NamedTuple):
+    """What the stages take.
+
+    Attributes
+    ----------
+    counts : Counts
+    files : dict of str to int
+        Bytes of each file.
+    memory : dict of str to int
+        Bytes of each stage.
+    seconds : Seconds or None
+        None of work that takes a minute at most.
+    """
+
+    counts: Counts
     files: dict
     memory: dict
-    seconds: dict
+    seconds: Seconds | None
 
     @property
     def text(self):
         """All of it in three lines."""
-        stages = ", ".join(f"{name} {in_words(n)}" for name, n in self.seconds.items())
+        of, after = self.counts, " after the predictions" if {"estimate", "aggregate"} <= set(self.memory) else ""
         files = ", ".join(f"{name} {size_in_words(n)}" for name, n in self.files.items())
-        return (f"{self.pairs:,} pairs, {self.fits:,} fits, {self.rows:,} local effects: about "
-                f"{size_in_words(self.most_memory)} of memory\n"
-                f"time after the predictions, about: {stages} (of one processor)\n"
-                f"disk after the predictions, up to: {files}")
+        fits, rows = f", {of.fits:,} fits" if of.fits else "", f", {of.rows:,} local effects" if of.rows else ""
+        return (f"{of.pairs:,} pairs{fits}{rows}: about {size_in_words(self.most_memory)} of memory\n"
+                f"time{after}, {self.seconds.text if self.seconds else 'at most a minute'}\n"
+                f"disk{after}, up to: {files}")
 
     @property
     def most_memory(self):
@@ -84,8 +131,8 @@ class Sizes(NamedTuple):
         return max(self.memory.values())
 
 
-def sizes_of(options, marks, sizes, whole_run=True, network=True, like=TSV, known=None):
-    """What estimation, or all of a run after the predictions, takes.
+def sizes_of(options, marks, sizes, stages=STAGES, like=TSV, known=None, rates=None):
+    """What stages of a run take that follow the predictions.
 
     Parameters
     ----------
@@ -93,45 +140,57 @@ def sizes_of(options, marks, sizes, whole_run=True, network=True, like=TSV, know
     marks : sequence of str
     sizes : dict of str to int
         Of the dimensions locus, member, variant and mark of the effects.
-    whole_run : bool
-        Whether the global table and the report follow.
-    network : bool
-        Whether the network does, too.
+    stages : sequence of str
+        Some of `STAGES`.
     like : str
         Name, or ending, of a table in the format of all; those of Parquet are smaller than TSV but for their footers.
     known : Sampled, optional
         Of these effects, by default the most that there can be.
+    rates : Rates, optional
+        Without, nothing is said of time.
 
     Returns
     -------
     Sizes
     """
-    pairs, rows, wide = options.n_pairs(len(marks)), rows_of(options, sizes), is_wide(options, sizes)
     known = known or most(options, sizes)
-    network = network and whole_run
-    members = sizes["member"] if options.uncertainty != "instrument" else 0
-    twice = bool(members) and options.spread_shrinkage == "moderated"
-    fits = rows * (members or 1) * (2 if twice else 1)
-    in_table, share = _in_table(options, sizes, known, network)
-    diagnosed = in_table // len(options.method) if options.diagnostics != "none" else 0
-    files = _files_of_estimate(options, sizes, known, in_table, diagnosed, share)
-    if options.vcf != "none":
-        numbers = 2 * (len(marks) + pairs * len(options.method))  # a mutant may be an instrument of every mark
-        files["instruments.vcf.gz"] = sizes["locus"] * sizes["variant"] * (
-            BRIEF_RECORD if wide else VCF_NUMBER * numbers)
-    if whole_run:
-        files.update(_files_of_run(options, sizes, known, wide, network, is_parquet(like)))
-    if is_parquet(like):
-        files = {in_format_of(name, like): n + FOOTER * name.endswith(TSV) for name, n in files.items()}
-    return Sizes(pairs, fits, rows, files, _memory(options, marks, sizes, known, whole_run, network),
-                 seconds_of(options, sizes, (pairs, rows, fits), known, network, whole_run, diagnosed * share,
-                            is_parquet(like)))
+    counts = Counts.of(options, sizes, known, stages)
+    found = sizes_after(counts, sizes, known, [name for name in stages if name != "estimate"], like, rates)
+    if "estimate" not in stages:
+        return found
+    beside = memory_of_network(sizes, known.causes) if "network" in stages else PROGRAM
+    memory = beside + _memory_of_estimate(options, marks, sizes, counts)
+    if counts.infers and counts.wide and "aggregate" not in stages:
+        memory = max(memory, memory_of_network(sizes, known.causes))
+    return found._replace(files={**_in_format(_files_of_estimate(options, sizes, known, counts), like), **found.files},
+                          memory=_in_order({**found.memory, "estimate": memory}),
+                          seconds=rates and found.seconds.with_estimate(options, sizes, counts, known, rates))
+
+
+def sizes_after(counts, sizes, known, stages, like=TSV, rates=None):
+    """What stages take that follow estimation, or run without it; as `sizes_of` from `Counts`."""
+    parquet, files = is_parquet(like), {}
+    for stage, of_stage in ("aggregate", _files_of_aggregate), ("network", _files_of_network), (
+            "report", _files_of_report):
+        files.update(of_stage(sizes, known, counts, parquet) if stage in stages else {})
+    return Sizes(counts, _in_format(files, like), _memory_after(sizes, known, counts, stages),
+                 rates and Seconds.after(sizes, counts, known, rates, stages, parquet))
+
+
+def _in_format(files, like):
+    if not is_parquet(like):
+        return files
+    return {in_format_of(name, like): n + FOOTER * name.endswith(TSV) for name, n in files.items()}
+
+
+def _in_order(of_stages):
+    return {name: of_stages[name] for name in STAGES if name in of_stages}
 
 
 def _in_table(options, sizes, known, network):
     """Roughly, how many rows the table of local effects has, and the share of these that have an estimate."""
     if not is_wide(options, sizes):
-        return rows_of(options, sizes), 1.0
+        return rows_of(options, sizes), known.share
     if options.tables == "all":
         return rows_of(options, sizes), known.share
     if options.tables == "none" or not network:
@@ -147,60 +206,69 @@ def _row(row, share):
     return row[0] + row[1] * share
 
 
-def _files_of_estimate(options, sizes, known, in_table, diagnosed, share):
-    """Bytes of what `estimate` writes, but for the VCF."""
-    rows, wide = rows_of(options, sizes), is_wide(options, sizes)
+def _files_of_estimate(options, sizes, known, counts):
+    """Bytes of what `estimate` writes."""
     members = sizes["member"] if options.uncertainty != "instrument" else 0
-    twice, files = members and options.spread_shrinkage == "moderated", {}
-    if wide:
+    twice, files, share = moderates(options), {}, counts.share
+    if counts.wide:
         of_one = ESTIMATE * (1 + members) + SE + (DF if twice else 0)
-        files["local.zarr"] = int(rows * (NO_ESTIMATE + of_one * known.share))
+        files["local.zarr"] = int(counts.rows * (NO_ESTIMATE + of_one * known.share))
         if twice:
-            files["a temporary file"] = 8 * rows
-    if in_table:
-        files["local.tsv"] = int(in_table * _row((LOCAL_ROW[0], LOCAL_ROW[1] + NUMBER * members), share))
-    if diagnosed:
-        files["diagnostics.tsv"] = int(diagnosed * _row(DIAGNOSTICS_ROW, share))
-        files["diagnostics_by_pair.tsv"] = diagnosed // sizes["locus"] * PAIR_ROW
+            files["a temporary file"] = 8 * counts.rows
+    if counts.in_table:
+        files["local.tsv"] = int(counts.in_table * _row((LOCAL_ROW[0], LOCAL_ROW[1] + NUMBER * members), share))
+    if counts.diagnosed:
+        files["diagnostics.tsv"] = int(counts.diagnosed * _row(DIAGNOSTICS_ROW, share))
+        files["diagnostics_by_pair.tsv"] = counts.diagnosed // sizes["locus"] * PAIR_ROW
+    if options.vcf != "none":
+        records = sizes["locus"] * sizes["variant"] * (1.0 if options.vcf == "all" else known.of_mutants)
+        of_pairs = known.served * counts.pairs / sizes["mark"] * len(options.method)
+        files["instruments.vcf.gz"] = int(records * (BRIEF_RECORD if counts.wide else VCF_NUMBER * 2 * (
+            sizes["mark"] + of_pairs)))
     return files
 
 
-def _files_of_run(options, sizes, known, wide, network, parquet):
-    """Bytes of what follows `estimate`."""
-    pairs, marks = options.n_pairs(sizes["mark"]), sizes["mark"]
-    rows = pairs * len(options.method)
+def _files_of_aggregate(_, known, counts, parquet):
+    rows = counts.pairs * counts.methods
     files = {"global.tsv": int(rows * _row(GLOBAL_ROW_IN_PARQUET if parquet else GLOBAL_ROW, known.of_pairs))}
     if rows > order.MOST_ROWS:
         files["a temporary file of global effects"] = 132 * rows
-    if network:
-        files["network.tsv"] = int(marks ** 2 * _row((NETWORK_ROW[0], NETWORK_ROW[1] + NUMBER * sizes["member"]),
-                                                     known.causes))
-    details = min(sizes["locus"] * sizes["variant"] * PAGE_VARIANT, WIDE_PAGE_DETAILS if wide else PAGE_DETAILS)
-    files["report.html"] = int(PAGE + PAGE_PAIR * min(pairs, PAGE_PAIRS) + PAGE_CELL * min(marks, 1_000) ** 2 + details)
     return files
 
 
-def _memory(options, marks, sizes, known, whole_run, network):
-    """Bytes in memory of each stage."""
-    pairs, rows, wide = options.n_pairs(len(marks)), rows_of(options, sizes), is_wide(options, sizes)
+def _files_of_network(sizes, known, *_):
+    return {"network.tsv": int(sizes["mark"] ** 2 * _row((NETWORK_ROW[0], NETWORK_ROW[1] + NUMBER * sizes["member"]),
+                                                         known.causes))}
+
+
+def _files_of_report(sizes, _, counts, __):
+    details = min(sizes["locus"] * sizes["variant"] * PAGE_VARIANT, WIDE_PAGE_DETAILS if counts.wide else PAGE_DETAILS)
+    return {"report.html": int(PAGE + PAGE_PAIR * min(counts.pairs, PAGE_PAIRS)
+                               + PAGE_CELL * min(sizes["mark"], 1_000) ** 2 + details)}
+
+
+def _memory_of_estimate(options, marks, sizes, counts):
+    """Bytes in memory that estimation takes, beside the program."""
     members = sizes["member"] if options.uncertainty != "instrument" else 0
-    shape = shape_of(options, marks, sizes)
-    held = shape.block * pairs * len(options.method) * (16 + 4 * members) + LEAN_PAIR * pairs if wide else 0
+    shape, wide = shape_of(options, marks, sizes), counts.wide
+    held = shape.block * counts.pairs * counts.methods * (16 + 4 * members) + LEAN_PAIR * counts.pairs if wide else 0
     of_locus = 8 * sizes["variant"] * len(marks)
     views = min(max(VIEW_BYTES, of_locus), shape.block * of_locus) * 4 * (1 + members)
-    estimate = held + views + min(rows, n_threads() * GROUP_FITS) * FIT * (1 + members) + (
-        0 if wide else rows * sum(LOCAL_ROW))
-    inferred = memory_of_network(sizes, known.causes)
-    if not whole_run:
-        direct = options.instruments == "direct"
-        return {"estimate": max(PROGRAM + estimate, inferred if direct and wide else 0)}
-    beside = inferred if network else PROGRAM
-    n_rows = pairs * len(options.method)
-    aggregate = n_rows * GLOBAL_PAIR if n_rows <= order.MOST_ROWS else n_rows * POOLED_PAIR + POOLED
-    aggregate += min(GLOBAL_READ, 4 * rows * (2 + members)) if wide else rows * sum(LOCAL_ROW)
-    figure = FIGURE if network and len(marks) > NAMED_FROM else 0
-    return {**({"network": inferred} if network else {}), "estimate": beside + estimate,
-            "aggregate": beside + max(aggregate, figure), "report": beside + REPORT + REPORT_PAIR * pairs}
+    fits = min(counts.rows, n_threads() * GROUP_FITS) * FIT * (1 + members)
+    return held + views + fits + (0 if wide else counts.rows * sum(LOCAL_ROW))
+
+
+def _memory_after(sizes, known, counts, stages):
+    """Bytes in memory of the stages after estimation."""
+    inferred, network = memory_of_network(sizes, known.causes), "network" in stages
+    beside, rows = inferred if network else PROGRAM, counts.pairs * counts.methods
+    aggregate = rows * GLOBAL_PAIR if rows <= order.MOST_ROWS else rows * POOLED_PAIR + POOLED
+    aggregate += (min(GLOBAL_READ, 4 * counts.rows * (2 + sizes["member"])) if counts.wide else
+                  counts.rows * sum(LOCAL_ROW))
+    figure = FIGURE if network and sizes["mark"] > NAMED_FROM else 0
+    every = {"network": inferred, "aggregate": beside + max(aggregate, figure),
+             "report": beside + REPORT + REPORT_PAIR * counts.pairs}
+    return {name: n for name, n in every.items() if name in stages}
 
 
 def memory_of_network(sizes, causes=1.0):
@@ -215,17 +283,22 @@ def memory_of_network(sizes, causes=1.0):
 def check_sizes(sizes, path):
     """Raise `InputError` where the disk of `path`, or this machine's memory, cannot hold it."""
     free, memory, needed = free_bytes(path), memory_of_machine(), sum(sizes.files.values())
-    fewer = "take fewer pairs (--exposures, --outcomes), fewer loci (--n_loci)"
+    pairs, alone = f"{sizes.counts.pairs:,} pairs take about", "estimate" not in sizes.memory
+    fewer = ("estimate fewer pairs first (`estimate` with --exposures, --outcomes)" if alone else
+             "take fewer pairs (--exposures, --outcomes), fewer loci (--n_loci)")
     if needed > max(free, SURE_FROM):
         largest = max(sizes.files, key=sizes.files.get)
-        raise InputError(f"{sizes.pairs:,} pairs take about {size_in_words(needed)} of disk ({largest} most of it), "
-                         f"and {size_in_words(free)} are free; {fewer}, --tables none, or another disk")
+        smaller = "--format parquet" if alone else "--tables none"
+        raise InputError(f"{pairs} {size_in_words(needed)} of disk ({largest} most of it), and {size_in_words(free)} "
+                         f"are free; {fewer}, {smaller}, or another disk")
     if sizes.most_memory > memory:
         stage = max(sizes.memory, key=sizes.memory.get)
-        without = "run without the network (--network none), " if "network" in sizes.memory else ""
-        raise InputError(f"{sizes.pairs:,} pairs take about {size_in_words(sizes.most_memory)} of memory ({stage} most "
-                         f"of it), and this machine has {size_in_words(memory)}; {without}{fewer}, or stop after the "
-                         "local effects (predict, then estimate --tables none --vcf none)")
+        leave_out = {"network", "aggregate"} <= set(sizes.memory)
+        ways = [*["run without the network (--network none)"] * leave_out, fewer,
+                "or use a larger machine" if alone else
+                "or stop after the local effects (predict, then estimate --tables none --vcf none)"]
+        raise InputError(f"{pairs} {size_in_words(sizes.most_memory)} of memory ({stage} most of it), and this machine "
+                         f"has {size_in_words(memory)}; {', '.join(ways)}")
 
 
 def check_network(sizes):

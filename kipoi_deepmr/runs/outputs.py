@@ -269,7 +269,7 @@ def is_ours(path):
     if path.endswith(".gz"):
         with contextlib.suppress(OSError, EOFError), gzip.open(path) as file:
             head = file.read(HEAD_BYTES)
-    return MARK_OF_OURS in head
+    return MARK_OF_OURS in head or (path.endswith(".graphml") and MARK_OF_OURS in _end_of(path))
 
 
 def _end_of(path):
