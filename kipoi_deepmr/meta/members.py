@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import InputError
-from ..inference import added, interval, two_sided_pvalue
+from ..inference import added, many_quantiles, two_sided_pvalue
 from .model import is_large
 from .pooled import prediction_df, prediction_quantile
 
@@ -94,10 +94,10 @@ def with_members(table, effects, ci, prediction, alpha):
     with np.errstate(all="ignore"):
         spread = effects.std(axis=1, ddof=1)
         both, both_df = added(se, np.where((ci == "wald") | (k <= 1), np.inf, k - 1), spread, df)
-        low, high = interval(estimate, both, alpha, both_df)
+        half = many_quantiles(alpha, both_df) * both
         new = (table["pi_high"] - estimate) / prediction_quantile(prediction, k, alpha)
         new, new_df = added(new, of_new, spread, df)
-        new_low, new_high = interval(estimate, new, alpha, new_df)
-        return {**table, "se": both, "ci_low": low, "ci_high": high,
-                "pvalue": two_sided_pvalue(estimate, both, both_df), "pi_low": new_low, "pi_high": new_high,
-                "se_loci": se, "se_members": spread}
+        new_half = many_quantiles(alpha, new_df) * new
+        return {**table, "se": both, "ci_low": estimate - half, "ci_high": estimate + half,
+                "pvalue": two_sided_pvalue(estimate, both, both_df), "pi_low": estimate - new_half,
+                "pi_high": estimate + new_half, "se_loci": se, "se_members": spread}

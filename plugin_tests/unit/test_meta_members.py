@@ -7,7 +7,7 @@ from scipy import stats
 
 from kipoi_deepmr import meta
 from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.inference import added
+from kipoi_deepmr.inference import added, many_quantiles, quantile
 from kipoi_deepmr.output import tables
 from kipoi_deepmr.runs import tables as reading
 
@@ -114,3 +114,12 @@ def test_the_table_is_read_back(tmp_path):
 def test_a_sum_of_errors():
     se, df = added(3.0, 5.0, 4.0, np.inf)
     np.testing.assert_allclose([se, df], [5.0, 625 / (81 / 5)])
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.9, 1e-3, 1e-8])
+def test_quantiles_of_many_degrees_of_freedom(alpha):
+    rng = np.random.default_rng(0)
+    df = np.concatenate([1 / rng.random(500), 1 + 0.01 * rng.random(50), np.exp(rng.uniform(0, 30, 500)),
+                         rng.random(20), [1, 2, np.inf, np.nan, 0, -3]])
+    np.testing.assert_allclose(many_quantiles(alpha, df), quantile(alpha, df), rtol=5e-13)
+    assert many_quantiles(alpha, np.array([np.inf]))[0] == quantile(alpha) and not len(many_quantiles(alpha, df[:0]))
