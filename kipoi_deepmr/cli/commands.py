@@ -25,7 +25,7 @@ from ..output.tables import check_format, ending_of, write_table
 from ..output.tracks import SESSION
 from ..pipeline.announcement import announce_report
 from ..pipeline.estimation import members_of
-from ..pipeline.progress import working
+from ..pipeline.progress import alone, working
 from ..report import write_report
 from ..runs.outputs import DIAGNOSTICS, Target, stored, writing
 from . import streams, summary
@@ -89,7 +89,8 @@ def _steps(quiet):
         with working("check", quiet) as doing:
             yield partial(setattr, doing, "text")
         return
-    with tqdm(desc="check: loading models", bar_format="{desc} [{elapsed}]", disable=quiet, leave=False) as line:
+    with alone(), tqdm(desc="check: loading models", bar_format="{desc} [{elapsed}]", disable=quiet,
+                       leave=False) as line:
         def now(text):
             line.set_description_str(f"check: {text}", refresh=False)
             line.update()

@@ -53,9 +53,11 @@ def main(argv, prog="kipoi-deepmr"):
                 log.warning("%s", note)
             # Here, since numpy and xarray take seconds that `--help` and a shell that starts need not.
             from ..output.tables import safe_cells
+            from ..pipeline.progress import working
             from . import commands
 
-            with streams.own_standard_output(arguments), safe_cells(getattr(arguments, "safe_tables", False)):
+            with streams.own_standard_output(arguments), safe_cells(getattr(arguments, "safe_tables", False)), \
+                    working(arguments.command, arguments.quiet or streams.prints_on_terminal(arguments)):
                 return getattr(commands, arguments.command)(arguments, [prog, *argv]) or 0
     except InputError as error:
         _complain(f"{prog}: error: {error}")

@@ -48,6 +48,12 @@ def stream_of_messages(arguments):
     return sys.stderr if output and open_file_of(output) == STDOUT else sys.stdout
 
 
+def prints_on_terminal(arguments):
+    """Whether the result itself is printed on a terminal, where a line of progress would stand in it."""
+    prints = stream_of_messages(arguments) is sys.stderr or (arguments.command == "table" and not arguments.output)
+    return prints and sys.stdout.isatty()
+
+
 def own_standard_output(arguments):
     """A context in which nothing but the result goes to standard output, if that is where it goes."""
     if stream_of_messages(arguments) is sys.stderr:

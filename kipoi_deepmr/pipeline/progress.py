@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from .. import effects_store
 
+_shown = []  # stages that show themselves now, the innermost last: it alone is told
 SECONDS = 10.0  # between two lines of a log
 DELAY = 5.0  # seconds before a bar appears
 
@@ -59,7 +60,7 @@ def counting(what, total=None, unit="block", done=0, quiet=False, delay=0):
         Counts one step, or as many as it is given.
     """
     if quiet or sys.stderr.isatty():
-        with tqdm(total=total, initial=done, unit=unit, desc=what, disable=quiet, delay=delay) as bar:
+        with alone(), tqdm(total=total, initial=done, unit=unit, desc=what, disable=quiet, delay=delay) as bar:
             yield bar.update
         return
     with working(what) as doing:
@@ -75,6 +76,23 @@ def counting(what, total=None, unit="block", done=0, quiet=False, delay=0):
                 doing.left = f", {tqdm.format_interval(left)} left"
 
         yield add
+
+
+@contextlib.contextmanager
+def alone():
+    """While a stage has a bar of its own, those around it show nothing.
+
+    Yields
+    ------
+    object
+        Which `_shown` ends with while this stage is the innermost.
+    """
+    stage = object()
+    _shown.append(stage)
+    try:
+        yield stage
+    finally:
+        _shown.remove(stage)
 
 
 class Doing:
@@ -106,6 +124,8 @@ class Doing:
 def working(what, quiet=False):
     """Show for how long a stage has been working whose work is not counted, until it ends.
 
+    While a stage within it shows itself, this one does not.
+
     Parameters
     ----------
     what : str
@@ -119,22 +139,28 @@ def working(what, quiet=False):
         Its text is shown, too.
     """
     doing, ended = Doing(), threading.Event()
-    teller = threading.Thread(target=_tell, args=(what, doing, ended), daemon=True)
-    if not quiet:
-        teller.start()
-    try:
-        yield doing
-    finally:
-        ended.set()
+    with alone() as stage:
+        teller = threading.Thread(target=_tell, args=(what, doing, ended, stage), daemon=True)
         if not quiet:
-            teller.join()
+            teller.start()
+        try:
+            yield doing
+        finally:
+            ended.set()
+            if not quiet:
+                teller.join()
 
 
-def _tell(what, doing, ended):
+def _tell(what, doing, ended, stage):
     begun, line = time.monotonic(), None
     wait = DELAY if sys.stderr.isatty() else SECONDS
     with contextlib.suppress(OSError, ValueError):  # whether anybody reads it changes no result
         while not ended.wait(wait):
+            if _shown[-1:] != [stage]:
+                if line is not None:
+                    line.close()
+                    line = None
+                continue
             elapsed = tqdm.format_interval(time.monotonic() - begun)
             text = f"{', '.join(filter(None, [what, doing.text]))}: {elapsed}{doing.left}"
             if not sys.stderr.isatty():

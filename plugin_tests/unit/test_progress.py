@@ -102,3 +102,27 @@ def test_an_error_ends_it_and_a_stream_that_nobody_reads_does_not_matter(monkeyp
     with pytest.raises(KeyError, match="why"), shown.working("report"):
         time.sleep(0.05)
         raise KeyError("why")
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_of_stages_within_each_other_the_innermost_alone_is_told(monkeypatch, stream):
+    stderr = stream()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(shown, "DELAY", 0.02)
+    monkeypatch.setattr(shown, "SECONDS", 0.02)
+    with shown.working("run"):
+        wait_for(stderr, "run: 00:00")
+        with shown.working("network"):
+            wait_for(stderr, "network: 00:00")
+            time.sleep(0.05)  # one line of "run" may have been under way
+            before = stderr.getvalue().count("run: ")
+            time.sleep(0.2)
+            assert stderr.getvalue().count("run: ") == before
+        with shown.alone():
+            time.sleep(0.2)
+            assert stderr.getvalue().count("run: ") == before
+        seen = len(stderr.getvalue())
+        end = time.monotonic() + 20
+        while "run: 0" not in stderr.getvalue()[seen:]:
+            assert time.monotonic() < end
+            time.sleep(0.01 if stream is io.StringIO else 0.3)
