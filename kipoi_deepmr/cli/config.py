@@ -6,6 +6,7 @@ import os
 import stat
 
 from ..errors import InputError, nearest
+from ..options.kinds import joined_words
 from . import plain_yaml
 from .parser import subcommands
 
@@ -157,7 +158,7 @@ def _words(action, value, where):
     """The words of the command line that say the same."""
     if action.nargs not in SEVERAL:
         if isinstance(value, list) and value and action.type is not None:
-            return [getattr(action.type, "joined_by", ",").join(_word(item, where) for item in value)]
+            return [getattr(action.type, "join", joined_words)([_word(item, where) for item in value])]
         return [_word(value, where)]
     if isinstance(value, dict):
         if action.type is None:
@@ -174,7 +175,7 @@ def _named(item, where):
     if isinstance(item, (list, tuple)) and len(item) == 2:
         name, value = item
         if isinstance(value, list):
-            return f"{name}={','.join(_word(one, where) for one in value)}"
+            return f"{name}={joined_words([_word(one, where) for one in value])}"
         return f"{name}={value if isinstance(value, str) else json.dumps(value)}"
     return _word(item, where)
 

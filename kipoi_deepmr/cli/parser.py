@@ -349,7 +349,7 @@ def _converter(kind):
         except ValueError as error:
             raise argparse.ArgumentTypeError(explained(text, error)) from None
 
-    convert.joined_by = kind.joined_by
+    convert.join = kind.join
     return convert
 
 

@@ -62,6 +62,8 @@ def _heatmap(arguments, width):
         path = stored(os.path.join(arguments.table, STAGES["aggregate"].main))
     try:
         direct = _direct(path)
+        if arguments.method:
+            raise InputError(f"--method {arguments.method}: a network has no methods; give the table of global effects")
         return heatmap_figure(direct, groups=_groups(arguments, direct), width=width)
     except InputError as error:
         if "direct_std" not in str(error):

@@ -1,11 +1,39 @@
 """What values an option takes: how a word of the command line, and a value from Python or JSON, become one."""
 
+import csv
+import io
 import json
 import math
 import re
 from collections.abc import Mapping
 
 from ..errors import nearest
+
+QUOTE = '"'
+
+
+def split_words(text):
+    """The items of a word with commas between them; one that holds a comma is in double quotes, as in a CSV file.
+
+    Raises
+    ------
+    ValueError
+        Quotes do not close.
+    """
+    if QUOTE not in text:
+        return [word.strip() for word in text.split(",")]
+    try:
+        rows = list(csv.reader([text], skipinitialspace=True, strict=True))
+    except csv.Error:
+        raise ValueError('it has quotes that do not close; write a name with a comma as "A,B"') from None
+    return [word.strip() for word in rows[0]] if rows else [""]
+
+
+def joined_words(words):
+    """The word that `split_words` splits into some items."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(words)
+    return text.getvalue()
 
 
 def explained(value, error):
@@ -30,7 +58,7 @@ class Kind:
     """
 
     choices, several, plain = None, False, False
-    joined_by = ","  # how the items of a list are written in one word
+    join = staticmethod(joined_words)  # how the items of a list are written in one word
 
     def __init__(self, metavar=None):
         self.metavar = metavar
@@ -178,7 +206,7 @@ class Items(Kind):
     def of_text(self, text):
         if self.several:
             return self.item.of_text(text)
-        words = [word.strip() for word in text.split(",")]
+        words = split_words(text)
         if not all(words):
             raise ValueError("it has an empty name")
         return self.of_value([self._item(word, self.item.of_text) for word in words])
@@ -201,7 +229,7 @@ class Items(Kind):
             raise ValueError(explained(item, error)) from None
 
     def shown(self, value):
-        return ",".join(map(self.item.shown, value))
+        return joined_words(map(self.item.shown, value))
 
 
 class JsonObject(Kind):
@@ -330,7 +358,7 @@ class Label(Text):
 class Window(Kind):
     """START:END, from 0 and without END."""
 
-    joined_by = ":"
+    join = staticmethod(":".join)
 
     def of_text(self, text):
         start, colon, end = text.partition(":")

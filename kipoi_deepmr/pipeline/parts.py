@@ -53,12 +53,16 @@ def _of_array(local, options):
 
 
 def _chosen(role, known, patterns):
-    """Numbers of the names that some patterns fit, in the order of the names."""
+    """Numbers of the names that some patterns fit, in the order of the names; a name of exactly this text goes first.
+    """
     if patterns is None:
         return np.arange(len(known))
     chosen = np.zeros(len(known), bool)
     for pattern in patterns:
-        fits = [name == pattern or fnmatch.fnmatchcase(name, pattern) for name in known]
+        fits = [name == pattern for name in known]
+        if not any(fits):
+            any_text = pattern.replace("[", "[[]")  # which fnmatch takes for one of some letters
+            fits = [fnmatch.fnmatchcase(name, any_text) for name in known]
         if not any(fits):
             raise InputError(f"--{role} {pattern}: no {role} of that name{nearest(pattern, known)}")
         chosen |= fits

@@ -39,6 +39,7 @@ def refused(*argv):
     ({"method_args": {"model": "fixed", "penalized": True, "alpha": 0.01}},
      "--method_args model=fixed penalized=true alpha=0.01"),
     ({"mark_windows": {"X": [4, 6], "Y": "A@-3:+3"}}, "--mark_windows X=4:6 Y=A@-3:+3"),
+    ({"exposures": ["A,1", "B"], "mark_groups": {"X": ["A,1", "B"]}}, '--exposures "A,1",B --mark_groups X="A,1",B'),
     ({"mark_groups": {"X": ["A", 1], "Y": "C"}}, "--mark_groups X=A,1 Y=C"),
     ({"member_columns": ["r1=0,2", "r2=1,3"]}, "--member_columns r1=0,2 r2=1,3"),
     ({"python": "/usr/bin/python3", "vcf": None}, "--python /usr/bin/python3"),

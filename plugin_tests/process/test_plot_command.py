@@ -66,3 +66,11 @@ def test_heat_maps_and_graphs_are_those_of_tables_read_whole(tmp_path, monkeypat
             (folder / each).write_bytes((run / each).read_bytes())
     assert main(["plot", "heatmap", str(folder), "-o", str(tmp_path / "folder.png")]) == 0
     assert (tmp_path / "heatmap.png").read_bytes() == (tmp_path / "folder.png").read_bytes()
+
+
+def test_a_network_has_no_methods(tmp_path, capsys):
+    table = tmp_path / "network.tsv"
+    table.write_text("exposure\toutcome\tdirect_std\tqvalue_min_effect\nA\tB\t0.5\t0.01\nB\tA\t0.1\t0.5\n")
+    assert main(["plot", "heatmap", str(table), "-q", "-o", str(tmp_path / "plain.png")]) == 0
+    assert main(["plot", "heatmap", str(table), "--method", "egger", "-o", str(tmp_path / "f.png")]) == 2
+    assert "--method egger: a network has no methods" in capsys.readouterr().err and not (tmp_path / "f.png").exists()

@@ -69,6 +69,22 @@ def test_one_value_counts_as_a_list_of_one():
     assert EstimateOptions(method="egger").method == ("egger",)
 
 
+@pytest.mark.parametrize(("text", "names"), [
+    ("A,B", ["A", "B"]), ('"H3K27ac, rep 1",B', ["H3K27ac, rep 1", "B"]), ('A, "B,C"', ["A", "B,C"]),
+    ('"""A""",B', ['"A"', "B"]), ('5" probe,B', ['5" probe', "B"])])
+def test_a_name_with_a_comma_is_in_quotes(text, names):
+    for option in ("exposures", "adjust"):
+        kind = next(each.option.kind for each in EstimateOptions.declared() if each.name == option)
+        assert kind.of_text(text) == tuple(names) == kind.of_text(kind.join(names))
+    assert parsed("estimate", "e", "-o", "l", "--exposures", text)["exposures"] == tuple(names)
+
+
+def test_quotes_that_do_not_close_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        parsed("table", "OUT", "--exposure", '"A,B')
+    assert 'quotes that do not close; write a name with a comma as "A,B"' in capsys.readouterr().err
+
+
 def test_a_default_spelt_out_is_the_default():
     for cls in CLASSES:
         needed = {each.name: "x" for each in cls.declared() if each.option.required}
