@@ -11,7 +11,8 @@ from ..meta import order
 from ..options import AggregateOptions, NetworkOptions
 from ..output import tables
 from ..plots import global_effects_figure, save, strata_figure
-from ..runs.outputs import ARRAY_BY_RULE, BY_RULE, RULES, Target, array_of, writing
+from ..runs.manifest import array_of_table
+from ..runs.outputs import ARRAY_BY_RULE, BY_RULE, RULES, Target, writing
 from ..runs.tables import read_estimates
 from .announcement import announce_aggregate
 from .many_pairs import ManyPairs
@@ -94,7 +95,7 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
 
 def _array_of(local_path):
     """The array of local effects, None if there is only a table."""
-    path = array_of(local_path)
+    path = array_of_table(local_path)
     return None if path is None else effects_store.LocalEffects(path)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from .. import effects_store, mr
 from ..errors import InputError, nearest
 from ..options import PartOptions
-from ..runs.outputs import STAGES, array_of, stored
+from ..runs.manifest import array_of_table
+from ..runs.outputs import STAGES, stored
 from ..runs.tables import pieces_of
 
 ROWS_AT_A_TIME = 500_000
@@ -38,7 +39,7 @@ def parts(path, options=None, **changes):
     options = PartOptions.of(options, **changes)
     main = stored(os.path.join(path, STAGES["estimate"].main))
     table = main if os.path.isfile(main) else path
-    array = array_of(table)
+    array = array_of_table(table)
     return _of_table(table, options) if array is None else _of_array(effects_store.LocalEffects(array), options)
 
 
@@ -53,16 +54,17 @@ def _of_array(local, options):
 
 
 def _chosen(role, known, patterns):
-    """Numbers of the names that some patterns fit, in the order of the names; a name of exactly this text goes first.
+    """Numbers of the names that some patterns fit, in the order of the names.
+
+    A name of exactly this text goes first, then names that hold its brackets, then what `fnmatch` makes of these.
     """
     if patterns is None:
         return np.arange(len(known))
     chosen = np.zeros(len(known), bool)
     for pattern in patterns:
         fits = [name == pattern for name in known]
-        if not any(fits):
-            any_text = pattern.replace("[", "[[]")  # which fnmatch takes for one of some letters
-            fits = [fnmatch.fnmatchcase(name, any_text) for name in known]
+        for read_as in (pattern.replace("[", "[[]"), pattern):
+            fits = fits if any(fits) else [fnmatch.fnmatchcase(name, read_as) for name in known]
         if not any(fits):
             raise InputError(f"--{role} {pattern}: no {role} of that name{nearest(pattern, known)}")
         chosen |= fits

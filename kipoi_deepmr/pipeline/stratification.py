@@ -9,7 +9,7 @@ from ..meta.order import Smallest
 from ..options import StrataOptions
 from ..plots.global_effects import MAX_PAIRS
 from ..plots.spacing import strongest_strata
-from ..runs.outputs import array_of
+from ..runs.manifest import array_of_table
 from ..runs.tables import read_local
 from .progress import progress, working
 
@@ -121,7 +121,7 @@ def stratify(local_path, options=None, *, quiet=True, **changes):
         The local effects or the covariates cannot be read, or do not belong together.
     """
     options = StrataOptions.of(options, **changes)
-    array = array_of(local_path)
+    array = array_of_table(local_path)
     local = None if array is None else effects_store.LocalEffects(array)
     if local is not None and local.n_pairs * len(local.methods) > MOST_PAIRS:
         return ManyStrata(local, options, quiet)

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from ..effects_store import RECORD
 from ..errors import InputError, one_line
 from ..files import file_checksum, replacing
-from .outputs import ARRAYS_OF_LOCAL, RUN_JSON, STORE, TABLES
+from .outputs import ARRAYS_OF_LOCAL, LOCAL_ARRAY, RUN_JSON, STORE, TABLES, Target, array_of
 
 PACKAGES = ("kipoi_deepmr", "kipoi", "kipoiseq", "numpy", "scipy", "pandas", "xarray", "zarr", "pysam", "pyfaidx",
             "tensorflow", "keras", "tf_keras")
@@ -94,6 +94,30 @@ def check_pieces(folder, told):
     if other:
         raise InputError(f"{folder}: {', '.join(other)} {_is(other)} not what the run wrote that {path} describes, but "
                          f"from another command; repeat the run's command, or run --effects {folder}/{STORE} -o NEW")
+
+
+def array_of_table(table):
+    """`outputs.array_of`, of the table of a run's folder only where the run wrote both.
+
+    Raises
+    ------
+    InputError
+        As `array_of`, or the array that the run wrote beside this table is missing, or is that of another command.
+    """
+    array, (folder, name) = array_of(table), os.path.split(table)
+    if os.path.isdir(table) or not Target("estimate", table).in_run:
+        return array
+    files = read(folder)["files"]
+    record = f"{LOCAL_ARRAY}/{RECORD}"
+    if record not in files or files.get(name) != file_checksum(table):
+        return array  # both are those of another command
+    if array is None:
+        raise InputError(f"{folder}: {LOCAL_ARRAY} of this run is missing, and {name} holds only a part of its pairs; "
+                         "repeat the run's command")
+    if file_checksum(os.path.join(folder, record)) != files[record]:
+        raise InputError(f"{folder}: {LOCAL_ARRAY} is not what the run wrote beside {name}, but from another command; "
+                         "repeat the run's command")
+    return array
 
 
 def _is(names):

@@ -318,3 +318,29 @@ def test_a_killed_aggregate_leaves_nothing_and_gives_the_same_bytes(store, tmp_p
         pipeline.aggregate(local, str(tmp_path / name), effects_path=store)
     assert (tmp_path / "global.tsv").read_bytes() == (tmp_path / "fresh.tsv").read_bytes()
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+
+
+def test_an_array_of_another_run_is_not_read_beside_the_table_of_this_one(store, tmp_path, capsys):
+    """Nor is the table alone, which holds some pairs; what `estimate` wrote over both is read."""
+    runs = {name: tmp_path / name for name in ("one", "two")}
+    for name, rule in (("one", "own"), ("two", "pooled")):
+        pipeline.run_again(store, str(runs[name]), report=False, estimate_options={
+            "instruments": rule, "method": "ivw", "tables": "effects", "diagnostics": "none"})
+    array, table, out = runs["one"] / "local.zarr", str(runs["one"] / "local.tsv"), str(tmp_path / "global.tsv")
+    commands = (["table", str(runs["one"])], ["table", table], ["aggregate", table, "-o", out, "-q"])
+    for words in commands:
+        assert main(words) == 0
+    shutil.move(array, tmp_path / "kept")
+    for words in commands:
+        assert main(words) == 2
+        assert "local.zarr of this run is missing, and local.tsv holds only a part" in capsys.readouterr().err
+    shutil.copytree(runs["two"] / "local.zarr", array)
+    for words in commands:
+        assert main(words) == 2
+        assert "local.zarr is not what the run wrote beside local.tsv" in capsys.readouterr().err
+    bed = tmp_path / "in.bed"
+    bed.write_text("chr1\t0\t1000\n")
+    assert main(["aggregate", table, "--annotate", str(bed), "-o", out, "-q"]) == 2
+    pipeline.estimate(store, table, instruments="pooled", method="ivw", tables="effects")
+    for words in commands:
+        assert main(words) == 0
