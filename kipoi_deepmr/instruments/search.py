@@ -19,6 +19,7 @@ CHANGED = 1e-3  # share of mutants that may still change their ray at the end
 NARROW_ROUNDS, NARROW_TAU = 4, 0.02  # a start in which all loci have nearly the same slopes
 # With more than `FEW_MARKS` there is one start, few turns, and rays that may go are tested together
 TURNS_OF_MANY = 6
+TURNS_OF_TRIAL = 2  # without rays that may go: where every mutant moves all marks, hundreds of trials never settle
 APART = 0.05  # of such rays none has more than this share of its mutants on another
 DESCRIBED = 0.3  # share of a ray's mutants on another one from which the ray is put to the test
 LOST = 0.25  # share of a ray's mutants that no other may describe without it, for it to go
@@ -122,10 +123,10 @@ def _from_start(fits, ray, narrow):
     return _with_hidden(fits, found)
 
 
-def _by_turns(fits, mark, active, ray, on, narrow=0):
+def _by_turns(fits, mark, active, ray, on, narrow=0, turns_of_many=TURNS_OF_MANY):
     """Rays from mutants and mutants from rays, until hardly any mutant changes."""
     active = active.copy()
-    for turn in range(TURNS_OF_MANY if fits.sample.effect.shape[1] > FEW_MARKS else ROUNDS):
+    for turn in range(turns_of_many if fits.sample.effect.shape[1] > FEW_MARKS else ROUNDS):
         rays = fits.rays(mark, active, ray, on, NARROW_TAU if turn < narrow else None)
         few = active & (rays.n_loci < LEAST_LOCI)
         if few.any():
@@ -176,7 +177,8 @@ def _without(fits, found, rays, narrow):
     other = np.zeros(len(mine), int)
     for some in pieces(len(mine)):
         other[some] = np.where(active, found.scores.deviance[some], np.inf).argmin(1)
-    new = _by_turns(fits, found.rays.mark, active, np.where(mine, other, found.ray), np.ones(len(mine), bool), narrow)
+    new = _by_turns(fits, found.rays.mark, active, np.where(mine, other, found.ray), np.ones(len(mine), bool), narrow,
+                    TURNS_OF_TRIAL)
     if new.criterion < found.criterion or found.on.sum() - new.on.sum() < LOST * mine.sum():
         return new, np.zeros(0, int)
     lost = np.bincount(found.ray[mine & ~new.on], minlength=len(active))[rays]
