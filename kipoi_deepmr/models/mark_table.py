@@ -1,13 +1,12 @@
 """A table of a model's outputs (`--mark_table`): their names, and columns by which marks are chosen and grouped."""
 
 import csv
-import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..errors import InputError, listed, nearest
 from .host.errors import ModelError
-from .host.naming import chosen_marks
+from .host.naming import chosen_marks, matching
 
 NAME, INDEX = "name", "index"
 
@@ -133,10 +132,11 @@ class MarkTable:
             raise InputError(f"{self._path}: {error}") from None
 
     def _filtered(self, word):
-        column, _, value = word.partition("=")
+        columns = [column for column in self._columns if word.startswith(f"{column}=")]
+        column = max(columns, key=len, default=word.partition("=")[0])
+        value = word[len(column) + 1:]
         values = self.values(column, f"--marks {word}")
-        chosen = [k for k, one in enumerate(values) if one == value] or \
-            [k for k, one in enumerate(values) if fnmatch.fnmatchcase(one, value)]
+        chosen = matching(values, value)
         if not chosen:
             raise InputError(f'{self._path}: --marks {word}: column {column} has no value "{value}"'
                              + nearest(value, dict.fromkeys(values)))

@@ -1,12 +1,12 @@
 """Any part of the local effects of a run or an estimation, as rows of a table."""
 
-import fnmatch
 import os
 
 import numpy as np
 
 from .. import effects_store, mr
 from ..errors import InputError, nearest
+from ..models.host.naming import matching
 from ..options import PartOptions
 from ..runs.manifest import array_of_table
 from ..runs.outputs import STAGES, stored
@@ -54,20 +54,15 @@ def _of_array(local, options):
 
 
 def _chosen(role, known, patterns):
-    """Numbers of the names that some patterns fit, in the order of the names.
-
-    A name of exactly this text goes first, then names that hold its brackets, then what `fnmatch` makes of these.
-    """
+    """Numbers of the names that some patterns fit, in the order of the names."""
     if patterns is None:
         return np.arange(len(known))
     chosen = np.zeros(len(known), bool)
     for pattern in patterns:
-        fits = [name == pattern for name in known]
-        for read_as in (pattern.replace("[", "[[]"), pattern):
-            fits = fits if any(fits) else [fnmatch.fnmatchcase(name, read_as) for name in known]
-        if not any(fits):
+        fits = matching(known, pattern)
+        if not fits:
             raise InputError(f"--{role} {pattern}: no {role} of that name{nearest(pattern, known)}")
-        chosen |= fits
+        chosen[fits] = True
     return np.flatnonzero(chosen)
 
 

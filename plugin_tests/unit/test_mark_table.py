@@ -142,3 +142,15 @@ def test_what_a_table_says_of_marks_and_of_groups(tmp_path):
     found = columns_of_marks(ModelOptions(models=["m"], mark_table=str(path), mark_groups_by="cell type"))
     assert found == {"cell type": {name: name for name in set(table["cell type"])},
                      "assay": {"HepG2": "DNase"}}
+
+
+@pytest.mark.parametrize(("word", "mark"), [("kind=x[1]*", "A"), ("kind=x[12] a", "B"), ("kind=x[1] a", "A"),
+                                            ("kind=b=x=1", "A"), ("b=x=1", None)])
+def test_brackets_of_values_and_equals_signs_of_columns(named, word, mark):
+    """A bracket is the value's if there is such a value, else a pattern's; the longest column goes first."""
+    text = text_of([("A", "x[1] a", "1"), ("B", "x2 a", "2")], ("name", "kind", "kind=b=x"))
+    if mark is None:
+        with pytest.raises(InputError, match='the table has no column "b"'):
+            named(text, marks=word)
+    else:
+        assert named(text, marks=word)[0] == (mark,)

@@ -213,7 +213,7 @@ def _matching(text, columns, group):
         return [columns.index(text)]
     if text.isdigit() and int(text) < len(columns):
         return [int(text)]
-    found = [number for number, column in enumerate(columns) if fnmatch.fnmatchcase(column, text)]
+    found = matching(columns, text)
     if not found:
         raise ModelError(f"--mark_groups {group}: no column {text} among {len(columns)}: {listed(columns)}")
     return found
@@ -228,6 +228,17 @@ def are_names(marks, columns, n_made_up):
     """Whether the marks asked for name the columns of an output that names none of its own: one for each."""
     return bool(marks) and n_made_up == len(columns) == len(marks) == len(set(marks)) and not any(
         mark in columns or mark.isdigit() or set("*?[") & set(mark) for mark in marks)
+
+
+def matching(names, pattern):
+    """Numbers of the names that a pattern fits.
+
+    A name of exactly this text goes first, then names that hold its brackets, then what `fnmatch` makes of these.
+    """
+    found = [i for i, name in enumerate(names) if name == pattern]
+    for read_as in (pattern.replace("[", "[[]"), pattern):
+        found = found or [i for i, name in enumerate(names) if fnmatch.fnmatchcase(name, read_as)]
+    return found
 
 
 def chosen_marks(names, marks, hint=there_are):
@@ -245,7 +256,7 @@ def chosen_marks(names, marks, hint=there_are):
             if found[0] in chosen:
                 raise ModelError(f'--marks: "{names[found[0]]}" is named twice')
         else:
-            found = [i for i, name in enumerate(names) if fnmatch.fnmatchcase(name, mark)]
+            found = matching(names, mark)
         if not found:
             raise ModelError(f'--marks: the model has no mark "{mark}"{hint(mark, names)}')
         chosen += [i for i in found if i not in chosen]
