@@ -49,7 +49,7 @@ function drawMeans(i, a, b, y) {
     const [mean, low, high] = withInterval(i, name);
     return { name: names[[0, 1, 3][k]], mean, low, high, told: slopeText([mean, low, high]) };
   });
-  const ex = { field: "name", type: "nominal", title: null, scale: { domain: names }, axis: { labelAngle: 0, labelLimit: 130, labelOverlap: false } };
+  const ex = { field: "name", type: "nominal", title: null, scale: { domain: names }, axis: { labelAngle: innerWidth > 640 ? 0 : -30, labelLimit: 130, labelOverlap: false } };
   const ey = (field) => ({ field, type: "quantitative", title: `effect on ${short(y, 24)}`, scale: { zero: true } });
   const tooltip = told(["name", "region"], ["told", "effect"]);
   return draw("interaction-means", (room) => ({ description: `Effects of two regions: ${both.verdict[i]}`, width: Math.min(room, 460), height: 260, layer: [

@@ -16,7 +16,7 @@ from ..mutagenesis import agreement
 from ..runs import manifest
 from ..runs.finished import FinishedRun
 from ..runs.outputs import STAGES, Target, writing
-from . import contents, details
+from . import contents, details, heat
 from .interactions import interactions
 from .letters import outlines
 from .shapes import shapes
@@ -93,12 +93,13 @@ def _left_out(run, pairs, loci, of_loci, reason):
     told += [agreement.sentence(approximation)] if approximation else []
     n_pairs, n_listed = len(run.of_first_method), len(contents.listed(run))
     if len(pairs) < n_pairs:
+        which = "the strongest" if run.strongest["verdict"].isna().all() else \
+            "the strongest direct and indirect effects and the strongest others"
         told.append(f"Local effects are shown for {counted(len(pairs), 'pair')} of {n_pairs:,}, by method "
-                    f"{run.methods[0]} the strongest direct and indirect effects and the strongest others: "
-                    f"{run.local_name} has all.")
+                    f"{run.methods[0]} {which}: {run.local_name} has all.")
     if n_listed < n_pairs:
         told.append(f"Global effects are listed for the {n_listed:,} strongest pairs: {run.name_of('global.tsv')} has "
-                    "all, and the heat map shows them.")
+                    f"all, and the heat map shows those of up to {heat.MOST_MARKS:,} marks.")
     if reason:
         told.append(f"No instruments and no effects along the sequence are shown: {reason}.")
     elif len(of_loci) < len(loci):
