@@ -2,13 +2,15 @@
 
 from typing import NamedTuple
 
+from ..effects_store.local_effects import BLOCK_PAIRS, CHUNK_PAIRS
 from ..mr.pairs import HELD_FITS, moderates
 from ..report import shapes
+from ..report.contents import MAX_GLOBAL_ROWS, MAX_PAIRS
 from ..threads import n_threads
 from .duration import in_words
 
 # Seconds of the machine that was measured (docs/performance.md), multiplied by `Rates.slow`
-LEAST = {"network": 0.2, "estimate": 0.5, "aggregate": 1.6, "report": 2.0}  # of the smallest
+LEAST = {"network": 0.2, "estimate": 0.5, "aggregate": 1.6, "report": 1.6}  # of the smallest
 READ = 3e-8  # a number of the effects that is read
 TABLE_READ = 8e-6  # a row of the local table
 RECORD, NUMBER_OF_RECORD = 2e-5, 4e-7  # of the VCF
@@ -17,9 +19,13 @@ PAIR_OF_NETWORK, PAIR_AND_LOCUS_OF_NETWORK = 1e-5, 1.5e-7
 PAIR_OF_FILES, PAIR_OF_CAUSES_IN_FILES = 1.1e-5, 2.1e-5
 NAMED_FROM, NAMED_TO, NAME = 40, 200, 0.02  # marks with small names on the figure of the network, and seconds of one
 UNNAMED = 1.8  # seconds of a figure without names
-PAIR_OF_REPORT, LOCUS_OF_REPORT, LOCI_OF_REPORT = 1.1e-5, 5e-4, 6_000  # most pairs and loci on the page
-PAIR_OF_REPORT_IN_PARQUET = 3.6e-6
-PAIRS_OF_REPORT = 60
+# Of the report: a row of local effects that is shown, a mutant and what each mark adds, a pair that is listed, one that
+# is read, a part of the array that is read for a pair
+ROW_OF_REPORT, MUTANT_OF_REPORT, MARK_OF_MUTANT, PAIR_OF_REPORT = 2.8e-4, 1e-4, 1e-6, 1.5e-5
+PAIR_READ, PAIR_READ_IN_PARQUET, PART_READ, NUMBER_OF_PART = 3.8e-6, 3e-6, 3e-3, 4e-9
+FEW = 0.01  # causes: a network of hardly any has no direct effects
+VARIABLES = 5  # of the array that the report reads
+ROWS_OF_REPORT, MUTANTS_OF_REPORT, MARKS_OF_REPORT = 6_000, 30_000, 160  # the most of it
 
 
 class Seconds(NamedTuple):
@@ -54,7 +60,7 @@ class Seconds(NamedTuple):
         network = "network" in stages
         aggregate, pooled = _of_aggregate(sizes, counts, known, rates, network)
         every = {"network": rates.slow * of_network(sizes, known.causes), "aggregate": aggregate,
-                 "report": rates.slow * of_report(sizes, counts.pairs, network, parquet)}
+                 "report": rates.slow * of_report(sizes, counts, known, network, parquet)}
         if "aggregate" not in stages:
             every["network"] += rates.slow * of_network_files(sizes, known.causes)
         return cls({name: n for name, n in every.items() if name in stages}, pooled * ("aggregate" in stages))
@@ -122,8 +128,16 @@ def of_network_files(sizes, causes):
     return of_pairs + (NAME * marks if marks <= NAMED_TO else UNNAMED)
 
 
-def of_report(sizes, pairs, network, parquet):
+def of_report(sizes, counts, known, network, parquet):
     """Seconds that the report takes, of the machine that was measured."""
-    shown = min(sizes["locus"] * min(pairs, PAIRS_OF_REPORT), LOCI_OF_REPORT)
-    return (LEAST["report"] + shown * LOCUS_OF_REPORT + (shapes.seconds(sizes) if network else 0)
-            + pairs * (PAIR_OF_REPORT_IN_PARQUET if parquet else PAIR_OF_REPORT))
+    loci, marks, shown = sizes["locus"], sizes["mark"], min(counts.pairs, MAX_PAIRS)
+    rows = counts.pairs * counts.methods
+    mutants = min(loci * sizes["variant"], MUTANTS_OF_REPORT // (1 + 3 * (rows > MAX_GLOBAL_ROWS)))
+    seconds = LEAST["report"] + min(loci * shown, ROWS_OF_REPORT) * ROW_OF_REPORT
+    seconds += mutants * (MUTANT_OF_REPORT + MARK_OF_MUTANT * min(marks, MARKS_OF_REPORT))
+    seconds += min(counts.pairs, MAX_GLOBAL_ROWS) * PAIR_OF_REPORT
+    seconds += rows * (PAIR_READ_IN_PARQUET if parquet else PAIR_READ)
+    if counts.wide:
+        blocks = -(-loci * rows // BLOCK_PAIRS)
+        seconds += shown * VARIABLES * blocks * (PART_READ + NUMBER_OF_PART * min(CHUNK_PAIRS, loci * rows))
+    return seconds + (shapes.seconds(sizes) if network and known.causes > FEW else 0)

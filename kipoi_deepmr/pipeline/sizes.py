@@ -10,6 +10,7 @@ from ..meta import order
 from ..mr.pairs import moderates
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
 from ..output.tables import TSV, in_format_of, is_parquet
+from ..report.contents import MAX_GLOBAL_ROWS, MAX_PAIRS
 from ..threads import n_threads
 from .disk import free_bytes, size_in_words
 from .sampled import most
@@ -26,8 +27,10 @@ GLOBAL_ROW_IN_PARQUET = 5, 90
 # Compressed bytes of the array's numbers of a local effect that there is, and of all numbers of one that there is not
 ESTIMATE, SE, DF, NO_ESTIMATE = 3.85, 3.4, 2.9, 0.15
 VCF_NUMBER, BRIEF_RECORD = 6, 80  # compressed
-PAGE, PAGE_PAIR, PAGE_CELL, PAGE_VARIANT = 1_200_000, 60, 0.8, 180  # report.html and what it has, compressed
-PAGE_PAIRS, PAGE_DETAILS, WIDE_PAGE_DETAILS = 30_000, 10_000_000, 1_500_000  # the most of it
+# Compressed bytes of report.html: itself; a pair, more of a cause; a cell of the heat map; a mutant, and more of one
+# that is shown, and of each mark
+PAGE, PAGE_PAIR, PAGE_CAUSE, PAGE_CELL, PAGE_VARIANT, PAGE_SHOWN, PAGE_MARK = 1_200_000, 30, 30, 0.8, 40, 110, 1
+PAGE_MARKS, PAGE_DETAILS, WIDE_PAGE_DETAILS = 160, 10_000_000, 1_500_000  # the most of it
 # Bytes in memory, roughly: the program with its libraries; a pair that is only estimated; a fit
 PROGRAM, LEAN_PAIR, FIT = 400_000_000, 50, 300
 # of the network: the program with it, a pair, one of causes, and slopes of a mark on another at a locus
@@ -241,10 +244,14 @@ def _files_of_network(sizes, known, *_):
                                                          known.causes))}
 
 
-def _files_of_report(sizes, _, counts, __):
-    details = min(sizes["locus"] * sizes["variant"] * PAGE_VARIANT, WIDE_PAGE_DETAILS if counts.wide else PAGE_DETAILS)
-    return {"report.html": int(PAGE + PAGE_PAIR * min(counts.pairs, PAGE_PAIRS)
-                               + PAGE_CELL * min(sizes["mark"], 1_000) ** 2 + details)}
+def _files_of_report(sizes, known, counts, _):
+    marks, rows = sizes["mark"], counts.pairs * counts.methods
+    unserved = max(0.0, 1 - MAX_PAIRS / marks) ** known.served  # of mutants, by the exposures that are shown
+    of_variant = PAGE_VARIANT + known.of_mutants * (1 - unserved) * (PAGE_SHOWN + PAGE_MARK * min(marks, PAGE_MARKS))
+    details = min(sizes["locus"] * sizes["variant"] * of_variant,
+                  WIDE_PAGE_DETAILS if rows > MAX_GLOBAL_ROWS else PAGE_DETAILS)
+    of_pairs = min(counts.pairs, MAX_GLOBAL_ROWS) * (PAGE_PAIR + PAGE_CAUSE * known.causes)
+    return {"report.html": int(PAGE + of_pairs + PAGE_CELL * min(marks, 1_000) ** 2 + details)}
 
 
 def _memory_of_estimate(options, marks, sizes, counts):

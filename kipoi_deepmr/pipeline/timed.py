@@ -113,9 +113,9 @@ def _seconds(function):
 
 
 def _seconds_again(function):
-    """As `_seconds`, of a second call where the first was short: what is loaded once counts for nothing."""
-    taken, found = _seconds(function)
-    return _seconds(function) if taken < 2 * LEAST else (taken, found)
+    """As `_seconds`, of the second call: what is compiled or loaded once counts for nothing."""
+    function()
+    return _seconds(function)
 
 
 def _grown(step, most, compiled):
@@ -144,13 +144,13 @@ def _of_fits(trial, options, sizes, wide, folder, parquet):
         n, each, spreads = _grown(lambda n: trial.spreads(trial.some(n)), n_pairs, compiled)
         chosen = spreads[..., :max(1, DRAWN // n_loci)]
         rates["spread"] = each / each_locus
-        rates["moderated"] = _seconds(lambda: trial.moderation(chosen, n_loci))[0] / chosen[0].size
+        rates["moderated"] = _seconds_again(lambda: trial.moderation(chosen, n_loci))[0] / chosen[0].size
         moderation = trial.moderation(spreads, few)
     else:
         n, *_ = _grown(lambda n: trial.table(trial.some(n), ()), n_pairs, compiled)
     some = trial.some(min(n, max(1, ROWS // each_locus)))
-    taken, table = _seconds(lambda: trial.table(some, moderation))
-    written, _ = _seconds(lambda: tables.write_table(_in(folder, "local", parquet), [table]))
+    taken, table = _seconds_again(lambda: trial.table(some, moderation))
+    written, _ = _seconds_again(lambda: tables.write_table(_in(folder, "local", parquet), [table]))
     rates["row"] = (taken + written) / len(table)
     if not wide:
         return {**rates, "read": 0.0, **_of_aggregate(*_arrays(table), n_loci, folder, parquet)}
@@ -168,7 +168,7 @@ def _in_array(trial, options, sizes, pairs, moderation, folder):
     shape.block = shape.sizes["locus"]
     path = os.path.join(folder, "local.zarr")
     writer = effects_store.LocalWriter(path, shape, trial.effects, {}, {})
-    filled, data = _seconds(lambda: trial.fill(pairs, moderation, shape))
+    filled, data = _seconds_again(lambda: trial.fill(pairs, moderation, shape))
     written, entry = _seconds(lambda: effects_store.write_block(path, shape, 0, data, []))
     writer.add(entry)
     share = sum(map(len, pairs.values())) / (len(pairs) * len(shape.outcomes))
@@ -184,9 +184,8 @@ def _of_diagnostics(viewed, options, rule, trial):
     def rows(n):
         return sum(map(len, mr.iter_diagnostics(few, options, rule, pairs=trial.some(n), **draws)))
 
-    rows(1)  # loads machine code, or makes it
     for n in FEW_DIAGNOSED, DIAGNOSED:
-        taken, n_rows = _seconds(partial(rows, n))
+        taken, n_rows = _seconds_again(partial(rows, n))
         if taken >= LEAST:
             break
     return taken / n_rows
@@ -197,8 +196,7 @@ def _of_pieces(local, n_loci, folder, parquet):
     def read():
         return next(mr.pieces(local, slice(local.shape.block)))[0]()
 
-    read()
-    taken, (keys, *arrays, members) = _seconds(read)
+    taken, (keys, *arrays, members) = _seconds_again(read)
     arrays += list(members)
     n_read = arrays[0].shape[0] * local.shape.group * len(local.outcomes) * len(local.methods)
     return {"read": taken / n_read, **_of_aggregate(keys, arrays, n_loci, folder, parquet)}
@@ -217,7 +215,7 @@ def _of_aggregate(keys, arrays, n_loci, folder, parquet):
     loci = np.arange(n_loci)[:, None] % len(arrays[0])
     rows = np.arange(max(1, DRAWN // n_loci)) % len(keys)
     keys, (estimate, se, *members) = keys.iloc[rows], [each[loci, rows] for each in arrays]
-    taken, found = _seconds(lambda: meta.aggregate_pieces([[lambda: (keys, estimate, se, iter(members))]]))
+    taken, found = _seconds_again(lambda: meta.aggregate_pieces([[lambda: (keys, estimate, se, iter(members))]]))
     return {"pooled": taken / len(found), "judged": _of_judged(found, folder, parquet)}
 
 
@@ -227,7 +225,7 @@ def _of_judged(found, folder, parquet):
 
     rows = found.iloc[np.arange(ROWS) % len(found)]
     judged, path = Judged(dict.fromkeys(rows[PAIR].to_numpy().ravel(), 1.0), None, ""), _in(folder, "global", parquet)
-    taken, _ = _seconds(lambda: tables.write_table(path, [judged.of_table(rows).assign(verdict=DIRECT)]))
+    taken, _ = _seconds_again(lambda: tables.write_table(path, [judged.of_table(rows).assign(verdict=DIRECT)]))
     return taken / ROWS
 
 
