@@ -298,25 +298,44 @@ def test_a_killed_command_goes_on_to_the_same_bytes(store, tmp_path, monkeypatch
 KILLED_AGGREGATE = """
 import os, signal, sys
 from kipoi_deepmr import mr, pipeline
-pieces = mr.pieces
-def killed(local):
-    groups = pieces(local)
-    yield next(groups)
-    os.kill(os.getpid(), signal.SIGKILL)
-mr.pieces = killed
-pipeline.aggregate(*sys.argv[1:3], effects_path=sys.argv[3])
+from kipoi_deepmr.meta import order
+from kipoi_deepmr.pipeline import many_pairs, stratification
+local, path, store, covariates, where = sys.argv[1:]
+if where != "pooling of few":
+    order.MOST_ROWS = many_pairs.ROWS = stratification.MOST_PAIRS = stratification.ROWS = 1
+def killed_after(n, function):
+    def passed_on(*arguments):
+        for number, piece in enumerate(function(*arguments)):
+            if number == n:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield piece
+    return passed_on
+if where.startswith("pooling"):
+    mr.pieces = killed_after(1, mr.pieces)
+if where == "writing":
+    many_pairs.ManyPairs.judged = killed_after(3, many_pairs.ManyPairs.judged)
+if where == "strata":
+    stratification.ManyStrata.pieces = killed_after(2, stratification.ManyStrata.pieces)
+pipeline.aggregate(local, path, effects_path=store, strata=pipeline.stratify(local, strata=covariates))
 """
 
 
-def test_a_killed_aggregate_leaves_nothing_and_gives_the_same_bytes(store, tmp_path, small):
+@pytest.mark.parametrize("where", ["pooling of few", "pooling of many", "writing", "strata", "nowhere"])
+def test_a_killed_aggregate_leaves_nothing_and_gives_the_same_bytes(store, tmp_path, small, where):
     estimate(store, tmp_path / "local.tsv", tables="none", vcf="none")
-    local, before = str(tmp_path / "local.tsv"), contents(tmp_path)
-    done = subprocess.run([sys.executable, "-c", KILLED_AGGREGATE, local, tmp_path / "global.tsv", store], check=False)
-    assert done.returncode == -signal.SIGKILL and {
-        name: text for name, text in contents(tmp_path).items() if not name.startswith(".")} == before
+    table = pd.DataFrame({"locus": [f"locus{i}" for i in range(10)], "half": ["a", "b"] * 5})
+    table.to_csv(tmp_path / "c.tsv", sep="\t", index=False)
+    local, covariates, before = str(tmp_path / "local.tsv"), str(tmp_path / "c.tsv"), contents(tmp_path)
+    done = subprocess.run([sys.executable, "-c", KILLED_AGGREGATE, local, tmp_path / "global.tsv", store, covariates,
+                           where], check=False)
+    if where != "nowhere":
+        assert done.returncode == -signal.SIGKILL and {
+            name: text for name, text in contents(tmp_path).items() if not name.startswith(".")} == before
     for name in ("global.tsv", "fresh.tsv"):
-        pipeline.aggregate(local, str(tmp_path / name), effects_path=store)
-    assert (tmp_path / "global.tsv").read_bytes() == (tmp_path / "fresh.tsv").read_bytes()
+        pipeline.aggregate(local, str(tmp_path / name), effects_path=store,
+                           strata=pipeline.stratify(local, strata=covariates))
+    for ending in ("tsv", "strata.tsv", "strata_tests.tsv"):
+        assert (tmp_path / f"global.{ending}").read_bytes() == (tmp_path / f"fresh.{ending}").read_bytes()
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
 
 

@@ -16,6 +16,8 @@ from jobs import BLOCK, LENGTH, N_LOCI, PROGRAM, make_job
 
 from kipoi_deepmr import effects_store, files
 from kipoi_deepmr.cli import main
+from kipoi_deepmr.meta import order
+from kipoi_deepmr.pipeline import many_pairs, stratification
 
 
 @pytest.fixture(scope="module")
@@ -293,6 +295,35 @@ def test_an_array_of_local_effects_for_which_there_is_no_room(finished_run, smal
     assert set(small_disk.rglob("*")) == {*before, small_disk / "filler"}
     (small_disk / "filler").unlink()
     assert main(words) == 0
+
+
+@pytest.mark.parametrize("ending", ["tsv", "parquet"])
+def test_very_many_pairs_for_which_there_is_no_room(finished_run, small_disk, tmp_path, capsys, monkeypatch, ending):
+    """Pooled into a temporary file, written piece by piece, strata too: with ever more room, until there is enough."""
+    if ending == "parquet":
+        pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    monkeypatch.setattr(order, "MOST_ROWS", 1)
+    monkeypatch.setattr(many_pairs, "ROWS", 1)
+    monkeypatch.setattr(stratification, "MOST_PAIRS", 1)
+    monkeypatch.setattr(stratification, "ROWS", 1)
+    local = str(tmp_path / "a.tsv")
+    assert main(["estimate", str(finished_run / "effects.zarr"), "-q", "--tables", "none", "--vcf", "none",
+                 "-o", local]) == 0
+    (tmp_path / "c.tsv").write_text("locus\tx\n" + "".join(f"locus{i}\t{i}\n" for i in range(4)))
+    words = ["aggregate", local, "-q", "--strata", str(tmp_path / "c.tsv"), "--bins", "-1,1,9", "-o"]
+    failed = 0
+    for keep in range(0, 1 << 20, 8_192):
+        fill(small_disk / "filler", keep)
+        if main([*words, str(small_disk / f"g.{ending}")]) == 0:
+            break
+        told, failed = capsys.readouterr().err, failed + 1
+        assert "No space left on device; " in told and told.count("\n") == 1 and ".kipoi_deepmr" not in told
+        assert [path.name for path in small_disk.iterdir()] == ["filler"]
+        (small_disk / "filler").unlink()
+    assert failed > 3
+    assert main([*words, str(tmp_path / f"g.{ending}")]) == 0
+    for name in (f"g.{ending}", f"g.strata.{ending}", f"g.strata_tests.{ending}"):
+        assert (small_disk / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
 @pytest.mark.parametrize("words", ["estimate {out}/effects.zarr -o -", "aggregate {out}/local.tsv -o /dev/stdout",
