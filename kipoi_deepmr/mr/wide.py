@@ -21,6 +21,7 @@ from .pairs import NUMBERS, finished, fit_views, moderates, plan_of, spreads_of,
 from .uncertainty import moderation_of_spread
 
 GROUP_FITS = 125_000  # pairs whose results at a locus are held at a time by a thread, of every member
+WRITTEN = 4_000_000  # bytes at a time, between which a signal is heeded
 PIECE_FITS = 500_000  # local effects that a thread pools at a time
 VIEW_BYTES = 16_000_000  # of one block's effects in float64; each member's view of it takes as much again
 
@@ -61,7 +62,9 @@ class Estimation:
         with tempfile.TemporaryFile(dir=self._folder) as file:
             pieces = self._map_blocks(partial(_spreads_of_block, plan=_lean(self.plan)), self.effects, blocks)
             for piece in shown(pieces):  # (locus, estimator, pair)
-                file.write(np.ascontiguousarray(piece).tobytes())
+                values = memoryview(np.ascontiguousarray(piece)).cast("B")
+                for first in range(0, len(values), WRITTEN):  # a busy disk takes seconds for hundreds of megabytes
+                    file.write(values[first:first + WRITTEN])
             file.flush()
             sizes = self.effects.sizes["locus"], len(self.plan.estimators), n_pairs
             self.plan = replace(self.plan, spreads=tuple(
