@@ -8,13 +8,14 @@ from scipy import special
 
 from .. import effects_store
 from ..instruments import rule_for, with_se_shrinkage
+from ..instruments.moments import population
+from ..instruments.sample import BACKGROUNDS, LEAST_Z, MOST_Z, standardise
 from ..instruments.search import LEAST_MUTANTS
 from ..loci import Loci, Locus
 from ..methods import METHODS
 from ..mr.block import Block, LeaveOut
-from ..options import EstimateOptions
 
-SAMPLED, SAMPLE_BYTES = 4, 64_000_000  # loci that are read: so many if they fit,
+SAMPLED, SAMPLED_FOR_CAUSES, SAMPLE_BYTES = 4, 16, 64_000_000  # loci that are read: so many if they fit,
 SAMPLED_NUMBERS = 500_000  # or, of few marks, as many as have so many effects
 
 
@@ -51,9 +52,14 @@ def most(options, sizes):
 def sample_of(effects):
     """A few loci of effects, in memory: an xarray.Dataset."""
     n_loci, of_locus = effects.sizes["locus"], effects.sizes["variant"] * effects.sizes["mark"]
-    n_sampled = int(np.clip(SAMPLE_BYTES // (4 * of_locus), 1, min(SAMPLED, n_loci)))
-    n_sampled = max(n_sampled, min(n_loci, SAMPLED_NUMBERS // of_locus))
-    return effects.isel(locus=np.unique(np.linspace(0, n_loci - 1, n_sampled).astype(int))).load()
+    n_sampled = max(SAMPLED, min(n_loci, SAMPLED_NUMBERS // of_locus))
+    return effects.isel(locus=_some_loci(effects.sizes, n_sampled)).load()
+
+
+def _some_loci(sizes, most_loci):
+    """Numbers of loci all over the Dataset, as many as may be read."""
+    n = int(np.clip(SAMPLE_BYTES // (4 * sizes["variant"] * sizes["mark"]), 1, min(most_loci, sizes["locus"])))
+    return np.unique(np.linspace(0, sizes["locus"] - 1, n).astype(int))
 
 
 def simulated(sizes, marks, keeps_members=True):
@@ -117,11 +123,7 @@ def sampled(effects, options, sample=None):
     if options.is_cross_fitted:
         leave_out = LeaveOut.of(sample, rule)
         views = [leave_out.without(block, k) for k in range(effects.sizes["member"])]
-    # marks with enough mutants in all, as if by chance
-    largest = of_largest(views[0])
-    of_mark = largest.instruments.mask.sum() / n_sampled * n_loci / len(marks)
-    causes = float(special.pdtrc(LEAST_MUTANTS - 1, of_mark))
-    share_of_marks = 1.0
+    causes, share_of_marks = causes_of(effects), 1.0
     if options.instruments == "direct":
         views, share_of_marks = [of_largest(view) for view in views], causes
     fewest = min(max(options.min_instruments, METHODS[name].fewest) for name in options.method)
@@ -134,8 +136,26 @@ def sampled(effects, options, sample=None):
 
 
 def causes_of(effects):
-    """`Sampled.causes` of effects, whatever is estimated from them."""
-    return sampled(effects, EstimateOptions(preset="paper", method="ivw", instruments="own")).causes
+    """Of the marks those that have enough strong mutants, if each mutant acts on the mark that it moves most.
+
+    Some marks have more mutants than others: how many each gets in all is taken to be negative binomial, as many as at
+    the loci that are read on average, and spread as much.
+    """
+    loci = _some_loci(effects.sizes, SAMPLED_FOR_CAUSES)
+    effect = effects["effect"][loci].values[:, population(effects)].reshape(-1, effects.sizes["mark"])
+    effect = effect[np.isfinite(effect).all(1)]
+    if not len(effect):
+        return 1.0
+    sd = effect.std(0)
+    z = np.abs(standardise(effect - effect.mean(0), sd))
+    strong = (z >= np.clip(BACKGROUNDS * 1.4826 * np.median(z, 0), LEAST_Z, MOST_Z)).any(1)
+    number = np.bincount(np.abs(standardise(effect[strong], sd)).argmax(1), minlength=len(sd))
+    by_chance = number.mean() * (1 + 2 * np.sqrt(2 / len(sd)))  # the variance of numbers that differ by chance alone
+    in_all = number.mean() * effects.sizes["locus"] / len(loci)
+    if number.var() <= by_chance:
+        return float(special.pdtrc(LEAST_MUTANTS - 1, in_all))
+    shape = number.mean() ** 2 / (number.var() - number.mean())
+    return float(special.betainc(LEAST_MUTANTS, shape, in_all / (in_all + shape)))
 
 
 def of_largest(block):
