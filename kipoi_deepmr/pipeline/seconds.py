@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ..effects_store.local_effects import BLOCK_PAIRS, CHUNK_PAIRS
+from ..instruments.rays import FEW_MARKS
 from ..mr.pairs import HELD_FITS, moderates
 from ..report import shapes
 from ..report.contents import MAX_GLOBAL_ROWS, MAX_PAIRS
@@ -14,8 +15,10 @@ LEAST = {"network": 0.2, "estimate": 0.5, "aggregate": 1.6, "report": 1.6}  # of
 READ = 3e-8  # a number of the effects that is read
 TABLE_READ = 8e-6  # a row of the local table
 RECORD, NUMBER_OF_RECORD = 2e-5, 4e-7  # of the VCF
-NUMBERS_OF_NETWORK = 10_000_000  # of the effects that are read a second
-PAIR_OF_NETWORK, PAIR_AND_LOCUS_OF_NETWORK = 1e-5, 1.5e-7
+# Numbers of the effects that the network reads a second, of few marks, which have several starts, and of many
+NUMBERS_OF_NETWORK = 10_000_000, 26_000_000
+# of the network: a pair, one of causes, one at a locus where there are causes, and three marks, for products of matrices
+PAIR_OF_NETWORK, CAUSE_OF_NETWORK, PAIR_AND_LOCUS_OF_NETWORK, MARKS_OF_NETWORK = 8.6e-6, 2.2e-5, 6.4e-9, 6e-10
 PAIR_OF_FILES, PAIR_OF_CAUSES_IN_FILES = 1.1e-5, 2.1e-5
 NAMED_FROM, NAMED_TO, NAME = 40, 200, 0.02  # marks with small names on the figure of the network, and seconds of one
 UNNAMED = 1.8  # seconds of a figure without names
@@ -117,8 +120,9 @@ def of_network(sizes, causes):
     """Seconds in which a network is inferred, of the machine that was measured."""
     marks, loci = sizes["mark"], sizes["locus"]
     numbers = loci * sizes["variant"] * marks * (1 + sizes["member"])
-    of_pairs = marks ** 2 * (PAIR_OF_NETWORK + loci * causes * PAIR_AND_LOCUS_OF_NETWORK)
-    return LEAST["network"] + numbers / NUMBERS_OF_NETWORK + of_pairs
+    of_pairs = marks ** 2 * (PAIR_OF_NETWORK + CAUSE_OF_NETWORK * causes
+                             + PAIR_AND_LOCUS_OF_NETWORK * loci * (causes > 0.01))
+    return LEAST["network"] + numbers / NUMBERS_OF_NETWORK[marks > FEW_MARKS] + of_pairs + marks ** 3 * MARKS_OF_NETWORK
 
 
 def of_network_files(sizes, causes):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from .. import effects_store
 from ..errors import InputError
+from ..instruments.rays import MOST_LOCAL
 from ..instruments.sample import MOST_BYTES
 from ..meta import order
 from ..mr.pairs import moderates
@@ -33,8 +34,9 @@ PAGE, PAGE_PAIR, PAGE_CAUSE, PAGE_CELL, PAGE_VARIANT, PAGE_SHOWN, PAGE_MARK = 1_
 PAGE_MARKS, PAGE_DETAILS, WIDE_PAGE_DETAILS = 160, 10_000_000, 1_500_000  # the most of it
 # Bytes in memory, roughly: the program with its libraries; a pair that is only estimated; a fit
 PROGRAM, LEAN_PAIR, FIT = 400_000_000, 50, 300
-# of the network: the program with it, a pair, one of causes, and slopes of a mark on another at a locus
-NETWORK, NETWORK_PAIR, CAUSE_PAIR, SLOPE, MOST_SLOPES = 450_000_000, 900, 1_000, 8, 50_000_000
+# of the network: the program with it, a pair, one of causes, slopes of a mark on another at a locus, a byte of members'
+# effects; and a pair of it afterwards, since a run keeps it
+NETWORK, NETWORK_PAIR, CAUSE_PAIR, SLOPE, SAMPLED_BYTE, KEPT_PAIR = 440_000_000, 290, 180, 8, 1.6, 250
 # of `aggregate` and the report: a pair of a table held as a whole, one of a longer table, the most of local effects
 # that are read at a time, a figure with many marks, and a pair on the page
 GLOBAL_PAIR, POOLED_PAIR, GLOBAL_READ, FIGURE, REPORT_PAIR, REPORT, POOLED = (
@@ -161,7 +163,7 @@ def sizes_of(options, marks, sizes, stages=STAGES, like=TSV, known=None, rates=N
     found = sizes_after(counts, sizes, known, [name for name in stages if name != "estimate"], like, rates)
     if "estimate" not in stages:
         return found
-    beside = memory_of_network(sizes, known.causes) if "network" in stages else PROGRAM
+    beside = memory_beside(sizes, "network" in stages)
     memory = beside + _memory_of_estimate(options, marks, sizes, counts)
     if counts.infers and counts.wide and "aggregate" not in stages:
         memory = max(memory, memory_of_network(sizes, known.causes))
@@ -268,7 +270,7 @@ def _memory_of_estimate(options, marks, sizes, counts):
 def _memory_after(sizes, known, counts, stages):
     """Bytes in memory of the stages after estimation."""
     inferred, network = memory_of_network(sizes, known.causes), "network" in stages
-    beside, rows = inferred if network else PROGRAM, counts.pairs * counts.methods
+    beside, rows = memory_beside(sizes, network), counts.pairs * counts.methods
     aggregate = rows * GLOBAL_PAIR if rows <= order.MOST_ROWS else rows * POOLED_PAIR + POOLED
     aggregate += (min(GLOBAL_READ, 4 * counts.rows * (2 + sizes["member"])) if counts.wide else
                   counts.rows * sum(LOCAL_ROW))
@@ -281,10 +283,19 @@ def _memory_after(sizes, known, counts, stages):
 def memory_of_network(sizes, causes=1.0):
     """Bytes in memory that the network takes; `sizes` are those of the effects' dimensions."""
     marks, members = sizes["mark"], sizes["member"]
-    slopes = sizes["locus"] * marks ** 2
     sample = min(1.5 * MOST_BYTES, 4 * sizes["locus"] * sizes["variant"] * marks * members)
-    return int(NETWORK + 1.5 * sample + (SLOPE * slopes if slopes <= MOST_SLOPES else 0)
-               + marks ** 2 * (NETWORK_PAIR + CAUSE_PAIR * causes))
+    return int(NETWORK + SAMPLED_BYTE * sample + _slopes(sizes) + marks ** 2 * (NETWORK_PAIR + CAUSE_PAIR * causes))
+
+
+def memory_beside(sizes, network):
+    """Bytes in memory of the program, and of a network that is kept."""
+    return NETWORK + KEPT_PAIR * sizes["mark"] ** 2 + _slopes(sizes) if network else PROGRAM
+
+
+def _slopes(sizes):
+    """Bytes of slopes by locus: where a mark has mutants, unless there are too many."""
+    loci, marks = sizes["locus"], sizes["mark"]
+    return SLOPE * loci * min(sizes["variant"], marks) * marks if loci * marks ** 2 <= MOST_LOCAL else 0
 
 
 def check_sizes(sizes, path):
