@@ -17,7 +17,7 @@ TABLE_READ = 8e-6  # a row of the local table
 RECORD, NUMBER_OF_RECORD = 2e-5, 4e-7  # of the VCF
 # Numbers of the effects that the network reads a second, of few marks, which have several starts, and of many
 NUMBERS_OF_NETWORK = 10_000_000, 26_000_000
-# of the network: a pair, one of causes, one at a locus where there are causes, and three marks, for products of matrices
+# A pair of the network, one of causes, one at a locus where there are causes, and three marks, for matrix products
 PAIR_OF_NETWORK, CAUSE_OF_NETWORK, PAIR_AND_LOCUS_OF_NETWORK, MARKS_OF_NETWORK = 8.6e-6, 2.2e-5, 6.4e-9, 6e-10
 PAIR_OF_FILES, PAIR_OF_CAUSES_IN_FILES = 1.1e-5, 2.1e-5
 NAMED_FROM, NAMED_TO, NAME = 40, 200, 0.02  # marks with small names on the figure of the network, and seconds of one
