@@ -71,8 +71,9 @@ def _observed(path, loci, ensemble, select):
         if not gives_loci:
             raise InputError(f"{path} names loci: give them by --intervals_file and --fasta_file, or --dataloader_args")
         return calibration.observed_at_loci(path, names, values, select())
-    if gives_loci:
-        raise InputError(f"{path} holds its own sequences: leave out --intervals_file and --dataloader_args")
+    unused = sorted(loci.chosen - {"seed"})
+    if unused:
+        raise InputError(f"{path} holds its own sequences: leave out {' and '.join(f'--{name}' for name in unused)}")
     if ensemble.needs_item:
         raise InputError("the models take more than DNA: give loci, and observed values by locus")
     return calibration.observed_of_sequences(path, names, values, ensemble.length)

@@ -167,11 +167,11 @@ class Options:
     def _without_effect(cls, values):
         """What those chosen of this class's options lack to have an effect, in words by name; all values are known.
 
-        Needs that another class of the command may meet are `without_effect`'s.
+        Of those that are refused. Needs that another class of the command may meet are `without_effect`'s.
         """
         preset, lacking = values.get("preset") or DEFAULT, {}
         for each in cls.declared():
-            if values[each.name] != each.default_with(preset):
+            if values[each.name] != each.default_with(preset) and not each.option.only_warns:
                 own = tuple(need for need in each.option.needs if need.names <= values.keys())
                 text = unmet(each.name, own, values)
                 if text:

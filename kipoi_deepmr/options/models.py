@@ -72,10 +72,11 @@ class ModelOptions(Options):
     env: str = option(
         kinds.Text("NAME"), group=ENVIRONMENTS, help="the same, by the name that `kipoi env create` gave it")
     jobs: int = option(
-        kinds.Integer(1, metavar="N"), group=ENVIRONMENTS, default_text="all", needs=(_apart,),
+        kinds.Integer(1, metavar="N"), group=ENVIRONMENTS, default_text="all", needs=(_apart,), only_warns=True,
         help="how many models of --python or --env compute at once")
     worker_timeout: float = option(
         kinds.Number(0, above=True, metavar="SECONDS"), group=ENVIRONMENTS, default_text="600", needs=(_apart,),
+        only_warns=True,
         help="how long one batch may take there before the process is restarted")
     seq_input: tuple = option(
         kinds.Items(kinds.Label(), "NAME,NAME=rc"), group=ADAPTERS,

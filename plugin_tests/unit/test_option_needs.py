@@ -131,7 +131,6 @@ PREDICT = ("predict", "no_model", "-o", "effects.zarr", "--intervals_file", "l.b
     ((*PREDICT, "--mutant_draws", "20"), "--mutant_draws goes with --mutants windows, regions or pairs, not single"),
     ((*PREDICT, "--mutants", "deletions:3", "--mutant_bases", "dinucleotide"),
      "--mutant_bases goes with --mutants windows, regions or pairs, not deletions:3"),
-    ((*PREDICT, "--jobs", "2"), "--jobs goes with --python or --env"),
     ((*PREDICT, "--dask", "local:2", "--dask_tls_config", "x"), "--dask_tls_config goes with --dask ADDRESS or"),
     (("check", "no_model", "--mutants", "windows:8"), "--mutants goes with --dataloader_args or --intervals_file"),
     (("check", "no_model", "--fasta_file", "g.fa"), "--fasta_file goes with --dataloader_args or --intervals_file"),
@@ -177,6 +176,13 @@ def test_a_seed_that_draws_nothing_is_noted(capsys, tmp_path, monkeypatch):
     assert "--seed has no effect: it goes with --n_loci or --mc_dropout or --mutants windows" in said
     for words in (["--n_loci", "5"], ["--mutants", "windows:8"], ["--mc_dropout", "3"], ["--seed", "42"]):
         assert "no effect" not in complaint_of_several(capsys, *PREDICT, "--seed", "7", *words)
+
+
+def test_options_of_speed_alone_are_noted(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = complaint_of_several(capsys, *PREDICT, "--jobs", "2", "--worker_timeout", "5")
+    for name in ("jobs", "worker_timeout"):
+        assert f"--{name} has no effect: it goes with --python or --env" in said
 
 
 def test_what_says_the_default_is_not_refused():
