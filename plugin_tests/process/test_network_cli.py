@@ -173,7 +173,7 @@ def test_a_heat_map_with_colours_of_a_table(run, tmp_path, source):
 
 
 @pytest.mark.parametrize("options, said", [
-    (["--color_by", "assay"], "--color_by names a column of --mark_table FILE: give both"),
+    (["--color_by", "assay"], "--color_by goes with --mark_table"),
     (["--mark_table", "t.tsv", "--color_by", "asay"], 'the table has no column "asay"; did you mean "assay"?'),
     (["--mark_table", "t.tsv", "--color_by", "assay"], "t.tsv: no row is called A, which is a mark of")])
 def test_bad_colours_of_a_heat_map(run, tmp_path, monkeypatch, capsys, options, said):
