@@ -67,7 +67,7 @@ def sample(effects, map_blocks=None, most_bytes=MOST_BYTES):
     map_blocks : callable, optional
         As `kipoi_deepmr.effects_store.each_block`, which is the default: where blocks are read.
     most_bytes : int
-        What members' effects may take in memory. If there are more strong mutants, the strongest stay.
+        What members' effects may take in memory. If there are more strong mutants, the strongest of each mark stay.
 
     Returns
     -------
@@ -164,6 +164,16 @@ def _strong_of(effects, block, mean, sd, known, least):
     return np.array(counts), z[locus, mutant], standardised[finite], block.start + locus
 
 
+def ranks(z):
+    """Of mutants at distances (mutant, mark), the rank of each among those that move the same mark most: 0 for the
+    strongest."""
+    size, mark = z.max(1), z.argmax(1)
+    order, rank = np.lexsort((-size, mark)), np.empty(len(z), int)
+    number = np.bincount(mark, minlength=z.shape[1])
+    rank[order] = np.arange(len(z)) - np.repeat(np.cumsum(number) - number, number)
+    return rank
+
+
 def _histograms(values):
     """Of (mutant, mark), the number of values between two `EDGES` by mark."""
     n_marks, n_bins = values.shape[1], len(EDGES) + 1
@@ -172,8 +182,9 @@ def _histograms(values):
 
 
 class _Strongest:
-    """Keeps the strongest mutants whose effects fit in memory.
+    """Keeps the strongest mutants whose effects fit in memory: of those that move each mark most, as many as of others.
 
+    The strongest of all would be those of a few marks, and the other marks would have none of their own.
     In arrays made once: parts that come and go leave holes, which the process never gives back.
     """
 
@@ -206,8 +217,8 @@ class _Strongest:
 
     def _leave_out_weak(self):
         if self._n > self._most:
-            kept = np.zeros(self._n, bool)
-            kept[np.argsort(-self._z[:self._n].max(1), kind="stable")[:self._most]] = True
+            z, kept = self._z[:self._n], np.zeros(self._n, bool)
+            kept[np.lexsort((-z.max(1), ranks(z)))[:self._most]] = True
             self._keep(kept)
 
     def _keep(self, kept):

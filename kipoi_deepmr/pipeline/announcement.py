@@ -9,7 +9,7 @@ from ..effects_store import LocalEffects, open_effects
 from ..errors import InputError
 from ..output.tables import TSV, is_parquet
 from ..runs.outputs import LOCAL_ARRAY, STORE
-from .sampled import Sampled, causes_of, most, sample_of, sampled, simulated
+from .sampled import Sampled, most, of_network, sample_of, sampled, simulated
 from .sizes import MOST_ROWS, STAGES, Counts, check_network, check_sizes, sizes_after, sizes_of
 from .timed import timed, timed_alone, timed_of_array
 
@@ -92,12 +92,12 @@ def announce_aggregate(local, effects, path, *, network=True, quiet=False):
     """
     sizes = {"locus": local.n_loci, "member": local.n_members, "variant": 0,
              "mark": len(set(local.exposures) | set(local.outcomes)), **(effects.sizes if effects is not None else {})}
-    pairs, causes = local.n_pairs, 1.0
+    pairs, of_marks = local.n_pairs, (1.0, 0.0)
     network = network and effects is not None and "member_effect" in effects and network_fits(sizes)
     if network:
-        causes = causes_of(effects)
+        of_marks = of_network(effects)
     first = np.isfinite(local.read("estimate", exposures=local.groups()[0]))
-    known = Sampled(float(first.mean()), float(first.any(1).mean()), causes, 1.0, 1.0)
+    known = Sampled(float(first.mean()), float(first.any(1).mean()), *of_marks, 1.0, 1.0)
     counts = Counts(len(local.methods), pairs, pairs * local.n_loci * len(local.methods))
     stages = ["network", "aggregate"] if network else ["aggregate"]
     _announce(counts, sizes, known, stages, path, quiet, lambda: timed_of_array(local, is_parquet(path)))
@@ -108,7 +108,7 @@ def announce_network(effects, path, quiet=False):
     sizes, n_pairs = effects.sizes, effects.sizes["mark"] * (effects.sizes["mark"] - 1)
     check_network(sizes)
     if sizes["locus"] * n_pairs > MOST_ROWS:
-        known = Sampled(1.0, 1.0, causes_of(effects), 1.0, 1.0)
+        known = Sampled(1.0, 1.0, *of_network(effects), 1.0, 1.0)
         _announce(Counts(1, n_pairs, 0), sizes, known, ["network"], path, quiet, timed_alone)
 
 
@@ -119,7 +119,8 @@ def announce_report(folder, quiet=False):
         return
     local, effects = LocalEffects(array), open_effects(store)
     pairs = local.n_pairs
-    counts, known = Counts(len(local.methods), pairs, pairs * local.n_loci * len(local.methods)), Sampled(*[1.0] * 5)
+    counts = Counts(len(local.methods), pairs, pairs * local.n_loci * len(local.methods))
+    known = Sampled(1.0, 1.0, 1.0, 0.0, 1.0, 1.0)
     _announce(counts, effects.sizes, known, ["report"], folder, quiet, timed_alone)
 
 

@@ -9,8 +9,9 @@ from scipy import special
 from .. import effects_store
 from ..instruments import rule_for, with_se_shrinkage
 from ..instruments.moments import population
-from ..instruments.sample import BACKGROUNDS, LEAST_Z, MOST_Z, standardise
-from ..instruments.search import LEAST_MUTANTS
+from ..instruments.rays import MOST_TRIED, NEAR_LARGEST
+from ..instruments.sample import BACKGROUNDS, DENSE, LEAST_Z, MOST_BYTES, MOST_Z, standardise
+from ..instruments.search import LEAST_MUTANTS, LEAST_SHARE_OF_DENSE
 from ..loci import Loci, Locus
 from ..methods import METHODS
 from ..mr.block import Block, LeaveOut
@@ -30,6 +31,9 @@ class Sampled(NamedTuple):
         Of pairs that have one at some locus.
     causes : float
         Of marks that have instruments of their own in the network.
+    crowded : float
+        Mutants from which the network is inferred that move many marks about as much, so that it takes long to find on
+        which they act.
     of_mutants : float
         Of mutants that are instruments of some mark.
     served : float
@@ -39,6 +43,7 @@ class Sampled(NamedTuple):
     share: float
     of_pairs: float
     causes: float
+    crowded: float
     of_mutants: float
     served: float
 
@@ -46,7 +51,7 @@ class Sampled(NamedTuple):
 def most(options, sizes):
     """The most that there can be: a `Sampled`; `sizes` are those of the effects' dimensions."""
     share = min(1.0, sizes["variant"] / sizes["mark"]) if options.instruments == "direct" else 1.0
-    return Sampled(share, 1.0, 1.0, 1.0, 1.0 if options.instruments == "direct" else sizes["mark"])
+    return Sampled(share, 1.0, 1.0, 0.0, 1.0, 1.0 if options.instruments == "direct" else sizes["mark"])
 
 
 def sample_of(effects):
@@ -123,7 +128,8 @@ def sampled(effects, options, sample=None):
     if options.is_cross_fitted:
         leave_out = LeaveOut.of(sample, rule)
         views = [leave_out.without(block, k) for k in range(effects.sizes["member"])]
-    causes, share_of_marks = causes_of(effects), 1.0
+    causes, crowded = of_network(effects)
+    share_of_marks = 1.0
     if options.instruments == "direct":
         views, share_of_marks = [of_largest(view) for view in views], causes
     fewest = min(max(options.min_instruments, METHODS[name].fewest) for name in options.method)
@@ -131,12 +137,12 @@ def sampled(effects, options, sample=None):
     chosen = (counts >= fewest).all(0) & np.isin(marks, options.exposures or marks)
     of_locus = float(chosen[:, np.isin(marks, options.exposures or marks)].mean())
     of_mutant = views[0].instruments.mask.sum(-1)
-    return Sampled(share_of_marks * of_locus, share_of_marks * (1 - (1 - of_locus) ** n_loci), causes,
+    return Sampled(share_of_marks * of_locus, share_of_marks * (1 - (1 - of_locus) ** n_loci), causes, crowded,
                    float((of_mutant > 0).mean()), float(of_mutant[of_mutant > 0].mean()) if of_mutant.any() else 0.0)
 
 
-def causes_of(effects):
-    """Of the marks those that have enough strong mutants, if each mutant acts on the mark that it moves most.
+def of_network(effects):
+    """`Sampled.causes` and `Sampled.crowded`, as if each mutant acted on the mark that it moves most.
 
     Some marks have more mutants than others: how many each gets in all is taken to be negative binomial, as many as at
     the loci that are read on average, and spread as much.
@@ -145,17 +151,27 @@ def causes_of(effects):
     effect = effects["effect"][loci].values[:, population(effects)].reshape(-1, effects.sizes["mark"])
     effect = effect[np.isfinite(effect).all(1)]
     if not len(effect):
-        return 1.0
-    sd = effect.std(0)
+        return 1.0, 0.0
+    n_mutants, sd = len(effect) * effects.sizes["locus"] / len(loci), effect.std(0)
     z = np.abs(standardise(effect - effect.mean(0), sd))
-    strong = (z >= np.clip(BACKGROUNDS * 1.4826 * np.median(z, 0), LEAST_Z, MOST_Z)).any(1)
-    number = np.bincount(np.abs(standardise(effect[strong], sd)).argmax(1), minlength=len(sd))
-    by_chance = number.mean() * (1 + 2 * np.sqrt(2 / len(sd)))  # the variance of numbers that differ by chance alone
-    in_all = number.mean() * effects.sizes["locus"] / len(loci)
+    background = 1.4826 * np.median(z, 0)
+    strong = (z >= np.clip(BACKGROUNDS * background, LEAST_Z, MOST_Z)).any(1)
+    size = np.abs(standardise(effect[strong], sd))
+    least = max(LEAST_MUTANTS, int(LEAST_SHARE_OF_DENSE * n_mutants * (np.median(background) >= DENSE)))
+    crowded = ((size >= NEAR_LARGEST * size.max(1, keepdims=True)).sum(1) > MOST_TRIED).sum() / len(effect)
+    held = MOST_BYTES // (effects["member_effect"].dtype.itemsize * effects.sizes["member"] * effects.sizes["mark"])
+    return (_share_with(least, np.bincount(size.argmax(1), minlength=len(sd)), effects.sizes["locus"] / len(loci)),
+            min(crowded * n_mutants, held))
+
+
+def _share_with(least, number, times):
+    """Of marks with so many mutants where some loci were read, the share with `least` at so many times as many loci."""
+    by_chance = number.mean() * (1 + 2 * np.sqrt(2 / len(number)))  # variance of numbers that differ by chance alone
+    in_all = number.mean() * times
     if number.var() <= by_chance:
-        return float(special.pdtrc(LEAST_MUTANTS - 1, in_all))
+        return float(special.pdtrc(least - 1, in_all))
     shape = number.mean() ** 2 / (number.var() - number.mean())
-    return float(special.betainc(LEAST_MUTANTS, shape, in_all / (in_all + shape)))
+    return float(special.betainc(least, shape, in_all / (in_all + shape)))
 
 
 def of_largest(block):

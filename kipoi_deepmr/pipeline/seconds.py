@@ -19,6 +19,7 @@ RECORD, NUMBER_OF_RECORD = 2e-5, 4e-7  # of the VCF
 NUMBERS_OF_NETWORK = 10_000_000, 26_000_000
 # A pair of the network, one of causes, one at a locus where there are causes, and three marks, for matrix products
 PAIR_OF_NETWORK, CAUSE_OF_NETWORK, PAIR_AND_LOCUS_OF_NETWORK, MARKS_OF_NETWORK = 8.6e-6, 2.2e-5, 6.4e-9, 6e-10
+PAIR_OF_CROWDED = 1.9e-8  # a pair of the network, where many marks are moved by a mutant
 PAIR_OF_FILES, PAIR_OF_CAUSES_IN_FILES = 1.1e-5, 2.1e-5
 NAMED_FROM, NAMED_TO, NAME = 40, 200, 0.02  # marks with small names on the figure of the network, and seconds of one
 UNNAMED = 1.8  # seconds of a figure without names
@@ -62,7 +63,7 @@ class Seconds(NamedTuple):
         """
         network = "network" in stages
         aggregate, pooled = _of_aggregate(sizes, counts, known, rates, network)
-        every = {"network": rates.slow * of_network(sizes, known.causes), "aggregate": aggregate,
+        every = {"network": rates.slow * of_network(sizes, known), "aggregate": aggregate,
                  "report": rates.slow * of_report(sizes, counts, known, network, parquet)}
         if "aggregate" not in stages:
             every["network"] += rates.slow * of_network_files(sizes, known.causes)
@@ -71,7 +72,7 @@ class Seconds(NamedTuple):
     def with_estimate(self, options, sizes, counts, known, rates):
         """These and that of estimation, which comes after the network."""
         taken, shared = _of_estimate(options, sizes, counts, known, rates)
-        taken += rates.slow * of_network(sizes, known.causes) * counts.infers
+        taken += rates.slow * of_network(sizes, known) * counts.infers
         network = {name: n for name, n in self.of_stage.items() if name == "network"}
         return Seconds({**network, "estimate": taken, **{**self.of_stage, **network}}, self.shared + shared)
 
@@ -116,12 +117,12 @@ def _of_aggregate(sizes, counts, known, rates, network):
     return seconds, rows * rates.pooled
 
 
-def of_network(sizes, causes):
+def of_network(sizes, known):
     """Seconds in which a network is inferred, of the machine that was measured."""
     marks, loci = sizes["mark"], sizes["locus"]
     numbers = loci * sizes["variant"] * marks * (1 + sizes["member"])
-    of_pairs = marks ** 2 * (PAIR_OF_NETWORK + CAUSE_OF_NETWORK * causes
-                             + PAIR_AND_LOCUS_OF_NETWORK * loci * (causes > 0.01))
+    of_pairs = marks ** 2 * (PAIR_OF_NETWORK + CAUSE_OF_NETWORK * known.causes + PAIR_OF_CROWDED * known.crowded * (
+        marks > FEW_MARKS) + PAIR_AND_LOCUS_OF_NETWORK * loci * (known.causes > FEW))
     return LEAST["network"] + numbers / NUMBERS_OF_NETWORK[marks > FEW_MARKS] + of_pairs + marks ** 3 * MARKS_OF_NETWORK
 
 

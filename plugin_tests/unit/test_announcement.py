@@ -14,7 +14,7 @@ from kipoi_deepmr.pipeline import announcement, seconds, sizes, timed
 from kipoi_deepmr.pipeline.sampled import Sampled, sampled
 
 METHODS = ("ivw", "egger")
-EVERY = Sampled(share=1.0, of_pairs=1.0, causes=1.0, of_mutants=1.0, served=15.0)
+EVERY = Sampled(share=1.0, of_pairs=1.0, causes=1.0, crowded=0.0, of_mutants=1.0, served=15.0)
 RATES = timed.Rates(**dict.fromkeys(timed.Rates._fields, 1e-6))
 
 

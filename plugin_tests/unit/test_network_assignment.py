@@ -223,8 +223,8 @@ def test_strong_mutants_and_their_actions_do_not_depend_on_how_many_are_taken_at
 
 
 @pytest.mark.parametrize("n_kept", [1, 7, 150])
-def test_where_memory_is_short_the_strongest_mutants_stay(n_kept, monkeypatch):
-    """Those of all mutants at once, however many are read at a time, the first of equally strong ones first."""
+def test_where_memory_is_short_the_strongest_mutants_of_each_mark_stay(n_kept, monkeypatch):
+    """As many of each mark, however many are read at a time, the first of equally strong ones first."""
     simulated = linear_sem.simulate(4, n_loci=30, seed=6).effects
     simulated[20:25] = simulated[:5]
     effects = linear_sem.dataset(simulated)
@@ -233,7 +233,10 @@ def test_where_memory_is_short_the_strongest_mutants_stay(n_kept, monkeypatch):
     few = sample(effects, most_bytes=n_kept * 5 * 4 * effects["member_effect"].dtype.itemsize)
     effect = effects["effect"].values.astype(np.float64).reshape(-1, 4)
     z = (np.abs(effect - effect.mean(0)) / effect.std(0)).astype(np.float32)
-    strongest = np.sort(np.argsort(-z.max(1), kind="stable")[:n_kept])
+    size, mark = z.max(1), z.argmax(1)
+    rank = [sum((mark == mark[k]) & ((size > size[k]) | (size == size[k]) & (np.arange(len(z)) < k)))
+            for k in range(len(z))]
+    strongest = np.sort(sorted(range(len(z)), key=lambda k: (rank[k], -size[k], k))[:n_kept])
     least = np.clip(4 * whole.background, 2, 3.5)
     expected = strongest[(z[strongest] >= least).any(1)]
     np.testing.assert_array_equal(few.locus, expected // effects.sizes["variant"])

@@ -26,9 +26,18 @@ def test_the_share_of_causes_is_that_of_all_loci(shape, n_loci):
     true, effects = share_and_effects(weights, n_loci, 30, seed=2)
     if shape == 0.3:
         assert 0.2 < true < 0.8  # on average each mark has enough
-    assert abs(sampled.causes_of(effects) - true) < 0.12
+    assert abs(sampled.of_network(effects)[0] - true) < 0.12
 
 
 def test_effects_that_are_all_lost_say_nothing():
     effects = linear_sem.dataset(np.full((4, 3, 12, 5), np.nan))
-    assert sampled.causes_of(effects) == 1.0
+    assert sampled.of_network(effects)[0] == 1.0
+
+
+def test_mutants_that_move_all_marks_are_crowded_and_make_no_causes():
+    rng = np.random.default_rng(3)
+    size = rng.gamma(1, 1, (20, 1, 60, 1)) * rng.normal(size=(20, 1, 60, 150))
+    causes, crowded = sampled.of_network(linear_sem.dataset(size + rng.normal(0, 0.05, (20, 3, 60, 150))))
+    assert causes < 0.05 and 300 < crowded < 1200
+    _, few = share_and_effects(np.ones(50), 20, 60, seed=3)
+    assert sampled.of_network(few)[1] == 0
