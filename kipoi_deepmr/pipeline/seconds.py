@@ -11,8 +11,8 @@ from ..threads import n_threads
 from .duration import in_words
 
 # Seconds of the machine that was measured (docs/performance.md), multiplied by `Rates.slow`
-LEAST = {"network": 0.2, "estimate": 0.5, "aggregate": 1.6, "report": 1.6}  # of the smallest
-READ = 3e-8  # a number of the effects that is read
+LEAST = {"network": 0.2, "estimate": 0.3, "aggregate": 1.6, "report": 1.6}  # of the smallest
+READ = 1.2e-8  # a number of the effects that is read
 TABLE_READ = 8e-6  # a row of the local table
 RECORD, NUMBER_OF_RECORD = 2e-5, 4e-7  # of the VCF
 # Numbers of the effects that the network reads a second, of few marks, which have several starts, and of many

@@ -120,11 +120,11 @@ def _seconds_again(function):
 
 def _grown(step, most, compiled):
     """How many pairs take long enough to be timed, seconds of each, and what `step` gives for so many."""
-    if compiled:
-        step(1)  # loads machine code, or makes it
     n = 1
     while True:
         taken, found = _seconds(partial(step, n))
+        if compiled and taken >= LEAST:  # most of it may be machine code that was made or loaded
+            taken, found = _seconds(partial(step, n))
         if taken >= LEAST or n >= most:
             return n, taken / n, found
         n = int(min(most, max(n + 1, n * min(LONGER, 1.5 * LEAST / max(taken, 1e-4)))))
