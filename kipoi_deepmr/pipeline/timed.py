@@ -21,6 +21,7 @@ from ..threads import limited
 from .sampled import of_largest, rule_of
 
 LEAST = 0.15  # seconds: a step is made longer until it takes so much
+LOCI_OF_LOOPS = 10
 LONGER = 16  # times as many pairs, at most, in the next step
 DRAWN = 250_000  # local effects that are pooled, and spreads that are moderated
 ROWS, FEW_DIAGNOSED, DIAGNOSED = 2_000, 5, 200  # of tables, and pairs at two loci
@@ -79,12 +80,14 @@ def timed(sample, options, sizes, wide, parquet):
     Rates
     """
     with limited(1), tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
-        few = sample.sizes["locus"]
         shrink, viewed = _seconds_again(lambda: with_se_shrinkage(sample, options.se_shrinkage, quiet=True))
+        if _is_compiled(options, sizes):  # loops take one locus at a time, arrays all
+            viewed = viewed.isel(locus=slice(LOCI_OF_LOOPS))
+        few = viewed.sizes["locus"]
         rule = _rule_of(viewed, options, sizes["locus"])
         trial = mr.Trial(viewed, options, rule, _is_compiled(options, sizes))
         view, _ = _seconds_again(trial.view)
-        return Rates(shrink / few, view / few, diagnosed=_of_diagnostics(viewed, options, rule, trial),
+        return Rates(shrink / sample.sizes["locus"], view / few, diagnosed=_of_diagnostics(viewed, options, rule, trial),
                      slow=slowness(), **_of_fits(trial, options, sizes, wide, folder, parquet))
 
 
@@ -119,15 +122,23 @@ def _seconds_again(function):
 
 
 def _grown(step, most, compiled):
-    """How many pairs take long enough to be timed, seconds of each, and what `step` gives for so many."""
-    n = 1
+    """How many pairs take long enough to be timed, seconds of each, and what `step` gives for so many.
+
+    Compiled loops take one locus at a time, whatever the pairs: what one pair takes is not counted for each.
+    """
+    n, begun = 1, _seconds_again(partial(step, 1))[0] if compiled else 0.0
     while True:
         taken, found = _seconds(partial(step, n))
-        if compiled and taken >= LEAST:  # most of it may be machine code that was made or loaded
+        if compiled and taken - begun >= LEAST:  # most of it may be machine code that was made or loaded
             taken, found = _seconds(partial(step, n))
-        if taken >= LEAST or n >= most:
-            return n, taken / n, found
-        n = int(min(most, max(n + 1, n * min(LONGER, 1.5 * LEAST / max(taken, 1e-4)))))
+        if taken - begun >= LEAST or n >= most:
+            return n, _beyond(taken, begun) / n, found
+        n = int(min(most, max(n + 1, n * min(LONGER, 1.5 * LEAST / max(taken - begun, 1e-4)))))
+
+
+def _beyond(taken, begun):
+    """Seconds beyond those of one pair, at least a tenth of all."""
+    return max(taken - begun, taken / 10)
 
 
 def _is_compiled(options, sizes):
@@ -169,6 +180,8 @@ def _in_array(trial, options, sizes, pairs, moderation, folder):
     path = os.path.join(folder, "local.zarr")
     writer = effects_store.LocalWriter(path, shape, trial.effects, {}, {})
     filled, data = _seconds_again(lambda: trial.fill(pairs, moderation, shape))
+    if _is_compiled(options, sizes) and sum(map(len, pairs.values())) > 1:  # as in _grown
+        filled = _beyond(filled, _seconds(lambda: trial.fill(trial.some(1), moderation, shape))[0])
     written, entry = _seconds(lambda: effects_store.write_block(path, shape, 0, data, []))
     writer.add(entry)
     share = sum(map(len, pairs.values())) / (len(pairs) * len(shape.outcomes))
