@@ -87,7 +87,8 @@ def timed(sample, options, sizes, wide, parquet):
         rule = _rule_of(viewed, options, sizes["locus"])
         trial = mr.Trial(viewed, options, rule, _is_compiled(options, sizes))
         view, _ = _seconds_again(trial.view)
-        return Rates(shrink / sample.sizes["locus"], view / few, diagnosed=_of_diagnostics(viewed, options, rule, trial),
+        diagnosed = _of_diagnostics(viewed, options, rule, trial)
+        return Rates(shrink / sample.sizes["locus"], view / few, diagnosed=diagnosed,
                      slow=slowness(), **_of_fits(trial, options, sizes, wide, folder, parquet))
 
 
