@@ -21,7 +21,7 @@ from ..threads import limited
 from .sampled import of_largest, rule_of
 
 LEAST = 0.15  # seconds: a step is made longer until it takes so much
-LOCI_OF_LOOPS = 10
+LOCI_OF_LOOPS, FEWEST = 10, 20  # of compiled loops; pairs in arrays, where those of an exposure share some work
 LONGER = 16  # times as many pairs, at most, in the next step
 DRAWN = 250_000  # local effects that are pooled, and spreads that are moderated
 ROWS, FEW_DIAGNOSED, DIAGNOSED = 2_000, 5, 200  # of tables, and pairs at two loci
@@ -127,7 +127,7 @@ def _grown(step, most, compiled):
 
     Compiled loops take one locus at a time, whatever the pairs: what one pair takes is not counted for each.
     """
-    n, begun = 1, _seconds_again(partial(step, 1))[0] if compiled else 0.0
+    n, begun = (1, _seconds_again(partial(step, 1))[0]) if compiled else (min(FEWEST, most), 0.0)
     while True:
         taken, found = _seconds(partial(step, n))
         if compiled and taken - begun >= LEAST:  # most of it may be machine code that was made or loaded
