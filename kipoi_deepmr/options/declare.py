@@ -43,7 +43,8 @@ class Option(NamedTuple):
     only_warns : bool
         Whether it is not refused there, but said to have no effect.
     shared : bool
-        Whether a class of the same command declares it, too, for a purpose of its own.
+        Whether another class declares it, too, for a purpose of its own: of the same command, or of another that the
+        same file of options serves.
     replaces : (str, tuple of str) or None
         Why other options have no effect with it, and their names.
     """

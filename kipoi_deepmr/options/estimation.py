@@ -206,7 +206,7 @@ class EstimateOptions(EstimatorOptions):
     outcomes: tuple = option(
         kinds.Items(kinds.Text(), "A,B", once=True), group=LOCAL, default_text="all", help="marks that may be effects")
     input_vcf: str = option(
-        kinds.Text("VCF"), group=LOCAL, needs=(one_of("instruments", "variants"),),
+        kinds.Text("VCF"), group=LOCAL, needs=(one_of("instruments", "variants"),), shared=True,
         help="natural variants for --instruments variants: VCF (plain or packed) or BCF")
     instrument_regions: str = option(
         kinds.Text("BED"), group=LOCAL, needs=(one_of("instruments", *COMPARED),), shared=True,

@@ -143,19 +143,21 @@ class AnnotateOptions(Options):
         help="load the run's models again, and predict insertions, deletions and changes of several bases in windows "
              "that hold them (docs/annotate.md)")
     models: tuple = option(
-        kinds.Items(kinds.Text(), "MODEL", several=True), group=OF_INDELS, needs=_of_indels,
+        kinds.Items(kinds.Text(), "MODEL", several=True), group=OF_INDELS, needs=_of_indels, shared=True,
         help="the run's models: they are code, and a run's folder does not say whose is run")
     source: str = option(
-        kinds.Text(), default_text="dir for paths, else kipoi", group=OF_INDELS, needs=_of_indels,
+        kinds.Text(), default_text="dir for paths, else kipoi", group=OF_INDELS, needs=_of_indels, shared=True,
         help="their source, as for run")
     module: str = option(
-        kinds.Text("FILE.py:CLASS"), group=OF_INDELS, needs=_of_indels, help="their class, as for run")
+        kinds.Text("FILE.py:CLASS"), group=OF_INDELS, needs=_of_indels, shared=True, help="their class, as for run")
     python: tuple = option(
-        kinds.Items(kinds.Text(), "PATH", several=True), group=OF_INDELS, needs=_of_indels,
+        kinds.Items(kinds.Text(), "PATH", several=True), group=OF_INDELS, needs=_of_indels, shared=True,
         help="their Python, as for run")
-    env: str = option(kinds.Text("NAME"), group=OF_INDELS, needs=_of_indels, help="their environment, as for run")
+    env: str = option(
+        kinds.Text("NAME"), group=OF_INDELS, needs=_of_indels, shared=True, help="their environment, as for run")
     fasta_file: str = option(
-        kinds.Text("FASTA"), default_text="that of the run", group=OF_INDELS, needs=_of_indels, help="genome")
+        kinds.Text("FASTA"), default_text="that of the run", group=OF_INDELS, needs=_of_indels, shared=True,
+        help="genome")
 
 
 @documented
@@ -409,7 +411,7 @@ class HeatmapFigureOptions(Options):
     method: str = option(kinds.Text(), help="which of the methods of a table of global effects",
                          default_text="the first")
     mark_table: str = option(
-        kinds.Text("FILE"), needs=(given("color_by"),),
+        kinds.Text("FILE"), needs=(given("color_by"),), shared=True,
         help="a table with a row for each mark, as `run --mark_table` takes it")
     color_by: str = option(
         kinds.Text("COLUMN"), needs=(given("mark_table"),),

@@ -164,6 +164,29 @@ def test_a_file_of_options_is_checked_alike(capsys, tmp_path, monkeypatch):
     assert "--fasta_file has no effect: it goes with --vcf instruments or all, not none" in said  # meant for `run`
 
 
+@pytest.mark.parametrize(("words", "name"), [
+    (("annotate", "no", "-o", "x.vcf", "--input_vcf", "v.vcf"), "fasta_file"),
+    (("annotate", "no", "-o", "x.vcf", "--input_vcf", "v.vcf"), "models"),
+    (("plot", "heatmap", "no.tsv", "-o", "x.png"), "mark_table"),
+    (("estimate", "no.zarr", "-o", "l.tsv"), "input_vcf")])
+def test_one_file_serves_commands_of_which_some_have_no_use_for_an_option(words, name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "o.json").write_text(json.dumps({name: ["m"] if name == "models" else "a.b"}))
+    said = complaint_of_several(capsys, *words, "--config", "o.json")
+    assert f"--{name} has no effect: it goes with" in said and f"error: --{name}" not in said
+    assert f"error: --{name} goes with" in complaint_of_several(capsys, *words, f"--{name}", "a.b")
+
+
+def test_an_option_that_another_command_takes_without_its_needs_is_shared():
+    free = {(each.name, name) for name, command in COMMANDS.items() if name != "simulate"  # whose names mean others
+            for of_name in declared_of(command).values() for each in of_name if not each.option.needs}
+    bound = {(each.name, name): each.option for name, command in ALL.items() if name != "simulate"
+             for of_name in declared_of(command).values() for each in of_name if each.option.needs}
+    of_both = {key: option for key, option in bound.items() if key[0] in {name for name, _ in free}}
+    assert {("models", "annotate"), ("mark_table", "plot heatmap"), ("input_vcf", "estimate")} <= of_both.keys()
+    assert not [key for key, option in of_both.items() if not (option.shared or option.only_warns)]
+
+
 def complaint_of_several(capsys, *words):
     capsys.readouterr()
     assert main([*words]) == 2
