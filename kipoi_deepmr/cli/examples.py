@@ -6,10 +6,10 @@ The tests run every example but simulate's, which train networks, in a folder wi
 EXIT_CODES = """\
 exit codes:
   0    done
-  1    failed for a reason that lies not in what was given (what was computed is kept), or `check` found models unfit
-  2    something given is wrong: one message, nothing half-written
-  130  interrupted by Ctrl-C, 143 by SIGTERM; the same command goes on where it stopped
-  141  whoever read our standard output closed it"""
+  1    failed although the input was valid (what was computed is kept), or `check` found models unfit
+  2    the input is wrong: one message, nothing half-written
+  130  interrupted by Ctrl-C, 143 by SIGTERM; to resume, repeat the command
+  141  the reader of our standard output closed it"""
 
 EXAMPLES = {
     "": """\
