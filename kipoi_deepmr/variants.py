@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from . import dna
-from .loci.mutants import AVERAGED, PAIRS, SINGLE
+from .loci.mutants import AVERAGED, NAMES, PAIRS, SINGLE
 
 SNV = "snv"  # the one kind that single mutants are; MNV and INDEL are mutants in some runs, else reasons as all others
 MNV = "mnv"
@@ -91,7 +91,7 @@ class Hints(NamedTuple):
             start, end = _stretch(position, _whole(found.get(b"END", b"")), _whole(size))
         locus, kind = (unquote(found[key].decode("utf-8", "replace")) if key in found else None
                        for key in (b"LOCUS", b"KIND"))
-        return cls(locus, kind, start, end)
+        return cls(locus, kind if kind in NAMES else None, start, end)  # another's KIND says something else
 
 
 NO_HINTS = Hints()

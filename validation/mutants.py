@@ -27,7 +27,9 @@ def main():
     parser.add_argument("--scenarios", default=",".join(SCENARIOS))
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of `estimate`")
     arguments = parser.parse_args()
-    options = EstimatorOptions(**dict(each.split("=") for each in arguments.set))
+    kinds = {each.name: each.option.kind for each in EstimatorOptions.declared()}
+    chosen = dict(each.split("=", 1) for each in arguments.set)
+    options = EstimatorOptions(**{name: kinds[name].of_text(text) for name, text in chosen.items()})
     wanted, rounds = places(arguments.scenarios.split(","), arguments.rounds), []
     for mutants in arguments.mutants:
         name = "_".join(["mutants", mutants, *arguments.set]).replace(",", "+").replace(":", "-")

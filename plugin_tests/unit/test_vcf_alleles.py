@@ -123,3 +123,12 @@ def test_info_says_which_of_several_mutants_it_is():
             info = f"LOCUS={name};KIND={kind};END=106;SVLEN=4".encode()
             placed = index.place("c", 101, b"A", [b"<ABLATED>"], Hints.of(info, 101, [b"<ABLATED>"]))
             assert (placed.locus, placed.n_loci, placed.alleles[0].mutant) == (locus, 2, number)
+
+
+def test_a_kind_of_mutants_that_others_mean_otherwise_is_no_hint():
+    """INFO of other programs may hold KIND, too: the locus is the one that has the mutant all the same."""
+    seen = np.frombuffer(b"GATTTACATTACCCA", np.uint8)
+    index = LocusIndex(["c"] * 2, [100, 104], ["+"] * 2, len(seen), lambda locus: seen,
+                       is_mutated=lambda locus, base: locus == 0)
+    for info in (b"", b"KIND=single", b"KIND=benign", b"KIND=1;END=4"):  # 110 is nearer to the middle of the second
+        assert index.place("c", 110, b"A", [b"G"], Hints.of(info, 110, [b"G"])).locus == 0, info
