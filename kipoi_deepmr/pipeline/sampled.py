@@ -159,7 +159,8 @@ def of_network(effects):
     size = np.abs(standardise(effect[strong], sd))
     least = max(LEAST_MUTANTS, int(LEAST_SHARE_OF_DENSE * n_mutants * (np.median(background) >= DENSE)))
     crowded = ((size >= NEAR_LARGEST * size.max(1, keepdims=True)).sum(1) > MOST_TRIED).sum() / len(effect)
-    held = MOST_BYTES // (effects["member_effect"].dtype.itemsize * effects.sizes["member"] * effects.sizes["mark"])
+    dtype = effects["member_effect" if "member_effect" in effects else "effect"].dtype
+    held = MOST_BYTES // (dtype.itemsize * effects.sizes["member"] * effects.sizes["mark"])
     return (_share_with(least, np.bincount(size.argmax(1), minlength=len(sd)), effects.sizes["locus"] / len(loci)),
             min(crowded * n_mutants, held))
 

@@ -3,7 +3,10 @@
 import linear_sem
 import numpy as np
 import pytest
+from wide_case import make_store
 
+from kipoi_deepmr import effects_store
+from kipoi_deepmr.options import EstimateOptions
 from kipoi_deepmr.pipeline import sampled
 
 
@@ -32,6 +35,12 @@ def test_the_share_of_causes_is_that_of_all_loci(shape, n_loci):
 def test_effects_that_are_all_lost_say_nothing():
     effects = linear_sem.dataset(np.full((4, 3, 12, 5), np.nan))
     assert sampled.of_network(effects)[0] == 1.0
+
+
+def test_effects_without_their_members_are_sampled_alike(tmp_path):
+    effects = effects_store.open_effects(make_store(tmp_path, n_marks=6, n_loci=10, length=8))
+    options = EstimateOptions(uncertainty="instrument")
+    assert sampled.sampled(effects.drop_vars("member_effect"), options) == sampled.sampled(effects, options)
 
 
 def test_mutants_that_move_all_marks_are_crowded_and_make_no_causes():
