@@ -31,7 +31,7 @@ from ..plots import (
 from ..runs.finished import FinishedRun
 from ..runs.global_effects import strongest_rows
 from ..runs.outputs import NETWORK, STAGES, stored, writing
-from ..runs.tables import VERDICT, chunks_of, read_lean, read_table
+from ..runs.tables import VERDICT, read_in_pieces, read_lean, read_table
 
 PAIR = ("exposure", "outcome")
 LETTERS = 20  # of a name in a title or beside an axis
@@ -98,7 +98,7 @@ def _direct(path):
 def _of_method(arguments, path, text, numbers):
     """A method, by default the first one, and the rows of a table that are its."""
     text = *text, "method"
-    first = next(chunks_of(path, text, numbers, ()))["method"]
+    first = next(read_in_pieces(path, text, numbers, ()))["method"]
     method = arguments.method or (first.iloc[0] if len(first) else "")
     table = read_lean(path, text, numbers, VERDICT, {"method": method})
     return method, table if len(table) else _of("method", method, read_lean(path, ("method",), ()))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from .. import effects_store, mr
 from ..calibration import calibrated_by
-from ..errors import InputError, nearest, one_line
+from ..errors import InputError, nearest
 from ..files import file_checksum
 from ..instruments import rule_for, with_se_shrinkage
 from ..meta.order import Smallest, strongest_first
@@ -18,7 +18,7 @@ from ..shape import has_pairs
 from . import manifest
 from .global_effects import NUMBERS, TEXT, GlobalEffects
 from .outputs import CALIBRATION, INTERACTIONS, LOCAL_ARRAY, NETWORK, RULES, STORE, stored
-from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, chunks_of, read_table
+from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, read_in_pieces, read_table
 
 PAIR = ["exposure", "outcome"]
 MOST_COMPARED = 100_000  # rows of a comparison of rules that are held
@@ -118,7 +118,7 @@ class FinishedRun:
 
     def pieces_of_local(self):
         """local.tsv, piece by piece."""
-        return chunks_of(self._file("local.tsv"), LOCAL_TEXT, LOCAL_NUMBERS, ())
+        return read_in_pieces(self._file("local.tsv"), LOCAL_TEXT, LOCAL_NUMBERS, ())
 
     def diagnostics_of(self, pairs):
         """The rows of diagnostics.tsv that belong to some ordered pairs; None if the run made none."""
@@ -130,12 +130,8 @@ class FinishedRun:
 
     def _rows_of(self, name, pairs, text, numbers, more=()):
         wanted = pd.MultiIndex.from_tuples(list(pairs), names=PAIR)
-        try:
-            pieces = [piece[pd.MultiIndex.from_frame(piece[PAIR]).isin(wanted)]
-                      for piece in chunks_of(self._file(name), text, numbers, more)]
-        except (ValueError, UnicodeDecodeError) as error:
-            raise InputError(f"{self._file(name)}: not the table that `estimate` writes ({one_line(error)})") from error
-        return pd.concat(pieces, ignore_index=True)
+        return pd.concat([piece[pd.MultiIndex.from_frame(piece[PAIR]).isin(wanted)]
+                          for piece in read_in_pieces(self._file(name), text, numbers, more)], ignore_index=True)
 
     @cached_property
     def rules(self):
@@ -143,7 +139,7 @@ class FinishedRun:
         path, held = self._file(RULES), Smallest(MOST_COMPARED, ["pvalue"])
         if not os.path.isfile(path):
             return None
-        for piece in chunks_of(path, (*PAIR, "method"), ("n_loci", "difference", "pvalue"), None):
+        for piece in read_in_pieces(path, (*PAIR, "method"), ("n_loci", "difference", "pvalue")):
             held.add(piece)
         return held.table()
 

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from ..errors import InputError, one_line
+from ..errors import InputError
 from ..meta.order import Strongest
-from .tables import VERDICT, Lean, chunks_of
+from .tables import VERDICT, Lean, read_in_pieces
 
 MOST_ROWS = 100_000  # that are held as a whole; a page lists 30,000
 PAIR = ["exposure", "outcome"]
@@ -39,7 +39,7 @@ class GlobalEffects:
 
     def __init__(self, path):
         lean = Lean(OF_ALL, TEXT)
-        held, self.methods = _strongest(chunks_of(path, TEXT, NUMBERS, None), path, lean)
+        held, self.methods = _strongest(path, TEXT, NUMBERS, lean)
         self.rows, self.n_rows = held.table(), held.n_rows
         self.first = self.of_method(self.methods[0]) if held.is_whole else lean.table()
 
@@ -81,23 +81,20 @@ def strongest_rows(path, numbers):
     InputError
         As `GlobalEffects`.
     """
-    held, methods = _strongest(chunks_of(path, (*PAIR, "method"), numbers, None), path)
+    held, methods = _strongest(path, (*PAIR, "method"), numbers)
     table = held.table()
     if not held.is_whole:
         table.attrs["pairs"] = held.n_rows // len(methods)
     return table
 
 
-def _strongest(pieces, path, lean=None):
+def _strongest(path, text, numbers, lean=None):
     """What `Strongest` holds of a table, and its methods; the first method's rows go to `lean`, too."""
     held, methods = Strongest(MOST_ROWS), []
-    try:
-        for piece, methods in _whole_pairs(pieces):
-            held.add(piece, len(methods))
-            if lean:
-                lean.add(piece.iloc[::len(methods)])
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
+    for piece, methods in _whole_pairs(read_in_pieces(path, text, numbers)):
+        held.add(piece, len(methods))
+        if lean:
+            lean.add(piece.iloc[::len(methods)])
     if not held.n_rows:
         raise InputError(f"{path}: the table holds no rows")
     return held, methods

@@ -173,10 +173,10 @@ def read_table(path, text, numbers, more=None):
 def read_in_pieces(path, text, numbers, more=None):
     """The same piece by piece, which may hold no rows: an iterator of tables."""
     try:
-        yield from chunks_of(path, text, numbers, more)
+        yield from _chunks_of(path, text, numbers, more)
     except InputError:
         raise
-    except (ValueError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of a number, of a row, or of a character
         raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
 
 
@@ -203,14 +203,11 @@ def read_lean(path, text, numbers, may_lack=(), where=None):
     """
     text = [*text, *(name for name in may_lack if os.path.isfile(path) and name in _header(path))]
     lean, n_rows = Lean([*text, *numbers], text), 0
-    try:
-        for piece in chunks_of(path, text, numbers, ()):
-            n_rows += len(piece)
-            for name, value in (where or {}).items():
-                piece = piece[piece[name] == value]
-            lean.add(piece)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as a table of DeepMR ({one_line(error)})") from error
+    for piece in read_in_pieces(path, text, numbers, ()):
+        n_rows += len(piece)
+        for name, value in (where or {}).items():
+            piece = piece[piece[name] == value]
+        lean.add(piece)
     if not n_rows:
         raise InputError(f"{path}: the table holds no rows")
     return lean.table()
@@ -243,7 +240,7 @@ class Lean:
         return pd.DataFrame(columns, copy=False)
 
 
-def chunks_of(path, text, numbers, more):
+def _chunks_of(path, text, numbers, more):
     """Pieces of a table: columns of text and numbers, and those of `more` that there are (None: all)."""
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file")

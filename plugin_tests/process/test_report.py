@@ -173,7 +173,7 @@ def test_bad_folders_are_told(tmp_path, finished, capsys):
     (folder / "global.tsv").write_text(text)
     (folder / "local.tsv").write_text((folder / "local.tsv").read_text().replace("\tivw\t", "\tivw\tmany", 1))
     seal(folder)
-    with pytest.raises(InputError, match="local.tsv: not the table that `estimate` writes"):
+    with pytest.raises(InputError, match="local.tsv: cannot be read as a table of DeepMR"):
         write_report(str(folder))
 
 

@@ -1,5 +1,6 @@
 """Tables of very many pairs read with few columns, in part, or some rows at a time: what reading them whole gives."""
 
+import re
 import sys
 
 import numpy as np
@@ -52,8 +53,9 @@ def test_lean_tables_have_the_values_of_whole_ones(run, tmp_path, small, ending)
         assert np.array_equal(lean[name].to_numpy()[whole[name].notna()], expected[whole[name].notna()])
     assert lean["verdict"].isna().sum() == whole["verdict"].isna().sum()
     assert len(tables.read_lean(path, ("method",), (), where={"method": "x"})) == 0
-    with pytest.raises(InputError, match="no column direct_std"):
-        tables.read_lean(path, PAIR, ("direct_std",))
+    for wrong, told in ((path, "it has no column direct_std"), (f"no.{ending}", "no such file")):
+        with pytest.raises(InputError, match=f"^{re.escape(wrong)}: {told}$"):
+            tables.read_lean(wrong, PAIR, ("direct_std",))
 
 
 def test_the_strongest_rows_of_a_long_table(run, small):
