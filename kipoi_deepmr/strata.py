@@ -119,9 +119,10 @@ def from_table(path, local, bins=None, names=None):
 
 def _of_column(name, column, named, bins, note):
     """The covariate of a column; `named` are its values at all loci, of which the rows may have some."""
-    if pd.api.types.is_numeric_dtype(column):
+    if pd.api.types.is_numeric_dtype(named) and not pd.api.types.is_bool_dtype(named):
         values = column.to_numpy(np.float64, na_value=np.nan)
         return Covariate(str(name), binned(values, bins) if bins else None, values, note)
+    column, named = (each.map(str, na_action="ignore") for each in (column, named))
     return Covariate(str(name), pd.Categorical(column, pd.Categorical(named).categories), None, note)
 
 
@@ -152,7 +153,7 @@ def from_annotation(path, local):
     return Covariate(name, strata, None, f"{inside.sum()} of {len(loci)} loci are in {name}")
 
 
-def from_motifs(path, local, bins=SPACING_BINS):
+def from_motifs(path, local, bins=SPACING_BINS, names=None):
     """Distance between the nearest motif instances of exposure and outcome, binned.
 
     An instance counts for a locus that it lies in as a whole. The distance is that between centres, in base pairs.
@@ -166,6 +167,8 @@ def from_motifs(path, local, bins=SPACING_BINS):
     local : pandas.DataFrame
         Local effects.
     bins : sequence of float
+    names : three sequences of str, optional
+        As for `from_table`.
 
     Returns
     -------
@@ -183,7 +186,7 @@ def from_motifs(path, local, bins=SPACING_BINS):
     """
     loci, number = _loci_of(local)
     motifs = _table_of(path)
-    marks = set(local["exposure"]) | set(local["outcome"])
+    marks = set().union(*(names[1:] if names else (local[role] for role in PAIR)))
     unknown = [name for name in motifs["name"].unique() if name not in marks]
     motifs = motifs[motifs["name"].isin(marks)].reset_index(drop=True)
     if motifs.empty:

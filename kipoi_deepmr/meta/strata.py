@@ -135,7 +135,8 @@ def compare_strata(local, strata=None, value=None, tau2_method="REML"):
     Returns
     -------
     pandas.DataFrame
-        exposure, outcome, method and `TEST_COLUMNS`; NaN where there are no strata or no number behind them.
+        exposure, outcome, method and `TEST_COLUMNS`; NaN where there are no strata, whose n_strata is 0, or no number
+        behind them.
     """
     parts = []
     if strata is not None:
@@ -146,4 +147,5 @@ def compare_strata(local, strata=None, value=None, tau2_method="REML"):
         parts.append(slopes.drop(columns="n_loci") if parts else slopes)
     table = parts[0] if len(parts) == 1 else parts[0].merge(parts[1], on=KEYS)
     table = table.reindex(columns=[*KEYS, *TEST_COLUMNS])
-    return table.assign(note=table["note"].astype(object).fillna(""))
+    n_strata = table["n_strata"].fillna(0).astype(np.int64)  # a whole number in every part of a table
+    return table.assign(n_strata=n_strata, note=table["note"].astype(object).fillna(""))

@@ -147,9 +147,9 @@ def _joined(parts):
 
 def _covariates(local, options, names):
     """The covariates of some rows of local effects; `names` are all loci, exposures and outcomes that there are."""
-    bins = options.bins
+    bins, spacing = options.bins, options.bins or strata.SPACING_BINS
     return [*(strata.from_table(options.strata, local, bins, names) if options.strata else []),
-            *([strata.from_motifs(options.motifs, local, bins or strata.SPACING_BINS)] if options.motifs else []),
+            *([strata.from_motifs(options.motifs, local, spacing, names)] if options.motifs else []),
             *(strata.from_annotation(path, local) for path in options.annotate or ())]
 
 

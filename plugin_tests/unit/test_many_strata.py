@@ -43,7 +43,7 @@ def few_at_once(monkeypatch):
     monkeypatch.setattr(stratification, "MOST_TESTS", 12)
 
 
-@pytest.mark.parametrize("covariates, bins", [("loci", (0, 3, 9)), ("pairs", None)])
+@pytest.mark.parametrize("covariates, bins", [("loci", (0, 3, 9)), ("loci", None), ("pairs", None)])
 @pytest.mark.parametrize("ending", ["tsv", "parquet"])
 def test_the_bytes_are_those_of_the_tables_held_as_a_whole(folder, tmp_path, request, ending, covariates, bins):
     if ending == "parquet":
@@ -97,3 +97,31 @@ def test_covariates_that_name_nothing_are_refused_before_anything_is_pooled(fold
     (tmp_path / "c.tsv").write_text("locus\texposure\toutcome\tside\nlocus1\tmark1\tmark9\ta\n")
     with pytest.raises(InputError, match="names no locus and exposure and outcome of the local table, such as locus0"):
         pipeline.stratify(str(folder / "local.tsv"), strata=str(tmp_path / "c.tsv"))
+
+
+@pytest.fixture(scope="module")
+def of_two_sides(tmp_path_factory):
+    """Local effects of two exposures on two other marks, as an array."""
+    folder = tmp_path_factory.mktemp("sides")
+    store = make_store(folder, n_marks=4, n_loci=10, length=8)
+    pipeline.estimate(store, str(folder / "local.tsv"), tables="none", vcf="none", exposures=["mark0", "mark1"],
+                      outcomes=["mark2", "mark3"])
+    return str(folder / "local.tsv")
+
+
+@pytest.mark.parametrize("option", ["strata", "motifs"])
+def test_a_part_knows_the_marks_and_the_kind_of_strata_of_all(of_two_sides, tmp_path, monkeypatch, option):
+    """Other marks' motifs are no strangers; true and false are strata, whether all pairs of a part have them or not."""
+    path = tmp_path / option
+    motifs = pd.DataFrame({"chrom": "chr1", "start": [1, 4, 5], "end": [3, 6, 7], "name": ["mark0", "mark1", "mark2"]})
+    rows = [(f"locus{i}", "mark0", y, i % 2 == 0) for i in range(10) for y in ("mark2", "mark3")]
+    covariates = pd.DataFrame(rows, columns=["locus", "exposure", "outcome", "open"])
+    (motifs if option == "motifs" else covariates).to_csv(path, sep="\t", index=False, header=option == "strata")
+    whole = pipeline.stratify(of_two_sides, **{option: str(path)})
+    monkeypatch.setattr(stratification, "ROWS", 1)
+    by_exposure = pipeline.stratify(of_two_sides, **{option: str(path)})
+    assert by_exposure.notes == whole.notes and not any("ignored" in note for note in whole.notes)
+    for name in ("strata", "tests"):
+        pd.testing.assert_frame_equal(getattr(by_exposure, name), getattr(whole, name))
+    if option == "strata":
+        assert whole.strata["stratum"].tolist() == ["False", "True"] * 4
