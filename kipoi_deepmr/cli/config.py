@@ -8,7 +8,7 @@ import stat
 from ..errors import InputError, nearest
 from ..options.kinds import joined_words
 from . import plain_yaml
-from .parser import subcommands
+from .parser import COMMANDS, subcommands
 
 NOT_OF_A_FILE = ("help", "version", "config")
 SEVERAL = "+", "*"  # of words of the command line
@@ -43,6 +43,8 @@ def parse(parser, argv):
         return parser.parse_args(argv)
     leaf = _leaf(parser, argv)
     values = _values(path, leaf, _options_of_all(parser), set(_given_in(argv)))
+    for name in _replaced(argv) & values.keys():
+        del values[name]
     before = {action.dest: action.default for action in leaf._actions}
     for action in leaf._actions:
         action.required = action.required and action.dest not in values
@@ -63,6 +65,14 @@ def _given_in(argv):
             yield word[2:].partition("=")[0].replace("-", "_")
         elif word.startswith("-o"):
             yield "output"
+
+
+def _replaced(argv):
+    """Names of the options that those in a command line are in place of."""
+    command, given = next((COMMANDS[word] for word in argv if word in COMMANDS), None), set(_given_in(argv))
+    declared = [each for options in command.options for each in options.declared()] if command else []
+    return {name for each in declared if each.option.replaces and each.name in given
+            for name in each.option.replaces[1]}
 
 
 def _leaf(parser, argv):

@@ -6,8 +6,9 @@ import re
 import pytest
 
 import kipoi_deepmr
+from kipoi_deepmr.cli import config
 from kipoi_deepmr.cli.main import main
-from kipoi_deepmr.cli.parser import COMMANDS, FIGURES
+from kipoi_deepmr.cli.parser import COMMANDS, FIGURES, make_parser
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.options import (
     EstimateOptions,
@@ -175,6 +176,20 @@ def test_one_file_serves_commands_of_which_some_have_no_use_for_an_option(words,
     said = complaint_of_several(capsys, *words, "--config", "o.json")
     assert f"--{name} has no effect: it goes with" in said and f"error: --{name}" not in said
     assert f"error: --{name} goes with" in complaint_of_several(capsys, *words, f"--{name}", "a.b")
+
+
+def test_effects_on_the_command_line_are_in_place_of_the_models_of_a_file(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    of_run = {"models": ["m/1", "m/2"], "source": "dir", "intervals_file": "l.bed", "fasta_file": "g.fa", "ddof": 0,
+              "mutants": "single,windows:8", "mutant_draws": 20, "method": ["ivw"]}
+    (tmp_path / "run.json").write_text(json.dumps({"settings": {}, "arguments": of_run}))
+    said = complaint_of_several(capsys, "run", "--effects", "no.zarr", "--config", "run.json", "-o", "OUT")
+    assert "no.zarr" in said and "leave out" not in said
+    arguments = config.parse(make_parser("kipoi deepmr"), ["run", "--effects", "no.zarr", "--config", "run.json", "-o",
+                                                          "OUT"])
+    assert not arguments.models and arguments.mutants is None and arguments.method == ("ivw",)
+    (tmp_path / "run.json").write_text(json.dumps({**of_run, "effects": "no.zarr"}))  # says both itself
+    assert "leave out" in complaint_of_several(capsys, "run", "--config", "run.json", "-o", "OUT")
 
 
 def test_an_option_that_another_command_takes_without_its_needs_is_shared():
