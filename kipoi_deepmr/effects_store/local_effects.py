@@ -253,9 +253,19 @@ class LocalEffects:
         """A column of the loci: chrom, start, end, strand or name."""
         return self._opened[name].values
 
-    def groups(self):
-        """Slices of exposures that are read at a time."""
-        return blocks_of(len(self.exposures), self.shape.group)
+    def groups(self, most=None):
+        """Slices of exposures that are read at a time, without those that have no pair.
+
+        Parameters
+        ----------
+        most : int, optional
+            Local effects of a group, if one exposure has no more; by default groups are as they are stored.
+        """
+        size = self.shape.group
+        if most is not None:
+            size = max(1, most // (self.n_loci * len(self.methods) * len(self.outcomes)))
+        of_one = set(self.outcomes) if len(self.outcomes) == 1 else None
+        return [each for each in blocks_of(len(self.exposures), size) if set(self.exposures[each]) != of_one]
 
     def read(self, name, loci=slice(None), exposures=slice(None), outcomes=slice(None), member=None):
         """Values of a variable, of one member if it has those: (method, locus, exposure, outcome)."""

@@ -166,9 +166,7 @@ def _write_rules(files, local_path, local, tau2_method):
 
 def _compared(arrays, tau2_method):
     """Tables of two rules compared, of some exposures after the other."""
-    first = next(iter(arrays.values()))
-    width = first.n_loci * len(first.methods) * len(first.outcomes)
-    for group in effects_store.blocks_of(len(first.exposures), max(1, ROWS_COMPARED // width)):
+    for group in next(iter(arrays.values())).groups(ROWS_COMPARED):
         yield meta.compare_rules({rule: mr.rows(local, exposures=group) for rule, local in arrays.items()}, tau2_method)
 
 

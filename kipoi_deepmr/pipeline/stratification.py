@@ -52,11 +52,7 @@ class ManyStrata:
         self._local, self._options, self._quiet = local, options, quiet
         self.strata, self.tests, self.notes = None, pd.DataFrame(), []
         self._names = local.locus("name").tolist(), local.exposures, local.outcomes
-        self._n_covariates = len(self._covariates(self._groups()[0])[1])  # or says what is wrong with a file
-
-    def _groups(self):
-        width = self._local.n_loci * len(self._local.methods) * len(self._local.outcomes)
-        return effects_store.blocks_of(len(self._local.exposures), max(1, ROWS // width))
+        self._n_covariates = len(self._covariates(local.groups(ROWS)[0])[1])  # or says what is wrong with a file
 
     def _covariates(self, group):
         local = mr.rows(self._local, exposures=group)
@@ -64,7 +60,7 @@ class ManyStrata:
 
     def pieces(self):
         """Parts of the two tables, one after the other: of one covariate after the other, in the order of pairs."""
-        groups, self.strata = self._groups(), None
+        groups, self.strata = self._local.groups(ROWS), None
         smallest = Smallest(MOST_TESTS, ["q_between_pvalue", "slope_pvalue"])
         steps = [(number, group) for number in range(self._n_covariates) for group in groups]
         notes = [_Note() for _ in range(self._n_covariates)]

@@ -125,3 +125,16 @@ def test_a_part_knows_the_marks_and_the_kind_of_strata_of_all(of_two_sides, tmp_
         pd.testing.assert_frame_equal(getattr(by_exposure, name), getattr(whole, name))
     if option == "strata":
         assert whole.strata["stratum"].tolist() == ["False", "True"] * 4
+
+
+def test_an_exposure_without_a_pair_is_passed_over(folder, tmp_path, few_at_once, monkeypatch):
+    """The only outcome is the first exposure, which is read by itself."""
+    local = str(tmp_path / "local.tsv")
+    for name in ("BLOCK_PAIRS", "CHUNK_PAIRS"):
+        monkeypatch.setattr(effects_store.local_effects, name, 1)
+    pipeline.estimate(str(folder / "effects.zarr"), local, tables="none", vcf="none", exposures=["mark0", "mark1"],
+                      outcomes=["mark0"])
+    (tmp_path / "m.bed").write_text("chr1\t1\t3\tmark0\nchr1\t4\t6\tmark1\n")
+    table = pipeline.aggregate(local, str(tmp_path / "global.tsv"), quiet=False)  # which times the steps, too
+    tests = pipeline.stratify(local, strata=str(folder / "loci.tsv"), motifs=str(tmp_path / "m.bed")).tests
+    assert table["exposure"].tolist() == ["mark1"] and tests["exposure"].tolist() == ["mark1"] * 3
