@@ -169,6 +169,8 @@ def _words(action, value, where):
     if action.nargs not in SEVERAL:
         if isinstance(value, list) and value and action.type is not None:
             return [getattr(action.type, "join", joined_words)([_word(item, where) for item in value])]
+        if isinstance(value, list) and len(value) == 1:  # run.json has a list of methods, and a figure shows one
+            value = value[0]
         return [_word(value, where)]
     if isinstance(value, dict):
         if action.type is None:

@@ -295,7 +295,8 @@ def without_effect(classes, values, defaults=None, of_file=()):
 def _refuse_replaced(name, chosen):
     """Raise InputError where options are chosen, by name, that one of them is in place of."""
     why, names = chosen[name][0].option.replaces or ("", ())
-    replaced = [chosen[other][0] for other in sorted(set(names) & chosen.keys())]
+    replaced = [chosen[other][0] for other in sorted(set(names) & chosen.keys())
+                if not chosen[other][0].option.only_warns]
     listed = " and ".join(each.option.kind.metavar if each.option.positional else f"--{each.name}" for each in replaced)
     if replaced:
         raise InputError(f"--{name} {why}: leave out {listed}")

@@ -1,4 +1,4 @@
-"""What estimation and all that follows takes, said before it begins; refused where disk or memory cannot hold it."""
+"""How many bytes and fits estimation and what follows take, from sizes; refused if disk or memory cannot hold it."""
 
 import os
 from typing import NamedTuple

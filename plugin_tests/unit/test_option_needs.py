@@ -223,6 +223,21 @@ def test_options_of_speed_alone_are_noted(capsys, tmp_path, monkeypatch):
         assert f"--{name} has no effect: it goes with --python or --env" in said
 
 
+    said = complaint_of_several(capsys, "run", "--effects", "no.zarr", "-o", "x", "--jobs", "2", "--seed", "7")
+    assert "--jobs has no effect" in said and "--seed has no effect" in said and "leave out" not in said
+
+
+def test_a_figure_shows_the_one_method_of_a_run(tmp_path):
+    def method_of(*methods):
+        (tmp_path / "run.json").write_text(json.dumps({"settings": {}, "arguments": {"method": methods}}))
+        words = ["plot", "global", "OUT", "-o", "x.png", "--config", str(tmp_path / "run.json")]
+        return config.parse(make_parser("kipoi deepmr"), words).method
+
+    assert method_of("ivw") == "ivw"
+    with pytest.raises(InputError, match="method: .* is not a value of this option"):
+        method_of("ivw", "egger")
+
+
 def test_what_says_the_default_is_not_refused():
     for command in ALL.values():
         spelt_out = {each.name: each.default for of_name in declared_of(command).values() for each in of_name}
