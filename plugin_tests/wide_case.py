@@ -1,9 +1,11 @@
 """A store of effects on any number of marks, as a cheap ensemble of linear models would give them."""
 
+from unittest import mock
+
 import numpy as np
 
-from kipoi_deepmr import dna
-from kipoi_deepmr.effects_store import Writer
+from kipoi_deepmr import dna, pipeline
+from kipoi_deepmr.effects_store import Writer, local_effects
 from kipoi_deepmr.loci import Loci, Locus
 
 
@@ -26,6 +28,14 @@ def make_store(folder, n_marks, n_loci, length=12, n_members=3, edges_per_mark=1
         writer.write(block, _effects(loci.sequences[block], total, n_members, rng))
     writer.close()
     return path
+
+
+def make_array(folder, n_marks, methods):
+    """A store in a folder, and beside it local effects as an array of several groups of exposures: local.tsv."""
+    store = make_store(folder, n_marks, n_loci=10, length=8)
+    with mock.patch.multiple(local_effects, BLOCK_PAIRS=4 * len(methods) * n_marks ** 2, CHUNK_PAIRS=60):
+        pipeline.estimate(store, str(folder / "local.tsv"), method=methods, tables="none", vcf="none")
+    return folder
 
 
 def direct_effects(n_marks, n_loci, length, edges_per_mark=1, seed=0):

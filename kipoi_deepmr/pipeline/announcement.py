@@ -23,19 +23,15 @@ def expected(options, marks, sizes, path, *, effects=None, keeps_members=True, s
 
     Parameters
     ----------
-    options : EstimateOptions
-    marks : sequence of str
-    sizes : dict of str to int
-        Of the dimensions locus, member, variant and mark of the effects.
+    options, marks, sizes
+        As for `sizes_of`.
     path : str
         Where results go.
     effects : xarray.Dataset, optional
         If there are no predictions yet, steps are timed on simulated ones.
     keeps_members : bool
         Whether there are, or will be, every member's effects.
-    stages : sequence of str
-        Some of `STAGES`.
-    like : str
+    stages, like
         As for `sizes_of`.
     quiet : bool
         Do not ask for how long: nobody is told.

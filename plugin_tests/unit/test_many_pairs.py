@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from report_pages import held
-from wide_case import make_store
+from wide_case import make_array
 
-from kipoi_deepmr import effects_store, pipeline
+from kipoi_deepmr import pipeline
 from kipoi_deepmr.meta import order
 from kipoi_deepmr.mr import wide
 from kipoi_deepmr.pipeline import many_pairs
@@ -21,13 +21,7 @@ METHODS = ("ivw", "egger")
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """A store, its folder, and the local effects of two methods as an array of several groups of exposures."""
-    folder = tmp_path_factory.mktemp("many")
-    store = make_store(folder, n_marks=7, n_loci=10, length=8)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(effects_store.local_effects, "BLOCK_PAIRS", 4 * 98)
-        patch.setattr(effects_store.local_effects, "CHUNK_PAIRS", 60)
-        pipeline.estimate(store, str(folder / "local.tsv"), method=METHODS, tables="none", vcf="none")
-    return folder
+    return make_array(tmp_path_factory.mktemp("many"), 7, METHODS)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from wide_case import make_store
+from wide_case import make_array, make_store
 
 from kipoi_deepmr import effects_store, pipeline
 from kipoi_deepmr.cli import summary
@@ -17,12 +17,7 @@ TABLES = ("strata.tsv", "strata_tests.tsv")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Local effects of two methods as an array of several groups of exposures, and covariates of loci and pairs."""
-    folder = tmp_path_factory.mktemp("many")
-    store = make_store(folder, n_marks=6, n_loci=10, length=8)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(effects_store.local_effects, "BLOCK_PAIRS", 4 * 72)
-        patch.setattr(effects_store.local_effects, "CHUNK_PAIRS", 60)
-        pipeline.estimate(store, str(folder / "local.tsv"), method=METHODS, tables="none", vcf="none")
+    folder = make_array(tmp_path_factory.mktemp("many"), 6, METHODS)
     loci = [f"locus{i}" for i in range(9)]
     of_loci = pd.DataFrame({"locus": loci, "half": ["a", "b", None] * 3, "x": range(9)})
     of_loci.to_csv(folder / "loci.tsv", sep="\t", index=False)
