@@ -1,4 +1,4 @@
-"""A store of effects on any number of marks, as a cheap ensemble of linear models would give them."""
+"""Effects on any number of marks, as a cheap ensemble of linear models would give them, and local effects of these."""
 
 from unittest import mock
 

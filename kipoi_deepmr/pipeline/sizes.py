@@ -1,4 +1,4 @@
-"""How many bytes and fits estimation and what follows take, from sizes; refused if disk or memory cannot hold it."""
+"""What estimation and all that follows takes of disk, memory and time; refused where disk or memory cannot hold it."""
 
 import os
 from typing import NamedTuple
