@@ -218,7 +218,9 @@ def test_mutants_of_several_bases(models, loci, genome_file, tmp_path, kinds, n_
     mutated = np.ones((len(loci), LENGTH), bool)
     mutated[0, 4] = False
     selection = planned(Selection(dataclasses.replace(loci, mutated=mutated), {}, len(loci), genome_file),
-                        ensemble.marks, mutants=kinds, mutant_draws=n_draws, instrument_regions=str(tmp_path / "r.bed"))
+                        ensemble.marks, mutants=kinds, mutant_draws=n_draws,
+                        **({"instrument_regions": str(tmp_path / "r.bed")} if "regions" in kinds or "pairs" in kinds
+                           else {}))
     chosen = selection.loci
     effects = mutagenesis.saturate(ensemble, chosen)
     expected = slow_effects(ensemble, chosen)

@@ -405,11 +405,12 @@ def first_of_block(effects, block):
     (["--dask", "nowhere"], "no scheduler answers"),
     (["--dask_scheduler_file", "none.json"], "none.json: no such file"),
     (["--dask_tls_config", "none.yaml"], "goes with --dask"),
+    (["--dask", "local:1", "--dask_tls_config", "none.yaml"], "--dask_tls_config goes with --dask ADDRESS"),
     (["--dask_resources", "GPU=1"], "--dask_resources goes with --dask"),
-    (["--dask", "local:1", "--dask_resources", "GPU=1"], "not for local:N"),
-    (["--dask", "local:1", "--dask_tls_config", "none.yaml"], "none.yaml: No such file"),
-    (["--dask", "local:1", "--dask_tls_config", "empty.yaml"], "distributed.comm.tls"),
-    (["--dask", "local:1", "--dask_tls_config", "files.yaml"], "nothing.pem: no such file"),
+    (["--dask", "local:1", "--dask_resources", "GPU=1"], "--dask_resources goes with --dask ADDRESS"),
+    (["--dask", "tls://nowhere:1", "--dask_tls_config", "none.yaml"], "none.yaml: No such file"),
+    (["--dask", "tls://nowhere:1", "--dask_tls_config", "empty.yaml"], "distributed.comm.tls"),
+    (["--dask", "tls://nowhere:1", "--dask_tls_config", "files.yaml"], "nothing.pem: no such file"),
 ])
 def test_clusters_that_cannot_be_used(tmp_path, loci_files, monkeypatch, capsys, options, said):
     monkeypatch.chdir(tmp_path)
