@@ -154,15 +154,11 @@ class Assignment:
         acts_on = np.where(moves, acts_on, -1).astype(np.int16)
         return Acts(acts_on, on & (acts_on >= 0))
 
-    def action_of_block(self, effect, loci):
-        """What mutants do to each mark directly: (locus, variant, mark) float64, in units of the marks.
-
-        Parameters are those of `of_block`.
-        """
-        return self.action_of_mutants(*_flat(effect, loci)).reshape(np.shape(effect))
-
     def action_of_mutants(self, effect, locus):
-        """The same of single mutants: (mutant, mark); parameters are those of `of_mutants`."""
+        """What mutants do to each mark directly: (mutant, mark) float64, in units of the marks.
+
+        Parameters are those of `of_mutants`.
+        """
         return direct_action(standardise(effect, self.sd), locus, self.rays, self.noise, self._direct_at)[0] * self.sd
 
     @cached_property

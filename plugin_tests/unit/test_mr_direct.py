@@ -59,7 +59,7 @@ def test_direct_instruments_are_those_of_the_assignment(confounded):
         for locus in (0, 41, 89):
             one = slice(locus, locus + 1)
             acts = assignment.of_block(effect[one], one, se[one] / np.sqrt(n_members))
-            action = assignment.action_of_block(effect[one], one)[0]
+            action = assignment.action_of_mutants(effect[locus], np.full(effect.shape[1], locus))
             expected = [[acts.clean[0, v] and acts.acts_on[0, v] == x
                          and min(abs(effect[locus, v, x]), abs(action[v, x])) >= 1.5 * se[locus, v, x]
                          for x in range(4)] for v in range(effect.shape[1])]
