@@ -1,5 +1,6 @@
 """Global causal effects within strata of loci: all at once, or of many pairs some exposures at a time."""
 
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
@@ -51,23 +52,23 @@ class ManyStrata:
     def __init__(self, local, options, quiet):
         self._local, self._options, self._quiet = local, options, quiet
         self.strata, self.tests, self.notes = None, pd.DataFrame(), []
-        self._names = local.locus("name").tolist(), local.exposures, local.outcomes
-        self._n_covariates = len(self._covariates(local.groups(ROWS)[0])[1])  # or says what is wrong with a file
-
-    def _covariates(self, group):
-        local = mr.rows(self._local, exposures=group)
-        return local, _covariates(local, self._options, self._names)
+        sources = _sources(options, (local.locus("name").tolist(), local.exposures, local.outcomes))
+        first = mr.rows(local, exposures=local.groups(ROWS)[0])
+        # by source and number, or says what is wrong with a file
+        self._covariates = [(source, number) for source in sources for number in range(len(source(first)))]
 
     def pieces(self):
         """Parts of the two tables, one after the other: of one covariate after the other, in the order of pairs."""
         groups, self.strata = self._local.groups(ROWS), None
         smallest = Smallest(MOST_TESTS, ["q_between_pvalue", "slope_pvalue"])
-        steps = [(number, group) for number in range(self._n_covariates) for group in groups]
-        notes = [_Note() for _ in range(self._n_covariates)]
-        for number, group in progress("aggregate: strata", len(steps), self._quiet)(steps):
-            local, covariates = self._covariates(group)
-            notes[number].add(covariates[number])
-            within, tests = _stratified(local, [covariates[number]], self._options.tau2_method)
+        notes = [_Note() for _ in self._covariates]
+        steps = [(*of_source, note, group) for of_source, note in zip(self._covariates, notes, strict=True)
+                 for group in groups]
+        for source, number, note, group in progress("aggregate: strata", len(steps), self._quiet)(steps):
+            local = mr.rows(self._local, exposures=group)
+            covariate = source(local)[number]
+            note.add(covariate)
+            within, tests = _stratified(local, [covariate], self._options.tau2_method)
             smallest.add(tests)
             if within is not None:
                 table = within if self.strata is None else pd.concat([self.strata, within], ignore_index=True)
@@ -128,7 +129,7 @@ def stratify(local_path, options=None, *, quiet=True, **changes):
     with working("aggregate: strata", quiet):
         local = read_local(local_path)
         names = [local[name].unique().tolist() for name in ("locus", *PAIR)]
-        covariates, notes = _covariates(local, options, names), []
+        covariates, notes = [each for source in _sources(options, names) for each in source(local)], []
         for one in covariates:
             note = _Note()
             note.add(one)
@@ -141,12 +142,19 @@ def _joined(parts):
     return pd.concat(parts, ignore_index=True) if parts else None
 
 
-def _covariates(local, options, names):
-    """The covariates of some rows of local effects; `names` are all loci, exposures and outcomes that there are."""
-    bins, spacing = options.bins, options.bins or strata.SPACING_BINS
-    return [*(strata.from_table(options.strata, local, bins, names) if options.strata else []),
-            *([strata.from_motifs(options.motifs, local, spacing, names)] if options.motifs else []),
-            *(strata.from_annotation(path, local) for path in options.annotate or ())]
+def _sources(options, names):
+    """Functions that give the covariates of some rows of local effects, one for each file.
+
+    `names` are all loci, exposures and outcomes that there are.
+    """
+    spacing = options.bins or strata.SPACING_BINS
+    return [*([lambda local: strata.from_table(options.strata, local, options.bins, names)] if options.strata else []),
+            *([lambda local: [strata.from_motifs(options.motifs, local, spacing, names)]] if options.motifs else []),
+            *(partial(_of_annotation, path) for path in options.annotate or ())]
+
+
+def _of_annotation(path, local):
+    return [strata.from_annotation(path, local)]
 
 
 def _stratified(local, covariates, tau2_method):
