@@ -20,7 +20,7 @@ LEAST_NOISE = 2e-3
 ALL_RAYS = 12  # of so few rays each is tried for each mutant
 NEAR_LARGEST = 0.4  # of more, those of marks that it moves by this share of what it moves most,
 MOST_TRIED = 24  # and of these marks the ones that it moves most
-FEW_MARKS = 40  # of more, medians over loci are computed in a compiled loop, and the search takes short cuts
+FEW_MARKS = 40  # of more, rays are fitted and scored in compiled loops, and the search takes short cuts
 MARKS = 64  # whose effects are copied at a time
 MOST_LOCAL = 50_000_000  # numbers that slopes by locus may take; beyond it loci have the slopes of all loci
 

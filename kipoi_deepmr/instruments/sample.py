@@ -164,7 +164,7 @@ def _strong_of(effects, block, mean, sd, known, least):
     return np.array(counts), z[locus, mutant], standardised[finite], block.start + locus
 
 
-def ranks(z):
+def _ranks(z):
     """Of mutants at distances (mutant, mark), the rank of each among those that move the same mark most: 0 for the
     strongest."""
     size, mark = z.max(1), z.argmax(1)
@@ -218,7 +218,7 @@ class _Strongest:
     def _leave_out_weak(self):
         if self._n > self._most:
             z, kept = self._z[:self._n], np.zeros(self._n, bool)
-            kept[np.lexsort((-z.max(1), ranks(z)))[:self._most]] = True
+            kept[np.lexsort((-z.max(1), _ranks(z)))[:self._most]] = True
             self._keep(kept)
 
     def _keep(self, kept):

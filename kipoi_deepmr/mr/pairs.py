@@ -210,7 +210,7 @@ def _tables(effects, options, prepare, alpha, map_blocks=each_block):
     check_pairs(marks, options, alpha)
     effects, rule = prepare()
     plan = plan_of(effects, options, rule, alpha)
-    pairs, estimators, n_fits = plan.pairs, plan.estimators, fits_of(effects.sizes, plan.pairs, options)
+    pairs, estimators, n_fits = plan.pairs, plan.estimators, fits_of(effects.sizes, _n_pairs(plan.pairs), options)
     if not moderates(options):
         return map_blocks(partial(_table_of_block, methods=options.method, plan=plan), effects)
     fitted = None
@@ -231,14 +231,22 @@ def plan_of(effects, options, rule, alpha=0.05):
     pairs, estimators = check_pairs(marks, options, alpha)
     psi = psi_of_members(effects, rule) if options.psi_is_measured else None
     return Plan(pairs, estimators, LeaveOut.of(effects, rule), options.uncertainty, alpha, psi,
-                bool(options.needs_members()), fits_of(effects.sizes, pairs, options) >= COMPILED_FROM,
+                bool(options.needs_members()), fits_of(effects.sizes, _n_pairs(pairs), options) >= COMPILED_FROM,
                 adjust=tuple(options.held_fixed(marks)), min_instruments=options.min_instruments)
 
 
-def fits_of(sizes, pairs, options):
+def fits_of(sizes, n_pairs, options):
     """How many fits one method takes: `sizes` are those of the effects' dimensions."""
-    each = sizes["member"] + 1 if options.uncertainty != "instrument" else 1
-    return sizes["locus"] * sum(map(len, pairs.values())) * each
+    return sizes["locus"] * n_pairs * (1 + members_fitted(sizes, options))
+
+
+def _n_pairs(pairs):
+    return sum(map(len, pairs.values()))
+
+
+def members_fitted(sizes, options):
+    """How many members have fits of their own; 0 where intervals come from the instruments alone."""
+    return sizes["member"] if options.uncertainty != "instrument" else 0
 
 
 def moderates(options):

@@ -8,7 +8,7 @@ from ..errors import InputError
 from ..instruments.rays import MOST_LOCAL
 from ..instruments.sample import MOST_BYTES
 from ..meta import order
-from ..mr.pairs import moderates
+from ..mr.pairs import members_fitted, moderates
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
 from ..output.tables import TSV, in_format_of, is_parquet
 from ..report.contents import MAX_GLOBAL_ROWS, MAX_PAIRS
@@ -56,7 +56,7 @@ def rows_of(options, sizes):
 
 def shape_of(options, marks, sizes):
     """Shape of the array of local effects."""
-    members = sizes["member"] if options.uncertainty != "instrument" else 0
+    members = members_fitted(sizes, options)
     return effects_store.Shape(options.method, sizes["locus"], options.exposures or marks, options.outcomes or marks,
                                members)
 
@@ -92,7 +92,7 @@ class Counts(NamedTuple):
     def of(cls, options, sizes, known, stages):
         """Those of effects of such sizes, of which `known` is known."""
         pairs, rows, wide = options.n_pairs(sizes["mark"]), rows_of(options, sizes), is_wide(options, sizes)
-        members = sizes["member"] if options.uncertainty != "instrument" else 0
+        members = members_fitted(sizes, options)
         alone = "network" not in stages and "aggregate" not in stages
         infers = "network" not in stages and (
             options.instruments == "direct" or alone and wide and (options.tables, options.vcf) != ("none", "none"))
@@ -194,9 +194,7 @@ def _in_order(of_stages):
 
 def _in_table(options, sizes, known, network):
     """Roughly, how many rows the table of local effects has, and the share of these that have an estimate."""
-    if not is_wide(options, sizes):
-        return rows_of(options, sizes), known.share
-    if options.tables == "all":
+    if options.tables == "all" or not is_wide(options, sizes):
         return rows_of(options, sizes), known.share
     if options.tables == "none" or not network:
         return 0, 1.0
@@ -213,7 +211,7 @@ def _row(row, share):
 
 def _files_of_estimate(options, sizes, known, counts):
     """Bytes of what `estimate` writes."""
-    members = sizes["member"] if options.uncertainty != "instrument" else 0
+    members = members_fitted(sizes, options)
     twice, files, share = moderates(options), {}, counts.share
     if counts.wide:
         of_one = ESTIMATE * (1 + members) + SE + (DF if twice else 0)
@@ -258,7 +256,7 @@ def _files_of_report(sizes, known, counts, _):
 
 def _memory_of_estimate(options, marks, sizes, counts):
     """Bytes in memory that estimation takes, beside the program."""
-    members = sizes["member"] if options.uncertainty != "instrument" else 0
+    members = members_fitted(sizes, options)
     shape, wide = shape_of(options, marks, sizes), counts.wide
     held = shape.block * counts.pairs * counts.methods * (16 + 4 * members) + LEAN_PAIR * counts.pairs if wide else 0
     of_locus = 8 * sizes["variant"] * len(marks)

@@ -14,7 +14,7 @@ from ..instruments.rays import LEAST_NOISE, LEAST_TAU, MOST_LOCAL, LocalSlopes, 
 from ..instruments.rules import Direct
 from ..meta.members import OF_MEMBER
 from ..mr.block import Block
-from ..mr.pairs import COMPILED_FROM, moderates
+from ..mr.pairs import COMPILED_FROM, fits_of, members_fitted, moderates
 from ..network.verdicts import DIRECT
 from ..output import tables
 from ..threads import limited
@@ -143,8 +143,7 @@ def _beyond(taken, begun):
 
 
 def _is_compiled(options, sizes):
-    each = sizes["member"] + 1 if options.uncertainty != "instrument" else 1
-    return sizes["locus"] * options.n_pairs(sizes["mark"]) * each >= COMPILED_FROM
+    return fits_of(sizes, options.n_pairs(sizes["mark"]), options) >= COMPILED_FROM
 
 
 def _of_fits(trial, options, sizes, wide, folder, parquet):
@@ -175,8 +174,7 @@ def _in_array(trial, options, sizes, pairs, moderation, folder):
     """Seconds that pairs take until they are in an array, and the array."""
     marks = trial.effects["mark"].values.tolist()
     shape = effects_store.Shape(options.method, trial.effects.sizes["locus"], [marks[x] for x in pairs],
-                                options.outcomes or marks,
-                                sizes["member"] if options.uncertainty != "instrument" else 0)
+                                options.outcomes or marks, members_fitted(sizes, options))
     shape.block = shape.sizes["locus"]
     path = os.path.join(folder, "local.zarr")
     writer = effects_store.LocalWriter(path, shape, trial.effects, {}, {})
