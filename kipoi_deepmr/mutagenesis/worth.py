@@ -11,6 +11,7 @@ FEW, MANY = 2, 22  # positions; the difference is what the mutants of a locus ta
 CLEAR = 0.1  # CPU-seconds that naive takes for many positions; where it takes less, twice as many are tried
 ENOUGH = 0.9  # of naive's time: from there on a split is not worth its while
 REPEATS = 3
+LEAST = 1e-9  # seconds: less than any clock tells
 
 
 def time_by_naive(model: Model, mutants_at: Callable, sequence: np.ndarray, item: int | None,
@@ -37,10 +38,12 @@ def time_by_naive(model: Model, mutants_at: Callable, sequence: np.ndarray, item
     length, n = len(sequence), min(MANY, len(sequence))
     while n < length and _seconds(predicted, _middle(n, length), cpu_seconds, 1) < CLEAR:
         n = min(2 * n, length)
-    few = _middle(max(1, min(FEW, n - 1)), length)
-    ours, naive = (_seconds(each, _middle(n, length), cpu_seconds) - _seconds(each, few, cpu_seconds)
-                   for each in (by_engine, predicted))
-    return max(ours, 0.0) / max(naive, 1e-9)
+    positions = _middle(n, length), _middle(max(1, min(FEW, n - 1)), length)
+    (ours, ours_few), (naive, naive_few) = ([_seconds(each, some, cpu_seconds) for some in positions]
+                                            for each in (by_engine, predicted))
+    if naive <= naive_few:  # too little work to tell what one more position takes
+        return ours / max(naive, LEAST)
+    return max(ours - ours_few, 0.0) / (naive - naive_few)
 
 
 def _middle(n, length):

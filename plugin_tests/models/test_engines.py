@@ -5,7 +5,6 @@ import json
 import logging
 import re
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -531,20 +530,28 @@ def test_a_network_of_an_older_torch_is_split(tmp_path, settings):
     split_as_naive(torch_models(tmp_path, TORCH_WITH_MEMORY)[:1], settings, environment_python("torch-py38"), "gru")
 
 
-def test_what_a_split_takes_is_measured(with_memory, monkeypatch):
-    """By CPU time of what 20 positions more take: a model that is slow before its unknown layer gains, another not."""
+@pytest.mark.parametrize("seconds", [
+    lambda sequences: 1e-3 * sequences,  # more work takes longer
+    lambda sequences: 1e-3,  # too little work to tell how much longer
+    ])
+@pytest.mark.parametrize("times", [0, 1, 4])
+def test_what_a_split_takes_is_measured(with_memory, monkeypatch, seconds, times):
+    """An engine that predicts each mutant so many times, by a clock that tells how many sequences were predicted."""
     with Ensemble.from_kipoi(with_memory[:1], "dir", strict=False) as ensemble:
         model, = ensemble.models
+        predict, taken = model.predict, [0.0]
 
-        def slowly(factor):
-            def mutants_at(sequence, item, positions):
-                for _ in range(factor):
-                    model.predict(np.repeat(sequence[None], 3 * len(positions), 0))
-            return mutants_at
+        def counted(sequences, item=None):
+            taken.append(seconds(len(sequences)))
+            return predict(sequences, item)
 
-        sequence = random_sequence(LENGTH)
-        assert worth.time_by_naive(model, slowly(4), sequence, None, time.process_time) > 2
-        assert worth.time_by_naive(model, slowly(0), sequence, None, time.process_time) < 0.2
+        def mutants_at(sequence, item, positions):
+            for _ in range(times):
+                model.predict(np.repeat(sequence[None], 3 * len(positions), 0), item)
+
+        monkeypatch.setattr(model, "predict", counted)
+        ratio = worth.time_by_naive(model, mutants_at, random_sequence(LENGTH), None, lambda: sum(taken))
+        assert ratio == pytest.approx(times)
 
 
 def test_members_choose_one_by_one(tmp_path):
