@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .rays import CUT, LEAST_NOISE, Rays, score
+from .rows import Rows
 from .sample import Sample, sample, standardise
 from .search import Found, direct_action, direct_actions, direct_of_rays, search
 
@@ -81,6 +82,11 @@ class Assignment:
     def causes(self):
         """(mark,) bool: marks with instruments of their own; the others can only be outcomes."""
         return self.rays.active[:len(self.marks)]
+
+    @property
+    def rows(self):
+        """Which marks have a row in arrays (cause, mark)."""
+        return Rows.of(self.causes)
 
     @cached_property
     def strong_actions(self):

@@ -3,18 +3,21 @@
 import numpy as np
 
 
-def direct_of_total(total):
+def direct_of_total(total, causes=None):
     """Direct effects G from total effects: `G = I - V D`, V the inverse of R and D = diag(1 / V_jj).
 
     Parameters
     ----------
-    total : (..., mark, mark) float64
-        R, cause by outcome, with ones on the diagonal.
+    total : (..., cause, mark) float64
+        R, cause by outcome, with ones for the effect of a mark on itself.
+    causes : (cause,) int, optional
+        Numbers of the marks that are causes, by default all. The others act on no mark: their rows of R are those of
+        the identity, and are left out here and everywhere else.
 
     Returns
     -------
-    (..., mark, mark) float64
-        Zeros on the diagonal; NaN where R cannot be inverted.
+    (..., cause, mark) float64
+        Zeros for the effect of a mark on itself; NaN where R cannot be inverted.
 
     Notes
     -----
@@ -27,8 +30,10 @@ def direct_of_total(total):
     Hyttinen A, Eberhardt F, Hoyer PO (2012). J Mach Learn Res 13: 3387-3439 (single interventions).
     Brown BC, Morris JA, Lappalainen T, Knowles DA (2023). bioRxiv 2023.10.17.562905, equation 5.
     """
-    inverse = inverted(total)
-    return np.eye(total.shape[-1]) - inverse / _diagonal(inverse)[..., None, :]
+    causes = _all_or(causes, total)
+    direct = inverse_of_total(total, causes)
+    direct[..., causes] /= _diagonal(direct[..., causes])[..., None, :]
+    return _identity(causes, total.shape[-1]) - direct
 
 
 def total_of_direct(direct):
@@ -37,44 +42,66 @@ def total_of_direct(direct):
     return inverse / _diagonal(inverse)[..., :, None]
 
 
-def change_of_direct(inverse, causes, change):
-    """How direct effects change with the total effects of some causes, to first order.
+def inverse_of_total(total, causes=None):
+    """The inverse V of total effects R, both without the rows of marks that are no causes: (..., cause, mark).
+
+    With the causes first, `R = [[A, B], [0, I]]` and `V = [[A^-1, -A^-1 B], [0, I]]`.
+    """
+    causes = _all_or(causes, total)
+    others, inverse = _others(causes, total), np.empty_like(total)
+    own = inverted(total[..., causes])
+    inverse[..., causes], inverse[..., others] = own, -(own @ total[..., others])
+    return inverse
+
+
+def change_of_direct(inverse, causes, rows, change):
+    """How direct effects change with some rows of the total effects, to first order.
 
     Parameters
     ----------
-    inverse : (mark, mark) float64
-        Of the total effects.
-    causes : (n,) int
+    inverse : (cause, mark) float64
+        `inverse_of_total` of the total effects.
+    causes : (cause,) int
+        Numbers of the marks that are causes.
+    rows : (n,) int
+        Rows of the total effects, (cause, mark), that change.
     change : (n, mark) float64
-        Small changes of these rows of the total effects; zero for the effect of a cause on itself.
+        Small changes of these; zero for the effect of a cause on itself.
 
     Returns
     -------
-    (mark, mark) float64
+    (cause, mark) float64
     """
-    scale = np.diag(inverse)
-    moved = inverse[:, causes] @ (change @ inverse)
-    moved -= inverse * (np.diag(moved) / scale)
-    moved /= scale
+    own, others = inverse[:, causes], _others(causes, inverse)
+    along = change[:, causes] @ inverse
+    along[:, others] += change[:, others]
+    moved = own[:, rows] @ along
+    of_causes, scale = moved[:, causes], np.diag(own)
+    of_causes -= own * (np.diag(of_causes) / scale)
+    moved[:, causes] = of_causes / scale
     return moved
 
 
-def variance_of_direct(total, variance):
+def variance_of_direct(total, variance, causes=None):
     """Variances of direct effects from those of total effects with independent errors, to first order.
 
     Parameters
     ----------
-    total, variance : (mark, mark) float64
+    total, variance : (cause, mark) float64
+    causes : (cause,) int, optional
+        Numbers of the marks that are causes, by default all.
 
     Returns
     -------
-    (mark, mark) float64
+    (cause, mark) float64
     """
-    inverse = inverted(total)
-    result = np.zeros_like(total)
-    for j, scale in enumerate(np.diag(inverse)):
-        left = inverse - np.outer(inverse[:, j], inverse[j]) / scale
-        result[:, j] = left ** 2 @ (variance @ (inverse[:, j] / scale) ** 2)
+    causes = _all_or(causes, total)
+    inverse, others = inverse_of_total(total, causes), _others(causes, total)
+    own, of_causes, result = inverse[:, causes], variance[:, causes], np.empty_like(total)
+    for k, scale in enumerate(np.diag(own)):
+        left = own - np.outer(own[:, k], own[k]) / scale
+        result[:, causes[k]] = left ** 2 @ (of_causes @ (own[:, k] / scale) ** 2)
+    result[:, others] = own ** 2 @ (of_causes @ inverse[:, others] ** 2 + variance[:, others])
     return result
 
 
@@ -90,3 +117,18 @@ def inverted(matrix):
 
 def _diagonal(matrix):
     return np.diagonal(matrix, axis1=-2, axis2=-1)
+
+
+def _all_or(causes, total):
+    return np.arange(total.shape[-1]) if causes is None else causes
+
+
+def _others(causes, total):
+    return np.setdiff1d(np.arange(total.shape[-1]), causes, assume_unique=True)
+
+
+def _identity(causes, n_marks):
+    """Rows of the identity: (cause, mark)."""
+    identity = np.zeros((len(causes), n_marks))
+    identity[np.arange(len(causes)), causes] = 1
+    return identity

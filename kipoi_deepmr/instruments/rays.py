@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..threads import mapped
+from .rows import Rows
 
 CUT = 4.0  # a mutant lies on a ray if no mark is off it by more than so many of its errors
 SLACK = 0.1  # how far, relative to its size, a mutant may be off by the curvature of effects
@@ -35,9 +36,8 @@ class Rays(NamedTuple):
         mark that it moves most.
     active : (ray,) bool
         False for marks without mutants of their own.
-    slope, tau : (ray, mark) float64
-        Median over loci, and how much loci differ from it (standard deviation). Slopes of rays that are not active
-        are those of a mark that acts on no other.
+    slope, tau : (active ray, mark) float64
+        Median over loci, and how much loci differ from it (standard deviation).
     local : LocalSlopes, or None
         Slopes at each locus and their posterior variances; None if there are too many.
     n_loci : (ray,) int
@@ -54,19 +54,24 @@ class Rays(NamedTuple):
     n_loci: np.ndarray
     surprise: float
 
-    def at(self, ray, locus):
+    @property
+    def rows(self):
+        """Which rays are active: those that have a row of slopes."""
+        return Rows.of(self.active)
+
+    def at(self, row, locus):
         """The place of each locus in two (place, mark) arrays, slopes of a ray and their variances; these arrays."""
         if self.local is None:
-            return np.zeros_like(locus), self.slope[[ray]], np.maximum(self.tau[[ray]], LEAST_TAU) ** 2
-        return self.local.at(ray, locus)
+            return np.zeros_like(locus), self.slope[[row]], np.maximum(self.tau[[row]], LEAST_TAU) ** 2
+        return self.local.at(row, locus)
 
 
 class LocalSlopes(NamedTuple):
-    """Slopes of rays at each locus: where a ray has no mutants, those over all loci, so that these are kept once.
+    """Slopes of active rays at each locus: where one has no mutants, those over all loci, so that these are kept once.
 
     Attributes
     ----------
-    centre, prior : (ray, mark) float32
+    centre, prior : (active ray, mark) float32
         Slopes over all loci, and the variance of a locus' slopes about them.
     loci : list of (locus of the ray,) int arrays, ascending
     slope, variance : list of (locus of the ray, mark) float32 arrays
@@ -78,36 +83,39 @@ class LocalSlopes(NamedTuple):
     slope: list
     variance: list
 
-    def at(self, ray, locus):
+    def at(self, row, locus):
         """As `Rays.at`: the slopes over all loci come last."""
-        loci = self.loci[ray]
+        loci = self.loci[row]
         place = np.searchsorted(loci, locus)
         known = place < len(loci)
         known[known] = loci[place[known]] == locus[known]
-        return (np.where(known, place, len(loci)), np.concatenate([self.slope[ray], self.centre[[ray]]]),
-                np.concatenate([self.variance[ray], self.prior[[ray]]]))
+        return (np.where(known, place, len(loci)), np.concatenate([self.slope[row], self.centre[[row]]]),
+                np.concatenate([self.variance[row], self.prior[[row]]]))
 
     def at_locus(self, locus):
-        """Slopes of all rays at one locus: (ray, mark)."""
+        """Slopes of all active rays at one locus: (active ray, mark)."""
         slope = self.centre.copy()
-        for ray, loci in enumerate(self.loci):
+        for row, loci in enumerate(self.loci):
             place = np.searchsorted(loci, locus)
             if place < len(loci) and loci[place] == locus:
-                slope[ray] = self.slope[ray][place]
+                slope[row] = self.slope[row][place]
         return slope
 
 
 class Scores(NamedTuple):
-    """How well each ray describes each mutant.
+    """How well each active ray describes each mutant.
 
     Attributes
     ----------
-    deviance : (mutant, ray) float32
+    rays : Rows
+        Which rays have a column.
+    deviance : (mutant, active ray) float32
         -2 log density but for a constant; infinite for rays that were not tried.
-    distance : (mutant, ray) float32
+    distance : (mutant, active ray) float32
         Largest distance of any mark from the ray, in its errors.
     """
 
+    rays: Rows
     deviance: np.ndarray
     distance: np.ndarray
 
@@ -117,8 +125,20 @@ class Scores(NamedTuple):
         for rows in pieces(len(best)):
             on = np.where(self.distance[rows] <= CUT, self.deviance[rows], np.inf)
             found[rows] = np.isfinite(on).any(1)
-            best[rows] = np.where(found[rows], on.argmin(1), self.deviance[rows].argmin(1))
+            best[rows] = np.where(found[rows], self._least(on), self._least(self.deviance[rows]))
         return best, found
+
+    def best_among(self, rays):
+        """For each mutant the best of some rays, (ray,) bool; -1 where none of them was tried."""
+        chosen = rays[self.rays.numbers]
+        return np.concatenate([np.zeros(0, int), *(self._least(np.where(chosen, self.deviance[rows], np.inf))
+                                                   for rows in pieces(len(self.deviance)))])
+
+    def _least(self, deviance):
+        """The ray of the least deviance of each mutant; -1 where all are infinite."""
+        if not len(self.rays.numbers):
+            return np.full(len(deviance), -1)
+        return np.where(np.isfinite(deviance.min(1)), self.rays.numbers[deviance.argmin(1)], -1)
 
 
 def noise_of(sample):
@@ -169,7 +189,7 @@ class RayFits:
         mark, active : (ray,) arrays
             As `Rays` has them.
         ray : (mutant,) int
-            The ray of each mutant.
+            The ray of each mutant, -1 for none.
         on : (mutant,) bool
             Whether it counts.
         most_tau : float, optional
@@ -179,28 +199,29 @@ class RayFits:
         -------
         Rays
         """
-        n_rays, n_marks, n_loci = len(mark), self.sample.effect.shape[1], self.sample.n_loci
-        slope, tau = np.eye(n_marks)[mark], np.zeros((n_rays, n_marks))
-        seen, surprise = np.zeros(n_rays, int), 0.0
-        local = None
-        if n_loci * n_rays * n_marks <= MOST_LOCAL:
-            nothing = np.zeros(0, int), *np.zeros((2, 0, n_marks), np.float32)
-            local = LocalSlopes(*np.zeros((2, n_rays, n_marks), np.float32), *([each] * n_rays for each in nothing))
+        n_rays, n_marks = len(mark), self.sample.effect.shape[1]
+        with_local = self.sample.n_loci * n_rays * n_marks <= MOST_LOCAL
 
         def fit_of(r):
             of = mark[r], most_tau, n_rays <= ALL_RAYS
-            return self._fit(r, of, np.flatnonzero(on & (ray == r)), local is not None)
+            return self._fit(r, of, np.flatnonzero(on & (ray == r)), with_local)
 
-        numbers = np.flatnonzero(active)
-        for r, fit in zip(numbers, _of_each(fit_of, numbers, n_marks), strict=True):
-            seen[r], slope[r], tau[r], surprise = len(fit.loci), fit.slope, fit.tau, surprise + fit.surprise
-            if local is not None and seen[r]:
-                local.prior[r], local.loci[r], local.slope[r], local.variance[r] = (
-                    fit.prior, fit.loci, fit.local, fit.variance)
-                local.prior[r, mark[r]] = 0
-        if local is not None:
-            local.centre[:] = slope
-        return Rays(mark, active, slope, tau, local, seen, surprise)
+        numbers, n_loci = np.flatnonzero(active), np.zeros(n_rays, int)
+        fits = list(_of_each(fit_of, numbers, n_marks))
+        n_loci[numbers] = [len(fit.loci) for fit in fits]
+        slope, tau, prior = (np.array(values).reshape(-1, n_marks) for values in (
+            [fit.slope for fit in fits], [fit.tau for fit in fits], [fit.prior for fit in fits]))
+        local = None
+        if with_local:
+            prior[np.arange(len(numbers)), mark[numbers]] = 0
+            local = LocalSlopes(slope.astype(np.float32), prior.astype(np.float32), [fit.loci for fit in fits],
+                                [fit.local for fit in fits], [fit.variance for fit in fits])
+        return Rays(mark, active, slope, tau, local, n_loci, sum(fit.surprise for fit in fits))
+
+    def n_loci(self, ray, on, n_rays):
+        """(ray,) At how many loci mutants lie on each of n rays; parameters are those of `rays`."""
+        counted, n = on & (ray >= 0), self.sample.n_loci
+        return np.bincount(np.unique(ray[counted] * n + self.sample.locus[counted]) // n, minlength=n_rays)
 
     def scores(self, rays):
         """How well the rays that were fitted last describe the sample's mutants: `Scores`."""
@@ -238,7 +259,7 @@ def _fit_ray(sample, noise, of, mutants):
     slope[mark] = 1
     loci, own, error = slopes_by_locus(sample, noise, mark, mutants)
     if not len(loci):
-        return _Fit(of, mutants, loci, slope, tau, tau, own, error, 0.0)
+        return _Fit(of, mutants, loci, slope, tau, tau, own.astype(np.float32), error.astype(np.float32), 0.0)
     slope, tau = centre_and_tau(own, error, most_tau)
     slope[mark], tau[mark] = 1, 0
     prior = np.maximum(tau, LEAST_TAU) ** 2
@@ -366,22 +387,23 @@ def score(effect, locus, rays, noise):
 
 def _filled(columns, known):
     """`Scores` of all active rays; `known` has what is known of some by ray, and gets what is computed."""
-    rays = columns.rays
-    deviance, distance = np.full((2, len(columns.effect), len(rays.mark)), np.inf, np.float32)
+    rays, rows = columns.rays, columns.rays.rows
+    numbers = rows.numbers
+    deviance, distance = np.full((2, len(columns.effect), len(numbers)), np.inf, np.float32)
     columns.candidates.begin(rays)
 
-    def completed(r):
-        tried = columns.candidates.of(rays.mark[r])
-        return tried, columns.completed(r, tried, known.get(r))
+    def completed(row):
+        tried = columns.candidates.of(rays.mark[numbers[row]])
+        return tried, columns.completed(row, tried, known.get(numbers[row]))
 
-    numbers = np.flatnonzero(rays.active)
-    for r, (tried, column) in zip(numbers, _of_each(completed, numbers, columns.effect.shape[1]), strict=True):
-        known[r] = column
+    of_each = _of_each(completed, np.arange(len(numbers)), columns.effect.shape[1])
+    for row, (tried, column) in enumerate(of_each):
+        known[numbers[row]] = column
         mutants, *values = column
         if len(mutants) > len(tried):
             values = [each[np.searchsorted(mutants, tried)] for each in values]
-        deviance[tried, r], distance[tried, r] = values
-    return Scores(deviance, distance)
+        deviance[tried, row], distance[tried, row] = values
+    return Scores(rows, deviance, distance)
 
 
 def _of_each(function, rays, n_marks):
@@ -390,25 +412,26 @@ def _of_each(function, rays, n_marks):
 
 
 class _Columns:
-    """How well single rays describe mutants."""
+    """How well single rays, by their rows, describe mutants."""
 
     def __init__(self, effect, locus, rays, noise, candidates):
         self.effect, self.locus, self.rays, self.noise, self.candidates = effect, locus, rays, noise, candidates
+        self.marks = rays.mark[rays.active]
 
-    def completed(self, r, tried, known):
+    def completed(self, row, tried, known):
         """Mutants, their deviance and distance: those of `known`, and those tried that were not among them."""
         if known is None:
-            return tried, *self.of(r, tried)
+            return tried, *self.of(row, tried)
         new = np.setdiff1d(tried, known[0], assume_unique=True)
         if not len(new):
             return known
-        parts = [np.concatenate(pair) for pair in zip(known, (new, *self.of(r, new)), strict=True)]
+        parts = [np.concatenate(pair) for pair in zip(known, (new, *self.of(row, new)), strict=True)]
         order = np.argsort(parts[0])
         return tuple(part[order] for part in parts)
 
-    def of(self, r, tried):
+    def of(self, row, tried):
         """Deviance and distance of some mutants from a ray."""
-        i, (place, *slopes) = self.rays.mark[r], self.rays.at(r, self.locus[tried])
+        i, (place, *slopes) = self.marks[row], self.rays.at(row, self.locus[tried])
         if self.effect.shape[1] > FEW_MARKS:
             from .ray_loops import scores  # imports numba
 

@@ -43,7 +43,7 @@ class Found(NamedTuple):
     rays : Rays
     noise : (mark,) float64
     ray : (mutant,) int
-        The ray that describes each mutant best.
+        The ray that describes each mutant best; -1 if it was tried on none.
     on : (mutant,) bool
         Whether it lies on it.
     scores : Scores
@@ -69,10 +69,10 @@ class Found(NamedTuple):
 
     def shared(self):
         """Of each ray's mutants, the share that lies on another one as well."""
-        also = self.on.copy()
+        also, column = self.on.copy(), self.scores.rays.place[self.ray]
         for rows in pieces(len(also)):
             distance = self.scores.distance[rows].copy()
-            distance[np.arange(len(distance)), self.ray[rows]] = np.inf
+            distance[np.arange(len(distance)), column[rows]] = np.inf
             also[rows] &= distance.min(1) <= CUT
         return np.bincount(self.ray[also], minlength=len(self.rays.mark)) / np.maximum(self.counts, 1)
 
@@ -125,10 +125,10 @@ def _from_start(fits, ray, narrow):
 
 def _by_turns(fits, mark, active, ray, on, narrow=0, turns_of_many=TURNS_OF_MANY):
     """Rays from mutants and mutants from rays, until hardly any mutant changes."""
-    active = active.copy()
     for turn in range(turns_of_many if fits.sample.effect.shape[1] > FEW_MARKS else ROUNDS):
+        active = active & (fits.n_loci(ray, on, len(mark)) >= LEAST_LOCI)
         rays = fits.rays(mark, active, ray, on, NARROW_TAU if turn < narrow else None)
-        few = active & (rays.n_loci < LEAST_LOCI)
+        few = active & (rays.n_loci < LEAST_LOCI)  # of a locus where members disagree there are no slopes
         if few.any():
             active = active & ~few
             rays = fits.rays(mark, active, ray, on, NARROW_TAU if turn < narrow else None)
@@ -143,8 +143,9 @@ def _by_turns(fits, mark, active, ray, on, narrow=0, turns_of_many=TURNS_OF_MANY
 
 
 def _criterion(outlying, ray, on, scores, rays):
-    outlier = outlying - 2 * np.log(OUTLIERS)
-    described = np.where(on, scores.deviance[np.arange(len(ray)), ray], np.inf)
+    outlier, mutants = outlying - 2 * np.log(OUTLIERS), np.flatnonzero(on)
+    described = np.full(len(ray), np.inf)
+    described[mutants] = scores.deviance[mutants, scores.rays.place[ray[mutants]]]
     return (np.minimum(described, outlier).sum() + rays.surprise) / max(1, len(ray))
 
 
@@ -174,11 +175,8 @@ def _without(fits, found, rays, narrow):
     """`Found` without some rays; of these, the ones without which too many of their mutants lie on no ray."""
     active, mine = found.rays.active.copy(), found.on & np.isin(found.ray, rays)
     active[rays] = False
-    other = np.zeros(len(mine), int)
-    for some in pieces(len(mine)):
-        other[some] = np.where(active, found.scores.deviance[some], np.inf).argmin(1)
-    new = _by_turns(fits, found.rays.mark, active, np.where(mine, other, found.ray), np.ones(len(mine), bool), narrow,
-                    TURNS_OF_TRIAL)
+    ray = np.where(mine, found.scores.best_among(active), found.ray)
+    new = _by_turns(fits, found.rays.mark, active, ray, np.ones(len(mine), bool), narrow, TURNS_OF_TRIAL)
     if new.criterion < found.criterion or found.on.sum() - new.on.sum() < LOST * mine.sum():
         return new, np.zeros(0, int)
     lost = np.bincount(found.ray[mine & ~new.on], minlength=len(active))[rays]
@@ -188,8 +186,8 @@ def _without(fits, found, rays, narrow):
 
 def _apart(found, rays):
     """The first of these rays, and those after it whose mutants lie on none of the ones before, nor the reverse."""
-    near = found.scores.distance <= CUT
-    share = np.stack([near[found.on & (found.ray == r)][:, rays].mean(0) for r in rays])
+    near, columns = found.scores.distance <= CUT, found.scores.rays.place[rays]
+    share = np.stack([near[found.on & (found.ray == r)][:, columns].mean(0) for r in rays])
     overlap, chosen = (share > APART) | (share.T > APART), []
     for k in range(len(rays)):
         if not overlap[k, chosen].any():
@@ -197,16 +195,16 @@ def _apart(found, rays):
     return rays[chosen]
 
 
-def _downstream(breadth, rays, rows):
-    """(row, mark): above 0 if one of these rays is another mark's rather than its own.
+def _downstream(breadth, rays, numbers):
+    """(number, mark): above 0 if one of the rays of these numbers is another mark's rather than its own.
 
     A mark moves the marks on which it acts by less than itself, in standard deviations, since these have other causes
     too; and fewer mutants move it, so that its breadth, the mean size of effects on it, is less.
     """
     with np.errstate(divide="ignore"):
-        size = np.log(np.abs(rays.slope[rows]))
-    mark = rays.mark[rows]
-    size[np.arange(len(rows)), mark] = -np.inf
+        size = np.log(np.abs(rays.slope[rays.rows.place[numbers]]))
+    mark = rays.mark[numbers]
+    size[np.arange(len(numbers)), mark] = -np.inf
     return size - TIE * (breadth - breadth[mark][:, None])
 
 
@@ -269,9 +267,9 @@ def _with_hidden(fits, found):
         ray, on = found.ray.copy(), found.on.copy()
         ray[seeds], on[seeds] = new_ray, True
         new = _by_turns(fits, np.append(found.rays.mark, i), np.append(found.rays.active, True), ray, on)
-        second = np.sort(np.abs(new.rays.slope[new_ray]))[-2]
         if not (new.rays.active[new_ray] and new.criterion < found.criterion and new.shared()[new_ray] < 0.5
-                and second >= LEAST_SECOND and np.array_equal(new.rays.active[:-1], found.rays.active)):
+                and np.sort(np.abs(new.rays.slope[-1]))[-2] >= LEAST_SECOND
+                and np.array_equal(new.rays.active[:-1], found.rays.active)):
             break
         found = new
     return found
@@ -295,16 +293,16 @@ def _hidden_seeds(sample, found):
 
 
 def direct_of_rays(rays):
-    """A function of a locus: the direct effects (mark, mark) there, of all loci for None. It keeps some of the last.
+    """A function of a locus: direct effects (cause, mark) there, of all loci for None. It keeps some of the last.
 
     Every member's view of a locus needs them, and an inverse of many marks takes longest of all.
     """
-    n_marks = rays.slope.shape[1]
+    causes = np.flatnonzero(rays.active[:rays.slope.shape[1]])
 
-    @lru_cache(max(1, KEPT_BYTES // (8 * n_marks ** 2)))
+    @lru_cache(max(1, KEPT_BYTES // max(1, 8 * rays.slope.size)))
     def direct_at(locus):
         total = rays.slope if locus is None else rays.local.at_locus(locus).astype(np.float64)
-        return direct_of_total(total[:n_marks])
+        return direct_of_total(total[:len(causes)], causes)
 
     return direct_at
 
@@ -338,12 +336,12 @@ def direct_action(effect, locus, rays, noise, direct_at=None):
         Its size over its error.
     """
     action, explained = np.empty_like(effect), np.empty_like(effect)
-    direct_at = direct_at or direct_of_rays(rays)
+    direct_at, of_causes = direct_at or direct_of_rays(rays), effect[:, rays.active[:effect.shape[1]]]
     pieces = [slice(None)]
     if rays.local is not None:
         pieces = [slice(a, b) for a, b in pairwise([*np.flatnonzero(np.diff(locus, prepend=-1)), len(locus)])]
     for rows in pieces:
         direct = direct_at(None if rays.local is None else int(locus[rows.start]))
-        action[rows] = effect[rows] - effect[rows] @ direct
-        explained[rows] = effect[rows] ** 2 @ direct ** 2
+        action[rows] = effect[rows] - of_causes[rows] @ direct
+        explained[rows] = of_causes[rows] ** 2 @ direct ** 2
     return action, np.abs(action) / np.sqrt(noise ** 2 + SLACK ** 2 * explained)

@@ -4,8 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..instruments.rays import pieces
+
 COPY = 0.95  # correlation of effects over strong mutants
 EXPLAINED = 0.9  # share of a mark's motion that slopes of other marks explain
+MARKS = 250  # that are compared with all others at a time
 
 
 class Companions(NamedTuple):
@@ -15,7 +18,7 @@ class Companions(NamedTuple):
     ----------
     copy : (mark, mark) bool
     explained : (mark,) bool
-    both, either : (mark, mark) int32
+    both, either : (mark, mark) array of the smallest integers that count loci
         Loci with mutants that act on two marks at once, and loci with mutants of either.
     """
 
@@ -35,13 +38,18 @@ def copies(assignment):
 
     If both have clean mutants of their own, these tell.
     """
-    x = assignment.sample.effect
+    x, causes = assignment.sample.effect, assignment.causes
+    alike = np.zeros((x.shape[1], x.shape[1]), bool)
     if len(x) < 2:
-        return np.zeros((x.shape[1], x.shape[1]), bool)
+        return alike
+    x = x - x.mean(0)
     with np.errstate(all="ignore"):
-        correlation = np.corrcoef(x.T)
-    alike = (np.abs(correlation) > COPY) & ~np.eye(len(correlation), dtype=bool)
-    return alike & ~(assignment.causes[:, None] & assignment.causes)
+        x /= np.sqrt((x ** 2).sum(0))
+        for some in pieces(len(alike), MARKS):
+            alike[some] = np.abs(x[:, some].T @ x) > COPY
+    alike[np.ix_(causes, causes)] = False
+    np.fill_diagonal(alike, False)
+    return alike
 
 
 def explained(assignment):
@@ -57,7 +65,7 @@ def shared_loci(assignment):
     hit = assignment.strong_actions.hit
     own = np.zeros((sample.n_loci, n_marks), bool)
     own[sample.locus[clean], found.ray[clean]] = True
-    both = np.zeros((n_marks, n_marks), np.int32)
+    both, either = np.zeros((2, n_marks, n_marks), np.min_scalar_type(sample.n_loci))
     acted = own.copy()
     several = np.flatnonzero(~clean)
     for locus in np.unique(sample.locus[several]):
@@ -66,8 +74,7 @@ def shared_loci(assignment):
         h = h[:, marks].astype(np.float32)  # counts are exact, and multiplied by BLAS
         both[np.ix_(marks, marks)] += h.T @ h > 0
         acted[locus, marks] = True
-    a = acted.astype(np.float64)
-    either, one = a.T @ a, a.T @ (1 - a)
-    either += one
-    either += one.T
-    return both, either.astype(np.int32)
+    acted, n_acted = acted.astype(np.float32), acted.sum(0)
+    for some in pieces(n_marks, MARKS):
+        either[some] = n_acted[some, None] + n_acted - acted[:, some].T @ acted
+    return both, either

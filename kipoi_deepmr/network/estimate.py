@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..instruments import direct_of_total
-from ..instruments.direct_effects import change_of_direct, inverted, variance_of_direct
+from ..instruments.direct_effects import change_of_direct, inverse_of_total, variance_of_direct
 from ..instruments.rays import LEAST_TAU, slopes_by_locus
 
 CAUSES = 50  # whose errors are computed at a time
@@ -16,11 +16,11 @@ class Estimate(NamedTuple):
 
     Attributes
     ----------
-    value, se_loci, se_members, se_background : (mark, mark) float64
+    value, se_loci, se_members, se_background : (cause, mark) float64
         Over all loci; standard error from the loci (sandwich); standard deviation over members; bias that effects of
-        typical mutants on all marks alike would make. NaN for causes without instruments.
-    by_member : (member, mark, mark) float64, or None of total effects
-    df : (mark, mark) float64
+        typical mutants on all marks alike would make. NaN for effects of a mark on itself or on one that nothing moves.
+    by_member : (member, cause, mark) float64, or None of total effects
+    df : (cause, mark) float64
         Of the sum of the errors, after Satterthwaite.
     """
 
@@ -34,15 +34,20 @@ class Estimate(NamedTuple):
     @property
     def se(self):
         """All errors together."""
-        return np.sqrt(self.se_loci ** 2 + self.se_members ** 2 + self.se_background ** 2)
+        return together(self.se_loci, self.se_members, self.se_background)
 
 
 class Strength(NamedTuple):
-    """What effects are estimated from: of each cause the number of mutants and loci, F of its own effect by mark."""
+    """What effects are estimated from, by mark: numbers of its own mutants and of their loci, F of its own effect."""
 
     n_instruments: np.ndarray
     n_loci: np.ndarray
     f: np.ndarray
+
+
+def together(*errors):
+    """Independent errors together."""
+    return np.sqrt(sum(error ** 2 for error in errors))
 
 
 def estimate(assignment):
@@ -64,52 +69,53 @@ def estimate(assignment):
     squares over loci. A member's slope at a locus is that of its effects on the other members' mean, so that no product
     is one of a member with itself.
     """
-    sample, found = assignment.sample, assignment.found
-    n_marks, n_members = len(assignment.marks), len(sample.members)
-    total, by_member = np.eye(n_marks), np.tile(np.eye(n_marks), (n_members, 1, 1))
-    squares, influences = np.zeros((n_marks, n_marks)), []
-    background = np.zeros((n_marks, n_marks))
+    sample, found, causes = assignment.sample, assignment.found, assignment.rows.numbers
+    shape, n_marks, n_members = (len(causes), len(assignment.marks)), len(assignment.marks), len(sample.members)
+    by_member, influences = np.empty((n_members, *shape)), []
+    total, squares, background = np.empty((3, *shape))
     strength = Strength(*np.zeros((2, n_marks), int), np.full(n_marks, np.nan))
-    for i in np.flatnonzero(assignment.causes):
+    for row, i in enumerate(causes):
         mutants = np.flatnonzero(found.on & (found.ray == i))
         loci, slope, variance = slopes_by_locus(sample, assignment.noise, i, mutants)
-        weight = 1 / (variance + np.maximum(assignment.rays.tau[i], LEAST_TAU) ** 2)
+        weight = 1 / (variance + np.maximum(assignment.rays.tau[row], LEAST_TAU) ** 2)
         weight /= weight.sum(0)
-        total[i] = (weight * slope).sum(0)
-        influence = weight * (slope - total[i])
+        total[row] = (weight * slope).sum(0)
+        influence = weight * (slope - total[row])
         influence[:, i] = 0
-        squares[i] = (influence ** 2).sum(0)
-        influences.append((np.full(len(loci), i), loci, influence))
-        by_member[:, i] = total[i] + (weight * _members_departures(sample, i, mutants, loci, slope)).sum(1)
-        background[i] = sample.background[i] * sample.background / (sample.effect[mutants, i] ** 2).mean()
+        squares[row] = (influence ** 2).sum(0)
+        influences.append((np.full(len(loci), row), loci, influence))
+        by_member[:, row] = total[row] + (weight * _members_departures(sample, i, mutants, loci, slope)).sum(1)
+        background[row] = sample.background[i] * sample.background / (sample.effect[mutants, i] ** 2).mean()
         strength.n_instruments[i], strength.n_loci[i] = len(mutants), len(loci)
         strength.f[i] = _f(sample, i, mutants)
-    diagonal = np.arange(n_marks)
-    total[diagonal, diagonal], by_member[:, diagonal, diagonal], background[diagonal, diagonal] = 1, 1, 0
-    direct, of_direct = direct_of_total(total), _squares_of_direct(total, influences)
+    itself = np.arange(len(causes)), causes
+    total[itself], background[itself], none = 1, 0, np.tile(~(assignment.sd > 0), (len(causes), 1))
+    by_member[(slice(None), *itself)], none[itself] = 1, True
+    direct, of_direct = direct_of_total(total, causes), _squares_of_direct(total, causes, influences)
     del influences
-    bias = np.sqrt(variance_of_direct(total, background ** 2))
-    none = ~assignment.causes[:, None] | ~(assignment.sd > 0) | np.eye(n_marks, dtype=bool)
-    of_total = _with_errors(total, squares, by_member, background, strength.n_loci, none)
+    bias = np.sqrt(variance_of_direct(total, background ** 2, causes))
+    n_loci = strength.n_loci[causes]
+    of_total = _with_errors(total, squares, by_member, background, n_loci, none)
     for k in range(n_members):
-        by_member[k] = direct_of_total(by_member[k])
-    of_direct = _with_errors(direct, of_direct, by_member, bias, strength.n_loci, none)
+        by_member[k] = direct_of_total(by_member[k], causes)
+    of_direct = _with_errors(direct, of_direct, by_member, bias, n_loci, none)
     np.copyto(by_member, np.nan, where=none)
     return of_total, of_direct._replace(by_member=by_member), strength
 
 
-def _squares_of_direct(total, influences):
-    """Sum over loci of the squares of their influence on direct effects, from (cause, locus, influence on its row).
+def _squares_of_direct(total, causes, influences):
+    """Sum over loci of the squares of their influence on direct effects, from (row, locus, influence on that row).
 
     Only causes with mutants at a locus have an influence there: with many marks these are few.
     """
     squares = np.zeros_like(total)
     if not influences:
         return squares
-    cause, locus = (np.concatenate(part) for part in list(zip(*influences, strict=True))[:2])
-    influence, inverse = [row for *_, of_cause in influences for row in of_cause], inverted(total)
-    for rows in np.split(np.argsort(locus, kind="stable"), np.flatnonzero(np.diff(np.sort(locus))) + 1):
-        squares += change_of_direct(inverse, cause[rows], np.array([influence[row] for row in rows])) ** 2
+    row, locus = (np.concatenate(part) for part in list(zip(*influences, strict=True))[:2])
+    influence, inverse = [each for *_, of_cause in influences for each in of_cause], inverse_of_total(total, causes)
+    for some in np.split(np.argsort(locus, kind="stable"), np.flatnonzero(np.diff(np.sort(locus))) + 1):
+        change = np.array([influence[k] for k in some])
+        squares += change_of_direct(inverse, causes, row[some], change) ** 2
     return squares
 
 
@@ -157,17 +163,20 @@ def _f(sample, mark, mutants):
     return (own.mean(0) ** 2).mean() / error if error > 0 else np.inf
 
 
-def conditional_f(total, f):
-    """F of each cause given the other causes of an outcome: (mark, mark), cause by outcome.
+def conditional_f(total, f, causes):
+    """F of each cause given the other causes of an outcome: (cause, mark).
 
     Parameters
     ----------
-    total : (mark, mark) float64
-        Ones on the diagonal, and no missing values.
-    f : (mark,) float64
+    total : (cause, mark) float64
+        Ones for the effect of a mark on itself, and no missing values.
+    f : (cause,) float64
+    causes : (cause,) int
+        Numbers of the marks that are causes.
     """
-    inverse = inverted(total)
-    scale = np.diag(inverse)
+    own = inverse_of_total(total, causes)[:, causes]
+    scale = np.diag(own)
     # the diagonal of the inverse of R without row and column j
-    without = scale[:, None] - inverse * inverse.T / scale
+    without = np.repeat(scale[:, None], total.shape[1], axis=1)
+    without[:, causes] -= own * own.T / scale
     return f[:, None] / np.maximum(without, 1)

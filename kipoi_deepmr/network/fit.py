@@ -69,7 +69,7 @@ class Network:
         """The columns of `direct` that a figure of the network draws."""
         rows = np.arange(len(self.pairs))
         return pd.DataFrame({**self.pairs.names(rows), "direct_std": self.pairs.direct_std(rows),
-                             "qvalue_min_effect": self.pairs.of_all.qvalue_min_effect})
+                             "qvalue_min_effect": self.pairs.at(self.pairs.of_all.qvalue_min_effect, rows)})
 
     @property
     def total(self):
@@ -94,7 +94,9 @@ class Network:
     @property
     def matrix(self):
         """Standardised direct effects G (cause, outcome); NaN for causes without instruments, 0 on the diagonal."""
-        g = self.pairs.direct.value.copy()
+        n_marks = len(self.pairs.marks)
+        g = np.full((n_marks, n_marks), np.nan)
+        g[self.pairs.rows.numbers] = self.pairs.direct.value
         np.fill_diagonal(g, 0)
         return g
 
@@ -102,7 +104,7 @@ class Network:
     def is_edge(self):
         """(pair,) bool: direct effects that are beyond the minimum, at a false discovery rate of 0.05."""
         if self.sparse is not None:
-            return np.abs(self.pairs.direct_std(np.arange(len(self.pairs)))) > self.min_effect
+            return self.pairs.of_every(np.abs(self.pairs.direct.value) > self.min_effect)
         return self.pairs.is_beyond
 
     def graph(self, every_pair=False):
@@ -186,14 +188,12 @@ def _sparse(assignment, total, direct):
     if len(causes) < 2:
         raise InputError("inspre needs at least two marks with mutants of their own; "
                          f"there {'is' if len(causes) == 1 else 'are'} {len(causes)}: use --network direct")
-    square = np.ix_(causes, causes)
-    value, se = total.value[square].copy(), total.se[square].copy()
+    value, se = total.value[:, causes], total.se[:, causes]
     np.fill_diagonal(value, 1)
     np.fill_diagonal(se, 0)
     masks = np.random.default_rng(0).random((FOLDS, len(causes), len(causes))) < TRAINED
     fits = inspre.path(value, inspre.weights(se, MOST_WEIGHT), masks=masks)
     g = np.full_like(total.value, np.nan)
-    g[square] = fits.direct[fits.best]
-    np.fill_diagonal(g, np.nan)
+    g[:, causes] = np.where(np.eye(len(causes), dtype=bool), np.nan, fits.direct[fits.best])
     nothing = np.full_like(g, np.nan)
     return fits, Estimate(g, nothing, nothing, nothing, np.broadcast_to(nothing, direct.by_member.shape), nothing)

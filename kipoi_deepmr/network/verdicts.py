@@ -66,9 +66,10 @@ class Judgement:
     def of(cls, network):
         """Judge all pairs of a network."""
         pairs, edges = network.pairs, network.is_edge
-        code = np.empty(len(pairs), np.uint8)
-        for rows in pairs.pieces():
-            code[rows] = _codes(pairs, rows, edges[rows])
+        code, copies = np.empty(len(pairs), np.uint8), pairs.companions.copy.any(1)
+        code.reshape(len(copies), -1)[:] = np.where(copies, _COPIES, _ALONE)[:, None]
+        for rows in pairs.pieces(pairs.rows.numbers):
+            code[rows] = _codes_of_causes(pairs, rows, edges[rows], copies)
         through = _paths(pairs, edges, np.flatnonzero(code == _INDIRECT))
         without = np.setdiff1d(np.flatnonzero(code == _INDIRECT), np.fromiter(through, int, len(through)))
         code[without] = _without_effect(pairs, without)
@@ -92,7 +93,7 @@ class Judgement:
     def texts(self, rows):
         """Verdict and reason of some rows: two (row,) arrays of str."""
         found, texts = np.empty((2, len(rows)), object), _Texts(self)
-        columns = (rows, *self.pairs.at(rows), self.code[rows], self.pairs.direct_std(rows))
+        columns = (rows, *self.pairs.marks_at(rows), self.code[rows], self.pairs.direct_std(rows))
         for k, (row, i, j, code, direct) in enumerate(zip(*(each.tolist() for each in columns), strict=True)):
             found[:, k] = texts.of_code[code](row, i, j, direct)
         return found
@@ -130,8 +131,9 @@ class _Texts:
         return DIRECT, f"{_number(direct)} standard deviations per standard deviation, {self.n_loci[i]} loci"
 
     def indirect(self, row, i, j, direct):
-        unit = self.pairs.unit(np.array([row]))[0]
-        total, effect = (_number(part.value[i, j] * unit) for part in (self.pairs.total, self.pairs.direct))
+        rows = np.array([row])
+        total, effect = (_number((self.pairs.at(part.value, rows) * self.pairs.unit(rows))[0])
+                         for part in (self.pairs.total, self.pairs.direct))
         return (INDIRECT.format(m=", ".join(self.names[k] for k in self.through[row])),
                 f"total effect {total}, direct effect {effect}, {self.n_loci[i]} loci")
 
@@ -151,14 +153,13 @@ class _Texts:
                 f"{self.names[i]} and {self.names[j]}")
 
 
-def _codes(pairs, rows, is_edge):
-    """Codes of some rows; `_INDIRECT` where the total effect is beyond the minimum and the direct one is not."""
-    i, j = pairs.at(rows)
-    cause, copies = pairs.causes[i], pairs.companions.copy.any(1)[i]
-    shared = pairs.shared_share(rows) >= MANY_SHARED
-    few = shared & (pairs.companions.both[i, j] > pairs.strength.n_loci[i])
-    cases = ((~cause & copies, _COPIES), (~cause, _ALONE), (is_edge & copies, _COPIES_OF_CAUSE),
-             (is_edge & few, _HIDDEN_FEW), (is_edge, _DIRECT), (pairs.of_all.has_total[rows], _INDIRECT))
+def _codes_of_causes(pairs, rows, is_edge, copies):
+    """Codes of rows whose exposures are causes; `_INDIRECT` where the total effect is beyond the minimum and the direct
+    one is not."""
+    i, j = pairs.marks_at(rows)
+    few = (pairs.shared_share(rows) >= MANY_SHARED) & (pairs.companions.both[i, j] > pairs.strength.n_loci[i])
+    cases = ((is_edge & copies[i], _COPIES_OF_CAUSE), (is_edge & few, _HIDDEN_FEW), (is_edge, _DIRECT),
+             (pairs.at(pairs.of_all.has_total, rows, False), _INDIRECT))
     return np.select(*zip(*cases, strict=True), _without_effect(pairs, rows))
 
 
@@ -171,10 +172,10 @@ def _without_effect(pairs, rows):
 def _paths(pairs, edges, rows):
     """By row, the marks on the strongest path of direct effects from exposure to outcome, of rows that have one."""
     graph, edges = nx.DiGraph(), np.flatnonzero(edges)
-    columns = (*pairs.at(edges), np.abs(pairs.direct_std(edges)))
+    columns = (*pairs.marks_at(edges), np.abs(pairs.direct_std(edges)))
     for i, j, effect in zip(*(each.tolist() for each in columns), strict=True):
         graph.add_edge(i, j, length=1 / effect)
-    through, (exposure, outcome) = {}, pairs.at(rows)
+    through, (exposure, outcome) = {}, pairs.marks_at(rows)
     for of_one in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(exposure)) + 1):
         if not len(of_one) or exposure[of_one[0]] not in graph:
             continue

@@ -266,11 +266,11 @@ def _as_if_of_largest(block, marks, n_loci):
     own = of_largest(block).instruments.mask.reshape(effect.shape)
     noise = np.maximum(np.nan_to_num(np.nanmedian(block.effect_se / unit, axis=(0, 1))), LEAST_NOISE)
     sums = np.where(own, effect, 0.0).T @ effect
-    active, slope = own.any(0), np.eye(len(sd))
-    slope[active] = sums[active] / np.diag(sums)[active, None]
+    active = own.any(0)
+    slope = sums[active] / np.diag(sums)[active, None]
     tau, local = np.full_like(slope, LEAST_TAU), None
-    if n_loci * slope.size <= MOST_LOCAL:
-        none = [np.zeros(0, int)] * len(sd), *([np.zeros((0, len(sd)), np.float32)] * len(sd) for _ in range(2))
+    if n_loci * len(sd) ** 2 <= MOST_LOCAL:
+        none = [np.zeros(0, int)] * len(slope), *([np.zeros((0, len(sd)), np.float32)] * len(slope) for _ in range(2))
         local = LocalSlopes(slope.astype(np.float32), tau.astype(np.float32) ** 2, *none)
     rays = Rays(np.arange(len(sd)), active, slope, tau, local, np.full(len(sd), n_loci), 0.0)
     return Assignment(tuple(marks), sd, noise, rays, ("",) * len(sd), None, None)

@@ -10,6 +10,7 @@ import pytest
 from kipoi_deepmr import network
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.instruments import assign, direct_of_total, total_of_direct
+from kipoi_deepmr.instruments.direct_effects import change_of_direct, inverse_of_total, variance_of_direct
 from kipoi_deepmr.network import significance
 from kipoi_deepmr.network.estimate import conditional_f, estimate
 from kipoi_deepmr.network.posterior import posterior_mean
@@ -209,7 +210,7 @@ def test_conditional_f_is_that_without_the_outcome():
         rest = np.arange(5) != j
         expected[rest, j] = f[rest] / np.maximum(np.diag(np.linalg.inv(total[np.ix_(rest, rest)])), 1)
     off = ~np.eye(5, dtype=bool)
-    assert np.allclose(conditional_f(total, f)[off], expected[off])
+    assert np.allclose(conditional_f(total, f, np.arange(5))[off], expected[off])
 
 
 def test_posterior_means_shrink_zeros_and_keep_effects():
@@ -224,6 +225,36 @@ def test_posterior_means_shrink_zeros_and_keep_effects():
 def test_totals_and_direct_effects_are_each_others_inverse():
     graph = linear_sem.network(8, 12, np.random.default_rng(3), cyclic=True)[0]
     assert np.allclose(direct_of_total(total_of_direct(graph)), graph, atol=1e-14)
+
+
+@pytest.mark.parametrize("causes", [[0, 2, 5, 6], [3], [], list(range(7))])
+def test_rows_of_causes_give_what_whole_matrices_do_where_the_others_act_on_nothing(causes):
+    """Inverse, direct effects, their changes and variances, and F, against matrices of all marks, the slow way."""
+    rng, n, causes = np.random.default_rng(6), 7, np.array(causes, int)
+    whole, variance, change = np.eye(n), np.zeros((n, n)), np.zeros((n, n))
+    for i in causes:
+        whole[i], variance[i], change[i] = rng.normal(0, 0.3, n), rng.gamma(1, 0.1, n), rng.normal(0, 1e-6, n)
+        whole[i, i], variance[i, i], change[i, i] = 1, 0, 0
+    inverse, total = np.linalg.inv(whole), whole[causes]
+    expected = np.eye(n) - inverse / np.diag(inverse)
+    np.testing.assert_allclose(direct_of_total(total, causes), expected[causes], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(inverse_of_total(total, causes), inverse[causes], rtol=1e-12, atol=1e-15)
+    changed = np.linalg.inv(whole + change)
+    moved = change_of_direct(inverse[causes], causes, np.arange(len(causes))[::2], change[causes][::2])
+    rest = change_of_direct(inverse[causes], causes, np.arange(len(causes))[1::2], change[causes][1::2])
+    np.testing.assert_allclose(moved + rest, (np.eye(n) - changed / np.diag(changed) - expected)[causes], atol=1e-10)
+    # moved one by one, each effect says how the variance follows
+    slow = np.zeros((n, n))
+    for k, j in np.argwhere(variance > 0):
+        one = np.zeros((n, n))
+        one[k, j] = 1e-6
+        other = np.linalg.inv(whole + one)
+        slow += ((np.eye(n) - other / np.diag(other) - expected) / 1e-6) ** 2 * variance[k, j]
+    np.testing.assert_allclose(variance_of_direct(total, variance[causes], causes), slow[causes], rtol=1e-4, atol=1e-9)
+    f, others = rng.gamma(2, 50, n), ~np.eye(n, dtype=bool)[causes]
+    slow = np.array([[f[i] / max(np.linalg.inv(np.delete(np.delete(whole, j, 0), j, 1))[i - (j < i), i - (j < i)], 1)
+                      if i != j else 0 for j in range(n)] for i in causes]).reshape(-1, n)
+    np.testing.assert_allclose(conditional_f(total, f[causes], causes)[others], slow[others], rtol=1e-9)
 
 
 def test_a_member_that_hardly_moves_at_a_locus_has_errors_all_the_same():

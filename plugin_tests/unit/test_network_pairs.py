@@ -10,10 +10,11 @@ import pytest
 
 from kipoi_deepmr import network
 from kipoi_deepmr.instruments import assign
+from kipoi_deepmr.instruments.rows import Rows
 from kipoi_deepmr.network import pairs as pairs_module
 from kipoi_deepmr.network import posterior
 from kipoi_deepmr.network.companions import Companions, copies, explained, shared_loci
-from kipoi_deepmr.network.estimate import conditional_f, estimate
+from kipoi_deepmr.network.estimate import Estimate, conditional_f, estimate
 from kipoi_deepmr.network.posterior import posterior_mean
 from kipoi_deepmr.network.significance import beyond_pvalue, qvalues
 from kipoi_deepmr.network.verdicts import Judgement
@@ -43,11 +44,27 @@ def few_rows(monkeypatch):
     monkeypatch.setattr(posterior, "ROWS", 5)
 
 
+def of_all_marks(causes):
+    """A function that gives arrays (cause, mark), or some of these, a row of NaN for each mark that is no cause."""
+    def whole(values):
+        if np.ndim(values) != 2:
+            return [whole(each) for each in values]
+        every = np.full((len(MARKS), len(MARKS)), np.nan)
+        every[causes] = values
+        return every
+
+    return whole
+
+
 def slow_table(assignment):
     """Columns of network.tsv, one pair after the other."""
     with np.errstate(all="ignore"):
         total, direct, strength = estimate(assignment)
-        f = conditional_f(np.where(np.isfinite(total.value), total.value, np.eye(len(MARKS))), strength.f)
+        causes = np.flatnonzero(assignment.causes)
+        f = conditional_f(np.where(np.isfinite(total.value), total.value, np.eye(len(MARKS))[causes]),
+                          strength.f[causes], causes)
+    total, direct = (Estimate(*map(of_all_marks(causes), each)) for each in (total._replace(by_member=[]), direct))
+    f = of_all_marks(causes)(f)
     near, by, (both, either) = copies(assignment), explained(assignment), shared_loci(assignment)
     rows = []
     for i, x in enumerate(MARKS):
@@ -112,12 +129,12 @@ def test_parquet_written_in_pieces_has_texts_where_a_piece_has_no_note(fitted, t
 def slow_verdict(net, row, edges, graph):
     """Verdict and reason of one pair, as docs/network.md has them."""
     pairs, names = net.pairs, net.pairs.marks
-    (i,), (j,) = pairs.at(np.array([row]))
+    (i,), (j,) = pairs.marks_at(np.array([row]))
     x, y, least = names[i], names[j], pairs.min_effect
     copy, both, either = pairs.companions.copy, pairs.companions.both, pairs.companions.either
-    direct, n = pairs.direct.value[i, j], pairs.strength.n_loci[i]
+    (direct,), n = pairs.direct_std(np.array([row])), pairs.strength.n_loci[i]
     m = y if copy[i, j] else names[copy[i].argmax()]
-    if not pairs.causes[i]:
+    if i not in pairs.rows.numbers:
         if copy[i].any():
             return f"cannot be told: {x} and {m} are near copies", f"effects on {x} and {m} are correlated above 0.95"
         return f"cannot be told: no mutant acts on {x} alone", net.instruments.reason_text(i)
@@ -130,11 +147,12 @@ def slow_verdict(net, row, edges, graph):
         if many and both[i, j] > n:
             return "possibly a hidden common cause", f"{shared}, and only {n} have mutants of {x} alone"
         return "direct effect", f"{direct:.3g} standard deviations per standard deviation, {n} loci"
-    if pairs.of_all.has_total[row] and nx.has_path(graph, i, j):
+    k = pairs.rows.numbers.tolist().index(i)
+    if pairs.of_all.has_total[k, j] and nx.has_path(graph, i, j):
         through = nx.dijkstra_path(graph, i, j, weight="length")[1:-1]
         unit = pairs.sd[j] / pairs.sd[i]
         return (f"indirect effect (through {', '.join(names[k] for k in through)})",
-                f"total effect {pairs.total.value[i, j] * unit:.3g}, direct effect {direct * unit:.3g}, {n} loci")
+                f"total effect {pairs.total.value[k, j] * unit:.3g}, direct effect {direct * unit:.3g}, {n} loci")
     if many:
         return ("possibly a hidden common cause",
                 f"{shared}; mutants of {x} alone show no direct effect beyond the minimum")
@@ -153,11 +171,12 @@ def drawn_network(fitted, seed):
     copy = np.triu(rng.random((n, n)) < 0.08, 1)
     both = rng.integers(0, 12, (n, n)).astype(np.int32)
     companions = Companions(copy | copy.T, rng.random(n) < 0.5, both, both + rng.integers(0, 25, (n, n), np.int32))
-    value = np.where(np.eye(n, dtype=bool), np.nan, rng.normal(0, 0.1, (n, n)))
-    pairs = fitted.pairs
-    of_all = pairs.of_all._replace(qvalue_min_effect=np.where(rng.random(len(pairs)) < 0.15, 0.01, 0.5),
-                                   has_total=rng.random(len(pairs)) < 0.4)
-    pairs = replace(pairs, causes=rng.random(n) < 0.8, companions=companions, of_all=of_all,
+    pairs, rows = fitted.pairs, Rows.of(rng.random(n) < 0.8)
+    shape = len(rows.numbers), n
+    value = np.where(np.eye(n, dtype=bool)[rows.numbers], np.nan, rng.normal(0, 0.1, shape))
+    of_all = pairs.of_all._replace(qvalue_min_effect=np.where(rng.random(shape) < 0.15, 0.01, 0.5),
+                                   has_total=rng.random(shape) < 0.4)
+    pairs = replace(pairs, rows=rows, companions=companions, of_all=of_all,
                     direct=pairs.direct._replace(value=value), total=pairs.total._replace(value=2 * value),
                     strength=pairs.strength._replace(n_loci=rng.integers(1, 9, n)), sd=rng.uniform(1, 2, n))
     return replace(fitted, pairs=pairs)
@@ -169,8 +188,8 @@ def test_verdicts_by_code_are_those_of_pairs_one_by_one(fitted, few_rows):
         net = drawn_network(fitted, seed)
         edges, graph = net.is_edge, nx.empty_graph(len(MARKS), create_using=nx.DiGraph)
         for row in np.flatnonzero(edges).tolist():
-            (i,), (j,) = (each.tolist() for each in net.pairs.at(np.array([row])))
-            graph.add_edge(i, j, length=1 / abs(net.pairs.direct.value[i, j]))
+            (i,), (j,) = (each.tolist() for each in net.pairs.marks_at(np.array([row])))
+            graph.add_edge(i, j, length=1 / abs(net.pairs.direct_std(np.array([row]))[0]))
         expected = [slow_verdict(net, row, edges, graph) for row in range(len(net.pairs))]
         table = net.verdicts
         assert list(zip(table["verdict"], table["reason"], strict=True)) == expected
