@@ -202,9 +202,11 @@ class EstimateOptions(EstimatorOptions):
     """
 
     exposures: tuple = option(
-        kinds.Items(kinds.Text(), "A,B", once=True), group=LOCAL, default_text="all", help="marks that may be causes")
+        kinds.Items(kinds.Text(), "A,B*", once=True), group=LOCAL, default_text="all",
+        help="marks that may be causes, by name or pattern")
     outcomes: tuple = option(
-        kinds.Items(kinds.Text(), "A,B", once=True), group=LOCAL, default_text="all", help="marks that may be effects")
+        kinds.Items(kinds.Text(), "A,B*", once=True), group=LOCAL, default_text="all",
+        help="marks that may be effects, by name or pattern")
     input_vcf: str = option(
         kinds.Text("VCF"), group=LOCAL, needs=(one_of("instruments", "variants"),), shared=True,
         help="natural variants for --instruments variants: VCF (plain or packed) or BCF")

@@ -325,7 +325,8 @@ class TracksOptions(OverwriteOptions):
     """What tracks for genome browsers show.
     """
 
-    marks: tuple = option(kinds.Items(kinds.Text(), "A,B", once=True), default_text="all", help="which marks")
+    marks: tuple = option(kinds.Items(kinds.Text(), "A,B*", once=True), default_text="all",
+                           help="which marks, by name or pattern")
     value: str = option(
         kinds.Choice("largest", "mean"), "largest",
         help="of the three mutants of a base. largest: the effect with the largest absolute value, with its sign; "
@@ -375,9 +376,11 @@ class InteractionOptions(Options):
     """
 
     exposures: tuple = option(
-        kinds.Items(kinds.Text(), "A,B", once=True), default_text="all", help="marks whose regions are compared")
+        kinds.Items(kinds.Text(), "A,B*", once=True), default_text="all",
+        help="marks whose regions are compared, by name or pattern")
     outcomes: tuple = option(
-        kinds.Items(kinds.Text(), "A,B", once=True), default_text="all", help="marks on which the regions act")
+        kinds.Items(kinds.Text(), "A,B*", once=True), default_text="all",
+        help="marks on which the regions act, by name or pattern")
     min_interaction: float = option(
         kinds.Number(0, metavar="SHARE"), 0.2,
         help="the least interaction that counts, as a share of the two effects together")

@@ -35,8 +35,9 @@ class Annotator:
     names : sequence of str
         Of the loci.
     marks : list of str
-    brief : bool
-        Tell of each allele the `MOST_MARKS` marks with the largest effect over standard error, instead of all.
+    brief : sequence of str or None
+        Tell of each allele the `MOST_MARKS` marks with the largest effect over standard error, instead of all, and
+        which of these exposures it is an instrument of, instead of those of the pairs of `causal`.
     predictor : object, optional
         `predictor(placed)` gives, for the `Placed` records of a batch (None where out of loci), the effects and
         standard errors (mark,) of alleles that are no mutants, or the reason why there are none, by (number of the
@@ -51,14 +52,15 @@ class Annotator:
         Those inside loci, by what became of them: `predicted`, or the reasons of `kipoi_deepmr.variants`.
     """
 
-    def __init__(self, index, loci, causal, names, marks, predictor=None, brief=False):
+    def __init__(self, index, loci, causal, names, marks, predictor=None, brief=None):
         self._index, self._loci, self._causal, self._predictor = index, loci, causal, predictor
         self._names = [encoded(name) for name in names]
         self._marks, self._mark_keys = marks, info_keys(marks)
         self._columns = columns_of(causal.pairs, causal.together, marks)
-        self._exposures = [encoded(marks[x]).replace("&", "%26") for x in self._columns[0]]
-        self._brief = brief
-        self._number_keys = [f"{PREFIX}{key}" for key in BRIEF] if brief else [
+        self._in_lists = [encoded(mark).replace("&", "%26") for mark in marks]
+        self._brief = brief is not None
+        self._served = np.array([marks.index(name) for name in brief], np.intp) if self._brief else None
+        self._number_keys = [f"{PREFIX}{key}" for key in BRIEF] if self._brief else [
             f"{PREFIX}{start}_{key}" for key in self._mark_keys for start in ("EFFECT", "SE")]
         self._no_numbers = ["."] * len(self._number_keys)
         self.counts, self.alleles = Counter(), Counter()
@@ -80,8 +82,10 @@ class Annotator:
         reasons = "; ".join(f"{reason}: {meaning}" for reason, meaning in self.meanings.items())
         yield f"{PREFIX}STATUS", "A", "String", f"{PREDICTED}, or why not. {reasons}"
         yield from self._fields_of_effects()
-        what = ("Exposures that the allele is an instrument of in at least one pair (names percent-encoded, & between "
-                "them), . if none")
+        which = (f", at most {MOST_MARKS}, those with the largest effect over standard error first" if self._brief else
+                 " in at least one pair")
+        what = (f"Exposures that the allele is an instrument of{which} (names percent-encoded, & between them), . if "
+                "none")
         yield f"{PREFIX}INSTRUMENT", "A", "String", what
         if self._loci.tells_acts:
             yield f"{PREFIX}ACTS_ON", "A", "String", f"{ACTS_ON} (name percent-encoded), . if none is known"
@@ -104,11 +108,9 @@ class Annotator:
         """Values of `_number_keys` of one allele."""
         if not self._brief:
             return [number(v) for v in np.stack([effect, effect_se], -1).ravel().tolist()]
-        with np.errstate(all="ignore"):
-            strength = np.nan_to_num(np.abs(effect / effect_se), posinf=np.finfo(np.float64).max)
-        marks = np.argsort(-strength, kind="stable")[:MOST_MARKS]
-        names = (encoded(self._marks[mark]).replace("&", "%26") for mark in marks)
-        return ["&".join(names), *("&".join(map(number, values[marks].tolist())) for values in (effect, effect_se))]
+        marks = _strongest_first(effect, effect_se)[:MOST_MARKS]
+        return ["&".join(self._in_lists[mark] for mark in marks),
+                *("&".join(map(number, values[marks].tolist())) for values in (effect, effect_se))]
 
     def annotated(self, batch):
         """The lines (bytes) of a batch of (line, columns), with INFO added to those of records in loci."""
@@ -139,9 +141,9 @@ class Annotator:
         """What INFO gets: the locus, each ALT's effects or why there are none, and causal effects."""
         told = [self._of_allele(placed.locus, allele, predicted.get((record, k), allele.kind))
                 for k, allele in enumerate(placed.alleles)]
-        statuses, numbers, instruments, acts_on = zip(*told, strict=True)
+        statuses, numbers, instruments, exposures, acts_on = zip(*told, strict=True)
         self.alleles.update(statuses)
-        self.counts["instruments"] += sum(map(bool, instruments))
+        self.counts["instruments"] += sum(map(bool, exposures))
         text = (f"{PREFIX}LOCUS={self._names[placed.locus]};{PREFIX}LOCUS_STRAND={self._index.strand[placed.locus]};"
                 f"{PREFIX}STATUS={','.join(statuses)}")
         if PREDICTED in statuses:
@@ -149,26 +151,42 @@ class Annotator:
             columns = zip(*numbers, strict=True)
             text += "".join(f";{key}={','.join(values)}"
                             for key, values in zip(self._number_keys, columns, strict=True))
-            shown = ("&".join(dict.fromkeys(self._exposures[i] for i in each)) or "." for each in instruments)
+            shown = ("&".join(self._in_lists[mark] for mark in each) or "." for each in exposures)
             text += f";{PREFIX}INSTRUMENT={','.join(shown)}"
             text += f";{PREFIX}ACTS_ON={','.join(acts_on)}" if self._loci.tells_acts else ""
         return text + self._causal.of(placed.locus, tuple(sorted(set().union(*instruments))))
 
     def _of_allele(self, locus, allele, found):
-        """Status, numbers as text, which of the causal effects' `together` it is an instrument of, what it acts on."""
-        instruments, acts_on = (), "."
+        """Status, numbers as text, which of the causal effects' `together` it is an instrument of, the exposures that
+        are shown of these, and what it acts on."""
+        instruments, exposures, acts_on = (), (), "."
         if allele.mutant >= 0:
             stored = self._loci[locus]
             found = stored.effect[allele.mutant], stored.effect_se[allele.mutant]
             if np.isnan(found[0]).all():
-                return variants.NOT_MUTATED, self._no_numbers, (), "."
-            chosen = self._loci.instruments_of(locus, allele.mutant).of_pairs(*self._columns)
-            instruments = np.flatnonzero(chosen).tolist()
+                return variants.NOT_MUTATED, self._no_numbers, (), (), "."
+            serves = self._loci.instruments_of(locus, allele.mutant)
+            instruments = np.flatnonzero(serves.of_pairs(*self._columns)).tolist()
+            exposures = self._exposures(serves, instruments, found)
             mark = self._loci.acts_on(locus, allele.mutant) if self._loci.tells_acts else -1
             acts_on = encoded(self._marks[mark]) if mark >= 0 else "."
         if isinstance(found, str):
-            return found, self._no_numbers, instruments, acts_on
-        return PREDICTED, self._numbers(*found), instruments, acts_on
+            return found, self._no_numbers, instruments, exposures, acts_on
+        return PREDICTED, self._numbers(*found), instruments, exposures, acts_on
+
+    def _exposures(self, serves, instruments, effects):
+        """Numbers of the marks that are shown as exposures of an allele."""
+        if not self._brief:
+            return list(dict.fromkeys(self._columns[0][instruments].tolist()))
+        marks = self._served[serves.mask[self._served]]
+        return marks[_strongest_first(*(values[marks] for values in effects))][:MOST_MARKS].tolist()
+
+
+def _strongest_first(effect, effect_se):
+    """Numbers of marks by effect over standard error, the largest first."""
+    with np.errstate(all="ignore"):
+        strength = np.nan_to_num(np.abs(effect / effect_se), posinf=np.finfo(np.float64).max)
+    return np.argsort(-strength, kind="stable")
 
 
 def annotate_vcf(source, target, annotator):

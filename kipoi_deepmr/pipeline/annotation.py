@@ -70,7 +70,7 @@ def annotate(folder, input_vcf, output, options=None, *, ensemble=None, **change
             writing("annotate", output, inputs, "no VCF is written; free some space and start again") as files:
         causal = CausalText(run, exposures, outcomes, options.causal_effects, files.folder)
         annotator = Annotator(index, StoredLoci(run.effects, run.rule), causal, run.effects["name"].values, marks,
-                              predictor, brief=run.local_array is not None)
+                              predictor, exposures if run.local_array else None)
         if files.alone:
             with stream_of(output) as stream:
                 notes, _ = annotate_vcf(options.input_vcf, stream, annotator)

@@ -26,6 +26,7 @@ from ..output.natural_variants import natural_of_store
 from ..output.vcf import CausalEffects, write_vcf
 from ..runs.outputs import ARRAY_BY_RULE, BY_RULE, CALIBRATION, DIAGNOSTICS, LOCAL_ARRAY, VCF, writing
 from .announcement import expected
+from .chosen import with_names
 from .progress import progress
 from .sizes import is_wide, shape_of
 
@@ -83,7 +84,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
     effects = effects_store.open_effects(os.path.abspath(effects_path) if cluster else effects_path)
     effects_store.check_chunks(effects_path)
     marks = effects["mark"].values.tolist()
-    options, _ = cautious(options, *members_of(effects))
+    options, _ = cautious(with_names(options, marks), *members_of(effects))
     options.check(marks, *members_of(effects))
     mr.check_pairs(marks, options)
     map_blocks = partial(cluster.map_blocks, effects_path) if cluster else effects_store.each_block
@@ -217,7 +218,7 @@ def _estimate_array(files, how, identity, network):
     every = options.pairs(marks)
     beyond, direct = _chosen(network, every, marks)
     pairs = {"all": every, "none": {}}.get(options.tables, beyond)
-    log.warning("%s", _told(files.path, pairs, options, network, shape))
+    log.warning("%s", _told(files.path, pairs, every, options, network))
     table = _write_some(files, how, shape, pairs)
     if genome:
         write_brief_vcf(files.beside(VCF), effects, genome, local, rule, direct, which=options.vcf,
@@ -277,9 +278,9 @@ def _among(every, named, marks):
     return {x: outcomes for x, outcomes in chosen.items() if outcomes}
 
 
-def _told(path, pairs, options, network, shape):
+def _told(path, pairs, every, options, network):
     """What the table holds, in one line."""
-    n, n_pairs = sum(map(len, pairs.values())), options.n_pairs(shape.sizes["exposure"])
+    n, n_pairs = (sum(map(len, some.values())) for some in (pairs, every))
     where = os.path.basename(path)
     which = {"all": "all pairs", "none": "no pairs (--tables none)"}.get(
         options.tables, f"the {n:,} of {n_pairs:,} pairs beyond the minimum effect" if network is not None else

@@ -3,10 +3,11 @@
 from .. import effects_store
 from .. import shape as shapes
 from ..errors import InputError
-from ..options import InteractionOptions, indices_of
+from ..options import InteractionOptions
 from ..output.tables import write_table
 from ..plots import interaction_figure, save
 from ..runs.outputs import writing
+from .chosen import ROLES, numbers_of
 from .estimation import members_of
 from .network import effects_of, store_of
 from .progress import working
@@ -60,7 +61,7 @@ def interactions_of(path, options, *, quiet=True):
         raise InputError(f"{path}: an interaction needs the effects of each of {shapes.LEAST_MEMBERS} members or more; "
                          f"here are {f'those of {n_members}' if keep == 'members' else 'none (--keep summary)'}")
     marks = [str(mark) for mark in effects["mark"].values]
-    exposures, outcomes = (indices_of(role, getattr(options, f"{role}s"), marks) for role in ("exposure", "outcome"))
+    exposures, outcomes = (numbers_of(role, getattr(options, f"{role}s"), marks) for role in ROLES)
     with working("interaction", quiet) as doing:
         found = shapes.interactions_in(effects, exposures, outcomes, options.min_interaction,
                                        doing.counted(effects_store.each_block))

@@ -5,12 +5,11 @@ import os
 import numpy as np
 
 from .. import effects_store, mr
-from ..errors import InputError, nearest
-from ..models.host.naming import matching
 from ..options import PartOptions
 from ..runs.manifest import array_of_table
 from ..runs.outputs import STAGES, stored
 from ..runs.tables import pieces_of
+from .chosen import numbers_of
 
 ROWS_AT_A_TIME = 500_000
 
@@ -44,7 +43,7 @@ def parts(path, options=None, **changes):
 
 
 def _of_array(local, options):
-    exposures, outcomes, loci = (_chosen(role, known, getattr(options, role)) for role, known in (
+    exposures, outcomes, loci = (_chosen(role, getattr(options, role), known) for role, known in (
         ("exposure", local.exposures), ("outcome", local.outcomes), ("locus", local.locus("name").tolist())))
     of_exposure = len(outcomes) * len(local.methods)
     step = max(1, ROWS_AT_A_TIME // (len(exposures) * of_exposure))
@@ -53,17 +52,9 @@ def _of_array(local, options):
             for i in range(0, len(loci), step) for some in of_locus)
 
 
-def _chosen(role, known, patterns):
+def _chosen(role, patterns, known):
     """Numbers of the names that some patterns fit, in the order of the names."""
-    if patterns is None:
-        return np.arange(len(known))
-    chosen = np.zeros(len(known), bool)
-    for pattern in patterns:
-        fits = matching(known, pattern)
-        if not fits:
-            raise InputError(f"--{role} {pattern}: no {role} of that name{nearest(pattern, known)}")
-        chosen[fits] = True
-    return np.flatnonzero(chosen)
+    return np.sort(numbers_of(role, patterns, known))
 
 
 def _of_table(path, options):
@@ -74,6 +65,6 @@ def _of_table(path, options):
     chosen = {}
     for role, names in columns.items():
         known = sorted(names)
-        chosen[role] = {known[i] for i in _chosen(role, known, getattr(options, role))}
+        chosen[role] = {known[i] for i in _chosen(role, getattr(options, role), known)}
     for piece in pieces_of(path):
         yield piece[np.logical_and.reduce([piece[role].isin(names) for role, names in chosen.items()])]

@@ -25,6 +25,7 @@ from ..runs.folder import copy_store, run_folder
 from ..runs.outputs import STORE
 from .aggregation import aggregate
 from .announcement import expected
+from .chosen import with_names
 from .disk import check_disk
 from .estimation import cautious, estimate, genome_of, members_of
 from .network import effects_of, judge
@@ -96,7 +97,8 @@ def run(ensemble, selection, out, *, predict_options=None, estimate_options=None
     """
     ending = ending_of(table_format)
     predict_options = PredictOptions.of(predict_options)
-    later = _Later.of(estimate_options, aggregate_options, network_options, len(ensemble.names), predict_options.keep)
+    later = _Later.of(estimate_options, aggregate_options, network_options, ensemble.marks, len(ensemble.names),
+                      predict_options.keep)
     details = {"fasta_file": selection.fasta_file, **(details or {})}
     _check_before_predicting(ensemble, selection.loci, details, predict_options, later.estimate)
     if later.estimate.input_vcf and variants is None:
@@ -146,7 +148,8 @@ def run_again(effects_path, out, *, estimate_options=None, aggregate_options=Non
     effects_path = os.path.realpath(effects_path)
     effects = effects_store.open_effects(effects_path)
     effects_store.check_chunks(effects_path)
-    later = _Later.of(estimate_options, aggregate_options, network_options, *members_of(effects))
+    later = _Later.of(estimate_options, aggregate_options, network_options, effects["mark"].values,
+                      *members_of(effects))
     if later.estimate.input_vcf and variants is None:
         variants = natural_of_store(later.estimate.input_vcf, effects)
     later = later._replace(variants=variants, cluster=cluster, each=each, report=report, quiet=quiet, ending=ending)
@@ -195,9 +198,10 @@ class _Later(NamedTuple):
     ending: str = TSV  # of tables
 
     @classmethod
-    def of(cls, estimate_options, aggregate_options, network_options, n_members, keep):
-        """From objects of options or dicts, for effects of so many members; tells what preset cannot be used."""
-        asked = EstimateOptions.of(estimate_options)
+    def of(cls, estimate_options, aggregate_options, network_options, marks, n_members, keep):
+        """From objects of options or dicts, for effects on some marks of so many members; tells what preset cannot be
+        used."""
+        asked = with_names(EstimateOptions.of(estimate_options), marks)
         estimate_options, caution = cautious(asked, n_members, keep)
         aggregate_options = AggregateOptions.of(aggregate_options)
         if caution or "preset" not in aggregate_options.given:

@@ -10,10 +10,10 @@ from ..errors import InputError
 from ..files import disk_full_told
 from ..loci import Genome
 from ..options import TracksOptions
-from ..options.estimation import indices_of
 from ..output.tracks import SESSION, TrackCounts, big_wig, write_tracks
 from ..runs.finished import FinishedRun
 from ..runs.outputs import RUN_JSON, check_inputs
+from .chosen import numbers_of
 from .progress import progress
 
 
@@ -53,7 +53,7 @@ def tracks(source, folder, options=None, *, quiet=True, **changes):
     options = TracksOptions.of(options, **changes)
     effects, rule, notes = _source(source)
     names = [str(mark) for mark in effects["mark"].values]
-    marks = indices_of("mark", options.marks or None, names)
+    marks = numbers_of("mark", options.marks or None, names)
     sizes, genome, more = _contigs(effects, options.fasta_file)
     notes += more
     if big_wig() is None:

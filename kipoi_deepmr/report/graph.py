@@ -16,7 +16,7 @@ ASPECT = 1.25  # width by height of the picture
 
 
 def graph(run, number):
-    """Direct effects beyond the minimum, the strongest first, and where each mark is drawn.
+    """Direct effects beyond the minimum of the run's pairs, the strongest first, and where each mark is drawn.
 
     Parameters
     ----------
@@ -36,7 +36,8 @@ def graph(run, number):
         return {"none": "the run inferred no network"}
     every = run.of_first_method
     believed = pd.MultiIndex.from_frame(every.loc[every["verdict"] == DIRECT, PAIR].astype(str))
-    shown = table[is_clear(table) & table["direct_std"].notna()]
+    of_run = np.logical_and.reduce([table[role].isin(every[role].unique()) for role in PAIR])
+    shown = table[is_clear(table) & table["direct_std"].notna() & of_run]
     doubtful = ~pd.MultiIndex.from_frame(shown[PAIR].astype(str)).isin(believed)
     wide = len(number) > MOST_MARKS
     if wide:

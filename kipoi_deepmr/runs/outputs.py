@@ -29,6 +29,8 @@ NETWORK = ("network.tsv", "network_marks.tsv", "network.graphml", "network.json"
 MARK_OF_OURS = OURS.encode()
 COPIED = b'"copied_from"'  # in a calibration that a command copied beside its table, not in those of the user
 HEAD_BYTES = 1 << 16
+PACKED = (".gz", ".bgz", ".bz2", ".xz", ".zip", ".zst")  # endings by which readers would unpack a table
+NO_TABLES = ("report", "calibrate", "plot", "annotate")
 BESIDE_INPUTS = (".fai", ".gzi", ".tbi", ".csi")  # indexes without which a file cannot be read
 
 
@@ -139,6 +141,10 @@ class Target:
             parquet()
         if self.alone:
             return
+        if self.stage not in NO_TABLES and self.path.endswith(PACKED):
+            plain = _without_ending(self.path).removesuffix(TSV)
+            raise InputError(f"-o {self.path}: tables are not compressed as text; give -o {plain}{PARQUET}, which is "
+                             f"smaller, or -o {plain}{TSV}")
         _check_folder(self.path)
         if self.path in self.beside.values():
             raise InputError(f"-o {self.path}: {self.stage} writes another file of that name beside it; choose another "
@@ -238,9 +244,13 @@ def array_of(table):
     Raises
     ------
     InputError
-        The array is not finished, so that the table may be that of an earlier command.
+        The array is not finished, so that the table may be that of an earlier command; or a folder is no array.
     """
     if os.path.isdir(table):
+        if not os.path.exists(os.path.join(table, ".zgroup")):
+            main = stored(os.path.join(table, STAGES["estimate"].main))
+            raise InputError(f"{table}: a folder, and no array of local effects; give a table or an array in it"
+                             + f", such as {main}" * os.path.isfile(main))
         return table
     path = Target("estimate", table).beside.get(LOCAL_ARRAY)
     if path and not os.path.isdir(path) and os.path.isdir(f"{path}.partial"):

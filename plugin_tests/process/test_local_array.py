@@ -88,6 +88,24 @@ def test_all_pairs_and_some_pairs_give_the_rows_of_the_whole_table(store, narrow
     assert diagnosed[0] < diagnosed[1]
 
 
+@pytest.mark.parametrize("tables", ["all", "effects"])
+def test_exposures_and_outcomes_by_pattern_are_those_of_these_names(store, tmp_path, tables, caplog):
+    """The same bytes, whatever chose the marks, in the order in which they are written."""
+    chosen = {"pattern": {"exposures": ["mark5", "mark[0-2]"], "outcomes": ["mark[56]"]},
+              "names": {"exposures": ["mark5", "mark0", "mark1", "mark2"], "outcomes": ["mark5", "mark6"]}}
+    for folder, roles in chosen.items():
+        (tmp_path / folder).mkdir()
+        estimate(store, tmp_path / folder / "local.tsv", tables=tables, diagnostics="none", **roles)
+        assert tables == "all" or f"of {4 * 2 - 1} pairs" in caplog.messages[-1]
+    one, other = (sorted(path.relative_to(tmp_path / folder) for path in (tmp_path / folder).rglob("*")
+                         if path.is_file() and path.name != ".zattrs") for folder in chosen)
+    assert one == other and "local.vcf.gz" in map(str, one)
+    for name in one:
+        assert (tmp_path / "pattern" / name).read_bytes() == (tmp_path / "names" / name).read_bytes(), name
+    with pytest.raises(InputError, match=r"unknown exposure 'mark\[89\]\*'"):
+        estimate(store, tmp_path / "none.tsv", exposures=["mark1", "mark[89]*"])
+
+
 def test_many_rows_alone_make_an_array(store, narrow, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(pipeline.sizes, "MOST_ROWS", 839)
     estimate(store, tmp_path / "a.tsv", vcf="none")
@@ -230,7 +248,7 @@ def test_any_part_is_printed(store, tmp_path, small, capsys, tables):
     assert found == [[locus, "mark3", outcome, method] for locus in ("locus8", "locus9")
                      for outcome in ("mark0", "mark1", "mark2", "mark5") for method in METHODS]
     assert main(["table", str(tmp_path / "local.tsv"), "--exposure", "mrk3"]) == 2
-    assert "--exposure mrk3: no exposure of that name" in capsys.readouterr().err
+    assert "unknown exposure 'mrk3'" in capsys.readouterr().err
 
 
 def test_a_vcf_annotated_by_a_run_whose_local_effects_are_an_array(store, tmp_path):
@@ -257,6 +275,7 @@ def test_a_vcf_annotated_by_a_run_whose_local_effects_are_an_array(store, tmp_pa
             names, values = (info[f"DEEPMR_{key}"][0].split("&") for key in ("MARKS", "EFFECT"))
             of_mark = dict(zip(effects["mark"].values.tolist(), effects["effect"].values[3, v].tolist(), strict=True))
             assert len(names) == 7
+            assert info["DEEPMR_INSTRUMENT"][0] == (info["DEEPMR_ACTS_ON"][0] or None)
             assert [float(x) for x in values] == pytest.approx([of_mark[name] for name in names], rel=1e-6)
 
 

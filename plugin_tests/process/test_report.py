@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from finished_runs import METHODS, PLAIN, chain_effects, seal, write_run
 from report_pages import held
+from wide_case import make_store
 from wide_tables import long_names, write_tables
 
 from kipoi_deepmr import instruments, pipeline
@@ -254,6 +255,20 @@ def test_the_network_has_the_direct_effects(tmp_path):
     places = set(zip(network["x"], network["y"], strict=True))
     assert len(places) == len(network["marks"]) == 4 and network["alone"] == 0
     assert all(0 <= v <= 1 for place in places for v in place)
+
+
+def test_the_network_of_some_exposures_and_outcomes_has_their_direct_effects_alone(tmp_path):
+    """The other pairs have no verdict, which says whether an arrow is dashed."""
+    store = make_store(tmp_path, n_marks=6, n_loci=20, length=12, edges_per_mark=2)
+    roles = {"exposures": ["mark[0-2]"], "outcomes": ["mark[1-3]"]}
+    pipeline.run_again(store, str(tmp_path / "out"), estimate_options={"method": "ivw", **roles, "vcf": "none"})
+    data = held(tmp_path / "out" / "report.html")["data"]
+    network, marks = data["network"], data["marks"]
+    edges = {(marks[x], marks[y]) for x, y in zip(network["exposure"], network["outcome"], strict=True)}
+    table = pd.read_csv(tmp_path / "out" / "network.tsv", sep="\t").query("qvalue_min_effect < 0.05")
+    every = set(zip(table["exposure"], table["outcome"], strict=True))
+    assert edges == {(x, y) for x, y in every if x <= "mark2" and "mark1" <= y <= "mark3"} != every
+    assert edges
 
 
 def test_the_network_of_many_marks_has_believed_effects_alone(tmp_path):

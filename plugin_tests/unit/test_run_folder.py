@@ -13,7 +13,7 @@ from kipoi_deepmr.files import locked
 from kipoi_deepmr.runs import manifest
 from kipoi_deepmr.runs.finished import FinishedRun
 from kipoi_deepmr.runs.folder import RunFolder, copy_store, run_folder
-from kipoi_deepmr.runs.outputs import OUTPUTS, STAGES, Target, is_ours, writing
+from kipoi_deepmr.runs.outputs import OUTPUTS, STAGES, Target, array_of, is_ours, writing
 
 
 def names(folder):
@@ -250,6 +250,23 @@ def test_a_file_beside_a_table_is_refused(tmp_path):
         (tmp_path / name).write_text(header)
     with pytest.raises(InputError, match="belongs to .*a.tsv"):
         write("aggregate", tmp_path / "a.diagnostics.tsv")
+
+
+@pytest.mark.parametrize("stage", ["estimate", "aggregate", "network", "table", "shape", "interaction"])
+@pytest.mark.parametrize("ending", [".tsv.gz", ".gz", ".tsv.bz2", ".zip"])
+def test_a_table_whose_name_says_that_it_is_packed_is_refused(tmp_path, stage, ending):
+    """Readers would try to unpack it."""
+    with pytest.raises(InputError, match=r"give -o \S*/a.parquet, which is smaller, or -o \S*/a.tsv$"):
+        write(stage, tmp_path / f"a{ending}")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_folder_in_place_of_local_effects_is_refused(tmp_path):
+    with pytest.raises(InputError, match="and no array of local effects; give a table or an array in it$"):
+        array_of(str(tmp_path))
+    (tmp_path / "local.parquet").write_text("")
+    with pytest.raises(InputError, match="such as .*local.parquet$"):
+        array_of(str(tmp_path))
 
 
 def test_a_figure_of_the_main_files_own_name_is_refused(tmp_path):
