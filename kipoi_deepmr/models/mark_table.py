@@ -1,5 +1,6 @@
 """A table of a model's outputs (`--mark_table`): their names, and columns by which marks are chosen and grouped."""
 
+import codecs
 import csv
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -161,11 +162,12 @@ def read_mark_table(path: str) -> MarkTable:
         It cannot be read.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open(path, encoding=_encoding(path), newline="") as file:
             reader = csv.reader(file, delimiter="\t", strict=True)
             lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: --mark_table takes a tab-separated text file ({error})") from error
+    except (UnicodeError, csv.Error) as error:
+        raise InputError(f"{path}: --mark_table takes a tab-separated text file ({error}); unpack it, or save "
+                         "it as text with tabs, in UTF-8") from error
     for line, cells in lines:
         if any(set("\n\r\t") & set(cell) for cell in cells):
             raise InputError(f"{path}, line {line}: a cell in quotes holds a tab or a line break; take it out")
@@ -180,6 +182,12 @@ def read_mark_table(path: str) -> MarkTable:
         raise InputError(f"{path}: there are no rows below the header; give one for each output of the model")
     _check_different(path, rows, NAME)
     return MarkTable(path, columns, _by_index(path, rows) if INDEX in columns else rows)
+
+
+def _encoding(path):
+    """UTF-8, or the UTF-16 of a spreadsheet's "Unicode text"."""
+    with open(path, "rb") as file:
+        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def _columns(path, columns):

@@ -1,6 +1,7 @@
 """The table of a model's outputs: names, filters and groups, against pandas; and every way in which it can be wrong."""
 
 import fnmatch
+import gzip
 
 import pandas as pd
 import pytest
@@ -42,6 +43,21 @@ def test_names_alone(named):
     text_of(ROWS).replace("T cell, CD4", '"T cell, CD4"'), text_of(ROWS).replace("\tK562\t", "\t K562 \t")])
 def test_tables_of_spreadsheets(named, text):
     assert named(text, marks="cell type=K562,cell type=T cell* CD4".split(",")) == (tuple(NAMES[:4]), NAMES, None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_text_as_spreadsheets_encode_it(tmp_path, encoding):
+    """ "Unicode text" of Excel is UTF-16 with a mark of its byte order."""
+    text = "\ufeff" + text_of([("é中", *ROWS[0][1:])]).replace("\n", "\r\n")
+    (tmp_path / "t.tsv").write_bytes(text.encode(encoding))
+    assert read_mark_table(str(tmp_path / "t.tsv")).names == ["é中"]
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b"name\na\n"), b"\xff\xfe\x00", b"name\n\xff", b"PK\x03\x04\xe9"])
+def test_files_that_are_no_text_are_refused_with_a_way_out(tmp_path, content):
+    (tmp_path / "t.tsv").write_bytes(content)
+    with pytest.raises(InputError, match=r"t.tsv: --mark_table takes .*; unpack it, or save it as text with tabs"):
+        read_mark_table(str(tmp_path / "t.tsv"))
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [3, 0, 4, 2, 1]])
