@@ -1,12 +1,13 @@
 """The subcommands and their parser, made from the declared options. Imports nothing heavy, so `--help` is fast."""
 
 import argparse
+import difflib
 import sys
 from typing import NamedTuple
 
 from .. import __version__
 from .. import options as o
-from ..errors import nearest, printable
+from ..errors import InputError, listed, nearest, printable
 from ..options.kinds import Flag, explained
 from .examples import EXAMPLES, EXIT_CODES
 
@@ -145,6 +146,7 @@ FIGURES = {
     "tracks": Command("effects on both marks along one locus, as letters", (o.TracksFigureOptions,), FOLDER, FIGURE),
 }
 FIGURES = {name: command._replace(options=(*command.options, o.StyleOptions)) for name, command in FIGURES.items()}
+NEAR = 0.6  # of names of options: what share of their letters is the same
 SHELLS = ("bash", "zsh", "tcsh")
 
 
@@ -195,12 +197,29 @@ class Parser(argparse.ArgumentParser):
             if name == "--":
                 return
             if name.startswith("--") and " " not in name and not any(each.startswith(name) for each in known):
-                self.error(f"unknown option {name}{nearest(name, known)}")
+                self.error(f"unknown option {name}{_of_others(name) or _near(name, known)}")
 
     def _check_value(self, action, value):
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
             raise argparse.ArgumentError(None, f"unknown command {value!r}{nearest(value, action.choices)}")
         super()._check_value(action, value)
+
+
+def _of_others(name):
+    """A hint that an option is one of other commands; empty if it is none of any."""
+    every = {**COMMANDS, **{f"plot {figure}": command for figure, command in FIGURES.items()}}
+    commands = [called for called, command in every.items() if name[2:] in _names(command)]
+    return f"; it is one of {listed(commands)}" if commands else ""
+
+
+def _names(command):
+    return {each.name for options in command.options for each in options.declared()} - set(command.without)
+
+
+def _near(name, known):
+    """The hint of `nearest`, but only where a name is near: of many options, one is always a little like another."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=NEAR)
+    return nearest(name, near) if near else "; --help lists those that there are"
 
 
 class _HelpAll(argparse.Action):
@@ -270,10 +289,32 @@ def check_together(arguments):
     command = FIGURES[arguments.figure] if arguments.command == "plot" else COMMANDS.get(arguments.command, Command(""))
     defaults = defaults_of(arguments)
     values = {name: value for name, value in vars(arguments).items() if value != []}  # as of a MODEL that may lack
-    notes = o.without_effect(command.options, values, defaults, arguments.from_file)
-    for options in command.options:
-        options.among(values, **defaults)
-    return notes
+    notes, dropped = o.without_effect(command.options, values, defaults, arguments.from_file)
+    for name in dropped:
+        values[name] = None
+        setattr(arguments, name, None)
+    _check_each(command.options, values, defaults, arguments)
+    return list(notes.values())
+
+
+def _check_each(classes, values, defaults, arguments):
+    """Check the options of each class; an error names the one that stands in a file and makes it, if one does."""
+    for options in classes:
+        try:
+            options.among(values, **defaults)
+        except InputError as error:
+            for name in sorted(set(arguments.from_file) & set(options.names())):
+                if _goes(options, {**values, name: None}, defaults):
+                    raise InputError(f"{error} (--{name} stands in {arguments.config}: change it there, or give it on "
+                                     "the command line)") from error
+            raise
+
+
+def _goes(options, values, defaults):
+    try:
+        return bool(options.among(values, **defaults))
+    except InputError:
+        return False
 
 
 def defaults_of(arguments):

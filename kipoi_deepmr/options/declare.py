@@ -262,12 +262,14 @@ def without_effect(classes, values, defaults=None, of_file=()):
         In place of the classes' own.
     of_file : collection of str
         Names of those that a file gives. It may serve several commands, so that none is refused for which the file may
-        have another use.
+        have another use, nor one that lacks what it needs because of the options that are not of the file.
 
     Returns
     -------
-    list of str
-        What to say of those that are not refused, a line each.
+    notes : dict of str to str
+        What to say of those that are not refused, by name.
+    dropped : set of str
+        Those among them that must be left out, since their class would refuse them.
 
     Raises
     ------
@@ -283,13 +285,27 @@ def without_effect(classes, values, defaults=None, of_file=()):
     chosen = {name: by_name[name] for name, value in given.items() if value != usual[name]}
     for name in chosen:
         _refuse_replaced(name, chosen)
-    notes = []
+    notes, dropped, by_default = {}, set(), {name: each[0].default_with(DEFAULT) for name, each in by_name.items()}
     for name, declared in chosen.items():
-        text = _lacking(name, declared, {**usual, **given})
-        if text and not (declared[0].option.only_warns or name in of_file and declared[0].option.shared):
+        text, option = _lacking(name, declared, {**usual, **given}), declared[0].option
+        if not text:
+            continue
+        notes[name] = f"--{name} has no effect: it {text.removeprefix(f'--{name} ')}"
+        if option.only_warns or option.shared and (
+                name in of_file or not _lacking(name, declared, {**by_default, **given})):
+            continue
+        if name not in of_file:
             raise InputError(text)
-        notes += [f"--{name} has no effect: it {text.removeprefix(f'--{name} ')}"] if text else []
-    return notes
+        if not _needed(declared) & given.keys() - set(of_file):
+            raise InputError(f"{text}; the file of --config gives it")
+        notes[name] += "; it comes from the file of --config, and is left out"
+        dropped.add(name)
+    return notes, dropped
+
+
+def _needed(of_name):
+    """Names of the options on which it depends whether one has an effect."""
+    return {name for each in of_name for need in each.option.needs for name in need.names}
 
 
 def _refuse_replaced(name, chosen):

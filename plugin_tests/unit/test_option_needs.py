@@ -8,7 +8,7 @@ import pytest
 import kipoi_deepmr
 from kipoi_deepmr.cli import config
 from kipoi_deepmr.cli.main import main
-from kipoi_deepmr.cli.parser import COMMANDS, FIGURES, make_parser
+from kipoi_deepmr.cli.parser import COMMANDS, FIGURES, check_together, make_parser
 from kipoi_deepmr.errors import InputError
 from kipoi_deepmr.options import (
     EstimateOptions,
@@ -99,7 +99,7 @@ def test_an_option_without_what_it_needs_is_told_and_with_it_is_not(name, option
 def said_of(command, values):
     """What is said of options, refused or not; empty if nothing is."""
     try:
-        return "".join(without_effect(command.options, values, command.defaults))
+        return "".join(without_effect(command.options, values, command.defaults)[0].values())
     except InputError as error:
         return str(error)
 
@@ -178,6 +178,50 @@ def test_one_file_serves_commands_of_which_some_have_no_use_for_an_option(words,
     assert f"error: --{name} goes with" in complaint_of_several(capsys, *words, f"--{name}", "a.b")
 
 
+@pytest.mark.parametrize(("of_file", "words", "told"), [
+    ({"mutants": "windows:8", "mutant_draws": 20}, (*PREDICT, "--mutants", "single"), "mutant_draws"),
+    ({"network_min_effect": 0.1, "network": "inspre"}, ("run", *PREDICT[1:], "--network", "none"),
+     "network_min_effect"),
+    ({"noise_sd": 1.5, "recalibration": "scale"}, ("calibrate", "no", "-o", "c.json", "--observed", "t",
+                                                   "--recalibration", "quantile"), "noise_sd")])
+def test_what_the_command_line_takes_from_options_of_a_file_is_noted(of_file, words, told, capsys, tmp_path,
+                                                                      monkeypatch):
+    """And left out; typed itself, it is refused."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "o.json").write_text(json.dumps(of_file))
+    said = complaint_of_several(capsys, *words, "--config", "o.json")
+    assert f"--{told} has no effect: it goes with" in said and "comes from the file of --config" in said
+    assert f"error: --{told}" not in said
+    arguments = config.parse(make_parser("kipoi deepmr"), [*words, "--config", "o.json"])
+    check_together(arguments)
+    assert getattr(arguments, told) is None
+    assert f"error: --{told} goes with" in complaint(capsys, *words, f"--{told}", str(of_file[told]))
+
+
+def test_a_file_that_lacks_what_its_option_needs_is_named(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "o.json").write_text(json.dumps({"mutant_draws": 20}))
+    assert "not single; the file of --config gives it" in complaint(capsys, *PREDICT, "--config", "o.json")
+
+
+def test_an_error_of_two_options_names_the_one_that_stands_in_a_file(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "o.json").write_text(json.dumps({"method": "mvmr_ivw", "adjust": "all"}))
+    said = complaint(capsys, "estimate", "no.zarr", "-o", "l.tsv", "--method", "ivw", "--config", "o.json")
+    assert "--adjust is for the methods" in said and "(--adjust stands in o.json: change it there" in said
+    assert "stands in" not in complaint(capsys, "estimate", "no.zarr", "-o", "l.tsv", "--adjust", "all")
+
+
+def test_what_a_preset_takes_from_an_option_of_several_commands_is_noted(capsys, tmp_path, monkeypatch):
+    """A FASTA, which `run` needs, is of no use to `estimate` without a VCF."""
+    monkeypatch.chdir(tmp_path)
+    words = "estimate", "no.zarr", "-o", "l.tsv", "--fasta_file", "g.fa"
+    said = complaint_of_several(capsys, *words, "--preset", "quick")
+    assert "--fasta_file has no effect: it goes with --vcf instruments or all, not none" in said
+    assert "error: no.zarr" in said
+    assert "error: --fasta_file goes with" in complaint(capsys, *words, "--preset", "quick", "--vcf", "none")
+
+
 def test_effects_on_the_command_line_are_in_place_of_the_models_of_a_file(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     of_run = {"models": ["m/1", "m/2"], "source": "dir", "intervals_file": "l.bed", "fasta_file": "g.fa", "ddof": 0,
@@ -241,7 +285,7 @@ def test_a_figure_shows_the_one_method_of_a_run(tmp_path):
 def test_what_says_the_default_is_not_refused():
     for command in ALL.values():
         spelt_out = {each.name: each.default for of_name in declared_of(command).values() for each in of_name}
-        assert without_effect(command.options, spelt_out | command.defaults, command.defaults) == []
+        assert without_effect(command.options, spelt_out | command.defaults, command.defaults) == ({}, set())
 
 
 @pytest.mark.parametrize(("words", "told"), [
@@ -260,7 +304,7 @@ def test_python_is_told_alike(words, told):
     ({"mutants": "regions", "instruments": "regions"}, True), ({"mutants": "regions"}, True), ({}, True)])
 def test_each_stage_of_a_run_takes_the_regions_that_it_has_a_use_for(asked, kept):
     words = {**asked, "instrument_regions": "r.bed"}
-    assert without_effect([EstimateOptions, MutantOptions], words) == []
+    assert without_effect([EstimateOptions, MutantOptions], words) == ({}, set())
     assert EstimateOptions.among(words).instrument_regions == ("r.bed" if kept else None)
     assert MutantOptions.among(words).instrument_regions == ("r.bed" if "mutants" in asked else None)
 

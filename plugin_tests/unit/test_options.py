@@ -198,6 +198,11 @@ def test_dashes_and_underscores_are_the_same_in_names_of_options():
     (["estimate", "e", "--outptu", "l"], 'unknown option --outptu; did you mean "--output"?'),
     (["aggregate", "l", "-o", "g", "--tau-method=DL"], 'unknown option --tau_method; did you mean "--tau2_method"?'),
     (["plot", "local", "OUT", "--locsu", "x"], 'unknown option --locsu; did you mean "--locus"?'),
+    (["estimate", "e", "-o", "l", "--mutant_draws", "3"], "unknown option --mutant_draws; it is one of check, run, "
+     "predict\n"),
+    (["estimate", "e", "-o", "l", "--mutant-draws=3"], "unknown option --mutant_draws; it is one of check, "),
+    (["plot", "network", "OUT", "--color_by", "assay"], "unknown option --color_by; it is one of plot heatmap\n"),
+    (["run", "e", "-o", "l", "--zebra", "3"], "unknown option --zebra; --help lists those that there are\n"),
     (["estimat"], "unknown command 'estimat'; did you mean \"estimate\"?"),
     (["plot", "globl"], "unknown command 'globl'; did you mean \"global\"?"),
     (["run", "m", "-o", "x", "--diagnostics", "al"], "argument --diagnostics: 'al' is not one of its values; did you"),
