@@ -142,10 +142,12 @@ def _strong(effects, block, mean, sd, known, least):
     A block is sized for the mean over members, and every member's effects are read here: some of its loci at a time.
     """
     size = max(1, (block.stop - block.start) // effects.sizes["member"])
-    parts = [_strong_of(effects, slice(first, min(first + size, block.stop)), mean, sd, known, least)
-             for first in range(block.start, block.stop, size)]
-    counts, z, members, locus = zip(*parts, strict=True)
-    return sum(counts), np.concatenate(z), np.concatenate(members), np.concatenate(locus)
+    counts, parts = 0, []
+    for first in range(block.start, block.stop, size):
+        of_part, *part = _strong_of(effects, slice(first, min(first + size, block.stop)), mean, sd, known, least)
+        counts += of_part  # which is large for many marks
+        parts.append(part)
+    return counts, *map(np.concatenate, zip(*parts, strict=True))
 
 
 def _strong_of(effects, block, mean, sd, known, least):

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
 from ..errors import InputError
 from ..inference import check_alpha, check_choice
@@ -67,9 +66,7 @@ class Network:
     @property
     def drawn(self):
         """The columns of `direct` that a figure of the network draws."""
-        rows = np.arange(len(self.pairs))
-        return pd.DataFrame({**self.pairs.names(rows), "direct_std": self.pairs.direct_std(rows),
-                             "qvalue_min_effect": self.pairs.at(self.pairs.of_all.qvalue_min_effect, rows)})
+        return self.pairs.drawn()
 
     @property
     def total(self):
@@ -104,7 +101,7 @@ class Network:
     def is_edge(self):
         """(pair,) bool: direct effects that are beyond the minimum, at a false discovery rate of 0.05."""
         if self.sparse is not None:
-            return self.pairs.of_every(np.abs(self.pairs.direct.value) > self.min_effect)
+            return self.pairs.of_every(np.abs(self.pairs.direct.value) > self.min_effect, False)
         return self.pairs.is_beyond
 
     def graph(self, every_pair=False):

@@ -107,22 +107,31 @@ class Pairs:
         """Values (cause, mark) of some rows; `missing` where the exposure has no instruments."""
         return self.rows.at(values, *self.marks_at(rows), missing)
 
-    def of_every(self, values):
-        """(pair,) bool from (cause, mark) bool, False where the exposure has no instruments."""
+    def of_every(self, values, missing=np.nan):
+        """`at` of all rows, in less time and memory: (pair,) array."""
         n, causes = len(self.marks), self.rows.numbers
-        every = np.zeros((n, n - 1), bool)
+        every = np.full((n, n - 1), missing, values.dtype)
         every[causes] = values[causes[:, None] != np.arange(n)].reshape(-1, n - 1)
         return every.ravel()
 
     @property
     def is_beyond(self):
         """(pair,) bool: direct effects that are beyond the minimum, at a false discovery rate of 0.05."""
-        return self.of_every(self.of_all.qvalue_min_effect < FALSE_DISCOVERY_RATE)
+        return self.of_every(self.of_all.qvalue_min_effect < FALSE_DISCOVERY_RATE, False)
 
     def names(self, rows):
         """Exposure and outcome of some rows, as columns."""
         marks, (i, j) = np.array(self.marks, dtype=object), self.marks_at(rows)
         return {"exposure": marks[i], "outcome": marks[j]}
+
+    def drawn(self):
+        """What a figure of the network draws, a row for each pair, with the names as categories."""
+        n = len(self.marks)
+        of_pairs = np.indices((n, n), np.int32)[:, ~np.eye(n, dtype=bool)]
+        names = {role: pd.Categorical.from_codes(each, self.marks)
+                 for role, each in zip(("exposure", "outcome"), of_pairs, strict=True)}
+        return pd.DataFrame({**names, "direct_std": self.of_every(self.direct.value),
+                             "qvalue_min_effect": self.of_every(self.of_all.qvalue_min_effect)}, copy=False)
 
     def direct_std(self, rows):
         """Standardised direct effects of some rows."""

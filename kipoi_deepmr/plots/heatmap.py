@@ -24,6 +24,7 @@ FONT, INCHES_OF_LETTER = 7, 0.6 * 7 / 72
 CELL = 0.2  # inches
 WRITTEN_UP_TO = 15  # marks: more numbers cannot be read
 NAMED_UP_TO = 200  # marks: more names cannot be read
+MOST_CELLS = 2_000  # in a row: more are smaller than a pixel, and take gigabytes while they are drawn
 COMPARED_UP_TO = 1_000  # marks: beyond, distances come from products of matrices
 MARKS_AT_A_TIME = 250
 WIDEST = 24.0  # inches of all cells
@@ -45,7 +46,8 @@ def plot_heatmap(direct, value="direct_std", label=DIRECT, ax=None, groups=None,
     """A row for each exposure, a column for each outcome, the colour their effect.
 
     Marks are in the order of a hierarchical clustering (average linkage) of their effects on others and others' on
-    them. Cells without an estimate are grey. A dot marks effects beyond the minimum (qvalue_min_effect < 0.05).
+    them. Cells without an estimate are grey. A dot marks effects beyond the minimum (qvalue_min_effect < 0.05). Beyond
+    2,000 marks a cell is for some neighbours, and shows the strongest of their effects.
 
     Parameters
     ----------
@@ -69,10 +71,11 @@ def plot_heatmap(direct, value="direct_std", label=DIRECT, ax=None, groups=None,
         There are more than 20 groups.
     """
     names = marks_of(direct)
-    effects, clear = (matrix_of(direct, names, values) for values in (direct[value], is_clear(direct).astype(float)))
+    effects = matrix_of(direct, names, direct[value])
     order = clustered(effects)
+    effects = effects[np.ix_(order, order)]
+    clear = (matrix_of(direct, names, is_clear(direct)) == 1)[np.ix_(order, order)]
     names = [str(names[i]) for i in order]
-    effects, clear = effects[np.ix_(order, order)], clear[np.ix_(order, order)]
     layout = _Layout.of(names, width)
     ax = axes_of(ax, *layout.size)
     _draw(ax, effects, clear, label, layout)
@@ -156,23 +159,40 @@ class _Layout(NamedTuple):
 
 def _draw(ax, effects, clear, label, layout):
     ax.set_facecolor("0.85")
-    most = np.nanmax(np.abs(effects), initial=0) or 1.0
-    image = ax.imshow(effects, cmap=OF_EFFECTS, vmin=-most, vmax=most, aspect="equal", interpolation="nearest")
+    (cells, side), n_marks = _cells(effects), len(effects)
+    most, end = np.nanmax(np.abs(cells), initial=0) or 1.0, side * len(cells) - 0.5
+    image = ax.imshow(cells, cmap=OF_EFFECTS, vmin=-most, vmax=most, aspect="equal", interpolation="nearest",
+                      extent=(-0.5, end, end, -0.5))
+    ax.set(xlim=(-0.5, n_marks - 0.5), ylim=(n_marks - 0.5, -0.5))
     if layout.colours == "right":
         ax.figure.colorbar(image, ax=ax, label=label, shrink=min(1.0, 0.3 + 3 / len(effects)), aspect=15)
     else:
         bar = ax.figure.colorbar(image, ax=ax, location="bottom", aspect=30, pad=0.02)
         what, *unit = label.split("\n")
         bar.set_label(f"{what}\n{' '.join(unit)}", fontsize=layout.title)
-    shown = np.isfinite(effects) if layout.written else np.isfinite(effects) & (clear == 1)
+    shown = np.isfinite(effects) if layout.written else np.isfinite(effects) & clear
     places = np.argwhere(shown)
     colours = np.where(np.abs(effects[shown]) > 0.65 * most, "white", "black")
     if layout.written:
         for (i, j), colour in zip(places, colours, strict=True):
             ax.text(j, i, f"{round(effects[i, j], 2) + 0.0:.2f}", ha="center", va="center", fontsize=layout.font,
-                    weight="bold" if clear[i, j] == 1 else "normal", color=colour)
+                    weight="bold" if clear[i, j] else "normal", color=colour)
     elif len(places):
         ax.scatter(*places.T[::-1], s=min(DOT, 30 * layout.cell) ** 2, c=colours.tolist(), linewidths=0)
+
+
+def _cells(effects):
+    """What cells show, and how many marks are in one: of more marks than a picture has room for, the strongest effect
+    of some neighbours on some."""
+    n_marks, side = len(effects), -(-len(effects) // MOST_CELLS)
+    n = -(-n_marks // side)
+    cells = np.empty((n, n))
+    for i in range(n):
+        rows = np.full((side, n * side), np.nan)
+        rows[:len(effects[i * side:(i + 1) * side]), :n_marks] = effects[i * side:(i + 1) * side]
+        of_cell = rows.reshape(side, n, side).swapaxes(0, 1).reshape(n, -1)
+        cells[i] = of_cell[np.arange(n), np.nan_to_num(np.abs(of_cell), nan=-1).argmax(1)]
+    return cells, side
 
 
 def _draw_groups(ax, group_of_mark):
@@ -241,13 +261,15 @@ def clustered(effects):
 def _distances(effects):
     """Distances between marks by their effects on others and others' on them, condensed as SciPy has them.
 
-    As products of matrices, some marks at a time: comparing 5,000 one with the other takes minutes.
+    As products of matrices, some marks at a time: comparing 5,000 one with the other takes minutes. Marks without any
+    effect on others, often most of them, add nothing to the products.
     """
     n, parts = len(effects), []
     squares = (effects ** 2).sum(1) + (effects ** 2).sum(0)
+    on_others, by_others = effects[:, effects.any(0)], effects[effects.any(1)]
     for first in range(0, n, MARKS_AT_A_TIME):
         some = slice(first, first + MARKS_AT_A_TIME)
-        product = effects[some] @ effects[first:].T + effects[:, some].T @ effects[:, first:]
+        product = on_others[some] @ on_others[first:].T + by_others[:, some].T @ by_others[:, first:]
         distance = np.sqrt(np.maximum(squares[some, None] + squares[first:] - 2 * product, 0))
         parts += [row[i + 1:] for i, row in enumerate(distance)]
     return np.concatenate(parts)

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyArrowPatch
 
 from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.plots import heatmap_figure, network_figure, plot_heatmap, plot_network
+from kipoi_deepmr.plots import heatmap, heatmap_figure, network_figure, plot_heatmap, plot_network
 from kipoi_deepmr.plots.heatmap import clustered, matrix_of
 
 
@@ -153,3 +153,20 @@ def test_nothing_known_is_a_grey_heat_map():
     table = pairs_of(4)[1].assign(direct_std=np.nan, qvalue_min_effect=np.nan)
     drawn(heatmap_figure(table))
     drawn(network_figure(table))
+
+
+def test_of_more_marks_than_pixels_a_cell_shows_the_strongest_effect_of_neighbours(monkeypatch):
+    names, table = pairs_of(11)
+    whole = plot_heatmap(table)
+    monkeypatch.setattr(heatmap, "MOST_CELLS", 4)
+    ax = plot_heatmap(table)
+    effects = matrix_of(table, names, table["direct_std"])
+    order = [names.index(label.get_text()) for label in ax.get_yticklabels()]
+    effects, shown = effects[np.ix_(order, order)], np.asarray(ax.images[0].get_array())
+    assert shown.shape == (4, 4)
+    for i in range(4):
+        for j in range(4):
+            cell = effects[3 * i:3 * i + 3, 3 * j:3 * j + 3].ravel()
+            assert shown[i, j] == cell[np.nanargmax(np.abs(cell))]
+    assert (ax.get_xlim(), ax.get_ylim()) == (whole.get_xlim(), whole.get_ylim()) == ((-0.5, 10.5), (10.5, -0.5))
+    assert tuple(ax.images[0].get_extent()) == (-0.5, 11.5, 11.5, -0.5)
