@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..network.significance import FALSE_DISCOVERY_RATE
+from ..network.verdicts import DIRECT
 from . import glance
 from .genome import ASSEMBLIES, assembly_of
 from .graph import graph
@@ -60,7 +61,9 @@ def is_wide(run):
 
 
 def listed(run):
-    """Rows of the first method's table of global effects that the page lists: all, or the strongest.
+    """Rows of the first method's table of global effects that the page lists: all, or as many as it can hold.
+
+    Of more, all direct effects come before the strongest others, since the table begins with these alone.
 
     Parameters
     ----------
@@ -71,7 +74,11 @@ def listed(run):
     pandas.DataFrame
         The strongest first.
     """
-    return run.strongest.head(MAX_GLOBAL_ROWS // len(run.methods)) if is_wide(run) else run.strongest
+    table = run.strongest
+    if not is_wide(run):
+        return table
+    others_last = np.argsort((table["verdict"] != DIRECT).to_numpy(), kind="stable")
+    return table.iloc[np.sort(others_last[:MAX_GLOBAL_ROWS // len(run.methods)])]
 
 
 def overview(run, pairs):

@@ -98,7 +98,8 @@ def _left_out(run, pairs, loci, of_loci, reason):
         told.append(f"Local effects are shown for {counted(len(pairs), 'pair')} of {n_pairs:,}, by method "
                     f"{run.methods[0]} {which}: {run.local_name} has all.")
     if n_listed < n_pairs:
-        told.append(f"Global effects are listed for the {n_listed:,} strongest pairs: {run.name_of('global.tsv')} has "
+        which = "the strongest" if run.strongest["verdict"].isna().all() else "those with a direct effect first"
+        told.append(f"Global effects are listed for {n_listed:,} pairs, {which}: {run.name_of('global.tsv')} has "
                     f"all, and the heat map shows those of up to {heat.MOST_MARKS:,} marks.")
     if reason:
         told.append(f"No instruments and no effects along the sequence are shown: {reason}.")

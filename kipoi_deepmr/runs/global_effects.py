@@ -1,9 +1,11 @@
 """The table of global effects of a finished run: whole, or of very many pairs what a page needs of all of them."""
 
+import numpy as np
 import pandas as pd
 
 from ..errors import InputError
 from ..meta.order import Strongest
+from ..network.verdicts import DIRECT
 from .tables import VERDICT, Lean, read_in_pieces
 
 MOST_ROWS = 100_000  # that are held as a whole; a page lists 30,000
@@ -23,7 +25,8 @@ class GlobalEffects:
     Attributes
     ----------
     rows : pandas.DataFrame
-        All rows, or those of the strongest pairs, where there are more than `MOST_ROWS`.
+        All rows; where there are more than `MOST_ROWS`, those of the strongest pairs and of the strongest of those
+        with a direct effect.
     first : pandas.DataFrame
         Of the first method the rows of all pairs; if `rows` has not all, their columns `OF_ALL` alone, of which texts
         are categories.
@@ -38,9 +41,12 @@ class GlobalEffects:
     """
 
     def __init__(self, path):
-        lean = Lean(OF_ALL, TEXT)
-        held, self.methods = _strongest(path, TEXT, NUMBERS, lean)
+        lean, direct = Lean(OF_ALL, TEXT), Strongest(MOST_ROWS)
+        held, self.methods = _strongest(path, TEXT, NUMBERS, lean, direct)
         self.rows, self.n_rows = held.table(), held.n_rows
+        if not held.is_whole and direct.n_rows:
+            every = pd.concat([self.rows, direct.table()], ignore_index=True)
+            self.rows = every[~every.duplicated([*PAIR, "method"])].reset_index(drop=True)
         self.first = self.of_method(self.methods[0]) if held.is_whole else lean.table()
 
     def of_method(self, method):
@@ -88,13 +94,19 @@ def strongest_rows(path, numbers):
     return table
 
 
-def _strongest(path, text, numbers, lean=None):
-    """What `Strongest` holds of a table, and its methods; the first method's rows go to `lean`, too."""
+def _strongest(path, text, numbers, lean=None, direct=None):
+    """What `Strongest` holds of a table, and its methods; the first method's rows go to `lean`, too.
+
+    `direct` holds the pairs with a direct effect by that method.
+    """
     held, methods = Strongest(MOST_ROWS), []
     for piece, methods in _whole_pairs(read_in_pieces(path, text, numbers)):
         held.add(piece, len(methods))
         if lean:
             lean.add(piece.iloc[::len(methods)])
+            chosen = piece[np.repeat((piece["verdict"].iloc[::len(methods)] == DIRECT).to_numpy(), len(methods))]
+            if len(chosen):
+                direct.add(chosen, len(methods))
     if not held.n_rows:
         raise InputError(f"{path}: the table holds no rows")
     return held, methods

@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 from report_pages import held
 from wide_case import make_array
+from wide_tables import write_tables
 
 from kipoi_deepmr import pipeline
 from kipoi_deepmr.meta import order
 from kipoi_deepmr.mr import wide
 from kipoi_deepmr.pipeline import many_pairs
 from kipoi_deepmr.pipeline.result import Result
-from kipoi_deepmr.report import write_report
+from kipoi_deepmr.report import contents, write_report
 from kipoi_deepmr.runs import global_effects, tables
 from kipoi_deepmr.runs.finished import FinishedRun
 
@@ -91,6 +92,25 @@ def test_the_page_of_very_many_pairs_is_that_of_the_table_held_as_a_whole(store,
     assert len(pages[1]["effects"]["exposure"]) == 20
     result = Result(out, None, strongest_of(out), None, {}, _told={})
     assert result.heatmap().images[0].get_array().shape == (7, 7)
+
+
+@pytest.mark.parametrize("held_as_a_whole", [True, False])
+def test_a_page_that_cannot_list_all_pairs_lists_direct_effects_before_stronger_others(tmp_path, monkeypatch,
+                                                                                       held_as_a_whole):
+    """In the order of all, by their sizes."""
+    out = str(write_tables(tmp_path / "OUT", [f"m{i}" for i in range(12)], n_edges=15))
+    every = contents.listed(FinishedRun(out))[["exposure", "outcome", "verdict", "standardised"]]
+    direct = every["verdict"] == "direct effect"
+    assert len(every) == 132 and 5 < direct.sum() < 20 and not direct.iloc[:direct.sum()].all()
+    monkeypatch.setattr(contents, "MAX_GLOBAL_ROWS", 20)
+    if not held_as_a_whole:
+        monkeypatch.setattr(global_effects, "MOST_ROWS", 50)
+        monkeypatch.setattr(order, "STRONGEST", 25)
+        monkeypatch.setattr(tables, "PIECE", 15)
+    few = contents.listed(FinishedRun(out))[list(every)]
+    others = every.index[~direct][:20 - direct.sum()]
+    expected = every[direct | every.index.isin(others)]
+    pd.testing.assert_frame_equal(few.reset_index(drop=True), expected.reset_index(drop=True))
 
 
 def strongest_of(out):
