@@ -28,12 +28,14 @@ from ..plots import (
     styled,
     tracks_figure,
 )
+from ..runs import manifest
 from ..runs.finished import FinishedRun
 from ..runs.global_effects import strongest_rows
-from ..runs.outputs import NETWORK, STAGES, stored, writing
+from ..runs.outputs import NETWORK, RUN_JSON, STAGES, stored, writing
 from ..runs.tables import VERDICT, read_in_pieces, read_lean, read_table
 
 PAIR = ("exposure", "outcome")
+NO_VALUE = "(none)"  # of a mark, in a column of the table of marks
 LETTERS = 20  # of a name in a title or beside an axis
 _TEXT_OF_STRATA = ("covariate", "stratum", *PAIR, "method")
 
@@ -77,13 +79,32 @@ def _groups(arguments, pairs):
     options = HeatmapFigureOptions.among(arguments)
     if not options.color_by:
         return None
+    marks, columns = dict.fromkeys([*pairs["exposure"].unique(), *pairs["outcome"].unique()]), _columns(arguments.table)
+    if not options.mark_table:
+        return _of_run(arguments.table, columns, options.color_by, marks)
     table = read_mark_table(options.mark_table)
     groups = dict(zip(table.names, table.values(options.color_by, "--color_by"), strict=True))
-    for mark in dict.fromkeys([*pairs["exposure"].unique(), *pairs["outcome"].unique()]):
+    for mark in marks:
         if mark not in groups:
+            known = "; leave out --mark_table, since the run knows the columns of its marks" if columns else ""
             raise InputError(f"{options.mark_table}: no row is called {listed([mark])}, which is a mark of "
-                             f"{arguments.table}{nearest(mark, table.names)}")
+                             f"{arguments.table}{known or nearest(mark, table.names)}")
     return groups
+
+
+def _columns(path):
+    """What the table of marks of a run says, by column and mark; empty without; of the run that a path belongs to."""
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    return manifest.read(folder).get("mark_columns") or {} if os.path.isfile(os.path.join(folder, RUN_JSON)) else {}
+
+
+def _of_run(path, columns, column, marks):
+    if not columns:
+        raise InputError(f"--color_by {column}: {path} was not made with a table of marks; give one by --mark_table")
+    if column not in columns:
+        raise InputError(f'{path}: --color_by: the marks of the run have no column "{column}"'
+                         + nearest(column, columns))
+    return {mark: columns[column].get(mark, NO_VALUE) for mark in marks}
 
 
 def _table_of(path):

@@ -417,8 +417,9 @@ class HeatmapFigureOptions(Options):
         kinds.Text("FILE"), needs=(given("color_by"),), shared=True,
         help="a table with a row for each mark, as `run --mark_table` takes it")
     color_by: str = option(
-        kinds.Text("COLUMN"), needs=(given("mark_table"),),
-        help="give marks with the same value in this column of --mark_table the same colour")
+        kinds.Text("COLUMN"),
+        help="give marks with the same value in this column the same colour; a column of --mark_table, or else of the "
+             "table that `run --mark_table` was given")
 
 
 @documented

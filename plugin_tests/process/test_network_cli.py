@@ -172,8 +172,24 @@ def test_a_heat_map_with_colours_of_a_table(run, tmp_path, source):
     assert all(f"assay of {m}<" in text for m in marks[:-1]) and "assay of unused" not in text
 
 
+@pytest.mark.parametrize("source", ["", "global.tsv"])
+def test_a_heat_map_with_the_colours_that_the_run_was_given(run, tmp_path, source, capsys):
+    """As of groups (`--mark_groups_by`), which have no row in the table; a mark may have no value."""
+    shutil.copytree(run, tmp_path / "OUT")
+    told = json.loads((tmp_path / "OUT" / "run.json").read_text())
+    told["mark_columns"] = {"assay": {"A": "of A", "B": "of both", "C": "of both"}}
+    (tmp_path / "OUT" / "run.json").write_text(json.dumps(told))
+    words = ["plot", "heatmap", tmp_path / "OUT" / source, "-q", "-o", tmp_path / "x.svg", "--color_by"]
+    assert main([*map(str, words), "assay"]) == 0
+    text = (tmp_path / "x.svg").read_text()
+    assert all(f"{group}<" in text for group in ("of A", "of both", "(none)"))
+    assert 'the marks of the run have no column "asay"; did you mean "assay"?' in refused(capsys, [*words, "asay"])
+    (tmp_path / "t.tsv").write_text("name\tassay\nx\ty\n")
+    assert "leave out --mark_table" in refused(capsys, [*words, "assay", "--mark_table", tmp_path / "t.tsv"])
+
+
 @pytest.mark.parametrize("options, said", [
-    (["--color_by", "assay"], "--color_by goes with --mark_table"),
+    (["--color_by", "assay"], "was not made with a table of marks; give one by --mark_table"),
     (["--mark_table", "t.tsv", "--color_by", "asay"], 'the table has no column "asay"; did you mean "assay"?'),
     (["--mark_table", "t.tsv", "--color_by", "assay"], "t.tsv: no row is called A, which is a mark of")])
 def test_bad_colours_of_a_heat_map(run, tmp_path, monkeypatch, capsys, options, said):
