@@ -5,11 +5,15 @@ import numpy as np
 BLOCK_BYTES = 16_000_000  # of effects in float64 held at a time
 
 
+def loci_of_block(sizes):
+    """How many loci's effects fit in `BLOCK_BYTES`; `sizes` are those of the effects' dimensions."""
+    return max(1, BLOCK_BYTES // (8 * max(1, sizes["variant"] * sizes["mark"])))
+
+
 def locus_blocks(effects):
     """Slices of loci whose effects fit in `BLOCK_BYTES`."""
-    sizes = effects.sizes
-    block = max(1, BLOCK_BYTES // (8 * max(1, sizes["variant"] * sizes["mark"])))
-    return [slice(i, min(i + block, sizes["locus"])) for i in range(0, sizes["locus"], block)]
+    n_loci, block = effects.sizes["locus"], loci_of_block(effects.sizes)
+    return [slice(i, min(i + block, n_loci)) for i in range(0, n_loci, block)]
 
 
 def each_block(function, effects, blocks=None):

@@ -210,11 +210,11 @@ def _tables(effects, options, prepare, alpha, map_blocks=each_block):
     check_pairs(marks, options, alpha)
     effects, rule = prepare()
     plan = plan_of(effects, options, rule, alpha)
-    pairs, estimators, n_fits = plan.pairs, plan.estimators, fits_of(effects.sizes, _n_pairs(plan.pairs), options)
+    pairs = plan.pairs
     if not moderates(options):
         return map_blocks(partial(_table_of_block, methods=options.method, plan=plan), effects)
     fitted = None
-    if n_fits * len(estimators) <= HELD_FITS:
+    if holds_fits(effects.sizes, _n_pairs(pairs), options):
         fitted = list(map_blocks(partial(_fit_block, plan=plan), effects))
     spreads = (spreads_of(finished(of_block, plan)) for of_block in fitted) if fitted else map_blocks(
         partial(_spreads_of_block, plan=plan), effects)
@@ -238,6 +238,11 @@ def plan_of(effects, options, rule, alpha=0.05):
 def fits_of(sizes, n_pairs, options):
     """How many fits one method takes: `sizes` are those of the effects' dimensions."""
     return sizes["locus"] * n_pairs * (1 + members_fitted(sizes, options))
+
+
+def holds_fits(sizes, n_pairs, options):
+    """Whether a table of so many pairs holds its fits until the members' spread is known, and makes none twice."""
+    return fits_of(sizes, n_pairs, options) * len(options.method) <= HELD_FITS
 
 
 def _n_pairs(pairs):

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -102,21 +103,34 @@ class Trial:
     def __init__(self, effects, options, rule, compiled):
         self.effects, self._options = effects, options
         self._plan = replace(plan_of(effects, options, rule), compiled=compiled)
-        self._block = slice(0, effects.sizes["locus"])
+        self._block, self._views = slice(0, effects.sizes["locus"]), ()
 
     def view(self):
         """Read the loci, and look at them as each member does."""
         self._views = _views(self.effects, self._block, self._plan)
 
-    def some(self, n):
-        """About `n` pairs, of exposures by chance: dict of int to list of int."""
-        chosen = {}
-        for exposure in np.random.default_rng(0).permutation(list(self._plan.pairs)).tolist():
-            chosen[exposure] = self._plan.pairs[exposure][:n]
-            n -= len(chosen[exposure])
-            if not n:
-                break
-        return dict(sorted(chosen.items()))
+    def first(self, n_loci):
+        """The trial of the first loci alone."""
+        few, loci = copy(self), slice(0, n_loci)
+        few.effects, few._block = self.effects.isel(locus=loci), loci
+        if self._views:
+            block, views = self._views
+            few._views = block.part(loci), [view.part(loci) for view in views]
+        return few
+
+    def some(self, n, least_exposures=1):
+        """About `n` pairs, at most, of exposures with few instruments, with many and between: dict of int to list of
+        int.
+
+        The fewer pairs, the fewer outcomes of each exposure, so that there are `least_exposures`.
+        """
+        block, _ = self._views
+        exposures = [exposure for exposure, outcomes in self._plan.pairs.items() if len(outcomes)]
+        exposures = sorted(exposures, key=block.instruments.mask.sum((0, 1)).__getitem__)
+        width = max(len(self._plan.pairs[exposure]) for exposure in exposures)
+        k = min(n, len(exposures), max(least_exposures, n // width))
+        chosen = [exposures[i] for i in np.arange(k) * len(exposures) // k + len(exposures) // (2 * k)]
+        return {exposure: self._plan.pairs[exposure][:max(1, n // k)] for exposure in sorted(chosen)}
 
     def spreads(self, pairs):
         """The members' spread (locus, estimator, pair)."""

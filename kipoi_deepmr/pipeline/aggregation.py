@@ -82,7 +82,8 @@ def aggregate(local_path, global_path, options=None, *, effects_path=None, netwo
         table = _aggregated(local_path, local, pooled, options.tau2_method, quiet)
         judged = judged or judge_known(effects, network_options, quiet)
         with working("aggregate: verdicts and files", quiet):
-            table = _written(files, table, judged) if pooled is None else _written_by_piece(files, pooled, judged)
+            table = (write_judged(files.path, table, judged) if pooled is None else
+                     _written_by_piece(files, pooled, judged))
             if not files.alone:
                 save(global_effects_figure(table), files.beside("global.png"), dpi=150)
                 if judged.network:
@@ -110,12 +111,12 @@ def _many_pairs(local, folder):
         yield ManyPairs(file, local)
 
 
-def _written(files, table, judged):
-    """Write the table with its verdicts; the table as written."""
+def write_judged(path, table, judged):
+    """Write a global table with its verdicts; the table as written."""
     notes = table.attrs.get("notes", [])
     table = judged.of_table(_as_text(table))
     table.attrs["notes"] = notes
-    tables.write_table(files.path, [table])
+    tables.write_table(path, [table])
     return table
 
 

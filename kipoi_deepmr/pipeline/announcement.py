@@ -57,7 +57,7 @@ def expected(options, marks, sizes, path, *, effects=None, keeps_members=True, s
     check_sizes(found, path)
     if short or quiet:
         return found
-    rates = timed(sample, options, sizes, found.counts.wide, is_parquet(like))
+    rates = timed(sample, options, sizes, found.counts, is_parquet(like))
     return sizes_of(options, marks, sizes, stages, like, known, rates)
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ..effects_store.local_effects import BLOCK_PAIRS, CHUNK_PAIRS
 from ..instruments.rays import FEW_MARKS
-from ..mr.pairs import HELD_FITS, moderates
+from ..mr.pairs import holds_fits, moderates
 from ..report import shapes
 from ..report.contents import MAX_GLOBAL_ROWS, MAX_PAIRS
 from ..threads import n_threads
@@ -13,7 +13,6 @@ from .duration import in_words
 # Seconds of the machine that was measured (docs/performance.md), multiplied by `Rates.slow`
 LEAST = {"network": 0.2, "estimate": 0.3, "aggregate": 1.6, "report": 1.6}  # of the smallest
 READ = 1.2e-8  # a number of the effects that is read
-TABLE_READ = 8e-6  # a row of the local table
 RECORD, NUMBER_OF_RECORD = 2e-5, 4e-7  # of the VCF
 # Numbers of the effects that the network reads a second, of few marks, which have several starts, and of many
 NUMBERS_OF_NETWORK = 10_000_000, 26_000_000
@@ -89,18 +88,16 @@ def _of_estimate(options, sizes, counts, known, rates):
     numbers = loci * sizes["variant"] * sizes["mark"] * (2 + sizes["member"])
     twice = moderates(options)
     if counts.wide:
-        fits = counts.rows * (rates.effect + rates.spread)
-        passes = 1 + twice
-        of_table = counts.in_table * (rates.row + rates.spread)
-        passes += (1 + twice) * (counts.in_table > 0)
+        fits, passes = counts.rows * (rates.effect + rates.spread), (1 + twice) * (1 + (counts.in_table > 0))
     else:
-        held = counts.fits <= HELD_FITS
-        fits, passes = 0.0 if held or not twice else counts.rows * rates.spread, 1 + (twice and not held)
-        of_table = counts.in_table * rates.row
+        twice = twice and not holds_fits(sizes, counts.pairs, options)
+        fits, passes = counts.rows * rates.spread * twice, 1 + twice
+    of_table = counts.in_table * rates.row + loci * rates.row_locus * (counts.in_table > 0)
     fits += counts.pairs * counts.methods * rates.moderated
     passes_of_block = (counts.diagnosed > 0) + (options.vcf != "none")
     serial = rates.slow * (LEAST["estimate"] + numbers * READ * (passes + passes_of_block))
-    serial += loci * (rates.shrink + passes * rates.view) + of_table + counts.diagnosed * rates.diagnosed
+    serial += loci * (rates.shrink + passes * rates.view) + of_table
+    serial += counts.diagnosed * rates.diagnosed + loci * rates.diagnosed_locus * (counts.diagnosed > 0)
     if options.vcf != "none":
         records = loci * sizes["variant"] * known.of_mutants
         width = min(20, sizes["mark"]) if counts.wide else 2 * sizes["mark"] + counts.pairs * known.share
@@ -111,7 +108,7 @@ def _of_estimate(options, sizes, counts, known, rates):
 def _of_aggregate(sizes, counts, known, rates, network):
     rows = counts.pairs * counts.methods
     seconds = rates.slow * LEAST["aggregate"] + rows * (rates.pooled + rates.judged)
-    seconds += counts.rows * (rates.read if counts.wide else rates.slow * TABLE_READ)
+    seconds += counts.rows * rates.read
     if network:
         seconds += rates.slow * of_network_files(sizes, known.causes)
     return seconds, rows * rates.pooled

@@ -1,5 +1,6 @@
 """How long the steps of each stage take here: the stage's own functions, timed on a few loci and pairs."""
 
+import math
 import os
 import tempfile
 import time
@@ -7,24 +8,29 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from .. import effects_store, meta, mr
+from ..effects_store.blocks import loci_of_block
 from ..instruments import Assignment, InstrumentRule, moderation_for, moderation_of, with_se_shrinkage
 from ..instruments.rays import LEAST_NOISE, LEAST_TAU, MOST_LOCAL, LocalSlopes, Rays
 from ..instruments.rules import Direct
 from ..meta.members import OF_MEMBER
 from ..mr.block import Block
-from ..mr.pairs import COMPILED_FROM, fits_of, members_fitted, moderates
+from ..mr.pairs import COMPILED_FROM, fits_of, holds_fits, members_fitted, moderates
+from ..mr.wide import GROUP_FITS
 from ..network.verdicts import DIRECT
 from ..output import tables
+from ..runs.tables import read_estimates
 from ..threads import limited
 from .sampled import of_largest, rule_of
 
-LEAST = 0.15  # seconds: a step is made longer until it takes so much
-LOCI_OF_LOOPS, FEWEST = 10, 20  # of compiled loops; pairs in arrays, where those of an exposure share some work
-LONGER = 16  # times as many pairs, at most, in the next step
-DRAWN = 250_000  # local effects that are pooled, and spreads that are moderated
-ROWS, FEW_DIAGNOSED, DIAGNOSED = 2_000, 5, 200  # of tables, and pairs at two loci
+LEAST = 0.4  # seconds: a step is made longer until it takes so much
+LONGER = 16  # times as much, at most, in the next try
+FEWEST = 5  # pairs in arrays to begin with, of as many exposures
+DRAWN = 500_000  # local effects that are pooled, and spreads that are moderated
+MOST_ROWS = 20_000  # of a table of local effects, or of diagnostics
+FEWER_ROWS, ROWS = 2_000, 30_000  # of a global table, whose difference is what rows take
 REFERENCE = 0.034  # seconds of `slowness` on the machine whose constants are in seconds.py (AMD EPYC, 2.6 GHz, idle)
 
 
@@ -40,7 +46,9 @@ class Rates(NamedTuple):
     moderated : float
         Of a pair and method, to moderate its spread over all loci.
     row, diagnosed : float
-        Of a row of the local table and of the diagnostics.
+        Of a row of the local table, where there is an array with all fits that it takes, and of the diagnostics.
+    row_locus, diagnosed_locus : float
+        Of a locus in each, whatever the pairs.
     read : float
         Of a local effect, when `aggregate` reads it.
     pooled, judged : float
@@ -56,13 +64,15 @@ class Rates(NamedTuple):
     moderated: float
     row: float
     diagnosed: float
+    row_locus: float
+    diagnosed_locus: float
     read: float
     pooled: float
     judged: float
     slow: float
 
 
-def timed(sample, options, sizes, wide, parquet):
+def timed(sample, options, sizes, counts, parquet):
     """Time the steps of estimation and of what follows.
 
     Parameters
@@ -72,8 +82,9 @@ def timed(sample, options, sizes, wide, parquet):
     options : EstimateOptions
     sizes : dict of str to int
         Of the dimensions of all effects.
-    wide, parquet : bool
-        Whether local effects go to an array, and whether tables are Parquet.
+    counts : Counts
+    parquet : bool
+        Whether tables are Parquet.
 
     Returns
     -------
@@ -81,15 +92,14 @@ def timed(sample, options, sizes, wide, parquet):
     """
     with limited(1), tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
         shrink, viewed = _seconds_again(lambda: with_se_shrinkage(sample, options.se_shrinkage, quiet=True))
-        if _is_compiled(options, sizes):  # loops take one locus at a time, arrays all
-            viewed = viewed.isel(locus=slice(LOCI_OF_LOOPS))
-        few = viewed.sizes["locus"]
         rule = _rule_of(viewed, options, sizes["locus"])
         trial = mr.Trial(viewed, options, rule, _is_compiled(options, sizes))
-        view, _ = _seconds_again(trial.view)
-        diagnosed = _of_diagnostics(viewed, options, rule, trial)
-        return Rates(shrink / sample.sizes["locus"], view / few, diagnosed=diagnosed,
-                     slow=slowness(), **_of_fits(trial, options, sizes, wide, folder, parquet))
+        trial.first(1).view()
+        view, _ = _seconds(trial.view)
+        few = viewed.sizes["locus"]
+        return timed_alone()._replace(shrink=shrink / few, view=view / few,
+                                      **_of_diagnostics(trial, options, rule, sizes, counts),
+                                      **_of_fits(trial, options, sizes, counts, folder, parquet))
 
 
 def timed_of_array(local, parquet):
@@ -122,94 +132,143 @@ def _seconds_again(function):
     return _seconds(function)
 
 
-def _grown(step, most, compiled):
-    """How many pairs take long enough to be timed, seconds of each, and what `step` gives for so many.
+def _grown(step, trial, n_pairs, compiled):
+    """As many loci, and pairs, as take long enough to be timed: a `Trial`, pairs, seconds, and what `step` gives.
 
-    Compiled loops take one locus at a time, whatever the pairs: what one pair takes is not counted for each.
+    Of compiled loops, a locus takes as many pairs as the estimation holds at a time, since larger arrays take longer a
+    number. In arrays, which share work between loci, all loci come before more pairs.
     """
-    n, begun = (1, _seconds_again(partial(step, 1))[0]) if compiled else (min(FEWEST, most), 0.0)
+    n_loci, n = 1, min(n_pairs, GROUP_FITS if compiled else FEWEST)
+    few = trial.effects.sizes["locus"]
+    step(trial.first(1), trial.some(1))  # what is loaded once counts for nothing
     while True:
-        taken, found = _seconds(partial(step, n))
-        if compiled and taken - begun >= LEAST:  # most of it may be machine code that was made or loaded
-            taken, found = _seconds(partial(step, n))
-        if taken - begun >= LEAST or n >= most:
-            return n, _beyond(taken, begun) / n, found
-        n = int(min(most, max(n + 1, n * min(LONGER, 1.5 * LEAST / max(taken - begun, 1e-4)))))
-
-
-def _beyond(taken, begun):
-    """Seconds beyond those of one pair, at least a tenth of all."""
-    return max(taken - begun, taken / 10)
+        some, pairs = trial.first(n_loci), trial.some(n, FEWEST)
+        taken, found = _seconds(partial(step, some, pairs))
+        if taken >= LEAST or (n_loci == few and (compiled or n == n_pairs)):
+            return some, pairs, taken, found
+        times = min(LONGER, 1.5 * LEAST / max(taken, 1e-4))
+        if n_loci < few:
+            n_loci = min(few, math.ceil(n_loci * times))
+        else:
+            n = min(n_pairs, math.ceil(n * times))
 
 
 def _is_compiled(options, sizes):
     return fits_of(sizes, options.n_pairs(sizes["mark"]), options) >= COMPILED_FROM
 
 
-def _of_fits(trial, options, sizes, wide, folder, parquet):
-    """Rates of what is fitted, and a few rows of the local table."""
-    n_pairs, n_loci, few = options.n_pairs(sizes["mark"]), sizes["locus"], trial.effects.sizes["locus"]
-    each_locus, compiled = few * len(options.method), _is_compiled(options, sizes)
-    moderation, rates = (), dict.fromkeys(("spread", "moderated", "effect"), 0.0)
-    if moderates(options):
-        n, each, spreads = _grown(lambda n: trial.spreads(trial.some(n)), n_pairs, compiled)
+def _of_fits(trial, options, sizes, counts, folder, parquet):
+    """Rates of what is fitted, and of what `aggregate` does with it."""
+    twice, compiled, n_loci = moderates(options), _is_compiled(options, sizes), sizes["locus"]
+    rates, moderation = dict.fromkeys(("spread", "moderated", "effect"), 0.0), ()
+    if twice and (counts.wide or not holds_fits(sizes, counts.pairs, options)):
+        some, pairs, taken, spreads = _grown(mr.Trial.spreads, trial, counts.pairs, compiled)
         chosen = spreads[..., :max(1, DRAWN // n_loci)]
-        rates["spread"] = each / each_locus
+        rates["spread"] = taken / spreads.size
         rates["moderated"] = _seconds_again(lambda: trial.moderation(chosen, n_loci))[0] / chosen[0].size
-        moderation = trial.moderation(spreads, few)
-    else:
-        n, *_ = _grown(lambda n: trial.table(trial.some(n), ()), n_pairs, compiled)
-    some = trial.some(min(n, max(1, ROWS // each_locus)))
-    taken, table = _seconds_again(lambda: trial.table(some, moderation))
-    written, _ = _seconds_again(lambda: tables.write_table(_in(folder, "local", parquet), [table]))
-    rates["row"] = (taken + written) / len(table)
-    if not wide:
-        return {**rates, "read": 0.0, **_of_aggregate(*_arrays(table), n_loci, folder, parquet)}
-    pairs = trial.some(n)
-    taken, local = _in_array(trial, options, sizes, pairs, moderation, folder)
-    return {**rates, "effect": taken / (n * each_locus), **_of_pieces(local, n_loci, folder, parquet)}
+        moderation = some.moderation(spreads, len(spreads))
+    elif counts.wide:
+        some, pairs, *_ = _grown(partial(_filled, options, sizes, ()), trial, counts.pairs, compiled)
+    if counts.wide:
+        _in_array(trial.first(1), options, sizes, trial.some(1), (), folder)
+        rates["effect"], local = _in_array(some, options, sizes, pairs, moderation, folder)
+        rates.update(_of_pieces(local, n_loci, folder, parquet))
+    if counts.in_table:
+        rates.update(_of_table(trial, options, sizes, counts, folder, parquet))
+    return rates
 
 
-def _in_array(trial, options, sizes, pairs, moderation, folder):
-    """Seconds that pairs take until they are in an array, and the array."""
-    marks = trial.effects["mark"].values.tolist()
-    shape = effects_store.Shape(options.method, trial.effects.sizes["locus"], [marks[x] for x in pairs],
+def _filled(options, sizes, moderation, some, pairs):
+    """Pairs at some loci in the arrays of a block, and their `Shape`."""
+    marks = some.effects["mark"].values.tolist()
+    shape = effects_store.Shape(options.method, some.effects.sizes["locus"], [marks[x] for x in pairs],
                                 options.outcomes or marks, members_fitted(sizes, options))
     shape.block = shape.sizes["locus"]
+    return some.fill(pairs, moderation, shape), shape
+
+
+def _in_array(some, options, sizes, pairs, moderation, folder):
+    """Seconds of a local effect until it is in an array, and the array."""
+    filled, (data, shape) = _seconds(partial(_filled, options, sizes, moderation, some, pairs))
     path = os.path.join(folder, "local.zarr")
-    writer = effects_store.LocalWriter(path, shape, trial.effects, {}, {})
-    filled, data = _seconds_again(lambda: trial.fill(pairs, moderation, shape))
-    if _is_compiled(options, sizes) and sum(map(len, pairs.values())) > 1:  # as in _grown
-        filled = _beyond(filled, _seconds(lambda: trial.fill(trial.some(1), moderation, shape))[0])
+    writer = effects_store.LocalWriter(path, shape, some.effects, {"pairs": len(pairs)}, {})
     written, entry = _seconds(lambda: effects_store.write_block(path, shape, 0, data, []))
     writer.add(entry)
-    share = sum(map(len, pairs.values())) / (len(pairs) * len(shape.outcomes))
-    return filled + written * min(1.0, share), effects_store.LocalEffects(path)
+    n_pairs, cells = sum(map(len, pairs.values())), len(pairs) * len(shape.outcomes)
+    return (filled / n_pairs + written / cells) / (shape.block * len(shape.methods)), effects_store.LocalEffects(path)
 
 
-def _of_diagnostics(viewed, options, rule, trial):
-    """Seconds of a row of the diagnostics, without what their loci take, whatever the pairs."""
-    if options.diagnostics == "none":
-        return 0.0
-    few, draws = viewed.isel(locus=slice(2)), {} if options.diagnostics == "all" else {"n_draws": 0}
+def _of_table(trial, options, sizes, counts, folder, parquet):
+    """Rates of the local table, and of what `aggregate` does with it where there is no array."""
+    path, twice = _in(folder, "local", parquet), moderates(options)
 
-    def rows(n):
-        return sum(map(len, mr.iter_diagnostics(few, options, rule, pairs=trial.some(n), **draws)))
+    def rows(some, pairs):
+        spreads = None
+        if twice:  # where there is an array, those of its pairs are measured once more
+            shape = some.effects.sizes["locus"], len(options.method), sum(map(len, pairs.values()))
+            spreads = some.spreads(pairs) if counts.wide else np.random.default_rng(0).gamma(2.0, size=shape)
+        table = some.table(pairs, some.moderation(spreads, len(spreads)) if twice else ())
+        tables.write_table(path, [table])
+        return table
 
-    begun, _ = _seconds_again(partial(rows, 1))
-    for n in FEW_DIAGNOSED, DIAGNOSED:
-        taken, n_rows = _seconds_again(partial(rows, n))
-        if taken - begun >= LEAST:
-            break
-    return _beyond(taken, begun) / n_rows
+    of_locus, row, table = _beyond_one(rows, trial, options, sizes, counts.in_table // len(options.method), counts)
+    rates = {"row": row, "row_locus": of_locus}
+    if counts.wide:
+        return rates
+    read, _ = _seconds_again(lambda: read_estimates(path))
+    return {**rates, "read": read / len(table), **_of_aggregate(*_arrays(table), sizes["locus"], folder, parquet)}
+
+
+def _of_diagnostics(trial, options, rule, sizes, counts):
+    """Rates of the diagnostics."""
+    if not counts.diagnosed:
+        return {}
+    draws = {} if options.diagnostics == "all" else {"n_draws": 0}
+
+    def rows(some, pairs):
+        return pd.concat(mr.iter_diagnostics(some.effects, options, rule, pairs=pairs, **draws))
+
+    of_locus, row, _ = _beyond_one(rows, trial, options, sizes, counts.diagnosed, counts)
+    return {"diagnosed": row, "diagnosed_locus": of_locus}
+
+
+def _beyond_one(step, trial, options, sizes, n_rows, counts):
+    """Seconds of a locus with one pair, of a further row, and the table that `step` gives.
+
+    A table of the pairs that matter has about one of each exposure, and the loci of a block share some of its work.
+    """
+    n_pairs, few = max(1, n_rows // sizes["locus"]), trial.effects.sizes["locus"]
+
+    def seconds(n_loci, n):
+        pairs = trial.some(n, n if counts.wide and options.tables == "effects" else FEWEST)
+        return _seconds(partial(step, trial.first(n_loci), pairs))
+
+    seconds(1, 1)
+    begun, table = seconds(few, 1)
+    if begun > LEAST:
+        few = max(1, int(few * LEAST / begun))
+        begun, table = seconds(few, 1)
+    n, of_one, beyond = 1, len(table), 0.0
+    while n < n_pairs and beyond < LEAST / 2 and len(table) < MOST_ROWS:
+        n = min(n_pairs, n * LONGER)
+        taken, table = seconds(few, n)
+        beyond = max(taken - begun, taken / 10)
+    row, together = beyond / max(1, len(table) - of_one), min(sizes["locus"], loci_of_block(sizes))
+    if together > few > 1 and n > 1:
+        least = seconds(1, n)[0] - seconds(1, 1)[0]
+        each = min(row, max(0.0, beyond - least) * few / (few - 1) / (len(table) - of_one))
+        row = each + (row - each) * few / together
+    return begun / few, row, table
 
 
 def _of_pieces(local, n_loci, folder, parquet):
     """Rates of what follows an array of local effects, from its first block of loci and group of exposures."""
-    def read():
+    def read(local):
         return next(mr.pieces(local, slice(local.shape.block)))[0]()
 
-    taken, (keys, *arrays, members) = _seconds_again(read)
+    again = effects_store.LocalEffects(local.path)
+    read(local)
+    taken, (keys, *arrays, members) = _seconds(partial(read, again))
     arrays += list(members)
     n_read = arrays[0].shape[0] * local.shape.group * len(local.outcomes) * len(local.methods)
     return {"read": taken / n_read, **_of_aggregate(keys, arrays, n_loci, folder, parquet)}
@@ -234,12 +293,19 @@ def _of_aggregate(keys, arrays, n_loci, folder, parquet):
 
 def _of_judged(found, folder, parquet):
     """Seconds of a row of the global table that is judged and written; without its verdict, which takes little."""
-    from .network import PAIR, Judged  # which imports this module
+    from .aggregation import write_judged  # which imports this module
+    from .network import PAIR, Judged
 
-    rows = found.iloc[np.arange(ROWS) % len(found)]
-    judged, path = Judged(dict.fromkeys(rows[PAIR].to_numpy().ravel(), 1.0), None, ""), _in(folder, "global", parquet)
-    taken, _ = _seconds_again(lambda: tables.write_table(path, [judged.of_table(rows).assign(verdict=DIRECT)]))
-    return taken / ROWS
+    path = _in(folder, "global", parquet)
+    judged = Judged(dict.fromkeys(found[PAIR].to_numpy().ravel(), 1.0), None, DIRECT)
+
+    def seconds(n):
+        rows = found.iloc[np.arange(n) % len(found)]
+        return _seconds(lambda: write_judged(path, rows, judged))[0]
+
+    seconds(1)
+    fewer, more = seconds(FEWER_ROWS), seconds(ROWS)
+    return max(more - fewer, 0.0) / (ROWS - FEWER_ROWS)
 
 
 def _in(folder, name, parquet):
