@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from ..effects_store.local_effects import BLOCK_PAIRS, CHUNK_PAIRS
+from ..effects_store import Shape
 from ..instruments.rays import FEW_MARKS
+from ..meta import order
 from ..mr.pairs import holds_fits, moderates
 from ..report import shapes
 from ..report.contents import MAX_GLOBAL_ROWS, MAX_PAIRS
@@ -11,21 +12,22 @@ from ..threads import n_threads
 from .duration import in_words
 
 # Seconds of the machine that was measured (docs/performance.md), multiplied by `Rates.slow`
-LEAST = {"network": 0.2, "estimate": 0.3, "aggregate": 1.6, "report": 1.6}  # of the smallest
+LEAST = {"network": 0.1, "estimate": 0.3, "aggregate": 1.3, "report": 1.4}  # of the smallest
 READ = 1.2e-8  # a number of the effects that is read
 RECORD, NUMBER_OF_RECORD = 2e-5, 4e-7  # of the VCF
 # Numbers of the effects that the network reads a second, of few marks, which have several starts, and of many
-NUMBERS_OF_NETWORK = 10_000_000, 26_000_000
-# A pair of the network, one of causes, one at a locus where there are causes, and three marks, for matrix products
-PAIR_OF_NETWORK, CAUSE_OF_NETWORK, PAIR_AND_LOCUS_OF_NETWORK, MARKS_OF_NETWORK = 8.6e-6, 2.2e-5, 6.4e-9, 6e-10
+NUMBERS_OF_NETWORK = 10_000_000, 33_000_000
+# A pair of the network, one of causes, one at a locus where there are causes, and two causes and a mark
+PAIR_OF_NETWORK, CAUSE_OF_NETWORK, PAIR_AND_LOCUS_OF_NETWORK, CAUSES_OF_NETWORK = 1e-7, 1.2e-5, 6.4e-9, 1.6e-8
 PAIR_OF_CROWDED = 1.9e-8  # a pair of the network, where many marks are moved by a mutant
-PAIR_OF_FILES, PAIR_OF_CAUSES_IN_FILES = 1.1e-5, 2.1e-5
+PAIR_OF_FILES, PAIR_OF_CAUSES_IN_FILES = 2e-6, 5e-6
 NAMED_FROM, NAMED_TO, NAME = 40, 200, 0.02  # marks with small names on the figure of the network, and seconds of one
-UNNAMED = 1.8  # seconds of a figure without names
+UNNAMED, PAIR_OF_UNNAMED = 1.2, 2e-6  # seconds of a figure without names, and of a pair of it
+ROW_OF_FIGURE = 3.4e-6  # of the global table, for its figure
 # Of the report: a row of local effects that is shown, a mutant and what each mark adds, a pair that is listed, one that
-# is read, a part of the array that is read for a pair
-ROW_OF_REPORT, MUTANT_OF_REPORT, MARK_OF_MUTANT, PAIR_OF_REPORT = 2.8e-4, 1e-4, 1e-6, 1.5e-5
-PAIR_READ, PAIR_READ_IN_PARQUET, PART_READ, NUMBER_OF_PART = 3.8e-6, 3e-6, 3e-3, 4e-9
+# is read, a variable of the array that is read for a pair, a part of it and what each number adds
+ROW_OF_REPORT, MUTANT_OF_REPORT, MARK_OF_MUTANT, PAIR_OF_REPORT = 2.8e-4, 9e-5, 1e-6, 1.5e-5
+PAIR_READ, PAIR_READ_IN_PARQUET, VARIABLE_READ, PART_READ, NUMBER_OF_PART = 2.8e-6, 3e-6, 1.5e-3, 2e-4, 1.6e-9
 FEW = 0.01  # causes: a network of hardly any has no direct effects
 VARIABLES = 5  # of the array that the report reads
 ROWS_OF_REPORT, MUTANTS_OF_REPORT, MARKS_OF_REPORT = 6_000, 30_000, 160  # the most of it
@@ -107,7 +109,8 @@ def _of_estimate(options, sizes, counts, known, rates):
 
 def _of_aggregate(sizes, counts, known, rates, network):
     rows = counts.pairs * counts.methods
-    seconds = rates.slow * LEAST["aggregate"] + rows * (rates.pooled + rates.judged)
+    of_figure = rates.slow * ROW_OF_FIGURE * (rows if rows <= order.MOST_ROWS else 0)
+    seconds = rates.slow * LEAST["aggregate"] + rows * (rates.pooled + rates.judged) + of_figure
     seconds += counts.rows * rates.read
     if network:
         seconds += rates.slow * of_network_files(sizes, known.causes)
@@ -120,14 +123,15 @@ def of_network(sizes, known):
     numbers = loci * sizes["variant"] * marks * (1 + sizes["member"])
     of_pairs = marks ** 2 * (PAIR_OF_NETWORK + CAUSE_OF_NETWORK * known.causes + PAIR_OF_CROWDED * known.crowded * (
         marks > FEW_MARKS) + PAIR_AND_LOCUS_OF_NETWORK * loci * (known.causes > FEW))
-    return LEAST["network"] + numbers / NUMBERS_OF_NETWORK[marks > FEW_MARKS] + of_pairs + marks ** 3 * MARKS_OF_NETWORK
+    of_causes = CAUSES_OF_NETWORK * known.causes ** 2 * marks ** 3
+    return LEAST["network"] + numbers / NUMBERS_OF_NETWORK[marks > FEW_MARKS] + of_pairs + of_causes
 
 
 def of_network_files(sizes, causes):
     """Seconds in which a network's files and figure are written, of the machine that was measured."""
     marks = sizes["mark"]
-    of_pairs = marks ** 2 * (PAIR_OF_FILES + PAIR_OF_CAUSES_IN_FILES * causes)
-    return of_pairs + (NAME * marks if marks <= NAMED_TO else UNNAMED)
+    figure = NAME * marks if marks <= NAMED_TO else UNNAMED + PAIR_OF_UNNAMED * marks ** 2
+    return marks ** 2 * (PAIR_OF_FILES + PAIR_OF_CAUSES_IN_FILES * causes) + figure
 
 
 def of_report(sizes, counts, known, network, parquet):
@@ -140,6 +144,7 @@ def of_report(sizes, counts, known, network, parquet):
     seconds += min(counts.pairs, MAX_GLOBAL_ROWS) * PAIR_OF_REPORT
     seconds += rows * (PAIR_READ_IN_PARQUET if parquet else PAIR_READ)
     if counts.wide:
-        blocks = -(-loci * rows // BLOCK_PAIRS)
-        seconds += shown * VARIABLES * blocks * (PART_READ + NUMBER_OF_PART * min(CHUNK_PAIRS, loci * rows))
+        shape = Shape(range(counts.methods), loci, range(max(1, counts.pairs // max(1, marks - 1))), range(marks), 0)
+        part = PART_READ + NUMBER_OF_PART * shape.block * shape.group * marks
+        seconds += shown * VARIABLES * (VARIABLE_READ + -(-loci // shape.block) * part)
     return seconds + (shapes.seconds(sizes) if network and known.causes > FEW else 0)

@@ -13,24 +13,24 @@ import pandas as pd
 from .. import effects_store, meta, mr
 from ..effects_store.blocks import loci_of_block
 from ..instruments import Assignment, InstrumentRule, moderation_for, moderation_of, with_se_shrinkage
+from ..instruments.assignment import REASONS, SHARED
 from ..instruments.rays import LEAST_NOISE, LEAST_TAU, MOST_LOCAL, LocalSlopes, Rays
 from ..instruments.rules import Direct
 from ..meta.members import OF_MEMBER
 from ..mr.block import Block
 from ..mr.pairs import COMPILED_FROM, fits_of, holds_fits, members_fitted, moderates
 from ..mr.wide import GROUP_FITS
-from ..network.verdicts import DIRECT
 from ..output import tables
 from ..runs.tables import read_estimates
 from ..threads import limited
 from .sampled import of_largest, rule_of
 
-LEAST = 0.4  # seconds: a step is made longer until it takes so much
+LEAST, LONGEST = 0.4, 1.0  # seconds: a step is made longer until it takes so much
 LONGER = 16  # times as much, at most, in the next try
 FEWEST = 5  # pairs in arrays to begin with, of as many exposures
 DRAWN = 500_000  # local effects that are pooled, and spreads that are moderated
 MOST_ROWS = 20_000  # of a table of local effects, or of diagnostics
-FEWER_ROWS, ROWS = 2_000, 30_000  # of a global table, whose difference is what rows take
+FEWER_ROWS, ROWS = 2_000, 60_000  # of a global table, whose difference is what rows take
 REFERENCE = 0.034  # seconds of `slowness` on the machine whose constants are in seconds.py (AMD EPYC, 2.6 GHz, idle)
 
 
@@ -95,7 +95,7 @@ def timed(sample, options, sizes, counts, parquet):
         rule = _rule_of(viewed, options, sizes["locus"])
         trial = mr.Trial(viewed, options, rule, _is_compiled(options, sizes))
         trial.first(1).view()
-        view, _ = _seconds(trial.view)
+        view = _least_seconds(trial.view)
         few = viewed.sizes["locus"]
         return timed_alone()._replace(shrink=shrink / few, view=view / few,
                                       **_of_diagnostics(trial, options, rule, sizes, counts),
@@ -132,11 +132,17 @@ def _seconds_again(function):
     return _seconds(function)
 
 
+def _least_seconds(function):
+    """Seconds of one processor that a call takes, the least of two where it is short, since other work slows it."""
+    taken, _ = _seconds(function)
+    return taken if taken > LEAST else min(taken, _seconds(function)[0])
+
+
 def _grown(step, trial, n_pairs, compiled):
     """As many loci, and pairs, as take long enough to be timed: a `Trial`, pairs, seconds, and what `step` gives.
 
     Of compiled loops, a locus takes as many pairs as the estimation holds at a time, since larger arrays take longer a
-    number. In arrays, which share work between loci, all loci come before more pairs.
+    number. Arrays share work between loci, so that all loci come before more pairs, and may take longer.
     """
     n_loci, n = 1, min(n_pairs, GROUP_FITS if compiled else FEWEST)
     few = trial.effects.sizes["locus"]
@@ -144,9 +150,10 @@ def _grown(step, trial, n_pairs, compiled):
     while True:
         some, pairs = trial.first(n_loci), trial.some(n, FEWEST)
         taken, found = _seconds(partial(step, some, pairs))
-        if taken >= LEAST or (n_loci == few and (compiled or n == n_pairs)):
+        least = LEAST if compiled or n_loci == few else LONGEST
+        if taken >= least or (n_loci == few and (compiled or n == n_pairs)):
             return some, pairs, taken, found
-        times = min(LONGER, 1.5 * LEAST / max(taken, 1e-4))
+        times = min(LONGER, 1.2 * least / max(taken, 1e-4))
         if n_loci < few:
             n_loci = min(few, math.ceil(n_loci * times))
         else:
@@ -245,12 +252,12 @@ def _beyond_one(step, trial, options, sizes, n_rows, counts):
 
     seconds(1, 1)
     begun, table = seconds(few, 1)
-    if begun > LEAST:
-        few = max(1, int(few * LEAST / begun))
+    if begun > LEAST / 4:
+        few = max(1, int(few * LEAST / 4 / begun))
         begun, table = seconds(few, 1)
     n, of_one, beyond = 1, len(table), 0.0
     while n < n_pairs and beyond < LEAST / 2 and len(table) < MOST_ROWS:
-        n = min(n_pairs, n * LONGER)
+        n = min(n_pairs, math.ceil(n * np.clip(LEAST / max(begun + beyond, 1e-4), 2, LONGER)))
         taken, table = seconds(few, n)
         beyond = max(taken - begun, taken / 10)
     row, together = beyond / max(1, len(table) - of_one), min(sizes["locus"], loci_of_block(sizes))
@@ -292,12 +299,12 @@ def _of_aggregate(keys, arrays, n_loci, folder, parquet):
 
 
 def _of_judged(found, folder, parquet):
-    """Seconds of a row of the global table that is judged and written; without its verdict, which takes little."""
+    """Seconds of a row of the global table that is judged and written, with a reason as long as a verdict's."""
     from .aggregation import write_judged  # which imports this module
     from .network import PAIR, Judged
 
     path = _in(folder, "global", parquet)
-    judged = Judged(dict.fromkeys(found[PAIR].to_numpy().ravel(), 1.0), None, DIRECT)
+    judged = Judged(dict.fromkeys(found[PAIR].to_numpy().ravel(), 1.0), None, REASONS[SHARED])
 
     def seconds(n):
         rows = found.iloc[np.arange(n) % len(found)]
