@@ -57,7 +57,7 @@ def expected(options, marks, sizes, path, *, effects=None, keeps_members=True, s
     check_sizes(found, path)
     if short or quiet:
         return found
-    rates = timed(sample, options, sizes, found.counts, is_parquet(like))
+    rates = timed(sample, options, sizes, found.counts, known, is_parquet(like))
     return sizes_of(options, marks, sizes, stages, like, known, rates)
 
 
@@ -96,7 +96,8 @@ def announce_aggregate(local, effects, path, *, network=True, quiet=False):
     known = Sampled(float(first.mean()), float(first.any(1).mean()), *of_marks, 1.0, 1.0)
     counts = Counts(len(local.methods), pairs, pairs * local.n_loci * len(local.methods))
     stages = ["network", "aggregate"] if network else ["aggregate"]
-    _announce(counts, sizes, known, stages, path, quiet, lambda: timed_of_array(local, is_parquet(path)))
+    _announce(counts, sizes, known, stages, path, quiet,
+              lambda: timed_of_array(local, known.of_pairs, is_parquet(path)))
 
 
 def announce_network(effects, path, quiet=False):

@@ -23,7 +23,7 @@ PAIR_OF_CROWDED = 1.9e-8  # a pair of the network, where many marks are moved by
 PAIR_OF_FILES, PAIR_OF_CAUSES_IN_FILES = 2e-6, 5e-6
 NAMED_FROM, NAMED_TO, NAME = 40, 200, 0.02  # marks with small names on the figure of the network, and seconds of one
 UNNAMED, PAIR_OF_UNNAMED = 1.2, 2e-6  # seconds of a figure without names, and of a pair of it
-ROW_OF_FIGURE = 3.4e-6  # of the global table, for its figure
+ROW_OF_FIGURE, VERDICT = 3.4e-6, 1.2e-6  # a row of the global table, for its figure and for its verdict
 # Of the report: a row of local effects that is shown, a mutant and what each mark adds, a pair that is listed, one that
 # is read, a variable of the array that is read for a pair, a part of it and what each number adds
 ROW_OF_REPORT, MUTANT_OF_REPORT, MARK_OF_MUTANT, PAIR_OF_REPORT = 2.8e-4, 9e-5, 1e-6, 1.5e-5
@@ -113,7 +113,7 @@ def _of_aggregate(sizes, counts, known, rates, network):
     seconds = rates.slow * LEAST["aggregate"] + rows * (rates.pooled + rates.judged) + of_figure
     seconds += counts.rows * rates.read
     if network:
-        seconds += rates.slow * of_network_files(sizes, known.causes)
+        seconds += rates.slow * (VERDICT * rows + of_network_files(sizes, known.causes))
     return seconds, rows * rates.pooled
 
 

@@ -72,7 +72,7 @@ class Rates(NamedTuple):
     slow: float
 
 
-def timed(sample, options, sizes, counts, parquet):
+def timed(sample, options, sizes, counts, known, parquet):
     """Time the steps of estimation and of what follows.
 
     Parameters
@@ -83,6 +83,7 @@ def timed(sample, options, sizes, counts, parquet):
     sizes : dict of str to int
         Of the dimensions of all effects.
     counts : Counts
+    known : Sampled
     parquet : bool
         Whether tables are Parquet.
 
@@ -99,19 +100,21 @@ def timed(sample, options, sizes, counts, parquet):
         few = viewed.sizes["locus"]
         return timed_alone()._replace(shrink=shrink / few, view=view / few,
                                       **_of_diagnostics(trial, options, rule, sizes, counts),
-                                      **_of_fits(trial, options, sizes, counts, folder, parquet))
+                                      **_of_fits(trial, options, sizes, counts, known, folder, parquet))
 
 
-def timed_of_array(local, parquet):
+def timed_of_array(local, of_pairs, parquet):
     """`Rates` of what follows estimation, from an array of local effects; those of estimation are 0.
 
     Parameters
     ----------
     local : LocalEffects
+    of_pairs : float
+        Of pairs that have an estimate at some locus.
     parquet : bool
     """
     with limited(1), tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
-        return timed_alone()._replace(**_of_pieces(local, local.n_loci, folder, parquet))
+        return timed_alone()._replace(**_of_pieces(local, of_pairs, local.n_loci, folder, parquet))
 
 
 def timed_alone():
@@ -164,7 +167,7 @@ def _is_compiled(options, sizes):
     return fits_of(sizes, options.n_pairs(sizes["mark"]), options) >= COMPILED_FROM
 
 
-def _of_fits(trial, options, sizes, counts, folder, parquet):
+def _of_fits(trial, options, sizes, counts, known, folder, parquet):
     """Rates of what is fitted, and of what `aggregate` does with it."""
     twice, compiled, n_loci = moderates(options), _is_compiled(options, sizes), sizes["locus"]
     rates, moderation = dict.fromkeys(("spread", "moderated", "effect"), 0.0), ()
@@ -179,9 +182,9 @@ def _of_fits(trial, options, sizes, counts, folder, parquet):
     if counts.wide:
         _in_array(trial.first(1), options, sizes, trial.some(1), (), folder)
         rates["effect"], local = _in_array(some, options, sizes, pairs, moderation, folder)
-        rates.update(_of_pieces(local, n_loci, folder, parquet))
+        rates.update(_of_pieces(local, known.of_pairs, n_loci, folder, parquet))
     if counts.in_table:
-        rates.update(_of_table(trial, options, sizes, counts, folder, parquet))
+        rates.update(_of_table(trial, options, sizes, counts, known, folder, parquet))
     return rates
 
 
@@ -205,7 +208,7 @@ def _in_array(some, options, sizes, pairs, moderation, folder):
     return (filled / n_pairs + written / cells) / (shape.block * len(shape.methods)), effects_store.LocalEffects(path)
 
 
-def _of_table(trial, options, sizes, counts, folder, parquet):
+def _of_table(trial, options, sizes, counts, known, folder, parquet):
     """Rates of the local table, and of what `aggregate` does with it where there is no array."""
     path, twice = _in(folder, "local", parquet), moderates(options)
 
@@ -223,7 +226,8 @@ def _of_table(trial, options, sizes, counts, folder, parquet):
     if counts.wide:
         return rates
     read, _ = _seconds_again(lambda: read_estimates(path))
-    return {**rates, "read": read / len(table), **_of_aggregate(*_arrays(table), sizes["locus"], folder, parquet)}
+    return {**rates, "read": read / len(table),
+            **_of_aggregate(*_arrays(table), sizes["locus"], known.of_pairs, folder, parquet)}
 
 
 def _of_diagnostics(trial, options, rule, sizes, counts):
@@ -253,11 +257,12 @@ def _beyond_one(step, trial, options, sizes, n_rows, counts):
     seconds(1, 1)
     begun, table = seconds(few, 1)
     if begun > LEAST / 4:
-        few = max(1, int(few * LEAST / 4 / begun))
+        few = max(min(2, few), int(few * LEAST / 4 / begun))
         begun, table = seconds(few, 1)
     n, of_one, beyond = 1, len(table), 0.0
     while n < n_pairs and beyond < LEAST / 2 and len(table) < MOST_ROWS:
-        n = min(n_pairs, math.ceil(n * np.clip(LEAST / max(begun + beyond, 1e-4), 2, LONGER)))
+        times = LEAST * (n - 1) / max(beyond, 1e-4) / n if n > 1 else LEAST / begun
+        n = min(n_pairs, math.ceil(n * np.clip(times, 3, 4 * LONGER if n > 1 else LONGER)))
         taken, table = seconds(few, n)
         beyond = max(taken - begun, taken / 10)
     row, together = beyond / max(1, len(table) - of_one), min(sizes["locus"], loci_of_block(sizes))
@@ -268,7 +273,7 @@ def _beyond_one(step, trial, options, sizes, n_rows, counts):
     return begun / few, row, table
 
 
-def _of_pieces(local, n_loci, folder, parquet):
+def _of_pieces(local, of_pairs, n_loci, folder, parquet):
     """Rates of what follows an array of local effects, from its first block of loci and group of exposures."""
     def read(local):
         return next(mr.pieces(local, slice(local.shape.block)))[0]()
@@ -278,7 +283,7 @@ def _of_pieces(local, n_loci, folder, parquet):
     taken, (keys, *arrays, members) = _seconds(partial(read, again))
     arrays += list(members)
     n_read = arrays[0].shape[0] * local.shape.group * len(local.outcomes) * len(local.methods)
-    return {"read": taken / n_read, **_of_aggregate(keys, arrays, n_loci, folder, parquet)}
+    return {"read": taken / n_read, **_of_aggregate(keys, arrays, n_loci, of_pairs, folder, parquet)}
 
 
 def _arrays(table):
@@ -289,26 +294,31 @@ def _arrays(table):
     return table[list(meta.KEYS)].head(n), [table[name].to_numpy(np.float64).reshape(-1, n) for name in columns]
 
 
-def _of_aggregate(keys, arrays, n_loci, folder, parquet):
+def _of_aggregate(keys, arrays, n_loci, of_pairs, folder, parquet):
     """Rates of the global table, as if these loci and pairs came again and again."""
     loci = np.arange(n_loci)[:, None] % len(arrays[0])
     rows = np.arange(max(1, DRAWN // n_loci)) % len(keys)
     keys, (estimate, se, *members) = keys.iloc[rows], [each[loci, rows] for each in arrays]
     taken, found = _seconds_again(lambda: meta.aggregate_pieces([[lambda: (keys, estimate, se, iter(members))]]))
-    return {"pooled": taken / len(found), "judged": _of_judged(found, folder, parquet)}
+    return {"pooled": taken / len(found), "judged": _of_judged(found, of_pairs, folder, parquet)}
 
 
-def _of_judged(found, folder, parquet):
-    """Seconds of a row of the global table that is judged and written, with a reason as long as a verdict's."""
+def _of_judged(found, of_pairs, folder, parquet):
+    """Seconds of a row of the global table that is judged and written, with a reason as long as a verdict's.
+
+    Its numbers are drawn by chance, where a share of pairs has an estimate, since few loci say little of all.
+    """
     from .aggregation import write_judged  # which imports this module
     from .network import PAIR, Judged
 
-    path = _in(folder, "global", parquet)
+    path, rng = _in(folder, "global", parquet), np.random.default_rng(0)
     judged = Judged(dict.fromkeys(found[PAIR].to_numpy().ravel(), 1.0), None, REASONS[SHARED])
+    rows = found.iloc[np.arange(ROWS) % len(found)].reset_index(drop=True)
+    for name in rows.columns[rows.dtypes == np.float64]:
+        rows[name] = np.where(rng.random(ROWS) < of_pairs, rng.random(ROWS), np.nan)
 
     def seconds(n):
-        rows = found.iloc[np.arange(n) % len(found)]
-        return _seconds(lambda: write_judged(path, rows, judged))[0]
+        return _least_seconds(lambda: write_judged(path, rows[:n], judged))
 
     seconds(1)
     fewer, more = seconds(FEWER_ROWS), seconds(ROWS)

@@ -107,6 +107,8 @@ def test_steps_that_are_timed_are_those_of_the_stage(store, tmp_path, monkeypatc
 def test_whatever_is_asked_for_can_be_timed(predicted, chosen, store, monkeypatch):
     """Before predictions from simulated effects."""
     monkeypatch.setattr(announcement, "SHORT_FITS", 0)
+    for name, least in ("LEAST", 0.02), ("LONGEST", 0.02), ("ROWS", 4_000):
+        monkeypatch.setattr(timed, name, least)
     effects = effects_store.open_effects(store).isel(locus=slice(8), mark=slice(8))
     options = EstimateOptions(**{"tables": "none", **chosen})
     said = announcement.expected(options, effects["mark"].values.tolist(), dict(effects.sizes), store,
