@@ -63,6 +63,10 @@ class Coded:
         """As of an array."""
         return self.codes.shape
 
+    def __array__(self, dtype=None, copy=None):
+        """The texts, for whatever takes an array."""
+        return np.array(self.texts, dtype=object)[self.codes]
+
     def code(self, text):
         """The number of a text."""
         if text not in self.texts:

@@ -395,7 +395,7 @@ def _joined(results, axis):
 def table_of_fits(effects, block, pairs, methods, fits):
     """Results of a block of loci, arrays (locus, pair) of each method, as rows of the local table."""
     place = place_columns(effects, block, pairs, len(methods))
-    method = pd.Index(methods).take(np.tile(np.arange(len(methods)), fits[0].result.note.size))
+    method = pd.Index(methods).take(np.tile(np.arange(len(methods)), fits[0].result.estimate.size))
     numbers = {name: np.stack([getattr(fit.result, name) for fit in fits], axis=-1).ravel() for name in NUMBERS}
     if fits[0].by_member is not None:
         by_member = np.stack([fit.by_member for fit in fits], axis=-1)

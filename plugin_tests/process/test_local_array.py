@@ -77,7 +77,19 @@ def test_the_array_has_the_numbers_of_the_table(store, narrow, tmp_path, small, 
     assert (tmp_path / "local.tsv").read_text().count("\n") == 1  # the header
 
 
-def test_all_pairs_and_some_pairs_give_the_rows_of_the_whole_table(store, narrow, tmp_path, small):
+@pytest.mark.parametrize("compiled", [False, True])
+def test_all_pairs_and_some_pairs_give_the_rows_of_the_whole_table(store, narrow, tmp_path, small, monkeypatch,
+                                                                   compiled):
+    """Several loci at a time or one alone, in arrays and compiled loops."""
+    if compiled:
+        monkeypatch.setattr(mr.pairs, "COMPILED_FROM", 0)
+        (tmp_path / "narrow").mkdir()
+        narrow = tmp_path / "narrow" / "local.tsv"
+        estimate(store, narrow)
+    estimate(store, tmp_path / "all.tsv", tables="all", vcf="none", diagnostics="none")
+    monkeypatch.setattr(wide, "GROUP_FITS", 10 ** 6)  # then as many loci at a time as are read
+    estimate(store, tmp_path / "at_once.tsv", tables="all", vcf="none", diagnostics="none")
+    assert (tmp_path / "all.tsv").read_bytes() == (tmp_path / "at_once.tsv").read_bytes() == narrow.read_bytes()
     whole = narrow.read_text().splitlines()
     estimate(store, tmp_path / "local.tsv", tables="effects", vcf="none")
     some = (tmp_path / "local.tsv").read_text().splitlines()
