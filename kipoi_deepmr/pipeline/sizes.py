@@ -3,10 +3,13 @@
 import os
 from typing import NamedTuple
 
+import numpy as np
+
 from .. import effects_store
 from ..errors import InputError
 from ..instruments.rays import MOST_LOCAL
 from ..instruments.sample import MOST_BYTES
+from ..instruments.search import LEAST_MUTANTS
 from ..meta import order
 from ..mr.pairs import members_fitted, moderates
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
@@ -34,13 +37,16 @@ PAGE, PAGE_PAIR, PAGE_CAUSE, PAGE_CELL, PAGE_VARIANT, PAGE_SHOWN, PAGE_MARK = 1_
 PAGE_MARKS, PAGE_DETAILS, WIDE_PAGE_DETAILS = 160, 10_000_000, 1_500_000  # the most of it
 # Bytes in memory, roughly: the program with its libraries; a pair that is only estimated; a fit
 PROGRAM, LEAN_PAIR, FIT = 400_000_000, 50, 300
-# of the network: the program with it, a pair, one of causes, slopes of a mark on another at a locus, a byte of members'
-# effects; and a pair of it afterwards, since a run keeps it
-NETWORK, NETWORK_PAIR, CAUSE_PAIR, SLOPE, SAMPLED_BYTE, KEPT_PAIR = 440_000_000, 290, 180, 8, 1.6, 250
+# of the network: the program with it, a byte of members' effects, slopes of a mark on another at a locus; of a mark,
+# histograms of its effects, and each mutant whose actions are computed at a time
+NETWORK, SAMPLED_BYTE, SLOPE, HISTOGRAM, ACTION, ACTIONS = 440_000_000, 1.6, 8, 60_000, 56, 2_000
+# numbers of a pair whose exposure has mutants of its own, beside those of each member: a run keeps the first, and needs
+# the others while it infers the network
+KEPT_NUMBERS, NUMBERS = 13, 20
 # of `aggregate` and the report: a pair of a table held as a whole, one of a longer table, the most of local effects
-# that are read at a time, a figure with many marks, and a pair on the page
-GLOBAL_PAIR, POOLED_PAIR, GLOBAL_READ, FIGURE, REPORT_PAIR, REPORT, POOLED = (
-    1_000, 45, 300_000_000, 600_000_000, 100, 300_000_000, 700_000_000)
+# that are read at a time, a figure of many marks, of more of them a pair, and a pair on the page
+GLOBAL_PAIR, POOLED_PAIR, GLOBAL_READ, FIGURE, FIGURE_PAIR, REPORT_PAIR, REPORT, POOLED = (
+    1_000, 45, 300_000_000, 600_000_000, 65, 100, 300_000_000, 700_000_000)
 FOOTER = 30_000  # bytes that a Parquet file has beyond its rows, which are shorter than those of a TSV
 
 
@@ -163,7 +169,7 @@ def sizes_of(options, marks, sizes, stages=STAGES, like=TSV, known=None, rates=N
     found = sizes_after(counts, sizes, known, [name for name in stages if name != "estimate"], like, rates)
     if "estimate" not in stages:
         return found
-    beside = memory_beside(sizes, "network" in stages)
+    beside = memory_beside(sizes, known.causes if "network" in stages else None)
     memory = beside + _memory_of_estimate(options, marks, sizes, counts)
     if counts.infers and counts.wide and "aggregate" not in stages:
         memory = max(memory, memory_of_network(sizes, known.causes))
@@ -267,27 +273,41 @@ def _memory_of_estimate(options, marks, sizes, counts):
 
 def _memory_after(sizes, known, counts, stages):
     """Bytes in memory of the stages after estimation."""
-    inferred, network = memory_of_network(sizes, known.causes), "network" in stages
-    beside, rows = memory_beside(sizes, network), counts.pairs * counts.methods
+    network, marks, rows = "network" in stages, sizes["mark"], counts.pairs * counts.methods
+    inferred = memory_of_network(sizes, known.causes)
+    beside = memory_beside(sizes, known.causes if network else None)
     aggregate = rows * GLOBAL_PAIR if rows <= order.MOST_ROWS else rows * POOLED_PAIR + POOLED
     aggregate += (min(GLOBAL_READ, 4 * counts.rows * (2 + sizes["member"])) if counts.wide else
                   counts.rows * sum(LOCAL_ROW))
-    figure = FIGURE if network and sizes["mark"] > NAMED_FROM else 0
-    every = {"network": inferred, "aggregate": beside + max(aggregate, figure),
-             "report": beside + REPORT + REPORT_PAIR * counts.pairs}
+    figure = max(FIGURE, FIGURE_PAIR * marks ** 2) if network and marks > NAMED_FROM else 0
+    every = {"network": inferred if "aggregate" in stages else max(inferred, beside + figure),
+             "aggregate": beside + max(aggregate, figure), "report": beside + REPORT + REPORT_PAIR * counts.pairs}
     return {name: n for name, n in every.items() if name in stages}
 
 
 def memory_of_network(sizes, causes=1.0):
     """Bytes in memory that the network takes; `sizes` are those of the effects' dimensions."""
+    marks, mutants = sizes["mark"], sizes["locus"] * sizes["variant"]
+    sample = min(1.5 * MOST_BYTES, 4 * mutants * marks * sizes["member"])
+    compared = ACTION * marks * min(mutants, ACTIONS) + _pairs(sizes, causes, KEPT_NUMBERS + NUMBERS)
+    return int(NETWORK + SAMPLED_BYTE * sample + _slopes(sizes) + max(HISTOGRAM * marks, compared))
+
+
+def memory_beside(sizes, causes=None):
+    """Bytes in memory of the program, and of a network that is kept; `causes` as of `Sampled`, None without one."""
+    return PROGRAM if causes is None else int(NETWORK + _pairs(sizes, causes, KEPT_NUMBERS) + _slopes(sizes))
+
+
+def _pairs(sizes, causes, numbers):
+    """Bytes of a network's pairs: codes and counts of loci of all, and so many numbers, and each member's, of those
+    whose exposure has mutants of its own.
+
+    That are at most as many marks as the strong mutants that are held, in float16 at least, can be enough for.
+    """
     marks, members = sizes["mark"], sizes["member"]
-    sample = min(1.5 * MOST_BYTES, 4 * sizes["locus"] * sizes["variant"] * marks * members)
-    return int(NETWORK + SAMPLED_BYTE * sample + _slopes(sizes) + marks ** 2 * (NETWORK_PAIR + CAUSE_PAIR * causes))
-
-
-def memory_beside(sizes, network):
-    """Bytes in memory of the program, and of a network that is kept."""
-    return NETWORK + KEPT_PAIR * sizes["mark"] ** 2 + _slopes(sizes) if network else PROGRAM
+    held = min(sizes["locus"] * sizes["variant"], MOST_BYTES // (2 * members * marks))
+    n_causes = min(causes * marks, held / LEAST_MUTANTS)
+    return marks * (marks * (2 + 2 * np.min_scalar_type(sizes["locus"]).itemsize) + n_causes * 8 * (numbers + members))
 
 
 def _slopes(sizes):
