@@ -1,6 +1,7 @@
 """What stages take is said before they begin, from the real numbers, and refused where it does not fit."""
 
 import re
+import tracemalloc
 from types import SimpleNamespace
 
 import pytest
@@ -48,7 +49,27 @@ def test_sizes_are_said_and_what_cannot_be_held_is_refused(tmp_path):
         sizes.check_sizes(found._replace(files={}, memory=huge), str(tmp_path))
     without = sizes.sizes_of(options.replace(method="ivw"), marks, shape, ("estimate", "aggregate", "report"),
                              known=EVERY, rates=RATES)
-    assert without.most_memory < 4e9 < found.most_memory and "network" not in without.seconds.of_stage
+    assert without.most_memory < found.most_memory and "network" not in without.seconds.of_stage
+    for loci in (50, 5000):
+        assert sizes.memory_of_network({**shape, "locus": loci}) < 4e9  # however many marks have mutants of their own
+
+
+@pytest.mark.parametrize("n_marks, n_loci, length", [(1500, 6, 10), (300, 40, 25)])
+def test_the_memory_of_a_network_is_that_of_pairs_whose_exposure_has_mutants_of_its_own(n_marks, n_loci, length,
+                                                                                        tmp_path):
+    """Of 1,500 marks none has, of 300 half; a single array of numbers of 1,500 x 1,500 takes more than is kept."""
+    effects = effects_store.open_effects(make_store(tmp_path, n_marks, n_loci, length))
+    pipeline.judge(effects.isel(mark=slice(50)))  # compiles loops
+    tracemalloc.start()
+    try:
+        found = pipeline.judge(effects).network
+        assert len(found.judgement.code) == n_marks * (n_marks - 1)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    causes = found.instruments.causes.mean()
+    said, beside = (of(effects.sizes, causes) - sizes.NETWORK for of in (sizes.memory_of_network, sizes.memory_beside))
+    assert 0.5 * said < peak < 1.4 * said and 0.5 * beside < kept < 1.2 * beside
 
 
 @pytest.mark.parametrize("rule, loci", [("own", 20), ("direct", 20), ("direct", 6)])
