@@ -3,8 +3,9 @@
     python benchmarks/wide.py [--marks 919] [--loci 200] [--length 30] [--instruments own] [--folder FOLDER]
 
 The store is simulated (`plugin_tests/wide_case.py`), so that only our own work is measured. Each stage runs in a
-process of its own; `run` runs all of them in one, and each is measured there. Seconds are of processors, which other
-work on the machine changes little; memory is the most that the process held during the stage.
+process of its own; `run` runs all of them in one, and each is measured there. As a user's process does, it announces
+before it begins. Seconds are of processors, which other work on the machine changes little; memory is the most that the
+process held during the stage.
 """
 
 import argparse
@@ -31,10 +32,18 @@ STAGES = {
 }
 PROGRAM = """
 import json, sys, time
-from kipoi_deepmr import pipeline, report
+from kipoi_deepmr import effects_store, pipeline, report
+from kipoi_deepmr.options import EstimateOptions
 from kipoi_deepmr.pipeline import running
+from kipoi_deepmr.pipeline.announcement import expected
 
 store, folder, options, network, ending = json.loads(sys.argv[1])
+begun, effects = time.process_time(), effects_store.open_effects(store)
+stages = [*(["network"] if network != "none" else []), "estimate", "aggregate", "report"]
+said = expected(EstimateOptions(**options), effects["mark"].values.tolist(), effects.sizes, store, effects=effects,
+                stages=stages, like="." + ending)
+print("announced", json.dumps({"took": time.process_time() - begun, "rows": said.counts.rows, "memory": said.memory,
+                               "seconds": said.seconds.of_stage if said.seconds else {}, "files": said.files}))
 
 
 def measured(name, function):
@@ -61,8 +70,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("marks", 919), ("loci", 200), ("length", 30), ("members", 5)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--instruments", default="own")
-    parser.add_argument("--method", default="ivw", help="one or more, with commas")
+    parser.add_argument("--instruments", default="own", help='"" for the default of `run`')
+    parser.add_argument("--method", default="ivw", help='one or more, with commas, or "" for the default of `run`')
     parser.add_argument("--network", default="direct")
     parser.add_argument("--tables", default="none")
     parser.add_argument("--format", default="tsv")
@@ -85,48 +94,37 @@ def measure(folder, args):
     store = str(folder / "effects.zarr")
     if not Path(store).exists():
         make_store(folder, args.marks, args.loci, args.length, args.members)
-    options = {"method": args.method.split(","), "instruments": args.instruments, "vcf": "none", "tables": args.tables}
-    said = announced(store, options, args)
-    print(f"{args.marks} marks, {args.loci} loci, {3 * args.length} mutants, {args.members} members, {options}: "
-          f"{said.counts.rows:,} local effects")
+    options = {"vcf": "none", "tables": args.tables}
+    options.update({"method": args.method.split(",")} if args.method else {})
+    options.update({"instruments": args.instruments} if args.instruments else {})
+    print(f"{args.marks} marks, {args.loci} loci, {3 * args.length} mutants, {args.members} members, {options}")
+    said = {}
     for name in args.stages:
         call = STAGES[name] if name == "run" else ALONE.format(name=name, call=STAGES[name])
         arguments = json.dumps([store, str(folder), options, args.network, args.format])
         done = subprocess.run([sys.executable, "-c", f"{PROGRAM}\n{call}", arguments],
                               capture_output=True, text=True, check=False)
         for line in done.stdout.splitlines():
-            if line.startswith("measured"):
+            if line.startswith("announced"):
+                said = json.loads(line.removeprefix("announced"))
+                print(f"{name}: {said['rows']:,} local effects, announced in {said['took']:.1f} s of processors")
+            elif line.startswith("measured"):
                 tell(said, *json.loads(line.removeprefix("measured")))
         if done.returncode:
             print(f"{name:10} {done.stderr.strip().splitlines()[-1]}", flush=True)
     for path, size in sizes_below(folder):
-        expected = said.files.get(path.name.replace("local.estimates.zarr", "local.zarr"))
+        expected = said.get("files", {}).get(path.name.replace("local.estimates.zarr", "local.zarr"))
         print(f"{str(path.relative_to(folder)):40} {size / 1e6:10.1f} MB"
               + (f" (announced {expected / 1e6:.1f})" if expected else ""))
 
 
 def tell(said, name, wall, seconds, memory):
     """Print what a stage took."""
-    expected = said.seconds.of_stage.get(name, np.nan)
+    expected = said["seconds"].get(name, np.nan)
     print(f"{name:10} {seconds:8.1f} s of processors (announced {expected:.1f}; {wall:.1f} s went by), "
-          f"{memory / 1e9:.2f} GB (announced {said.memory.get(name, np.nan) / 1e9:.2f})", flush=True)
+          f"{memory / 1e9:.2f} GB (announced {said['memory'].get(name, np.nan) / 1e9:.2f})", flush=True)
     if name == "estimate":
-        print(f"{'':10} {said.counts.rows / seconds:,.0f} local effects a second of one processor", flush=True)
-
-
-def announced(store, options, args):
-    """What is said before a run of these effects begins."""
-    from kipoi_deepmr import effects_store
-    from kipoi_deepmr.options import EstimateOptions
-    from kipoi_deepmr.pipeline.announcement import expected
-
-    begun = time.process_time()
-    effects, stages = effects_store.open_effects(store), [*(["network"] if args.network != "none" else []), "estimate",
-                                                          "aggregate", "report"]
-    said = expected(EstimateOptions(**options), effects["mark"].values.tolist(), effects.sizes, store, effects=effects,
-                    stages=stages, like=f".{args.format}")
-    print(f"announced in {time.process_time() - begun:.1f} s of processors")
-    return said
+        print(f"{'':10} {said['rows'] / seconds:,.0f} local effects a second of one processor", flush=True)
 
 
 def sizes_below(folder):

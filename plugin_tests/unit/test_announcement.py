@@ -9,6 +9,7 @@ from wide_case import make_store
 
 from kipoi_deepmr import effects_store, mr, pipeline
 from kipoi_deepmr.errors import InputError
+from kipoi_deepmr.instruments import rule_for
 from kipoi_deepmr.mr import wide
 from kipoi_deepmr.options import EstimateOptions
 from kipoi_deepmr.pipeline import announcement, seconds, sizes, timed
@@ -91,10 +92,10 @@ def test_bytes_that_are_announced_are_those_that_are_used(tmp_path_factory, tmp_
 @pytest.mark.parametrize("compiled, method", [(True, "ivw"), (False, "ivw"), (False, "median_simple")])
 def test_steps_that_are_timed_are_those_of_the_stage(store, tmp_path, monkeypatch, compiled, method):
     """By a clock that stands still but for the steps of a trial and of the whole estimation, where a fit takes as long
-    as another: what is announced is what the whole took."""
+    as another, and a step's first call far longer: what is announced is what the whole took."""
     monkeypatch.setattr(mr.pairs, "COMPILED_FROM", 0 if compiled else 10 ** 9)
     monkeypatch.setattr(timed, "COMPILED_FROM", 0 if compiled else 10 ** 9)
-    now = 0.0
+    now, loaded = 0.0, set()
 
     def clocked(name, plan_of, block_of):
         function = getattr(wide, name)
@@ -103,6 +104,8 @@ def test_steps_that_are_timed_are_those_of_the_stage(store, tmp_path, monkeypatc
             nonlocal now
             block = block_of(arguments)
             now += 1e-4 * sum(map(len, plan_of(arguments).pairs.values())) * (block.stop - block.start)
+            now += 100 * (name not in loaded)
+            loaded.add(name)
             return function(*arguments)
         monkeypatch.setattr(wide, name, call)
 
@@ -117,6 +120,45 @@ def test_steps_that_are_timed_are_those_of_the_stage(store, tmp_path, monkeypatc
     pipeline.estimate(store, str(tmp_path / "local.tsv"), options)
     assert now == pytest.approx(2e-4 * said.counts.rows)
     assert said.seconds.of_stage["estimate"] == pytest.approx(now, rel=0.02)
+
+
+def test_exposures_that_are_tried_have_as_many_instruments_as_all(store):
+    """Whether a few pairs are tried or many."""
+    effects = effects_store.open_effects(store)
+    options = EstimateOptions(method="ivw", instruments="own")
+    trial = mr.Trial(effects, options, rule_for(effects, "own", z=12.0), compiled=False)
+    trial.view()
+    n_instruments = trial._views[0].instruments.mask.sum((0, 1))
+    assert n_instruments.std() > 0.3 * n_instruments.mean()
+    for n, exposures in (5, 5), (12, 5), (59 * 8, 8), (60 * 59, 60):
+        pairs = trial.some(n, 5)
+        assert len(pairs) == exposures and 0.8 * n <= sum(map(len, pairs.values())) <= n
+        assert all(set(outcomes) <= set(range(60)) - {x} for x, outcomes in pairs.items())
+        assert n_instruments[list(pairs)].mean() == pytest.approx(n_instruments.mean(), rel=0.15)
+
+
+@pytest.mark.parametrize("few", [2, 10])
+def test_rows_are_timed_beyond_what_loci_and_blocks_take(monkeypatch, few):
+    """By a clock: 2 seconds a locus, 0.7 a pair and block of 40 loci, 0.01 a row."""
+    now = 0.0
+
+    def trial_of(n_loci):
+        return SimpleNamespace(effects=SimpleNamespace(sizes={"locus": n_loci}), first=trial_of,
+                               some=lambda n, exposures: range(n))
+
+    def step(some, pairs):
+        nonlocal now
+        n_loci, n_pairs = some.effects.sizes["locus"], len(pairs)
+        now += 2 * n_loci + 0.7 * n_pairs + 0.01 * n_loci * n_pairs
+        return range(n_loci * n_pairs)
+
+    monkeypatch.setattr(timed, "time", SimpleNamespace(process_time=lambda: now))
+    monkeypatch.setattr(timed, "LEAST", 1000.0)
+    monkeypatch.setattr(timed, "loci_of_block", lambda sizes: 40)
+    of_locus, row, _ = timed._beyond_one(step, trial_of(few), EstimateOptions(tables="effects"), {"locus": 400},
+                                         400 * 150, SimpleNamespace(wide=True))
+    assert of_locus == pytest.approx(2 + 0.7 / few + 0.01)
+    assert row == pytest.approx(0.01 + 0.7 / 40)
 
 
 @pytest.mark.parametrize("predicted", [True, False])
