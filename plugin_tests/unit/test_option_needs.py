@@ -22,6 +22,7 @@ from kipoi_deepmr.options import (
 ALL = {**COMMANDS, **{f"plot {name}": command for name, command in FIGURES.items()}}
 # Help that names another option, which it does not need to have an effect, and why not
 NAMED = {
+    ("color_by", "mark_table"): "or else of the run",
     ("mc_dropout", "seed"): "which has a default", ("marks", "mark_table"): "for more than names",
     ("mark_table", "marks"): "for names alone", ("mark_table", "mark_groups_by"): "the same",
     ("mutants", "instrument_regions"): "refused without it, by the kind", ("instruments", "instrument_regions"): "too",
