@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 
-from ..errors import DiskFull, InputError, is_disk_full, printable
+from ..errors import DiskFull, InputError, Stopped, is_disk_full, printable
 from . import completion, config, streams
 from .parser import check_together, make_parser
 
@@ -75,6 +75,11 @@ def main(argv, prog="kipoi-deepmr"):
     except KeyboardInterrupt as error:
         _complain(f"{prog}: interrupted{f'; {error}' if str(error) else ''}")
         return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+    except MemoryError as error:
+        why = f" ({error})" if str(error) else ""
+        _complain(f"{prog}: error: the memory is used up{why}; what was finished is kept. Take fewer marks or pairs "
+                  "(--marks, --exposures, --outcomes), fewer loci, or a machine with more memory")
+        return Stopped.exit_code
     except Exception as error:
         if arguments.debug:
             traceback.print_exc()

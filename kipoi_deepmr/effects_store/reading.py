@@ -109,7 +109,7 @@ def open_zarr(path):
     try:
         check_metadata(path)
         return xr.open_zarr(path, chunks=None)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:
         raise InputError(f"{path}: not a Zarr store ({one_line(error)})") from error
@@ -136,6 +136,8 @@ def _checked_kinds(path, opened):
     """The `StoredMutants`; `InputError` unless they are of known kinds, and not pairs alone."""
     try:
         mutants = StoredMutants(opened)
+    except MemoryError:
+        raise
     except Exception as error:
         raise InputError(f"{path}: kind cannot be read ({one_line(error)})") from error
     unknown = set(mutants.kinds) - set(NAMES)
@@ -207,6 +209,8 @@ def _check_readable(path, values, loci):
             piece = (values[start:min(start + step, last)] if by_locus else values).values
             if piece.dtype.kind == "U" and values.name not in LETTERS:
                 _check_characters(piece)
+        except MemoryError:
+            raise
         except Exception as error:
             raise InputError(f"{path}: {values.name} cannot be read ({one_line(error)})") from error
         if values.name in LETTERS and not _are_letters(piece, "kind" in values.coords):

@@ -107,6 +107,8 @@ class Writer:
         """Whether the unfinished store is one of these settings; one of others is refused, or else replaced."""
         try:
             differing = differences(settings_of(self.partial), self._settings)
+        except MemoryError:
+            raise
         except Exception as error:
             if replace:
                 return False

@@ -1,6 +1,5 @@
 """What estimation and all that follows takes of disk, memory and time; refused where disk or memory cannot hold it."""
 
-import os
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from ..output.tables import TSV, in_format_of, is_parquet
 from ..report.contents import MAX_GLOBAL_ROWS, MAX_PAIRS
 from ..threads import n_threads
 from .disk import free_bytes, size_in_words
+from .memory import memory_of_machine
 from .sampled import most
 from .seconds import NAMED_FROM, Seconds
 
@@ -344,14 +344,3 @@ def check_network(sizes):
         raise InputError(f"a network of {sizes['mark']:,} marks takes about {size_in_words(needed)} of memory, and "
                          f"this machine has {size_in_words(memory)}; predict fewer marks (--marks, --mark_groups_by), "
                          "or give --network none")
-
-
-def memory_of_machine():
-    """Bytes of memory that this process can have: of the machine, or of its control group."""
-    known = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        if os.path.isfile(path):
-            with open(path, encoding="ascii") as file:
-                text = file.read().strip()
-            known += [int(text)] if text.isdigit() else []
-    return min(known)

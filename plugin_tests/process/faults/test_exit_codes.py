@@ -59,7 +59,8 @@ CAUSES = {  # what happens within a command, the code and what is said
     "Ctrl-C": (killing(signal.SIGINT), 130, "interrupted"),
     "SIGTERM": (killing(signal.SIGTERM), 143, "interrupted"),
     "a mistake of ours": (raising(ZeroDivisionError("division by zero")), 1, "internal error: ZeroDivisionError"),
-    "memory that runs out": (raising(MemoryError()), 1, "internal error: MemoryError"),
+    "memory that runs out": (raising(MemoryError("Unable to allocate 9 GiB")), 1,
+                             "error: the memory is used up (Unable to allocate 9 GiB); what was finished is kept"),
 }
 
 
