@@ -10,6 +10,7 @@ from ..effects_store import StoredMutants
 from ..errors import InputError, nearest
 from ..loci.mutants import REGIONS, SINGLE
 from ..options import EstimatorOptions
+from .answers import Answers
 from .assignment import Assignment, assign
 from .moderation import Moderation, moderation_for, moderation_of
 from .moments import moments, moments_of_kinds
@@ -132,6 +133,8 @@ class InstrumentRule:
     regions : Regions, for the rule regions
     of_kind : (variant,) int, where there are kinds
         The row of `mean`, `sd` and `scale` that each mutant is measured by.
+    answers : Answers, optional
+        For the rule direct: what it has said, which it says again of the same loci. See `remembering`.
 
     References
     ----------
@@ -148,6 +151,7 @@ class InstrumentRule:
     direct: Direct | None = None
     regions: Regions | None = None
     of_kind: np.ndarray | None = None
+    answers: Answers | None = None
 
     def __post_init__(self):
         if self.rule not in RULES:
@@ -183,7 +187,7 @@ class InstrumentRule:
         if self.rule in ("direct", "regions"):
             if effect.ndim == 2:
                 return self.mask(effect[None], effect_se[None], [loci])[0]
-            return self._own(effect, effect_se, loci)
+            return self._known_or_own(effect, effect_se, loci)
         if np.shape(self.mean)[-1:] != effect.shape[-1:]:
             raise InputError(f"the instrument rule is for {np.shape(self.mean)[-1]} marks, the effects have "
                              f"{effect.shape[-1]}")
@@ -208,9 +212,31 @@ class InstrumentRule:
         effect, effect_se = np.asarray(effect, np.float64), np.asarray(effect_se, np.float64)
         return self.direct.acts(effect, effect_se, np.full(len(effect), locus))
 
-    def without_a_member(self):
-        """The rule for effects that are the mean of one member less."""
-        return replace(self, direct=self.direct.without_a_member()) if self.direct else self
+    def without_member(self, k):
+        """The rule for effects that are the mean of all members but member k."""
+        if not self.direct:
+            return self
+        return replace(self, direct=self.direct.without_a_member(), answers=self.answers and self.answers.without(k))
+
+    def remembering(self, sizes):
+        """The rule, which computes once what it says of a locus: for use with the effects of one Dataset alone.
+
+        Parameters
+        ----------
+        sizes : mapping of str to int
+            Of the Dataset's dimensions.
+        """
+        return replace(self, answers=Answers.of(sizes)) if self.direct else self
+
+    def _known_or_own(self, effect, effect_se, loci):
+        """As `_own`; what is known of all these loci is not computed again."""
+        known = self.answers and self.answers.mask(loci, effect.shape[-1])
+        if known is not None:
+            return known
+        mask = self._own(effect, effect_se, loci)
+        if self.answers:
+            self.answers.keep(loci, mask)
+        return mask
 
     def _own(self, effect, effect_se, loci):
         """Large mutants of the rules direct and regions; arrays (locus, variant, mark), `loci` a slice or numbers."""

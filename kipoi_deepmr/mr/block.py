@@ -147,7 +147,7 @@ class LeaveOut:
         others = np.delete(block.members, k, axis=1).astype(np.float64)
         effect = others.mean(1)
         effect_se = self._effect_se(others, effect)
-        instruments = self.rule.without_a_member().instruments(effect, effect_se, block.loci)
+        instruments = self.rule.without_member(k).instruments(effect, effect_se, block.loci)
         return Block(block.loci, own, effect_se, instruments, others)
 
     def of_marks(self, members, k, marks):

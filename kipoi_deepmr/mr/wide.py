@@ -4,7 +4,7 @@ import os
 import tempfile
 from copy import copy
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 
 import numpy as np
@@ -42,21 +42,41 @@ class Estimation:
         As `effects_store.each_block`.
     folder : str
         Where a temporary file may lie.
-    pairs : dict of int to list of int, optional
-        Outcomes of each exposure; by default those of the options.
     """
 
-    def __init__(self, effects, options, rule, shape, map_blocks=each_block, folder=None, pairs=None):
+    def __init__(self, effects, options, rule, shape, map_blocks=each_block, folder=None):
         self.effects, self.options, self.shape = effects, options, shape
-        self._map_blocks, self._folder = map_blocks, folder
-        self.plan = plan_of(effects, options, rule)
-        # with some pairs, the way of computing stays that of all, and so does every digit
-        pairs = self.plan.pairs if pairs is None else pairs
-        self.plan = replace(self.plan, pairs={x: np.array(outcomes, np.int32) for x, outcomes in pairs.items()})
+        self._rule, self._map_blocks, self._folder = rule, map_blocks, folder
+
+    @cached_property
+    def plan(self):
+        """What is fitted (`Plan`). It is made when it is needed: measured correlations take a pass over all loci."""
+        plan = plan_of(self.effects, self.options, self._rule)
+        return replace(plan, pairs=_arrays(plan.pairs))
+
+    def of_pairs(self, pairs):
+        """The estimation of some of its pairs, with the moderation of their spread, if there is one.
+
+        The way of computing stays that of all pairs, and so does every digit.
+
+        Parameters
+        ----------
+        pairs : dict of int to list of int
+            Outcomes of each exposure, in the order of all.
+
+        Returns
+        -------
+        Estimation
+        """
+        some = copy(self)
+        numbers = _numbers(self.plan.pairs, pairs) if self.plan.spreads else None
+        some.plan = replace(self.plan, pairs=_arrays(pairs),
+                            spreads=tuple(_of_pairs(each, numbers) for each in self.plan.spreads))
+        return some
 
     def moderate(self, shown=iter):
-        """Measure the members' spread at all loci and moderate it, if the options ask for that."""
-        if not moderates(self.options):
+        """Measure the members' spread at all loci and moderate it, if the options ask for that and it is not done."""
+        if not moderates(self.options) or self.plan.spreads:
             return
         n_pairs = sum(map(len, self.plan.pairs.values()))
         blocks = blocks_of(self.effects.sizes["locus"], self.shape.block)
@@ -157,8 +177,7 @@ class Trial:
 
     def _of(self, pairs, moderation=()):
         first = slice(sum(map(len, pairs.values())))
-        return replace(self._plan, pairs={x: np.array(outcomes, np.int32) for x, outcomes in pairs.items()},
-                       spreads=tuple(_of_pairs(each, first) for each in moderation))
+        return replace(self._plan, pairs=_arrays(pairs), spreads=tuple(_of_pairs(each, first) for each in moderation))
 
 
 def _lean(plan):
@@ -180,6 +199,16 @@ def _moderation(file, sizes, estimator, n_members):
         parts.append(moderation_of_spread(spreads, n_members))
     return Moderation(parts[0].df, *(np.concatenate([getattr(part, name) for part in parts])
                                      for name in ("prior_df", "prior_variance")))
+
+
+def _arrays(pairs):
+    return {x: np.array(outcomes, np.int32) for x, outcomes in pairs.items()}
+
+
+def _numbers(every, some):
+    """Numbers of some pairs among all, both dict of int to outcomes, in the order of all."""
+    chosen = [np.isin(outcomes, some.get(x, [])) for x, outcomes in every.items()]
+    return np.flatnonzero(np.concatenate(chosen))
 
 
 def _of_pairs(moderation, numbers):

@@ -166,10 +166,11 @@ def _tell_of_pairs(effects_path):
 
 
 def _rule_of(effects, options, map_blocks, assignment, variants=None):
-    """The instrument rule that options name."""
+    """The instrument rule that options name; it remembers what it says of these effects, which are read many times."""
     regions = options.instrument_regions if options.instruments == "regions" else None
-    return rule_for(effects, options.instruments, options.instrument_z, variants, options.steiger, map_blocks, regions,
+    rule = rule_for(effects, options.instruments, options.instrument_z, variants, options.steiger, map_blocks, regions,
                     assignment)
+    return rule.remembering(effects.sizes)
 
 
 def _write_by_other_rule(how, assignment, files, identity):
@@ -213,13 +214,14 @@ def _estimate_array(files, how, identity, network):
     """Write local effects as an array, and the table and the VCF of the pairs that matter."""
     effects, options, rule, _, genome, quiet = how
     marks = [str(mark) for mark in effects["mark"].values]
-    local = _write_array(files, LOCAL_ARRAY, how, identity, "estimate")
-    shape = local.shape
+    local, fits = _write_array(files, LOCAL_ARRAY, how, identity, "estimate")
     every = options.pairs(marks)
     beyond, direct = _chosen(network, every, marks)
     pairs = {"all": every, "none": {}}.get(options.tables, beyond)
     log.warning("%s", _told(files.path, pairs, every, options, network))
-    table = _write_some(files, how, shape, pairs)
+    if any(pairs.values()):
+        fits = fits.of_pairs(pairs)  # and what all pairs take of memory goes
+    table = _write_some(files, how, fits, pairs)
     if genome:
         write_brief_vcf(files.beside(VCF), effects, genome, local, rule, direct, which=options.vcf,
                         index=files.beside(VCF + ".tbi"), shown=progress("VCF", None, quiet))
@@ -228,34 +230,36 @@ def _estimate_array(files, how, identity, network):
 
 
 def _write_array(files, name, how, identity, what):
-    """Write the blocks that an array still lacks, under the name that it has until it is complete (LocalEffects)."""
+    """Write the blocks that an array still lacks, under the name that it has until it is complete.
+
+    Gives it (LocalEffects), and the estimation that wrote them.
+    """
     effects, options, rule, map_blocks, _, quiet = how
     shape = shape_of(options, [str(mark) for mark in effects["mark"].values], effects.sizes)
     alpha = options.method_args.get("alpha", ALPHA)
     writer = effects_store.LocalWriter(files.unfinished(name), shape, effects, identity, {"alpha": alpha},
                                        files.finished(name))
+    fits = mr.Estimation(effects, options, rule, shape, map_blocks, files.folder)
     if writer.blocks:
-        fits = mr.Estimation(effects, options, rule, shape, map_blocks, files.folder)
         fits.moderate(progress(f"{what}: members' spread", -(-effects.sizes["locus"] // shape.block), quiet))
         fits.write(writer, progress(what, len(writer.blocks), quiet))
     writer.finish()
-    return effects_store.LocalEffects(files.unfinished(name))
+    return effects_store.LocalEffects(files.unfinished(name)), fits
 
 
-def _write_some(files, how, shape, pairs):
-    """Write the table and the diagnostics of some pairs; only their header if there are none."""
-    effects, options, rule, map_blocks, _, quiet = how
+def _write_some(files, how, fits, pairs):
+    """Write the table and the diagnostics of some pairs, from their estimation; only a header if there are none."""
+    sizes = fits.shape.sizes
     if not any(pairs.values()):
-        header = mr.empty_table(shape.sizes["member"])
+        header = mr.empty_table(sizes["member"])
         tables.write_table(files.path, [header])
         return header
-    fits = mr.Estimation(effects, options, rule, shape, map_blocks, files.folder, pairs)
-    n_blocks = -(-effects.sizes["locus"] // shape.block)
-    fits.moderate(progress(f"{os.path.basename(files.path)}: members' spread", n_blocks, quiet))
+    n_blocks = -(-sizes["locus"] // fits.shape.block)
+    fits.moderate(progress(f"{os.path.basename(files.path)}: members' spread", n_blocks, how.quiet))
     kept = []
-    pieces = progress(os.path.basename(files.path), None, quiet)(fits.tables())
+    pieces = progress(os.path.basename(files.path), None, how.quiet)(fits.tables())
     tables.write_table(files.path, _shown(pieces, kept.append))
-    if options.diagnostics != "none":
+    if how.options.diagnostics != "none":
         _write_diagnostics(files, how, pairs)
     return pd.concat(kept, ignore_index=True)
 

@@ -90,7 +90,7 @@ def _of_estimate(options, sizes, counts, known, rates):
     numbers = loci * sizes["variant"] * sizes["mark"] * (2 + sizes["member"])
     twice = moderates(options)
     if counts.wide:
-        fits, passes = counts.rows * (rates.effect + rates.spread), (1 + twice) * (1 + (counts.in_table > 0))
+        fits, passes = counts.rows * (rates.effect + rates.spread), 1 + twice + (counts.in_table > 0)
     else:
         twice = twice and not holds_fits(sizes, counts.pairs, options)
         fits, passes = counts.rows * rates.spread * twice, 1 + twice
@@ -98,7 +98,7 @@ def _of_estimate(options, sizes, counts, known, rates):
     fits += counts.pairs * counts.methods * rates.moderated
     passes_of_block = (counts.diagnosed > 0) + (options.vcf != "none")
     serial = rates.slow * (LEAST["estimate"] + numbers * READ * (passes + passes_of_block))
-    serial += loci * (rates.shrink + passes * rates.view) + of_table
+    serial += loci * (rates.shrink + rates.view + (passes - 1) * rates.again) + of_table
     serial += counts.diagnosed * rates.diagnosed + loci * rates.diagnosed_locus * (counts.diagnosed > 0)
     if options.vcf != "none":
         records = loci * sizes["variant"] * known.of_mutants

@@ -39,14 +39,14 @@ class Rates(NamedTuple):
 
     Attributes
     ----------
-    shrink, view : float
-        Of a locus: to moderate its standard errors, and to look at it as each member does, every time it is read.
+    shrink, view, again : float
+        Of a locus: to moderate its standard errors, to look at it as each member does, and to look at it once more.
     spread, effect : float
         Of a local effect: when the members' spread is measured, and when it goes to the array.
     moderated : float
         Of a pair and method, to moderate its spread over all loci.
     row, diagnosed : float
-        Of a row of the local table, where there is an array with all fits that it takes, and of the diagnostics.
+        Of a row of the local table and of the diagnostics.
     row_locus, diagnosed_locus : float
         Of a locus in each, whatever the pairs.
     read : float
@@ -59,6 +59,7 @@ class Rates(NamedTuple):
 
     shrink: float
     view: float
+    again: float
     spread: float
     effect: float
     moderated: float
@@ -94,12 +95,17 @@ def timed(sample, options, sizes, counts, known, parquet):
     with limited(1), tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
         shrink, viewed = _seconds_again(lambda: with_se_shrinkage(sample, options.se_shrinkage, quiet=True))
         rule = _rule_of(viewed, options, sizes["locus"])
-        trial = mr.Trial(viewed, options, rule, _is_compiled(options, sizes))
+        remembering = rule.remembering(sizes)
+        few, compiled = viewed.sizes["locus"], _is_compiled(options, sizes)
+        trial = mr.Trial(viewed, options, rule, compiled)
         trial.first(1).view()
-        view = _least_seconds(trial.view)
-        few = viewed.sizes["locus"]
-        return timed_alone()._replace(shrink=shrink / few, view=view / few,
-                                      **_of_diagnostics(trial, options, rule, sizes, counts),
+        view = again = _least_seconds(trial.view)
+        if remembering.answers:
+            trial = mr.Trial(viewed, options, remembering, compiled)
+            trial.view()
+            again = _least_seconds(trial.view)
+        return timed_alone()._replace(shrink=shrink / few, view=view / few, again=again / few,
+                                      **_of_diagnostics(trial, options, remembering, sizes, counts),
                                       **_of_fits(trial, options, sizes, counts, known, folder, parquet))
 
 
@@ -213,10 +219,8 @@ def _of_table(trial, options, sizes, counts, known, folder, parquet):
     path, twice = _in(folder, "local", parquet), moderates(options)
 
     def rows(some, pairs):
-        spreads = None
-        if twice:  # where there is an array, those of its pairs are measured once more
-            shape = some.effects.sizes["locus"], len(options.method), sum(map(len, pairs.values()))
-            spreads = some.spreads(pairs) if counts.wide else np.random.default_rng(0).gamma(2.0, size=shape)
+        shape = some.effects.sizes["locus"], len(options.method), sum(map(len, pairs.values()))
+        spreads = np.random.default_rng(0).gamma(2.0, size=shape)
         table = some.table(pairs, some.moderation(spreads, len(spreads)) if twice else ())
         tables.write_table(path, [table])
         return table

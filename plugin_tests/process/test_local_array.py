@@ -232,9 +232,11 @@ def test_a_run_whose_local_effects_are_an_array_and_its_report(store, tmp_path, 
         pipeline.run_again(store, str(out), estimate_options={"tables": "effects", "method": METHODS}, quiet=False)
         lines = capsys.readouterr().err
         assert lines.count("time after the predictions, at most a minute") == lines.count("time after") == 1
-        stages = ("estimate: members' spread", "estimate", "local.tsv: members' spread", "diagnostics", "VCF")
+        stages = ("estimate: members' spread", "estimate", "local.tsv", "diagnostics", "VCF")
         for stage in ("network", *stages[:0 if _ else None], "aggregate", "aggregate: verdicts and files", "report"):
             assert re.search(f"^{stage}(, block .*)?: ", lines, re.MULTILINE), stage
+        # a part of that of all pairs, where these are not there already
+        assert ("local.tsv: members' spread" in lines) == bool(_)
         assert {"local.zarr", "local.tsv", "global.tsv", "report.html"} <= set(os.listdir(out))
         assert "local.zarr/completed.jsonl" in json.loads((out / "run.json").read_text())["files"]
     data = held(out / "report.html")["data"]

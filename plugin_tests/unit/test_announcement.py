@@ -4,12 +4,13 @@ import re
 import tracemalloc
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from wide_case import make_store
 
 from kipoi_deepmr import effects_store, mr, pipeline
 from kipoi_deepmr.errors import InputError
-from kipoi_deepmr.instruments import rule_for
+from kipoi_deepmr.instruments import answers, rule_for, rules
 from kipoi_deepmr.mr import wide
 from kipoi_deepmr.options import EstimateOptions
 from kipoi_deepmr.pipeline import announcement, seconds, sizes, timed
@@ -159,6 +160,30 @@ def test_rows_are_timed_beyond_what_loci_and_blocks_take(monkeypatch, few):
                                          400 * 150, SimpleNamespace(wide=True))
     assert of_locus == pytest.approx(2 + 0.7 / few + 0.01)
     assert row == pytest.approx(0.01 + 0.7 / 40)
+
+
+def test_what_is_computed_once_is_announced_once(store, tmp_path, monkeypatch):
+    """By a clock that stands still but while the rule direct looks at a locus, which it does for each view of it."""
+    now, own = 0.0, rules.Direct.own
+
+    def clocked(direct, effect, effect_se, locus, z):
+        nonlocal now
+        now += len(np.unique(locus))
+        return own(direct, effect, effect_se, locus, z)
+    monkeypatch.setattr(rules.Direct, "own", clocked)
+    monkeypatch.setattr(timed, "time", SimpleNamespace(process_time=lambda: now))
+    monkeypatch.setattr(timed, "slowness", lambda: 0.0)
+    monkeypatch.setattr(announcement, "SHORT_FITS", 0)
+    effects = effects_store.open_effects(store)
+    options = EstimateOptions(method="ivw", instruments="direct", tables="effects", exposures=["mark0", "mark1"])
+    for most in (answers.MOST_BYTES, 0):
+        monkeypatch.setattr(answers, "MOST_BYTES", most)
+        said = announcement.expected(options, effects["mark"].values.tolist(), effects.sizes, store, effects=effects)
+        now = 0.0
+        pipeline.estimate(store, str(tmp_path / f"{most}.tsv"), options)
+        of_views = (1 + effects.sizes["member"]) * effects.sizes["locus"]
+        assert now == of_views if most else now > 2 * of_views
+        assert said.seconds.of_stage["estimate"] == pytest.approx(now, rel=0.02 if most else 0.2)
 
 
 @pytest.mark.parametrize("predicted", [True, False])
