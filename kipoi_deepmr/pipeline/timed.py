@@ -265,7 +265,7 @@ def _beyond_one(step, trial, options, sizes, n_rows, counts):
         begun, table = seconds(few, 1)
     n, of_one, beyond = 1, len(table), 0.0
     while n < n_pairs and beyond < LEAST / 2 and len(table) < MOST_ROWS:
-        times = LEAST * (n - 1) / max(beyond, 1e-4) / n if n > 1 else LEAST / begun
+        times = LEAST * (n - 1) / max(beyond, 1e-4) / n if n > 1 else LEAST / max(begun, 1e-4)
         n = min(n_pairs, math.ceil(n * np.clip(times, 3, 4 * LONGER if n > 1 else LONGER)))
         taken, table = seconds(few, n)
         beyond = max(taken - begun, taken / 10)
