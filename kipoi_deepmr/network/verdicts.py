@@ -1,6 +1,7 @@
 """A verdict for every ordered pair of marks, in a few plain words, and the reason for it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import networkx as nx
 import numpy as np
@@ -90,9 +91,13 @@ class Judgement:
         """How many pairs without an effect have an estimate beyond the minimum, but not clearly."""
         return int((self.code == _NOT_CLEAR).sum())
 
+    @cached_property
+    def _texts(self):
+        return _Texts(self)
+
     def texts(self, rows):
         """Verdict and reason of some rows: two (row,) arrays of str."""
-        found, texts = np.empty((2, len(rows)), object), _Texts(self)
+        found, texts = np.empty((2, len(rows)), object), self._texts
         columns = (rows, *self.pairs.marks_at(rows), self.code[rows], self.pairs.direct_std(rows))
         for k, (row, i, j, code, direct) in enumerate(zip(*(each.tolist() for each in columns), strict=True)):
             found[:, k] = texts.of_code[code](row, i, j, direct)
