@@ -128,9 +128,10 @@ COMMANDS = {
 }
 FIGURES = {
     "global": Command("global effects with their intervals (the paper's Fig 3)", (o.GlobalFigureOptions,),
-                      Argument("table", "GLOBAL.tsv", "table that `run` or `aggregate` wrote"), FIGURE),
+                      Argument("table", "OUT|GLOBAL.tsv", "folder or table that `run` or `aggregate` wrote"), FIGURE),
     "spacing": Command("heat map of global effects within strata (the paper's S1 Fig)", (o.SpacingFigureOptions,),
-                       Argument("table", "STRATA.tsv", "table that `aggregate` wrote"), FIGURE),
+                       Argument("table", "OUT|STRATA.tsv", "folder that `run` wrote, or table that `aggregate` wrote"),
+                       FIGURE),
     "network": Command("graph of direct effects, or a heat map beyond 40 marks",
                        reads=Argument("table", "OUT|NETWORK.tsv", "folder or table that `run` or `network` wrote"),
                        writes=FIGURE),

@@ -35,6 +35,7 @@ from ..runs.outputs import NETWORK, RUN_JSON, STAGES, stored, writing
 from ..runs.tables import VERDICT, read_in_pieces, read_lean, read_table
 
 PAIR = ("exposure", "outcome")
+GLOBAL, STRATA = STAGES["aggregate"].main, "strata.tsv"  # in a run's folder
 NO_VALUE = "(none)"  # of a mark, in a column of the table of marks
 LETTERS = 20  # of a name in a title or beside an axis
 _TEXT_OF_STRATA = ("covariate", "stratum", *PAIR, "method")
@@ -50,18 +51,16 @@ def figure_of(arguments):
 
 
 def _global(arguments, width):
-    table = strongest_rows(arguments.table, ("estimate", "se", "ci_low", "ci_high"))
+    table = strongest_rows(_table_of(arguments.table, GLOBAL), ("estimate", "se", "ci_low", "ci_high"))
     return global_effects_figure(_of("method", arguments.method, table) if arguments.method else table, width)
 
 
 def _network(arguments, width):
-    return network_figure(_direct(_table_of(arguments.table)), width)
+    return network_figure(_direct(_table_of(arguments.table, NETWORK[0])), width)
 
 
 def _heatmap(arguments, width):
-    path = _table_of(arguments.table)
-    if os.path.isdir(arguments.table) and not os.path.isfile(path):  # a run without a network
-        path = stored(os.path.join(arguments.table, STAGES["aggregate"].main))
+    path = _table_of(arguments.table, NETWORK[0], GLOBAL)
     try:
         direct = _direct(path)
         if arguments.method:
@@ -107,9 +106,12 @@ def _of_run(path, columns, column, marks):
     return {mark: columns[column].get(mark, NO_VALUE) for mark in marks}
 
 
-def _table_of(path):
-    """The table of a network: itself, or that of a run's folder."""
-    return stored(os.path.join(path, NETWORK[0])) if os.path.isdir(path) else path
+def _table_of(path, *names):
+    """A table: the one that the path names, or of a run's folder the first of some names that is there."""
+    if not os.path.isdir(path):
+        return path
+    tables = [stored(os.path.join(path, name)) for name in names]
+    return next((table for table in tables if os.path.isfile(table)), tables[0])
 
 
 def _direct(path):
@@ -131,7 +133,7 @@ def _simulation(arguments, width):
 
 
 def _spacing(arguments, width):
-    table = read_lean(arguments.table, _TEXT_OF_STRATA, ("estimate", "se"))
+    table = read_lean(_table_of(arguments.table, STRATA), _TEXT_OF_STRATA, ("estimate", "se"))
     covariate = arguments.covariate or table["covariate"].iloc[0]
     table = _of("covariate", covariate, table)
     method = arguments.method or table["method"].iloc[0]

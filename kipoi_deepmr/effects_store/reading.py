@@ -7,6 +7,7 @@ as `variables` declares it, and its loci and mutants must be possible ones.
 import json
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -112,7 +113,9 @@ def open_zarr(path):
     except (InputError, MemoryError):
         raise
     except Exception as error:
-        raise InputError(f"{path}: not a Zarr store ({one_line(error)})") from error
+        inside = " or ".join(map(str, sorted(Path(path).glob("effects*.zarr"))))  # of a run's folder
+        way_out = f"; give {inside}" if inside else ""
+        raise InputError(f"{path}: not a Zarr store ({one_line(error)}){way_out}") from error
 
 
 def _check_declared(path, opened):

@@ -74,3 +74,14 @@ def test_a_network_has_no_methods(tmp_path, capsys):
     assert main(["plot", "heatmap", str(table), "-q", "-o", str(tmp_path / "plain.png")]) == 0
     assert main(["plot", "heatmap", str(table), "--method", "egger", "-o", str(tmp_path / "f.png")]) == 2
     assert "--method egger: a network has no methods" in capsys.readouterr().err and not (tmp_path / "f.png").exists()
+
+
+def test_a_run_stands_for_its_tables(run, tmp_path, capsys):
+    """Its folder and its table give the same figure; without such a table, the table is named."""
+    for name, source in (("folder", run), ("table", run / "global.tsv")):
+        assert main(["plot", "global", str(source), "-o", str(tmp_path / f"{name}.png")]) == 0
+    assert (tmp_path / "folder.png").read_bytes() == (tmp_path / "table.png").read_bytes()
+    assert main(["plot", "spacing", str(run), "-o", str(tmp_path / "none.png")]) == 2
+    assert f"{run / 'strata.tsv'}: " in capsys.readouterr().err
+    assert main(["estimate", str(run), "-o", str(tmp_path / "local.tsv")]) == 2
+    assert f"give {run / 'effects.zarr'}" in capsys.readouterr().err
