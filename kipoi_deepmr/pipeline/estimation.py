@@ -115,7 +115,7 @@ def estimate(effects_path, local_path, options=None, *, variants=None, each=None
         rule = _rule_of(viewed, options, map_blocks, assignment, variants and variants.mutants)
         how = _How(viewed, options, rule, map_blocks, genome, quiet)
         if wide:
-            table = _estimate_array(files, how, _identity(effects_path, options), network)
+            table = _estimate_array(files, how, _identity(effects_path, options), judged)
         else:
             table = _estimate_table(files, how, each)
         if not files.alone:
@@ -210,15 +210,15 @@ def _write_diagnostics(files, how, pairs=None):
     tables.write_table(by_pair, [mr.share_of_red(counts)])
 
 
-def _estimate_array(files, how, identity, network):
+def _estimate_array(files, how, identity, judged):
     """Write local effects as an array, and the table and the VCF of the pairs that matter."""
     effects, options, rule, _, genome, quiet = how
     marks = [str(mark) for mark in effects["mark"].values]
     local, fits = _write_array(files, LOCAL_ARRAY, how, identity, "estimate")
     every = options.pairs(marks)
-    beyond, direct = _chosen(network, every, marks)
+    beyond, direct = _chosen(judged and judged.network, every, marks)
     pairs = {"all": every, "none": {}}.get(options.tables, beyond)
-    log.warning("%s", _told(files.path, pairs, every, options, network))
+    log.warning("%s", _told(files.path, pairs, every, options, judged))
     if any(pairs.values()):
         fits = fits.of_pairs(pairs)  # and what all pairs take of memory goes
     table = _write_some(files, how, fits, pairs)
@@ -282,13 +282,13 @@ def _among(every, named, marks):
     return {x: outcomes for x, outcomes in chosen.items() if outcomes}
 
 
-def _told(path, pairs, every, options, network):
+def _told(path, pairs, every, options, judged):
     """What the table holds, in one line."""
     n, n_pairs = (sum(map(len, some.values())) for some in (pairs, every))
     where = os.path.basename(path)
     which = {"all": "all pairs", "none": "no pairs (--tables none)"}.get(
-        options.tables, f"the {n:,} of {n_pairs:,} pairs beyond the minimum effect" if network is not None else
-        "no pairs, since these effects give no network that would say which ones matter")
+        options.tables, f"the {n:,} of {n_pairs:,} pairs beyond the minimum effect" if judged and judged.network else
+        f"no pairs, since nothing says which ones matter: {judged and judged.reason}")
     return (f"{where} holds {which}; the array of local effects beside it holds all. "
             "To print any part of it: kipoi deepmr table")
 

@@ -396,3 +396,13 @@ def test_an_array_of_another_run_is_not_read_beside_the_table_of_this_one(store,
     pipeline.estimate(store, table, instruments="pooled", method="ivw", tables="effects")
     for words in commands:
         assert main(words) == 0
+
+
+def test_why_a_table_holds_no_pairs(store, tmp_path, caplog):
+    """Of a run without a network, and of effects that give none."""
+    pipeline.run_again(store, str(tmp_path / "OUT"), estimate_options={"tables": "effects", "instruments": "own"},
+                       network_options={"network": "none"}, report=False)
+    assert "no pairs, since nothing says which ones matter: no network was inferred (--network none)" in caplog.text
+    pair = make_store(tmp_path, n_marks=3, n_loci=2, n_members=2)
+    estimate(pair, tmp_path / "local.tsv", tables="effects", vcf="none")
+    assert "which ones matter: no network: it takes every member's effects" in caplog.text
