@@ -12,7 +12,7 @@ from ..threads import n_threads
 from .duration import in_words
 
 # Seconds of the machine that was measured (docs/performance.md), multiplied by `Rates.slow`
-LEAST = {"network": 0.1, "estimate": 0.3, "aggregate": 1.3, "report": 1.4}  # of the smallest
+LEAST = {"network": 0.1, "estimate": 0.3, "aggregate": 1.3, "report": 1.6}  # of the smallest
 READ = 1.2e-8  # a number of the effects that is read
 RECORD, NUMBER_OF_RECORD = 2e-5, 4e-7  # of the VCF
 # Numbers of the effects that the network reads a second, of few marks, which have several starts, and of many
@@ -27,7 +27,7 @@ ROW_OF_FIGURE, VERDICT = 3.4e-6, 1.2e-6  # a row of the global table, for its fi
 # Of the report: a row of local effects that is shown, a mutant and what each mark adds, a pair that is listed, one that
 # is read, a variable of the array that is read for a pair, a part of it and what each number adds
 ROW_OF_REPORT, MUTANT_OF_REPORT, MARK_OF_MUTANT, PAIR_OF_REPORT = 2.8e-4, 9e-5, 1e-6, 1.5e-5
-PAIR_READ, PAIR_READ_IN_PARQUET, VARIABLE_READ, PART_READ, NUMBER_OF_PART = 2.8e-6, 3e-6, 1.5e-3, 2e-4, 1.6e-9
+PAIR_READ, PAIR_READ_IN_PARQUET, VARIABLE_READ, PART_READ, NUMBER_OF_PART = 3.8e-6, 3e-6, 1.5e-3, 2e-4, 1.6e-9
 FEW = 0.01  # causes: a network of hardly any has no direct effects
 VARIABLES = 5  # of the array that the report reads
 ROWS_OF_REPORT, MUTANTS_OF_REPORT, MARKS_OF_REPORT = 6_000, 30_000, 160  # the most of it
