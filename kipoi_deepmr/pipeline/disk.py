@@ -37,5 +37,7 @@ def _share(mutated):
 
 
 def size_in_words(n_bytes):
-    """A number of bytes as MB or GB."""
-    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"
+    """A number of bytes as kB, MB or GB."""
+    if n_bytes >= 1e9:
+        return f"{n_bytes / 1e9:,.1f} GB"
+    return f"{n_bytes / 1e6:,.1f} MB" if n_bytes >= 1e5 or not n_bytes else f"{n_bytes / 1e3:,.1f} kB"

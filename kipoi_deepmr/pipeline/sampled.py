@@ -165,6 +165,15 @@ def of_network(effects):
             min(crowded * n_mutants, held))
 
 
+def most_causes(sizes):
+    """How many marks can have mutants of their own: as many as the strong mutants that are held are enough for.
+
+    `sizes` are those of the effects' dimensions; mutants are held in float16 at least.
+    """
+    held = min(sizes["locus"] * sizes["variant"], MOST_BYTES // (2 * max(1, sizes["member"]) * sizes["mark"]))
+    return min(sizes["mark"], held / LEAST_MUTANTS)
+
+
 def _share_with(least, number, times):
     """Of marks with so many mutants where some loci were read, the share with `least` at so many times as many loci."""
     by_chance = number.mean() * (1 + 2 * np.sqrt(2 / len(number)))  # variance of numbers that differ by chance alone

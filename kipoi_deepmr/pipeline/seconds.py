@@ -10,6 +10,7 @@ from ..report import shapes
 from ..report.contents import MAX_GLOBAL_ROWS, MAX_PAIRS
 from ..threads import n_threads
 from .duration import in_words
+from .sampled import most_causes
 
 # Seconds of the machine that was measured (docs/performance.md), multiplied by `Rates.slow`
 LEAST = {"network": 0.1, "estimate": 0.3, "aggregate": 1.3, "report": 1.6}  # of the smallest
@@ -19,7 +20,7 @@ RECORD, NUMBER_OF_RECORD = 2e-5, 4e-7  # of the VCF
 NUMBERS_OF_NETWORK = 10_000_000, 33_000_000
 # A pair of the network, one of causes, one at a locus where there are causes, and two causes and a mark
 PAIR_OF_NETWORK, CAUSE_OF_NETWORK, PAIR_AND_LOCUS_OF_NETWORK, CAUSES_OF_NETWORK = 1e-7, 1.2e-5, 6.4e-9, 1.6e-8
-PAIR_OF_CROWDED = 1.9e-8  # a pair of the network, where many marks are moved by a mutant
+PAIR_OF_CROWDED = 1.9e-8  # a pair whose exposure can be a cause, for each mutant that moves many marks
 PAIR_OF_FILES, PAIR_OF_CAUSES_IN_FILES = 2e-6, 5e-6
 NAMED_FROM, NAMED_TO, NAME = 40, 200, 0.02  # marks with small names on the figure of the network, and seconds of one
 UNNAMED, PAIR_OF_UNNAMED = 1.2, 2e-6  # seconds of a figure without names, and of a pair of it
@@ -121,8 +122,10 @@ def of_network(sizes, known):
     """Seconds in which a network is inferred, of the machine that was measured."""
     marks, loci = sizes["mark"], sizes["locus"]
     numbers = loci * sizes["variant"] * marks * (1 + sizes["member"])
-    of_pairs = marks ** 2 * (PAIR_OF_NETWORK + CAUSE_OF_NETWORK * known.causes + PAIR_OF_CROWDED * known.crowded * (
-        marks > FEW_MARKS) + PAIR_AND_LOCUS_OF_NETWORK * loci * (known.causes > FEW))
+    of_pairs = marks ** 2 * (PAIR_OF_NETWORK + CAUSE_OF_NETWORK * known.causes
+                             + PAIR_AND_LOCUS_OF_NETWORK * loci * (known.causes > FEW))
+    if marks > FEW_MARKS:
+        of_pairs += marks * most_causes(sizes) * PAIR_OF_CROWDED * known.crowded
     of_causes = CAUSES_OF_NETWORK * known.causes ** 2 * marks ** 3
     return LEAST["network"] + numbers / NUMBERS_OF_NETWORK[marks > FEW_MARKS] + of_pairs + of_causes
 

@@ -8,7 +8,6 @@ from .. import effects_store
 from ..errors import InputError
 from ..instruments.rays import MOST_LOCAL
 from ..instruments.sample import MOST_BYTES
-from ..instruments.search import LEAST_MUTANTS
 from ..meta import order
 from ..mr.pairs import members_fitted, moderates
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
@@ -18,7 +17,7 @@ from ..report.heat import MOST_MARKS
 from ..threads import n_threads
 from .disk import free_bytes, size_in_words
 from .memory import memory_of_machine
-from .sampled import most
+from .sampled import most, most_causes
 from .seconds import NAMED_FROM, Seconds
 
 STAGES = ("network", "estimate", "aggregate", "report")  # in the order in which a run makes them
@@ -304,12 +303,8 @@ def memory_beside(sizes, causes=None):
 def _pairs(sizes, causes, numbers):
     """Bytes of a network's pairs: codes and counts of loci of all, and so many numbers, and each member's, of those
     whose exposure has mutants of its own.
-
-    That are at most as many marks as the strong mutants that are held, in float16 at least, can be enough for.
     """
-    marks, members = sizes["mark"], sizes["member"]
-    held = min(sizes["locus"] * sizes["variant"], MOST_BYTES // (2 * members * marks))
-    n_causes = min(causes * marks, held / LEAST_MUTANTS)
+    marks, members, n_causes = sizes["mark"], sizes["member"], min(causes * sizes["mark"], most_causes(sizes))
     return marks * (marks * (2 + 2 * np.min_scalar_type(sizes["locus"]).itemsize) + n_causes * 8 * (numbers + members))
 
 
