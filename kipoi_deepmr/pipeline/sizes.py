@@ -11,6 +11,7 @@ from ..instruments.sample import MOST_BYTES
 from ..meta import order
 from ..mr.pairs import members_fitted, moderates
 from ..mr.wide import GROUP_FITS, VIEW_BYTES
+from ..output.brief_vcf import MOST_MARKS as NAMED
 from ..output.tables import TSV, in_format_of, is_parquet
 from ..report.contents import MAX_GLOBAL_ROWS, MAX_PAIRS
 from ..report.heat import MOST_MARKS
@@ -30,7 +31,8 @@ LOCAL_ROW, DIAGNOSTICS_ROW, PAIR_ROW, GLOBAL_ROW, NETWORK_ROW, NUMBER = (
 GLOBAL_ROW_IN_PARQUET = 5, 90
 # Compressed bytes of the array's numbers of a local effect that there is, and of all numbers of one that there is not
 ESTIMATE, SE, DF, NO_ESTIMATE = 3.85, 3.4, 2.9, 0.15
-VCF_NUMBER, BRIEF_RECORD = 6, 80  # compressed
+# Compressed, of the VCF: a number; of an array's, a record, a mark that it names, and a pair with its effect
+VCF_NUMBER, BRIEF_RECORD, BRIEF_MARK, BRIEF_PAIR = 6, 15, 8, 8
 # Compressed bytes of report.html: itself; a pair, more of a cause; a cell of the heat map; a mutant, and more of one
 # that is shown, and of each mark
 PAGE, PAGE_PAIR, PAGE_CAUSE, PAGE_CELL, PAGE_VARIANT, PAGE_SHOWN, PAGE_MARK = 1_200_000, 30, 30, 0.8, 40, 110, 1
@@ -232,10 +234,18 @@ def _files_of_estimate(options, sizes, known, counts):
         files["diagnostics_by_pair.tsv"] = counts.diagnosed // sizes["locus"] * PAIR_ROW
     if options.vcf != "none":
         records = sizes["locus"] * sizes["variant"] * (1.0 if options.vcf == "all" else known.of_mutants)
-        of_pairs = known.served * counts.pairs / sizes["mark"] * len(options.method)
-        files["instruments.vcf.gz"] = int(records * (BRIEF_RECORD if counts.wide else VCF_NUMBER * 2 * (
-            sizes["mark"] + of_pairs)))
+        files["instruments.vcf.gz"] = int(records * _record(options, sizes, known, counts))
     return files
+
+
+def _record(options, sizes, known, counts):
+    """Bytes of a record of the VCF."""
+    if not counts.wide:
+        of_pairs = known.served * counts.pairs / sizes["mark"] * counts.methods
+        return VCF_NUMBER * 2 * (sizes["mark"] + of_pairs)
+    # as if each mark of which it is an instrument, if that is a cause, acted on one
+    direct = known.served * counts.methods * (1.0 if options.instruments == "direct" else known.causes)
+    return BRIEF_RECORD + BRIEF_MARK * min(NAMED, known.served) + BRIEF_PAIR * direct
 
 
 def _files_of_aggregate(_, known, counts, parquet):
