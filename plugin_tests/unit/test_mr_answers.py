@@ -8,7 +8,7 @@ from wide_case import make_store
 
 from kipoi_deepmr import effects_store, instruments, mr, pipeline
 from kipoi_deepmr.effects_store import blocks
-from kipoi_deepmr.instruments import answers, rules
+from kipoi_deepmr.instruments import answers, rays, rules, search
 from kipoi_deepmr.mr import wide
 from kipoi_deepmr.mr.block import Block, LeaveOut
 
@@ -51,6 +51,45 @@ def test_answers_are_those_that_are_computed(viewed, plain):
             np.testing.assert_array_equal(found.mask, each[loci])
             assert found.size.shape == each[loci].shape  # Steiger's filter goes by the effects
         np.testing.assert_array_equal(view.mask(nothing[4], nothing[4], 4), each[4])
+
+
+@pytest.fixture(scope="module")
+def of_many_marks(tmp_path_factory):
+    """The rule of 60 marks at 24 loci, and effects of mutants, half of which act on two marks; some loci have one."""
+    folder, rng = tmp_path_factory.mktemp("marks"), np.random.default_rng(0)
+    effects = effects_store.open_effects(make_store(folder, n_marks=60, n_loci=24, n_members=3))
+    rule = instruments.rule_for(effects, "direct", 1.0)
+    effect = effects["effect"].values.astype(np.float64)
+    effect += rng.permuted(effect, axis=1) * (rng.random((*effect.shape[:2], 1)) < 0.5)
+    locus, variant = np.nonzero(rng.random(effect.shape[:2]) < rng.choice([0.04, 0.3, 0.6], (24, 1)))
+    assert 1 in np.bincount(locus) and rule.direct.assignment.causes.sum() > 20
+    return rule.direct, effect[locus, variant], locus
+
+
+@pytest.mark.parametrize("with_local", [True, False])
+def test_no_digit_depends_on_which_loci_are_read_together(of_many_marks, with_local):
+    """Scores and actions in all loci, in blocks cut at random, and in loci alone; with slopes by locus and without."""
+    direct, effect, locus = of_many_marks
+    if not with_local:
+        without = direct.assignment.rays._replace(local=None)
+        direct = rules.replace(direct, assignment=rules.replace(direct.assignment, rays=without))
+    assignment, rng = direct.assignment, np.random.default_rng(1)
+    se = np.broadcast_to(2 * assignment.noise * assignment.sd, effect.shape)
+
+    def said(rows):
+        of = effect[rows] / assignment.sd, locus[rows], assignment.rays, assignment.noise
+        return *rays.score(*of)[1:], *search.direct_action(*of), *direct.acts(effect[rows], se[rows], locus[rows])
+
+    whole = said(slice(None))
+    acts_on, clean = whole[-2:]
+    assert clean.sum() > 20 and (acts_on[~clean] >= 0).sum() > 20
+    for cut in (np.arange(1, 24), *(np.sort(rng.choice(np.arange(1, 24), n, replace=False)) for n in (1, 5, 12))):
+        parts = zip(*map(said, np.split(np.arange(len(locus)), np.searchsorted(locus, cut))), strict=True)
+        for each, values in zip(whole, parts, strict=True):
+            assert each.tobytes() == np.concatenate(values).tobytes()
+    for k in rng.choice(len(locus), 40, replace=False):  # alone its action may have another last digit
+        alone = direct.acts(effect[[k]], se[[k]], locus[[k]])
+        assert (alone.acts_on[0], alone.clean[0]) == (acts_on[k], clean[k])
 
 
 def test_another_process_begins_without_answers_and_keeps_its_own(viewed, plain):
