@@ -19,7 +19,7 @@ from ..threads import n_threads
 from .disk import free_bytes, size_in_words
 from .memory import memory_of_machine
 from .sampled import most, most_causes
-from .seconds import NAMED_FROM, Seconds
+from .seconds import NAMED_FROM, NAMED_TO, Seconds
 
 STAGES = ("network", "estimate", "aggregate", "report")  # in the order in which a run makes them
 MOST_ROWS = 2_000_000  # of a table of local effects, unless --tables says otherwise
@@ -46,8 +46,8 @@ NETWORK, SAMPLED_BYTE, SLOPE, HISTOGRAM, ACTION, ACTIONS = 440_000_000, 1.6, 8, 
 # the others while it infers the network
 KEPT_NUMBERS, NUMBERS = 13, 20
 # of `aggregate` and the report: a pair of a table held as a whole, one of a longer table, the most of local effects
-# that are read at a time, a figure of many marks, of more of them a pair; of the page a pair that is read, and one of
-# marks that its heat map can hold
+# that are read at a time, a figure with many small names (without names half of it, or so much a pair); of the page a
+# pair that is read, and one of marks that its heat map can hold
 GLOBAL_PAIR, POOLED_PAIR, GLOBAL_READ, FIGURE, FIGURE_PAIR, REPORT_PAIR, HEAT_PAIR, REPORT, POOLED = (
     1_000, 45, 300_000_000, 600_000_000, 65, 50, 900, 330_000_000, 700_000_000)
 FOOTER = 30_000  # bytes that a Parquet file has beyond its rows, which are shorter than those of a TSV
@@ -290,7 +290,9 @@ def _memory_after(sizes, known, counts, stages):
     aggregate = rows * GLOBAL_PAIR if rows <= order.MOST_ROWS else rows * POOLED_PAIR + POOLED
     aggregate += (min(GLOBAL_READ, 4 * counts.rows * (2 + sizes["member"])) if counts.wide else
                   counts.rows * sum(LOCAL_ROW))
-    figure = max(FIGURE, FIGURE_PAIR * marks ** 2) if network and marks > NAMED_FROM else 0
+    figure = 0
+    if network and marks > NAMED_FROM:
+        figure = FIGURE if marks <= NAMED_TO else max(FIGURE // 2, FIGURE_PAIR * marks ** 2)
     report = REPORT + REPORT_PAIR * counts.pairs + HEAT_PAIR * min(counts.pairs, MOST_MARKS ** 2)
     every = {"network": inferred if "aggregate" in stages else max(inferred, beside + figure),
              "aggregate": beside + max(aggregate, figure), "report": beside + report}

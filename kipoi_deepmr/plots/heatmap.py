@@ -24,10 +24,10 @@ FONT, INCHES_OF_LETTER = 7, 0.6 * 7 / 72
 CELL = 0.2  # inches
 WRITTEN_UP_TO = 15  # marks: more numbers cannot be read
 NAMED_UP_TO = 200  # marks: more names cannot be read
-MOST_CELLS = 2_000  # in a row: more are smaller than a pixel, and take gigabytes while they are drawn
+MOST_CELLS = 1_500  # in a row: more are smaller than a pixel, and take gigabytes while they are drawn
 COMPARED_UP_TO = 1_000  # marks: beyond, distances come from products of matrices
 MARKS_AT_A_TIME = 250
-WIDEST = 24.0  # inches of all cells
+WIDEST, WIDEST_UNNAMED = 24.0, 10.0  # inches of all cells, with the names of the marks and without
 # of a figure whose width is given
 LETTERS = 26  # of a name
 BESIDE, ABOVE = 0.35, 0.95  # inches, of titles beside, and of titles and colours below
@@ -47,7 +47,7 @@ def plot_heatmap(direct, value="direct_std", label=DIRECT, ax=None, groups=None,
 
     Marks are in the order of a hierarchical clustering (average linkage) of their effects on others and others' on
     them. Cells without an estimate are grey. A dot marks effects beyond the minimum (qvalue_min_effect < 0.05). Beyond
-    2,000 marks a cell is for some neighbours, and shows the strongest of their effects.
+    1,500 marks a cell is for some neighbours, and shows the strongest of their effects.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class _Layout(NamedTuple):
     @classmethod
     def _as_wide_as_needed(cls, names):
         n, few = len(names), len(names) <= WRITTEN_UP_TO
-        cell = min(0.45 if few else CELL, WIDEST / n)
+        cell = min(0.45 if few else CELL, (WIDEST if n <= NAMED_UP_TO else WIDEST_UNNAMED) / n)
         font = min(FONT, 72 * cell / 1.25) if n <= NAMED_UP_TO else 0
         side = cell * n + (max(map(len, names)) * INCHES_OF_LETTER if font else 0) + 0.5
         return cls(cell, (max(side + 1.4, 4), max(side + 1.0, 3.4)), font, None, dict(zip(names, names, strict=True)),
