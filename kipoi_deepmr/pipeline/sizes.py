@@ -28,7 +28,7 @@ SURE_FROM = 1_000_000_000  # bytes; of less, a disk that fills up is told when i
 # Bytes of a row of each table, measured, without an estimate and with one; each member adds one number.
 LOCAL_ROW, DIAGNOSTICS_ROW, PAIR_ROW, GLOBAL_ROW, NETWORK_ROW, NUMBER = (
     (110, 150), (80, 400), 70, (198, 217), (115, 270), 19)
-GLOBAL_ROW_IN_PARQUET = 5, 90
+GLOBAL_ROW_IN_PARQUET, NETWORK_ROW_IN_PARQUET, NUMBER_IN_PARQUET = (5, 90), (2, 150), 8
 # Compressed bytes of the array's numbers of a local effect that there is, and of all numbers of one that there is not
 ESTIMATE, SE, DF, NO_ESTIMATE = 3.85, 3.4, 2.9, 0.15
 # Compressed, of the VCF: a number; of an array's, a record, a mark that it names, and a pair with its effect
@@ -256,9 +256,9 @@ def _files_of_aggregate(_, known, counts, parquet):
     return files
 
 
-def _files_of_network(sizes, known, *_):
-    return {"network.tsv": int(sizes["mark"] ** 2 * _row((NETWORK_ROW[0], NETWORK_ROW[1] + NUMBER * sizes["member"]),
-                                                         known.causes))}
+def _files_of_network(sizes, known, _, parquet):
+    (least, more), number = (NETWORK_ROW_IN_PARQUET, NUMBER_IN_PARQUET) if parquet else (NETWORK_ROW, NUMBER)
+    return {"network.tsv": int(sizes["mark"] ** 2 * _row((least, more + number * sizes["member"]), known.causes))}
 
 
 def _files_of_report(sizes, known, counts, _):
