@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import networkx as nx
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import dijkstra
 
 from ..display import counted, of_loci
 from ..instruments import Assignment
+from ..instruments.rays import pieces
 from .pairs import Pairs
 
 DIRECT = "direct effect"
@@ -19,6 +21,8 @@ NOT_ALONE = CANNOT_BE_TOLD + ": no mutant acts on {x} alone"
 COPIES = CANNOT_BE_TOLD + ": {x} and {m} are near copies"
 HIDDEN = "possibly a hidden common cause"
 NOT_CLEAR = "larger than the minimum"  # in the reason of NONE: the estimate is, and its error is large
+NO_PATH = -9999  # as scipy has it
+SOURCES = 10  # of paths, between two looks at signals
 MANY_SHARED = 0.3  # share of loci with mutants that act on both marks at once
 
 
@@ -54,14 +58,14 @@ class Judgement:
     pairs : Pairs
     instruments : kipoi_deepmr.instruments.Assignment
     code : (pair,) uint8
-    through : dict of int to tuple of int
-        By row, the marks on the strongest path of a pair with an indirect effect.
+    before : (cause, mark) int
+        The mark before each on the strongest path of direct effects from a cause; negative where there is none.
     """
 
     pairs: Pairs
     instruments: Assignment
     code: np.ndarray
-    through: dict
+    before: np.ndarray
 
     @classmethod
     def of(cls, network):
@@ -71,10 +75,11 @@ class Judgement:
         code.reshape(len(copies), -1)[:] = np.where(copies, _COPIES, _ALONE)[:, None]
         for rows in pairs.pieces(pairs.rows.numbers):
             code[rows] = _codes_of_causes(pairs, rows, edges[rows], copies)
-        through = _paths(pairs, edges, np.flatnonzero(code == _INDIRECT))
-        without = np.setdiff1d(np.flatnonzero(code == _INDIRECT), np.fromiter(through, int, len(through)))
+        indirect = np.flatnonzero(code == _INDIRECT)
+        before = _paths(pairs, edges, indirect)
+        without = indirect[pairs.at(before, indirect, NO_PATH) < 0]
         code[without] = _without_effect(pairs, without)
-        return cls(pairs, network.instruments, code, through)
+        return cls(pairs, network.instruments, code, before)
 
     @property
     def is_direct(self):
@@ -108,7 +113,7 @@ class _Texts:
     """Verdict and reason, by code, of a pair: its row, numbers of its marks, and its standardised direct effect."""
 
     def __init__(self, judgement):
-        pairs, self.through = judgement.pairs, judgement.through
+        pairs, self.before = judgement.pairs, judgement.before
         self.pairs, self.names, self.companions, self.least = pairs, pairs.marks, pairs.companions, pairs.min_effect
         self.n_loci, self.n_members = pairs.strength.n_loci.tolist(), counted(len(pairs.direct.by_member), "member")
         self.first_copy = pairs.companions.copy.argmax(1).tolist()
@@ -139,7 +144,7 @@ class _Texts:
         rows = np.array([row])
         total, effect = (_number((self.pairs.at(part.value, rows) * self.pairs.unit(rows))[0])
                          for part in (self.pairs.total, self.pairs.direct))
-        return (INDIRECT.format(m=", ".join(self.names[k] for k in self.through[row])),
+        return (INDIRECT.format(m=", ".join(self._through(i, j))),
                 f"total effect {total}, direct effect {effect}, {self.n_loci[i]} loci")
 
     def hidden(self, row, i, j, direct):
@@ -152,6 +157,13 @@ class _Texts:
 
     def none(self, row, i, j, direct):
         return NONE, f"{_effect(direct)}, minimum {self.least:g}, {self.n_loci[i]} loci"
+
+    def _through(self, i, j):
+        """Names of the marks between two on the strongest path."""
+        before, names = self.before[self.pairs.rows.place[i]], []
+        while (j := before[j]) != i:
+            names.append(self.names[j])
+        return names[::-1]
 
     def _shared(self, i, j):
         return (f"{self.companions.both[i, j]} of {self.companions.either[i, j]} loci have mutants that act on both "
@@ -175,20 +187,15 @@ def _without_effect(pairs, rows):
 
 
 def _paths(pairs, edges, rows):
-    """By row, the marks on the strongest path of direct effects from exposure to outcome, of rows that have one."""
-    graph, edges = nx.DiGraph(), np.flatnonzero(edges)
-    columns = (*pairs.marks_at(edges), np.abs(pairs.direct_std(edges)))
-    for i, j, effect in zip(*(each.tolist() for each in columns), strict=True):
-        graph.add_edge(i, j, length=1 / effect)
-    through, (exposure, outcome) = {}, pairs.marks_at(rows)
-    for of_one in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(exposure)) + 1):
-        if not len(of_one) or exposure[of_one[0]] not in graph:
-            continue
-        paths = nx.single_source_dijkstra_path(graph, int(exposure[of_one[0]]), weight="length")
-        for row, j in zip(rows[of_one].tolist(), outcome[of_one].tolist(), strict=True):
-            if len(paths.get(j, ())) > 2:
-                through[row] = tuple(paths[j][1:-1])
-    return through
+    """`Judgement.before`, of the exposures of some rows; `NO_PATH` in all other rows."""
+    edges, n = np.flatnonzero(edges), len(pairs.marks)
+    graph = coo_array((1 / np.abs(pairs.direct_std(edges)), pairs.marks_at(edges)), (n, n)).tocsr()
+    before = np.full((len(pairs.rows.numbers), n), NO_PATH, np.min_scalar_type(-max(n, -NO_PATH)))
+    exposures = np.unique(pairs.marks_at(rows)[0])
+    for some in pieces(len(exposures), SOURCES):
+        before[pairs.rows.place[exposures[some]]] = dijkstra(graph, indices=exposures[some],
+                                                             return_predecessors=True)[1]
+    return before
 
 
 def _effect(direct):

@@ -1,16 +1,10 @@
 """The causal network as files: tables of pairs and of marks, GraphML and Cytoscape's JSON."""
 
-import json
-import re
-
-import networkx as nx
 import numpy as np
 import pandas as pd
 
 from . import tables
-
-# XML holds no other character below the blank, nor halves of pairs
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+from .graph_files import write_cytoscape, write_graphml
 
 
 def write_network(network, place):
@@ -25,12 +19,9 @@ def write_network(network, place):
     write_pairs(network, place("network.tsv"))
     marks = network.marks.assign(cause=np.where(network.marks["cause"], "yes", "no"))
     tables.write_table(place("network_marks.tsv"), [_with_missing(marks)])
-    graph = network.graph()
-    graph.graph.update(name="causal network of marks", source=f"kipoi_deepmr {_version()}")
-    nx.write_graphml(_for_xml(graph), place("network.graphml"))
-    with open(place("network.json"), "w", encoding="utf-8") as out:
-        json.dump(nx.cytoscape_data(graph), out, indent=1, allow_nan=False)
-        out.write("\n")
+    about = {"name": "causal network of marks", "source": f"kipoi_deepmr {_version()}"}
+    write_graphml(network, about, place("network.graphml"))
+    write_cytoscape(network, about, place("network.json"))
 
 
 def write_pairs(network, path):
@@ -43,16 +34,6 @@ def _with_missing(table):
     texts = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     columns = {name: table[name].astype(object) for name in texts}
     return table.assign(**{name: column.where(column != "", np.nan) for name, column in columns.items()})
-
-
-def _for_xml(graph):
-    """A copy of a graph without the characters that XML cannot hold."""
-    names = {node: _NOT_IN_XML.sub("\ufffd", str(node)) for node in graph}
-    copy = nx.relabel_nodes(graph, names)
-    for attributes in (*(data for _, data in copy.nodes(data=True)), *(data for *_, data in copy.edges(data=True))):
-        attributes.update({key: _NOT_IN_XML.sub("\ufffd", value) for key, value in attributes.items()
-                           if isinstance(value, str)})
-    return copy
 
 
 def _version():
