@@ -1,6 +1,7 @@
 """Entry points, exit codes and what is printed when something goes wrong."""
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -74,6 +75,7 @@ def main(argv, prog="kipoi-deepmr"):
         return DiskFull.exit_code
     except KeyboardInterrupt as error:
         _complain(f"{prog}: interrupted{f'; {error}' if str(error) else ''}")
+        gc.freeze()  # Python looks for cycles once more as it ends, for seconds on a busy machine
         return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
     except MemoryError as error:
         why = f" ({error})" if str(error) else ""

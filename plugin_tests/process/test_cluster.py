@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,13 +17,14 @@ import pytest
 from conftest import LENGTH, Scheduler, member_weights, without_checksums, write_model
 from portable_models import write
 from processes import is_alive, wait_until
+from wide_case import make_store
 
 from kipoi_deepmr import cluster, effects_store, pipeline
 from kipoi_deepmr.cli import main
 from kipoi_deepmr.cluster import Cluster
-from kipoi_deepmr.effects_store import blocks
+from kipoi_deepmr.effects_store import blocks, record
 from kipoi_deepmr.errors import ClusterFailed, InputError
-from kipoi_deepmr.instruments import moments
+from kipoi_deepmr.instruments import answers, moments
 from kipoi_deepmr.models import Ensemble
 
 distributed = pytest.importorskip("distributed")
@@ -348,6 +350,32 @@ def test_a_run_estimates_on_the_cluster(tmp_path, loci_files, two_processes, mon
         found.append({name: content for name, content in read_all(out).items() if name.endswith((".tsv", ".gz"))})
     assert found[0] == found[1] and len(found[0]) == 5
     assert len(mapped) == 4, "moments, strong mutants, fits and diagnostics"
+
+
+def test_local_effects_as_an_array_are_the_same_bytes(tmp_path, two_processes, monkeypatch):
+    """By the rule direct in five blocks, all of them made or two there already; a worker keeps what it says once."""
+    store = make_store(tmp_path, n_marks=7, n_loci=10, length=8)
+    monkeypatch.setattr(effects_store.local_effects, "BLOCK_PAIRS", 2 * 49)
+    made, parts = {}, []
+    monkeypatch.setattr(Cluster, "map_blocks", lambda *given: parts.append(given[4:]) or MAP_BLOCKS(*given))
+    for name in ("here", "there", "resumed"):
+        folder = tmp_path / name
+        folder.mkdir()
+        array = folder / "local.estimates.zarr"
+        if name == "resumed":
+            shutil.copytree(tmp_path / "here" / array.name, f"{array}.partial")
+            record.write(f"{array}.partial", record.read(f"{array}.partial")[0][:3])
+            parts.clear()
+        pipeline.estimate(store, str(folder / "local.tsv"), method="ivw", tables="effects",
+                          cluster=two_processes if name != "here" else None)
+        made[name] = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        if name != "here":
+            kept = two_processes._client.run(lambda: answers._marks_in_worker.cache_info().currsize)
+            assert set(kept.values()) == {1}
+    assert made["here"] == made["there"] == made["resumed"]
+    assert {"local.vcf.gz", "local.diagnostics.tsv"} < set(made["here"])
+    assert [slice(4, 6), slice(6, 8), slice(8, 10)] in [list(blocks) for given in parts for blocks in given]
+    assert made["here"]["local.tsv"].count(b"\n") > 10 and any("se/" in path for path in made["here"])
 
 
 MAP_BLOCKS = Cluster.map_blocks

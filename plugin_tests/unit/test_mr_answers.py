@@ -104,6 +104,8 @@ def test_another_process_begins_without_answers_and_keeps_its_own(viewed, plain)
         np.testing.assert_array_equal(again.without_member(k).answers.mask(loci, 6), expected[1 + k, loci])
     assert again.answers.mask(slice(0, 4), 6) is None
     assert pickle.loads(pickle.dumps(other)).answers.mask(loci, 6) is None
+    assert pickle.loads(sent).answers.mask(loci, 6) is None  # only those of the last estimation are kept
+    np.testing.assert_array_equal(masks(viewed, there, slice(0, 6)), expected[:, :6])  # by a thread still at work
 
 
 def test_what_is_not_kept(viewed, plain, monkeypatch):

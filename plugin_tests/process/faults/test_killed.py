@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
@@ -61,15 +62,24 @@ def wide_run(tmp_path_factory):
     return folder / "OUT"
 
 
-@pytest.mark.parametrize("words", ["network OUT/effects.zarr -o net.tsv -q", "report OUT -q"])
-def test_the_network_and_the_report_of_many_marks_killed(wide_run, tmp_path, words):
-    command = [PROGRAM, *words.split()]
+ESTIMATE = """
+from kipoi_deepmr import effects_store, pipeline
+effects_store.local_effects.BLOCK_PAIRS = 2 * 400
+pipeline.estimate("OUT/effects.zarr", "local.tsv", tables="effects")
+"""
+
+
+@pytest.mark.parametrize("command, times", [
+    ([PROGRAM, *"network OUT/effects.zarr -o net.tsv -q".split()], 1), ([PROGRAM, *"report OUT -q".split()], 1),
+    ([sys.executable, "-c", ESTIMATE], 3)])
+def test_commands_on_many_marks_killed(wide_run, tmp_path, command, times):
+    """The network, the report, and local effects in five blocks by the rule direct."""
     for name in ("undisturbed", "killed"):
         shutil.copytree(wide_run, tmp_path / name / "OUT")
         (tmp_path / name / "OUT/report.html").unlink()
     begun = time.monotonic()
     subprocess.run(command, cwd=tmp_path / "undisturbed", check=True)
-    killed_until_it_ends(command, tmp_path / "killed", random.Random(1), time.monotonic() - begun, times=1)
+    killed_until_it_ends(command, tmp_path / "killed", random.Random(1), time.monotonic() - begun, times)
     assert contents_of(tmp_path / "killed", TIMES) == contents_of(tmp_path / "undisturbed", TIMES)
 
 
