@@ -37,7 +37,7 @@ def graph(run, number):
     every = run.of_first_method
     believed = pd.MultiIndex.from_frame(every.loc[every["verdict"] == DIRECT, PAIR].astype(str))
     of_run = np.logical_and.reduce([table[role].isin(every[role].unique()) for role in PAIR])
-    shown = table[is_clear(table) & table["direct_std"].notna() & of_run]
+    shown = table[is_clear(table) & of_run]
     doubtful = ~pd.MultiIndex.from_frame(shown[PAIR].astype(str)).isin(believed)
     wide = len(number) > MOST_MARKS
     if wide:
@@ -47,7 +47,7 @@ def graph(run, number):
     pairs = list(zip(shown["exposure"].map(number).tolist(), shown["outcome"].map(number).tolist(), strict=True))
     marks = sorted({mark for pair in pairs for mark in pair}) if wide else list(range(len(number)))
     place = _placed(marks, pairs)
-    causes = set(table["exposure"][table["direct_std"].notna()].map(number))
+    causes = {number.get(name) for name in table["exposure"].unique()}
     unit = shown["direct_std"] / shown["direct"]
     return {"exposure": [x for x, _ in pairs], "outcome": [y for _, y in pairs],
             "effect": rounded(shown["direct_std"]), "low": rounded(shown["ci_low"] * unit),

@@ -18,7 +18,7 @@ from ..shape import has_pairs
 from . import manifest
 from .global_effects import NUMBERS, TEXT, GlobalEffects
 from .outputs import CALIBRATION, INTERACTIONS, LOCAL_ARRAY, NETWORK, RULES, STORE, stored
-from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, read_in_pieces, read_table
+from .tables import LOCAL_MORE, LOCAL_NUMBERS, LOCAL_TEXT, Lean, read_in_pieces, read_table
 
 PAIR = ["exposure", "outcome"]
 MOST_COMPARED = 100_000  # rows of a comparison of rules that are held
@@ -215,10 +215,15 @@ class FinishedRun:
 
     @cached_property
     def direct_effects(self):
-        """network.tsv without each member's effects, or None if the run inferred no network."""
-        path = self._file(NETWORK[0])
-        numbers = "direct", "direct_std", "ci_low", "ci_high", "qvalue", "qvalue_min_effect"
-        return read_table(path, PAIR, numbers, ()) if os.path.isfile(path) else None
+        """The rows of network.tsv that have an effect, without each member's; None if the run inferred no network."""
+        path, numbers = self._file(NETWORK[0]), ("direct", "direct_std", "ci_low", "ci_high", "qvalue",
+                                                 "qvalue_min_effect")
+        if not os.path.isfile(path):
+            return None
+        held = Lean([*PAIR, *numbers], PAIR)
+        for piece in read_in_pieces(path, PAIR, numbers, ()):
+            held.add(piece[piece["direct_std"].notna()])
+        return held.table().astype(dict.fromkeys(PAIR, str))
 
     def locus_index(self, name):
         """Number of the locus of that name.
