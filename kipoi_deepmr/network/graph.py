@@ -46,9 +46,9 @@ def _edges(network, rows):
 
 
 def plain(row):
-    """Attributes that every format of graphs can hold: no missing values, no types of numpy."""
+    """Attributes that every format of graphs can hold: no missing or infinite values, no types of numpy."""
     return {key: value.item() if hasattr(value, "item") else value for key, value in dict(row).items()
-            if not (isinstance(value, float) and np.isnan(value))}
+            if not (isinstance(value, float) and not np.isfinite(value))}
 
 
 def marks_table(network):

@@ -8,6 +8,8 @@ import re
 from itertools import chain
 from xml.sax.saxutils import escape
 
+import numpy as np
+
 from ..network.graph import edge_tables, edges_of, nodes_of, plain
 
 # XML holds no other character below the blank, nor halves of pairs
@@ -94,12 +96,16 @@ def _edge_attributes(network):
     values = {}
     for table in edge_tables(network):
         rest = table.drop(columns=["exposure", "outcome", *values])
-        first = {name: known.argmax() for name, known in rest.notna().items() if known.any()}
+        first = {name: known.argmax() for name, known in _has_value(rest).items() if known.any()}
         for name in sorted(first, key=first.get):
             values.update(plain({name: rest[name].iloc[first[name]]}))
         if len(first) == rest.shape[1]:
             break
     return values
+
+
+def _has_value(table):
+    return table.notna() & ~table.isin([np.inf, -np.inf])
 
 
 def _data(keys, scope, attributes, indent=6):

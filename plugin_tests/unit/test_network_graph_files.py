@@ -4,6 +4,7 @@ import json
 import tracemalloc
 
 import networkx as nx
+import numpy as np
 import pytest
 from dense_network import dense_network
 
@@ -50,6 +51,19 @@ def test_files_written_in_pieces_have_the_bytes_of_networkx(tmp_path, marks, cas
     n_edges = network.is_edge.sum()
     assert nx.read_graphml(tmp_path / "a.graphml").number_of_edges() == n_edges
     assert (n_edges == 0) == (case.get("share") == 0)
+
+
+def test_an_infinite_number_is_left_out_since_json_has_none(tmp_path):
+    """As F of a mark on which all members agree exactly."""
+    network = dense_network(ODD)
+    network.pairs.f[2:] = np.inf
+    write_graphml(network, ABOUT, str(tmp_path / "a.graphml"))
+    write_cytoscape(network, ABOUT, str(tmp_path / "a.json"))
+    made = (tmp_path / "a.graphml").read_bytes(), (tmp_path / "a.json").read_bytes()
+    assert made == written_whole(network, tmp_path)
+    edges = [each["data"] for each in json.loads((tmp_path / "a.json").read_text())["elements"]["edges"]]
+    assert all(("f_conditional" in edge) == (edge["source"] in ODD[:2]) for edge in edges)
+    assert {edge["source"] for edge in edges} > set(ODD[:2])
 
 
 def test_marks_that_differ_only_by_what_xml_cannot_hold_stay_two_marks():
