@@ -3,6 +3,7 @@
 import base64
 
 import numpy as np
+import pandas as pd
 
 from ..network.significance import FALSE_DISCOVERY_RATE
 from ..network.verdicts import NONE
@@ -61,9 +62,11 @@ def _dots(table):
     significant = (table["qvalue"] < FALSE_DISCOVERY_RATE).to_numpy()
     if table["verdict"].isna().all():
         return np.where(significant, FILLED, EMPTY)
-    verdict = table["verdict"].astype(object).fillna("")
-    believed = verdict.map({text: is_believed(text) for text in verdict.unique()}).to_numpy(bool)
-    return np.where(believed, FILLED, np.where(significant & (verdict != NONE).to_numpy(), HOLLOW, EMPTY))
+    # by the few texts that there are: millions of texts would take gigabytes
+    code, verdicts = pd.factorize(table["verdict"])
+    believed, doubtful = (np.array([*map(is_so, verdicts), of_missing])[code] for is_so, of_missing in (
+        (is_believed, False), (NONE.__ne__, True)))
+    return np.where(believed, FILLED, np.where(significant & doubtful, HOLLOW, EMPTY))
 
 
 def _packed(dots):
