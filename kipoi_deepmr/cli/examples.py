@@ -101,7 +101,6 @@ examples:
     "plot heatmap": """\
 examples:
   %(prog)s OUT -o heatmap.pdf
-  %(prog)s OUT --color_by assay -o heatmap.pdf
   %(prog)s OUT --mark_table tracks.tsv --color_by assay -o heatmap.pdf""",
     "plot spacing": """\
 example:
