@@ -10,7 +10,7 @@ import pysam
 from .. import variants
 from ..errors import InputError
 from ..loci import other_prefix
-from .brief_vcf import MOST_MARKS
+from .brief_vcf import MOST_MARKS, strongest_first
 from .causal_text import PREFIX, number
 from .vcf import ACTS_ON, TABIX_LIMIT, columns_of, encoded, htslib_reasons, info_keys, info_line
 from .vcf_lines import VcfLines
@@ -108,7 +108,7 @@ class Annotator:
         """Values of `_number_keys` of one allele."""
         if not self._brief:
             return [number(v) for v in np.stack([effect, effect_se], -1).ravel().tolist()]
-        marks = _strongest_first(effect, effect_se)[:MOST_MARKS]
+        marks = strongest_first(effect, effect_se)[:MOST_MARKS]
         return ["&".join(self._in_lists[mark] for mark in marks),
                 *("&".join(map(number, values[marks].tolist())) for values in (effect, effect_se))]
 
@@ -179,14 +179,7 @@ class Annotator:
         if not self._brief:
             return list(dict.fromkeys(self._columns[0][instruments].tolist()))
         marks = self._served[serves.mask[self._served]]
-        return marks[_strongest_first(*(values[marks] for values in effects))][:MOST_MARKS].tolist()
-
-
-def _strongest_first(effect, effect_se):
-    """Numbers of marks by effect over standard error, the largest first."""
-    with np.errstate(all="ignore"):
-        strength = np.nan_to_num(np.abs(effect / effect_se), posinf=np.finfo(np.float64).max)
-    return np.argsort(-strength, kind="stable")
+        return marks[strongest_first(*(values[marks] for values in effects))][:MOST_MARKS].tolist()
 
 
 def annotate_vcf(source, target, annotator):

@@ -51,16 +51,21 @@ class _BriefRecords(Records):
         return instruments.mask[:, self._exposures].any(axis=1)
 
     def _texts_of_effects(self, effect, effect_se, instruments, order):
-        with np.errstate(all="ignore"):
-            strength = np.abs(effect / effect_se)
         for i in order:
             marks = self._exposures[instruments.mask[i, self._exposures]]
-            marks = marks[np.argsort(-strength[i, marks], kind="stable")][:MOST_MARKS]
+            marks = marks[strongest_first(effect[i, marks], effect_se[i, marks])][:MOST_MARKS]
             if len(marks):
                 numbers = (",".join(f"{x:.9g}" for x in values[i, marks].tolist()) for values in (effect, effect_se))
                 yield ";MARKS={};EFFECT={};SE={}".format(",".join(self._names[mark] for mark in marks), *numbers)
             else:
                 yield ""
+
+
+def strongest_first(effect, effect_se):
+    """Numbers of marks by effect over standard error, the largest first."""
+    with np.errstate(all="ignore"):
+        strength = np.nan_to_num(np.abs(effect / effect_se), posinf=np.finfo(np.float64).max)
+    return np.argsort(-strength, kind="stable")
 
 
 class EffectsOfPairs:
